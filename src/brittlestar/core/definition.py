@@ -1,0 +1,97 @@
+"""Frozen definitions: named, versioned, fingerprinted, listed in catalogues.
+
+A definition is a frozen dataclass. Its identity is its class ``name``, its ``version`` and its fields;
+equal identity means equal behaviour, so a fingerprint of the identity is safe to store beside results.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+from brittlestar.core.errors import UsageError, unknown
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def fingerprint_of(value: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON of ``value``."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Definition:
+    """Base of everything that is listed by name: shifts, attacks, measures, recipes.
+
+    Class attributes:
+        name: The stable name that people type.
+        version: Raised whenever the result for the same fields changes.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first sentence of the docstring, on one line."""
+        text = " ".join((cls.__doc__ or "").split())
+        head, dot, _ = text.partition(". ")
+        return head + dot.strip() if dot else head
+
+    def config(self) -> dict[str, Any]:
+        """The fields as plain JSON values; ``from_config`` of the same class takes them back."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """Build a definition from ``config()``; unknown fields are refused with the nearest name."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for key in config:
+            if key not in known:
+                raise unknown(f"field of {cls.name}", key, known)
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in config.items()})
+
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change when name, version or a field changes."""
+        return fingerprint_of({"name": self.name, "version": self.version, "fields": self.config()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+D = TypeVar("D", bound=Definition)
+
+
+class Catalogue(Generic[D], Mapping[str, type[D]]):
+    """Definitions of one kind by name, in the order they were listed."""
+
+    def __init__(self, kind: str, members: Iterable[type[D]]) -> None:
+        self.kind = kind
+        self._members: dict[str, type[D]] = {}
+        for member in members:
+            if member.name in self._members:
+                raise UsageError(f"two {kind}s are named {member.name!r}")
+            self._members[member.name] = member
+
+    def __getitem__(self, name: str) -> type[D]:
+        if name not in self._members:
+            raise unknown(self.kind, name, self._members)
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members

@@ -1,0 +1,53 @@
+"""Every error Brittlestar raises on purpose.
+
+BrittlestarError
+├── UsageError            the person can mend it: what was got, what is allowed, what to do (exit code 2)
+│   ├── DataError         a data set that is missing, empty, damaged or of mixed shapes
+│   ├── ModelError        a model that cannot be loaded or breaks the contract
+│   └── ShiftError        a field or an image outside what a shift allows
+└── StoreError            a run folder that is locked, of another version, or damaged (exit code 2)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BrittlestarError(Exception):
+    """The base of all errors raised on purpose; its text is meant for the person."""
+
+
+class UsageError(BrittlestarError):
+    """Something the person gave is wrong and the text says how to mend it."""
+
+
+class DataError(UsageError):
+    """A data set that is missing, empty, damaged or of mixed shapes."""
+
+
+class ModelError(UsageError):
+    """A model that cannot be loaded or does not keep the contract."""
+
+
+class ShiftError(UsageError):
+    """A field or an image outside what a shift allows."""
+
+
+class StoreError(BrittlestarError):
+    """A run folder that is locked, of another version, or damaged."""
+
+
+def require(condition: bool, message: str, error: type[BrittlestarError] = ShiftError) -> None:
+    """Raise ``error(message)`` unless ``condition`` holds."""
+    if not condition:
+        raise error(message)
+
+
+def unknown(kind: str, got: str, allowed: Iterable[str]) -> UsageError:
+    """A UsageError for a name that is not in a list, with the nearest right names."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(got, names, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    listing = ", ".join(names) if len(names) <= 40 else f"{len(names)} names, see `brittlestar list {kind}s`"
+    return UsageError(f"unknown {kind} {got!r}{hint} (known: {listing})")

@@ -1,0 +1,84 @@
+"""Rows: what a model answered, one row a sample (and frame). Plain numpy; no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+FULL_LOGITS_UP_TO = 20
+"""Models with at most this many classes have all logits stored for ordinary conditions."""
+
+TOP = 5
+"""How many of the highest classes are stored for models with more classes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """The answers of one model under one condition.
+
+    Fields (all of the same length n):
+        position: Place of the sample in the source's seeded order.
+        frame: Frame number; 0 for still images.
+        label: The class the sample is labelled with.
+        prediction: The class with the highest logit (the lowest index among equals).
+        label_logit, top_logit, log_sum_exp: As named, float32.
+        top_classes, top_logits: (n, k), highest first; ``None`` where not stored.
+        logits: (n, classes); ``None`` where not stored.
+    """
+
+    position: Ints
+    frame: npt.NDArray[np.int16]
+    label: Ints
+    prediction: Ints
+    label_logit: Floats
+    top_logit: Floats
+    log_sum_exp: Floats
+    top_classes: Ints | None = None
+    top_logits: Floats | None = None
+    logits: Floats | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {f.name: len(v) for f in dataclasses.fields(self) if (v := getattr(self, f.name)) is not None}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"columns of different lengths: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether the prediction is the label, (n,)."""
+        return np.asarray(self.prediction == self.label)
+
+    @property
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """Softmax probability of the prediction, (n,), in [0, 1]."""
+        return np.exp(np.minimum(self.top_logit.astype(np.float64) - self.log_sum_exp, 0.0))
+
+    def take(self, index: npt.NDArray[Any]) -> Rows:
+        """The rows at ``index`` (positions or a mask)."""
+        return dataclasses.replace(
+            self, **{f.name: v[index] for f in dataclasses.fields(self) if (v := getattr(self, f.name)) is not None}
+        )
+
+    def sorted(self) -> Rows:
+        """The rows ordered by (position, frame)."""
+        return self.take(np.lexsort((self.frame, self.position)))
+
+    @staticmethod
+    def concatenate(parts: Sequence[Rows]) -> Rows:
+        """All parts one after another; a column that any part lacks is ``None``."""
+        if not parts:
+            raise ValueError("no rows to concatenate")
+        columns: dict[str, Any] = {}
+        for field in dataclasses.fields(Rows):
+            values = [getattr(part, field.name) for part in parts]
+            columns[field.name] = None if any(v is None for v in values) else np.concatenate(values)
+        return Rows(**columns)

@@ -1,0 +1,71 @@
+"""Sources: labelled images with stable ids in a fixed, seeded, class-balanced order."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataInfo:
+    """What a run records about its data.
+
+    Fields:
+        name: Short display name (``digits``, the folder's name).
+        spec: What the person typed.
+        kind: ``folder``, ``parquet``, ``npz`` or ``named``.
+        fingerprint: 16 hexadecimal digits over all sample ids, labels, classes and the preparation.
+        classes: Class names in label order.
+        count: Number of samples.
+        shape: (channel, height, width) after preparation.
+        preparation: Resize and crop before the shift, in words; empty for none.
+        skipped: Names of unreadable images left out on request.
+        notes: Facts a reader must know (lossy storage, class imbalance).
+    """
+
+    name: str
+    spec: str
+    kind: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    count: int
+    shape: tuple[int, int, int]
+    preparation: str = ""
+    skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the manifest."""
+        return dataclasses.asdict(self)
+
+
+class Source(ABC):
+    """An opened data set. Picklable and cheap to send to a worker: pixels are read by ``load`` only.
+
+    Attributes:
+        info: See ``DataInfo``.
+        ids: (n,) content-based sample ids, 16 hexadecimal digits each, in the source's own listing.
+        labels: (n,) int32 in the same listing.
+    """
+
+    info: DataInfo
+    ids: npt.NDArray[np.str_]
+    labels: npt.NDArray[np.int32]
+
+    @abstractmethod
+    def load(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """(len(index), channel, height, width) uint8 images for places in the listing.
+
+        Raises:
+            DataError: An image cannot be read; its name is in the text.
+        """
+
+    def order(self, seed: int) -> npt.NDArray[np.int64]:
+        """Places in the listing in the seeded order: depends on ids, labels and seed only."""
+        from brittlestar.data.order import balanced_order
+
+        return balanced_order(self.ids, self.labels, seed)

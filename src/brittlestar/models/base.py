@@ -1,0 +1,111 @@
+"""The one contract: images float in [0, 1], (batch, channel, height, width), in; logits (batch, classes) out.
+
+A model owns its resizing and normalisation (``Preprocess``), which always happen after the shift.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocess:
+    """What a model does to images in [0, 1] before its first layer, in this order.
+
+    Fields:
+        channels: 1 or 3; grey images are repeated, colour images reduced by Rec. 601 luma; ``None`` leaves them.
+        resize: Shorter side in pixels (bilinear, antialiased); ``None`` leaves the size.
+        crop: Central square in pixels; ``None`` keeps all.
+        mean, std: Per channel (or one for all), in units of [0, 1]: ``(x - mean) / std``.
+    """
+
+    channels: int | None = None
+    resize: int | None = None
+    crop: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the manifest."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What a run records about a model.
+
+    Fields:
+        name: Display name, unique in a run.
+        spec: What the person typed, or how the object was given.
+        fingerprint: 16 hexadecimal digits over weights, code identity and preprocessing.
+        classes: Number of outputs.
+        input_shape: (channel, height, width) it was checked with.
+        preprocess: See ``Preprocess.as_json``.
+        parameters: Number of weights; ``None`` where unknown.
+        differentiable: Whether attacks may take gradients.
+        notes: Warnings of the check that did not stop the run, and facts such as the training recipe.
+    """
+
+    name: str
+    spec: str
+    fingerprint: str
+    classes: int
+    input_shape: tuple[int, int, int]
+    preprocess: dict[str, Any]
+    parameters: int | None = None
+    differentiable: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Model(ABC):
+    """A loaded model. ``logits`` keeps the contract; ``differentiable`` says whether gradients reach the images."""
+
+    name: str
+    spec: str
+    device: torch.device
+    preprocess: Preprocess
+    differentiable: bool = False
+
+    @abstractmethod
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """(batch, classes) float32 logits of (batch, channel, height, width) float32 images on ``device``.
+
+        Runs under whatever gradient mode the caller set; preprocessing is part of it.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits over weights, code identity and preprocessing."""
+
+    @property
+    def parameters(self) -> int | None:
+        """Number of weights, where known."""
+        return None
+
+
+def apply_preprocess(images: torch.Tensor, how: Preprocess) -> torch.Tensor:
+    """The images as the first layer wants them (see ``Preprocess``); differentiable."""
+    x = images
+    if how.channels == 3 and x.shape[1] == 1:
+        x = x.expand(-1, 3, -1, -1)
+    elif how.channels == 1 and x.shape[1] == 3:
+        weights = torch.tensor([0.299, 0.587, 0.114], dtype=x.dtype, device=x.device)
+        x = (x * weights[:, None, None]).sum(1, keepdim=True)
+    if how.resize is not None and min(x.shape[2:]) != how.resize:
+        height, width = x.shape[2:]
+        scale = how.resize / min(height, width)
+        size = (round(height * scale), round(width * scale))
+        x = functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+    if how.crop is not None:
+        top, left = (x.shape[2] - how.crop) // 2, (x.shape[3] - how.crop) // 2
+        x = x[:, :, top : top + how.crop, left : left + how.crop]
+    if how.mean is not None:
+        x = x - torch.tensor(how.mean, dtype=x.dtype, device=x.device)[:, None, None]
+    if how.std is not None:
+        x = x / torch.tensor(how.std, dtype=x.dtype, device=x.device)[:, None, None]
+    return x

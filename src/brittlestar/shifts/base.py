@@ -1,0 +1,150 @@
+"""What every change of the images shares: identity, checks, keyed randomness, clamping."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, final
+
+import torch
+
+from brittlestar.core.definition import Definition
+from brittlestar.core.errors import ShiftError, require
+from brittlestar.core.keys import SampleKeys
+
+Images = torch.Tensor
+Levels = tuple[Mapping[str, Any], ...]
+
+
+def levels(**fields: Sequence[Any]) -> Levels:
+    """A published table: ``levels(sigma=(.1, .2))`` is ``({"sigma": .1}, {"sigma": .2})``."""
+    lengths = {len(values) for values in fields.values()}
+    require(len(lengths) == 1, f"a table needs equally long columns, got lengths {sorted(lengths)}")
+    return tuple(dict(zip(fields, row, strict=True)) for row in zip(*fields.values(), strict=True))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Perturbation(Definition):
+    """A shift or an attack: anything that turns clean images into harder ones.
+
+    Class attributes:
+        family: Which group it belongs to in reports.
+        title: Its name for people.
+        paper: Where it was published; empty for elementary ones.
+        strength: The field that says how strong it is, or ``None``.
+        strength_unit: What the strength is measured in, for axis labels.
+        rising: Whether a larger value of the strength field is a stronger shift.
+        channels: Numbers of colour channels it is defined for.
+        kind: ``shift``, ``fourier`` or ``attack``.
+    """
+
+    family: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str] = ""
+    strength: ClassVar[str | None] = None
+    strength_unit: ClassVar[str] = ""
+    rising: ClassVar[bool] = True
+    channels: ClassVar[tuple[int, ...]] = (1, 3)
+    kind: ClassVar[str] = "shift"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shift(Perturbation):
+    """A change that knows no model: same fields, same image, same key give the same pixels.
+
+    A subclass states its fields, its class attributes and ``_apply``. Randomness comes only from the keys that
+    ``_apply`` gets; they are the sample's keys with the shift's name folded in, so all strengths share their draws
+    (fields named in ``stream_fields`` are folded in too).
+
+    Class attributes:
+        severities: Published tables by name: five settings of the fields each.
+        clamps: Whether results are clamped to [0, 1].
+        stream_fields: Fields that select a different random stream.
+        random: Whether keys are used at all (tests hold it against behaviour).
+    """
+
+    severities: ClassVar[Mapping[str, Levels]] = {}
+    clamps: ClassVar[bool] = True
+    stream_fields: ClassVar[tuple[str, ...]] = ()
+    random: ClassVar[bool] = False
+
+    @classmethod
+    def at(cls, severity: int, table: str) -> Any:
+        """The shift at a published severity (1 is the mildest) of the table named."""
+        require(table in cls.severities, f"{cls.name} has no table {table!r}; it has {sorted(cls.severities)}")
+        rows = cls.severities[table]
+        require(1 <= severity <= len(rows), f"{cls.name} has severities 1 to {len(rows)} in {table}, got {severity}")
+        return cls(**rows[severity - 1])
+
+    @final
+    @torch.no_grad()
+    def __call__(self, images: Images, keys: SampleKeys | None = None) -> Images:
+        """Shift a batch.
+
+        Args:
+            images: (batch, channel, height, width), uint8, or floats in [0, 1].
+            keys: One key a sample, on the images' device (``brittlestar.keys(seed, ids)``); may be left out for
+                shifts that draw nothing.
+
+        Returns:
+            A new tensor of the same shape and, for floats, dtype, in [0, 1] unless the shift does not clamp. uint8
+            images come back as uint8, rounded to the nearest level.
+
+        Raises:
+            ShiftError: Images of another rank, type, range or channel count; keys missing or not one a sample.
+        """
+        x = self.checked(images)
+        if keys is None:
+            require(not self.random, f"{self.name} draws random numbers: give keys, one a sample")
+            keys = SampleKeys(torch.zeros(len(x), dtype=torch.int64, device=x.device))
+        require(len(keys) == len(x), f"{self.name} got {len(keys)} keys for {len(x)} images")
+        require(keys.device == x.device, f"{self.name} got keys on {keys.device} and images on {x.device}")
+        return self.restored(self.compute(x, keys), images)
+
+    def compute(self, x: Images, keys: SampleKeys) -> Images:
+        """The shift without checks, float32 in and out: what the runner calls on images it has checked already."""
+        y = self._apply(x, keys.stream(self.name, *(getattr(self, name) for name in self.stream_fields)))
+        return y.clamp(0, 1) if self.clamps else y
+
+    @abstractmethod
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        """New images from float32 ``x``, which must not be written to; each sample on its own."""
+
+    def checked(self, images: Images) -> Images:
+        """The images as float32 in [0, 1], or a ShiftError that says what is wrong."""
+        require(
+            isinstance(images, torch.Tensor) and images.ndim == 4,
+            f"{self.name} needs a tensor (batch, channel, height, width), got {_describe(images)}",
+        )
+        require(
+            images.shape[1] in self.channels,
+            f"{self.name} is defined for {' or '.join(map(str, self.channels))} channels, got {images.shape[1]}",
+        )
+        if images.dtype == torch.uint8:
+            return images.to(torch.float32) / 255
+        require(images.is_floating_point(), f"{self.name} needs uint8 or floats in [0, 1], got {images.dtype}")
+        x = images.to(torch.float32)
+        if len(x):
+            low, high = (v.item() for v in torch.aminmax(x))
+            require(
+                -1e-6 <= low <= high <= 1 + 1e-6,
+                f"{self.name} needs values in [0, 1], got {low:.4g} to {high:.4g}; normalise after the shift",
+            )
+        return x
+
+    def restored(self, y: Images, like: Images) -> Images:
+        """``y`` with the dtype of ``like``."""
+        if like.dtype == torch.uint8:
+            return (y.clamp(0, 1) * 255).round_().to(torch.uint8)
+        return y.to(like.dtype)
+
+
+def _describe(value: object) -> str:
+    return f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def check_finite(name: str, **fields: float) -> None:
+    """Require each named field to be a finite number."""
+    for field, value in fields.items():
+        require(value == value and abs(value) != float("inf"), f"{name}.{field} must be finite, got {value}", ShiftError)

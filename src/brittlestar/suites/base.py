@@ -1,0 +1,37 @@
+"""A suite: an ordered list of conditions for images of a given shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from brittlestar.core.errors import DataError, require
+from brittlestar.shifts.conditions import Condition
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named list of conditions.
+
+    Fields:
+        name: What people type.
+        summary: One line.
+        build: Conditions for (channel, height, width).
+    """
+
+    name: str
+    summary: str
+    build: Callable[[Shape], tuple[Condition, ...]]
+
+    def conditions(self, shape: Shape) -> tuple[Condition, ...]:
+        """The conditions for images of ``shape``, with unique ids and fingerprints."""
+        channels, height, width = shape
+        require(channels in (1, 3) and min(height, width) >= 8, f"suites need 1 or 3 channels and at least 8 x 8 pixels, got {shape}", DataError)
+        listed = self.build(shape)
+        for what in ("id", "fingerprint"):
+            values = [getattr(c.info, what) for c in listed]
+            twice = {v for v in values if values.count(v) > 1} if len(set(values)) < len(values) else set()
+            require(not twice, f"suite {self.name} lists {what} twice: {sorted(twice)}")
+        return listed
