@@ -49,6 +49,7 @@ class ModelInfo:
         parameters: Number of weights; ``None`` where unknown.
         differentiable: Whether attacks may take gradients.
         notes: Warnings of the check that did not stop the run, and facts such as the training recipe.
+        how: The fields of the ``ModelSpec`` that loads it again; empty for objects given from Python.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ModelInfo:
     parameters: int | None = None
     differentiable: bool = False
     notes: tuple[str, ...] = ()
+    how: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Model(ABC):

@@ -1,0 +1,237 @@
+"""The library's front door: evaluate a model on data, get a run, get a report."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brittlestar import measures
+from brittlestar.core.errors import UsageError, require
+from brittlestar.data import open_source
+from brittlestar.data.base import Source
+from brittlestar.models import ModelSpec, as_model, load_model, map_labels
+from brittlestar.models.base import Model
+from brittlestar.runs.runner import Progress
+from brittlestar.runs.session import Outcome, Request, Watch, run_session
+from brittlestar.shifts.conditions import Condition
+from brittlestar.store import RunStore
+from brittlestar.suites import get_suite
+
+LEVEL = 0.95
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds from ``90``, ``"90s"``, ``"5m"``, ``"1h30m"``."""
+    if isinstance(text, int | float):
+        return float(text)
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if parts is None or not any(parts.groups()):
+        raise UsageError(f"cannot read the duration {text!r}: write it like 90s, 5m or 1h30m")
+    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run folder that was just worked on, or opened again with ``Run(path)``.
+
+    Fields:
+        path: The folder.
+        outcome: How the last session ended; ``None`` for a folder opened again.
+    """
+
+    path: Path
+    outcome: Outcome | None = None
+
+    def table(self) -> Table:
+        """Accuracy of every model under every condition but single Fourier frequencies, worst first."""
+        store = RunStore.open(self.path)
+        rule = _rule(store)
+        rows: list[dict[str, Any]] = []
+        for name, model in store.manifest.models.items():
+            tallies = store.tallies(model["fingerprint"])
+            for info in store.manifest.conditions.values():
+                if info.kind == "fourier" or info.fingerprint not in tallies:
+                    continue
+                n, errors = tallies[info.fingerprint]
+                interval = interval_of(n - errors, n, rule)
+                rows.append(
+                    {"model": name, "condition": info.id, "accuracy": interval.value}
+                    | {"low": interval.low, "high": interval.high, "n": n}
+                )
+        return Table(sorted(rows, key=lambda row: row["accuracy"]))
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the HTML report (with ``summary.json``, ``results.csv``, ``results.md`` beside it); give its path."""
+        from brittlestar.report import build
+
+        if path is None:
+            return build([self.path])
+        target = Path(path)
+        if target.suffix != ".html":
+            return build([self.path], out=target)
+        written = build([self.path], out=target.parent)
+        return written.rename(target) if written != target else written
+
+
+class Table(list[dict[str, Any]]):
+    """Rows as dictionaries; prints as aligned text."""
+
+    def __str__(self) -> str:
+        head = f"{'model':<20} {'condition':<44} {'accuracy':>8}  {'interval':<16} {'n':>6}"
+        lines = [
+            f"{r['model']:<20} {r['condition']:<44} {100 * r['accuracy']:>7.1f}%  "
+            f"[{100 * r['low']:5.1f}, {100 * r['high']:5.1f}]   {r['n']:>6}"
+            for r in self
+        ]
+        return "\n".join([head, *lines])
+
+
+def interval_of(successes: int, n: int, rule: str) -> measures.Estimate:
+    """The interval that fits the way the run was stopped."""
+    return measures.confidence_sequence(successes, n, LEVEL) if rule == "anytime" else measures.wilson(successes, n, LEVEL)
+
+
+def _rule(store: RunStore) -> str:
+    return "anytime" if any(s.rule == "anytime" for s in store.manifest.sessions) else "fixed"
+
+
+def precise_enough(target: float, models: int, conditions: int) -> Any:
+    """A stop rule: every condition of every model has a confidence sequence of half-width at most ``target``."""
+
+    def enough(progress: Progress) -> bool:
+        if len(progress.tallies) < models * conditions:
+            return False
+        widths = (measures.confidence_sequence(n - e, n, LEVEL) for n, e in progress.tallies.values())
+        return all((w.high - w.low) / 2 <= target for w in widths)
+
+    return enough
+
+
+def evaluate(
+    model: Any,
+    data: Any,
+    *,
+    suite: str | Sequence[str] = "broad",
+    out: str | Path | None = None,
+    samples: int | None = None,
+    budget: str | float | None = None,
+    precision: float | None = None,
+    batch: int | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    resize: int | None = None,
+    crop: int | None = None,
+    skip_bad: bool = False,
+    classes: Sequence[str] | None = None,
+    watch: Watch | None = None,
+    command: str = "",
+) -> Run:
+    """Measure how brittle one or several models are.
+
+    Args:
+        model: A specification as on the command line, an ``nn.Module`` in evaluation mode, a callable on numpy arrays,
+            a ``ModelSpec``, or a mapping of names to any of these. Images in [0, 1], NCHW, in; logits out.
+        data: A path or name as on the command line, ``(images, labels)`` arrays, or an opened source.
+        suite: Name of a suite, or several.
+        out: Run folder; ``runs/<data>`` by default. A later call on the same folder resumes and adds.
+        samples: How many images; all by default.
+        budget: Stop after this time (``"5m"``).
+        precision: Stop when every interval's half-width is at most this; intervals are then confidence sequences.
+        batch: Images a forward pass.
+        device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU.
+        seed: Of the order of the images and of every draw.
+        workers: Processes (one torch thread each); more than 1 only for models given as specifications.
+        resize, crop: Shorter side and central square of the images in pixels, before the shift.
+        skip_bad: Leave unreadable images out (they are counted in the report).
+        classes: Class names in the order of the model's outputs, where they are not the data's own classes.
+        watch: Callbacks.
+        command: Recorded in the report as the command that repeats it.
+
+    Raises:
+        UsageError: Anything that cannot work, with what to do about it, before work begins.
+        StoreError: The run folder holds something else or is in use.
+    """
+    require(budget is None or precision is None, "give a budget or a precision, not both", UsageError)
+    source = data if isinstance(data, Source) else open_source(data, resize=resize, crop=crop, skip_bad=skip_bad)
+    specs = _named_models(model)
+    models = [_loaded(value, name, device) for name, value in specs]
+    suites = [suite] if isinstance(suite, str) else list(suite)
+    conditions = conditions_of(suites, source.info.shape)
+    names = tuple(classes) if classes is not None else source.info.classes
+    labels = source.labels if classes is None else _mapped(source, names)
+    portable = all(isinstance(value, ModelSpec) for _, value in specs)
+    require(workers == 1 or portable, "more than one worker needs models given as specifications (text)", UsageError)
+    watch = watch or Watch()
+    if precision is not None and watch.enough is None:
+        watch = dataclasses.replace(watch, enough=precise_enough(precision, len(models), len(conditions)))
+    request = Request(
+        source=source,
+        labels=labels,
+        classes=names,
+        models=models,
+        makers=[functools.partial(load_model, value) for _, value in specs] if portable else None,
+        models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for _, value in specs],
+        data_how={"resize": resize, "crop": crop, "skip_bad": skip_bad} if not isinstance(data, Source) else {},
+        conditions=conditions,
+        suites=tuple(suites),
+        folder=Path(out) if out is not None else Path("runs") / source.info.name,
+        seed=seed,
+        samples=samples,
+        budget=None if budget is None else parse_duration(budget),
+        precision=precision,
+        batch=batch,
+        workers=workers,
+        command=command,
+    )
+    return Run(request.folder, run_session(request, watch))
+
+
+def conditions_of(suites: Sequence[str], shape: tuple[int, int, int]) -> tuple[Condition, ...]:
+    """The conditions of several suites, each once, in order."""
+    seen: dict[str, Condition] = {}
+    for name in suites:
+        for condition in get_suite(name).conditions(shape):
+            seen.setdefault(condition.fingerprint, condition)
+    return tuple(seen.values())
+
+
+def _named_models(model: Any) -> list[tuple[str | None, Any]]:
+    if isinstance(model, Mapping):
+        return [(name, _spec_or_object(value, name)) for name, value in model.items()]
+    values = list(model) if isinstance(model, list | tuple) else [model]
+    return [(None, _spec_or_object(value, None)) for value in values]
+
+
+def _spec_or_object(value: Any, name: str | None) -> Any:
+    from brittlestar.models import parse_spec
+
+    if isinstance(value, str):
+        value = parse_spec(value)
+    return dataclasses.replace(value, name=name) if isinstance(value, ModelSpec) and name is not None else value
+
+
+def _loaded(value: Any, name: str | None, device: str | None) -> Model:
+    if isinstance(value, ModelSpec):
+        return load_model(dataclasses.replace(value, device=device) if device is not None else value)
+    loaded = as_model(value, name=name or "model")
+    if device is not None:
+        require(
+            torch.device(device).type == loaded.device.type,
+            f"the model lies on {loaded.device}; move it to {device} yourself, or give no device",
+            UsageError,
+        )
+    return loaded
+
+
+def _mapped(source: Source, names: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    to = map_labels(source.info.classes, names)
+    return np.asarray(to, dtype=np.int32)[source.labels]

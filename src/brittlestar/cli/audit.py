@@ -1,0 +1,34 @@
+"""``brittlestar audit``: compute random cells again and compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittlestar.core.errors import StoreError
+
+
+def audit(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    cells: Annotated[int, typer.Option(help="How many finished cells.")] = 20,
+    seed: Annotated[int, typer.Option(help="Chooses the cells.")] = 0,
+) -> None:
+    """Compute random finished cells again, from the model and the data, and compare them with what is stored."""
+    from brittlestar.runs.audit import audit as audited
+    from brittlestar.runs.reopen import reopened
+
+    bench, names = reopened(run)
+    found = audited(bench, names, cells, seed)
+    if not found:
+        raise StoreError(f"{run} holds no finished cells yet")
+    for cell in found:
+        verdict = "identical" if cell.identical else (
+            f"{cell.predictions_differ} predictions differ, logits by up to {cell.largest:.3g}"
+        )
+        typer.echo(f"{cell.model}  {cell.condition}  images {cell.start}-{cell.stop}: {verdict}")
+    wrong = [c for c in found if not c.identical]
+    typer.echo(f"{len(found) - len(wrong)} of {len(found)} cells are identical")
+    if any(c.predictions_differ or c.largest > 1e-3 for c in wrong):
+        raise StoreError("some cells could not be reproduced; another version, device or batch size may be the cause")

@@ -1,0 +1,64 @@
+"""``brittlestar list``: one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+import typer
+
+from brittlestar.core.errors import unknown
+
+Lines = Iterable[tuple[str, str]]
+
+
+def _shifts() -> Lines:
+    from brittlestar.attacks import ATTACKS
+    from brittlestar.shifts import SHIFTS
+
+    for catalogue in (SHIFTS, ATTACKS):
+        for name, kind in catalogue.items():
+            yield name, f"{kind.family:<10} {kind.summary()}"
+
+
+def _suites() -> Lines:
+    from brittlestar.suites import SUITES
+
+    return ((name, suite.summary) for name, suite in SUITES.items())
+
+
+def _models() -> Lines:
+    from brittlestar.models import describe_models
+
+    return describe_models()
+
+
+def _data() -> Lines:
+    from brittlestar.data import describe_sources
+
+    return describe_sources()
+
+
+def _measures() -> Lines:
+    from brittlestar.measures import MEASURES
+
+    return ((name, f"better {kind.better:<7} {kind.summary()}") for name, kind in MEASURES.items())
+
+
+KINDS: dict[str, Callable[[], Lines]] = {
+    "shifts": _shifts,
+    "suites": _suites,
+    "models": _models,
+    "data": _data,
+    "measures": _measures,
+}
+
+
+def listing(kind: Annotated[str, typer.Argument(help="shifts, suites, models, data or measures.")]) -> None:
+    """List shifts, suites, kinds of models and data, or measures, one line each."""
+    if kind not in KINDS:
+        raise unknown("list", kind, KINDS)
+    lines = list(KINDS[kind]())
+    width = max(len(name) for name, _ in lines)
+    for name, text in lines:
+        typer.echo(f"{name:<{width}}  {text}")

@@ -1,0 +1,112 @@
+"""What a person sees while a run goes on: what is done, how far, time left, the worst conditions so far."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from brittlestar.api import interval_of
+from brittlestar.runs.runner import Progress
+from brittlestar.runs.session import Watch
+from brittlestar.shifts.conditions import Condition
+
+LINE_EVERY = 10.0
+"""Seconds between lines where the output is not a terminal."""
+
+WORST = 8
+
+
+def clock(seconds: float | None) -> str:
+    """``1:05`` or ``2:03:20``; a dash for unknown."""
+    if seconds is None:
+        return "–"
+    whole = int(seconds + 0.5)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+class Screen:
+    """Draws a run's progress; a live table on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, rule: str) -> None:
+        self.console = Console(stderr=True)
+        self.rule = rule
+        self.names: Sequence[str] = ()
+        self.conditions: Sequence[Condition] = ()
+        self.live: Live | None = None
+        self.last_line = 0.0
+
+    def note(self, text: str) -> None:
+        """One line of what happens now."""
+        self.console.print(Text(text + " ..."), highlight=False)
+
+    def plan(self, names: Sequence[str], conditions: Sequence[Condition], progress: Progress) -> None:
+        """The plan stands; work begins."""
+        self.names, self.conditions = names, conditions
+        text = f"{len(names)} model{'s'[: len(names) > 1]}, {len(conditions)} conditions, "
+        self.note(text + f"{progress.work_total:,.0f} forward passes to make")
+        if self.console.is_terminal and progress.work_total > 0:
+            self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+            self.live.start()
+
+    def progress(self, progress: Progress) -> None:
+        """A work item is done."""
+        if self.live is not None:
+            self.live.update(self._drawing(progress))
+        elif time.monotonic() - self.last_line >= LINE_EVERY or progress.work_done >= progress.work_total:
+            self.last_line = time.monotonic()
+            worst = self._worst(progress)[:1]
+            tail = f"; worst so far {worst[0][3]}: {worst[0][4]}" if worst else ""
+            self.console.print(Text(self._status(progress) + tail), highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
+
+    def _status(self, progress: Progress) -> str:
+        share = progress.work_done / max(progress.work_total, 1)
+        return (
+            f"{100 * share:3.0f} %  images {progress.block[0]:,}-{progress.block[1]:,}  "
+            f"{clock(progress.elapsed)} gone, about {clock(progress.remaining)} left"
+        )
+
+    def _worst(self, progress: Progress) -> list[tuple[float, str, str, str, str]]:
+        found = []
+        for (model, place), (n, errors) in progress.tallies.items():
+            info = self.conditions[place].info
+            if info.kind == "fourier":
+                continue
+            interval = interval_of(errors, n, self.rule)
+            text = f"{100 * interval.value:.1f} % error [{100 * interval.low:.1f}, {100 * interval.high:.1f}], n = {n}"
+            found.append((interval.value, self.names[model], info.id, f"{self.names[model]} under {info.id}", text))
+        return sorted(found, reverse=True)
+
+    def _drawing(self, progress: Progress) -> Group:
+        table = Table(box=None, pad_edge=False, title="worst conditions so far", title_justify="left")
+        for column in ("model", "condition", "error and 95 % interval"):
+            table.add_column(column)
+        for _, name, condition, _, text in self._worst(progress)[:WORST]:
+            table.add_row(Text(name), Text(condition), Text(text))
+        bar = ProgressBar(total=max(progress.work_total, 1), completed=progress.work_done, width=60)
+        return Group(bar, Text(self._status(progress)), table)
+
+
+@contextlib.contextmanager
+def watched(precision: float | None = None) -> Iterator[Watch]:
+    """Callbacks that draw on standard error."""
+    screen = Screen("fixed" if precision is None else "anytime")
+    try:
+        yield Watch(note=screen.note, plan=screen.plan, progress=screen.progress)
+    finally:
+        screen.close()
+        sys.stderr.flush()

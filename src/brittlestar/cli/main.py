@@ -1,0 +1,56 @@
+"""The command ``brittlestar``: collects the verbs and turns errors into one clear line and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from brittlestar import __version__
+from brittlestar.cli import audit, demo, listing, report, run, show, store
+from brittlestar.core.errors import BrittlestarError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Tells where an image classifier is brittle, and why.",
+)
+app.command("run")(run.run)
+app.command("report")(report.report)
+app.command("list")(listing.listing)
+app.add_typer(show.app, name="show")
+app.add_typer(store.app, name="store")
+app.command("audit")(audit.audit)
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"brittlestar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Tells where an image classifier is brittle, and why."""
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        app()
+    except BrittlestarError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

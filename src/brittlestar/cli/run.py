@@ -1,0 +1,153 @@
+"""``brittlestar run``: fill the grid."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittlestar.core.errors import UsageError, require
+
+Numbers = str
+
+
+def run(
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="[NAME=]MODEL, may be repeated: torch:FILE.py:factory, torch:package.module:factory, FILE.pt2, "
+            "FILE.safetensors or FILE.pth with --factory, python:module:function."
+        ),
+    ],
+    data: Annotated[str, typer.Option(help="Image folder, .parquet file or folder, .npz, digits, fashion-mnist.")],
+    suite: Annotated[list[str] | None, typer.Option(help="Suite, may be repeated; `brittlestar list suites`.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; an existing one is resumed and added to.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Stop after this time: 90s, 5m, 1h30m.")] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="Stop when every interval's half-width is at most this, for instance 0.02.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="How many images; all by default.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images a forward pass.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes, one torch thread each; all cores on a CPU, 1 on a GPU.")
+    ] = None,
+    resize: Annotated[int | None, typer.Option(help="Shorter side of the images in pixels, before the shift.")] = None,
+    crop: Annotated[int | None, typer.Option(help="Central square of the images in pixels, before the shift.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")] = False,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="Class names in the order of the model's outputs, one a line (first column of a TSV)."),
+    ] = None,
+    factory: Annotated[str | None, typer.Option(help="FILE.py:factory that builds the module for a state dict.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict to load into the factory's module.")] = None,
+    mean: Annotated[Numbers | None, typer.Option(help="The model's own: subtracted per channel, 0.485,0.456,0.406.")] = None,
+    std: Annotated[Numbers | None, typer.Option(help="The model's own: divided by per channel, 0.229,0.224,0.225.")] = None,
+    channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
+    model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")] = None,
+    model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")] = None,
+    report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+) -> None:
+    """Evaluate one or several models on labelled images and write a report.
+
+    Runs into an existing folder resume and add. Ctrl-C finishes writing and says how to go on.
+    """
+    from brittlestar import api
+    from brittlestar.cli.live import watched
+    from brittlestar.models import parse_spec
+
+    place = device or _best_device()
+    flags = {
+        "factory": factory,
+        "weights": None if weights is None else str(weights),
+        "mean": _numbers("mean", mean),
+        "std": _numbers("std", std),
+        "channels": channels,
+        "resize": model_resize,
+        "crop": model_crop,
+    }
+    specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
+    specs = [dataclasses.replace(spec, device=place) for spec in specs]
+    processes = workers if workers is not None else (1 if place != "cpu" else min(os.cpu_count() or 1, 8))
+    require(precision is None or budget is None, "give --budget or --precision, not both", UsageError)
+    with watched(precision) as watch:
+        result = api.evaluate(
+            specs,
+            data,
+            suite=suite or ["broad"],
+            out=out,
+            samples=samples,
+            budget=budget,
+            precision=precision,
+            batch=batch,
+            seed=seed,
+            workers=processes,
+            resize=resize,
+            crop=crop,
+            skip_bad=skip_bad,
+            classes=None if classes is None else read_classes(classes),
+            watch=watch,
+            command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
+        )
+    finish(result, report)
+
+
+def finish(result: object, report: bool) -> None:
+    """Say how a session ended, write the report, and leave with 130 after Ctrl-C."""
+    from brittlestar.api import Run
+
+    assert isinstance(result, Run) and result.outcome is not None
+    outcome = result.outcome
+    reasons = {
+        "complete": "complete: nothing is left to compute",
+        "budget": "stopped by the budget",
+        "precision": "stopped: the precision is reached",
+        "interrupted": "interrupted: finished cells are written",
+    }
+    typer.echo(
+        f"{reasons[outcome.stop]}; {outcome.images:,} shifted images in {outcome.seconds:.0f} s, rows in {result.path}",
+        err=True,
+    )
+    if outcome.stop != "complete":
+        typer.echo("run the same command again to go on where it stopped", err=True)
+    if outcome.stop == "interrupted":
+        typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
+        raise typer.Exit(130)
+    if report:
+        typer.echo(f"report: {result.report()}")
+
+
+def read_classes(path: Path) -> list[str]:
+    """Class names from a text file: one a line; of tab-separated columns, the first that is not a number."""
+    require(path.is_file(), f"no such file: {path}", UsageError)
+    names = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        cells = [cell.strip() for cell in line.split("\t")]
+        named = [cell for cell in cells if cell and not cell.isdigit()]
+        if not any(cells):
+            continue
+        require(bool(named), f"{path} line {number} holds no class name: {line!r}", UsageError)
+        names.append(named[0])
+    require(len(set(names)) == len(names), f"{path} names a class twice", UsageError)
+    return names
+
+
+def _numbers(name: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--{name} takes numbers separated by commas, got {text!r}") from None
+
+
+def _best_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,39 @@
+"""``brittlestar store``: care for a run folder. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittlestar.core.errors import StoreError
+
+app = typer.Typer(no_args_is_help=True, help="Care for a run folder.")
+
+
+@app.command()
+def compact(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+    """Merge the row files into few; loses nothing, however it is interrupted."""
+    from brittlestar.store import RunStore
+
+    store = RunStore.open(run)
+    with store.locked():
+        before = _files(run)
+        store.compact()
+    typer.echo(f"{before} row files became {_files(run)}")
+
+
+@app.command()
+def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+    """Open every row file and count its rows."""
+    from brittlestar.store import RunStore
+
+    problems = RunStore.open(run).verify()
+    if problems:
+        raise StoreError("\n  ".join([f"{len(problems)} damaged files in {run}:", *problems]))
+    typer.echo(f"{_files(run)} row files are whole")
+
+
+def _files(run: Path) -> int:
+    return sum(1 for _ in (run / "rows").rglob("*.parquet"))

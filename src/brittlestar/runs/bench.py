@@ -1,0 +1,118 @@
+"""A work bench: what one process needs to fill cells, built once from a picklable order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brittlestar.core.keys import SampleKeys
+from brittlestar.core.rows import Rows
+from brittlestar.data.base import Source
+from brittlestar.models.base import Model
+from brittlestar.runs.cell import fill
+from brittlestar.runs.plan import WorkItem
+from brittlestar.shifts.conditions import Condition
+from brittlestar.store import RunStore
+
+ModelMaker = Callable[[], Model]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything a bench is built from; picklable where its parts are.
+
+    Fields:
+        source: The opened data.
+        order: Places in the source's listing, in the seeded order.
+        labels: (n,) labels in the seeded order, as the models number them.
+        seed: Of keys and order.
+        conditions: The plan's list.
+        makers: One a model: builds it on its device.
+        fingerprints: One a model.
+        batch: Samples a forward pass.
+        folder: The run folder.
+    """
+
+    source: Source
+    order: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int32]
+    seed: int
+    conditions: tuple[Condition, ...]
+    makers: tuple[ModelMaker, ...]
+    fingerprints: tuple[str, ...]
+    batch: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a finished item reports back: errors and samples per (model, condition), passes, seconds."""
+
+    item: WorkItem
+    tallies: tuple[tuple[int, int, int, int], ...]
+    seconds: float
+
+
+@dataclass
+class Bench:
+    """Fills work items and writes their rows; keeps the decoded block between items."""
+
+    what: Order
+    models: Sequence[Model]
+    store: RunStore
+    _block: tuple[int, int] = (-1, -1)
+    _images: torch.Tensor = field(default_factory=lambda: torch.empty(0))
+    _keys: SampleKeys | None = None
+
+    @classmethod
+    def build(cls, what: Order) -> Bench:
+        """Load the models."""
+        return cls(what, [maker() for maker in what.makers], RunStore.open(what.folder))
+
+    def do(self, item: WorkItem) -> Done:
+        """Fill the item's cells, store them, report the tallies."""
+        began = time.perf_counter()
+        cells = self.rows(item)
+        tallies = []
+        for model, conditions in item.tasks:
+            written = [(self.what.conditions[c].fingerprint, cells[model, c]) for c in conditions]
+            self.store.write_cells(self.what.fingerprints[model], item.start, item.stop, written)
+            tallies += [
+                (model, c, len(cells[model, c]), int((~cells[model, c].correct).sum())) for c in conditions
+            ]
+        return Done(item, tuple(tallies), time.perf_counter() - began)
+
+    def rows(self, item: WorkItem) -> dict[tuple[int, int], Rows]:
+        """The item's rows by (model, condition), not stored."""
+        images, keys, labels, positions = self.block(item.start, item.stop)
+        wanted: dict[int, list[int]] = {}
+        for model, conditions in item.tasks:
+            for c in conditions:
+                wanted.setdefault(c, []).append(model)
+        cells: dict[tuple[int, int], Rows] = {}
+        for c, models in wanted.items():
+            answers = fill(
+                images, labels, positions, keys, self.what.conditions[c], [self.models[m] for m in models], self.what.batch
+            )
+            cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
+        return cells
+
+    def block(
+        self, start: int, stop: int
+    ) -> tuple[torch.Tensor, SampleKeys, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Images (uint8), keys, labels and positions of a block; decoded once while it is worked on."""
+        if self._block != (start, stop):
+            device = self.models[0].device
+            places = self.what.order[start:stop]
+            self._images = torch.from_numpy(self.what.source.load(places)).to(device)
+            self._keys = SampleKeys.of(self.what.seed, [str(i) for i in self.what.source.ids[places]]).to(device)
+            self._block = (start, stop)
+        assert self._keys is not None
+        positions = np.arange(start, stop, dtype=np.int32)
+        return self._images, self._keys, self.what.labels[start:stop], positions

@@ -1,0 +1,119 @@
+"""The pure function that fills cells: images, keys, labels, a model and conditions in; rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brittlestar.attacks.base import Attack
+from brittlestar.core.errors import ModelError
+from brittlestar.core.keys import SampleKeys
+from brittlestar.core.rows import FULL_LOGITS_UP_TO, TOP, Rows
+from brittlestar.models.base import Model
+from brittlestar.shifts.base import Images, Shift
+from brittlestar.shifts.conditions import Condition
+
+
+def passes(condition: Condition) -> float:
+    """About how many forward passes a sample a condition costs (a backward pass counts as two)."""
+    definition = condition.definition
+    return 3.0 * getattr(definition, "steps", 1) + 1 if isinstance(definition, Attack) else 1.0
+
+
+def perturbed(
+    condition: Condition, images: Images, labels: torch.Tensor, keys: SampleKeys, model: Model | None
+) -> Images:
+    """Float32 images of one batch under a condition; attacks need the model."""
+    definition = condition.definition
+    if definition is None:
+        return images
+    if isinstance(definition, Attack):
+        assert model is not None
+        return definition.perturb(model, images, labels, keys)
+    assert isinstance(definition, Shift)
+    with torch.inference_mode():
+        return definition.compute(images, keys)
+
+
+def fill(
+    images: Images,
+    labels: npt.NDArray[np.int32],
+    positions: npt.NDArray[np.int32],
+    keys: SampleKeys,
+    condition: Condition,
+    models: Sequence[Model],
+    batch: int,
+) -> list[Rows]:
+    """Rows of one condition for each model.
+
+    Args:
+        images: (n, channel, height, width) uint8 on the models' device.
+        labels, positions: (n,).
+        keys: The samples' keys, on the same device.
+        condition: What is done to the images.
+        models: All on one device.
+        batch: Samples a forward pass.
+
+    Raises:
+        ModelError: A model gave a number that is not finite.
+    """
+    target = torch.from_numpy(labels).to(images.device, torch.int64)
+    parts: list[list[torch.Tensor]] = [[] for _ in models]
+    for piece in _slices(len(images), batch):
+        plain = images[piece].to(torch.float32).div_(255)
+        shared = None
+        for place, model in enumerate(models):
+            x = shared
+            if x is None:
+                x = perturbed(condition, plain, target[piece], keys[piece], model)
+                shared = None if isinstance(condition.definition, Attack) else x
+            with torch.inference_mode():
+                parts[place].append(model.logits(x).detach().to(torch.float32))
+    return [
+        _rows(torch.cat(logits), target, labels, positions, condition, model)
+        for model, logits in zip(models, parts, strict=True)
+    ]
+
+
+def _slices(count: int, batch: int) -> Iterator[slice]:
+    return (slice(start, min(start + batch, count)) for start in range(0, count, batch))
+
+
+def _rows(
+    logits: torch.Tensor,
+    target: torch.Tensor,
+    labels: npt.NDArray[np.int32],
+    positions: npt.NDArray[np.int32],
+    condition: Condition,
+    model: Model,
+) -> Rows:
+    classes = logits.shape[1]
+    top_logit, prediction = logits.max(1)
+    log_sum_exp = logits.logsumexp(1)
+    if not bool(torch.isfinite(log_sum_exp).all()):
+        raise ModelError(
+            f"model {model.name} gave outputs that are not finite under {condition.info.id}; "
+            "everything computed so far is kept"
+        )
+    full = condition.info.detail == "full"
+    top_classes = top_logits = every = None
+    if full and classes <= FULL_LOGITS_UP_TO:
+        every = logits.cpu().numpy()
+    elif full:
+        values, index = logits.topk(min(TOP, classes), dim=1)
+        top_logits, top_classes = values.cpu().numpy(), index.to(torch.int32).cpu().numpy()
+    return Rows(
+        position=positions,
+        frame=np.zeros(len(positions), np.int16),
+        label=labels,
+        prediction=prediction.to(torch.int32).cpu().numpy(),
+        label_logit=logits.gather(1, target[:, None])[:, 0].cpu().numpy(),
+        top_logit=top_logit.cpu().numpy(),
+        log_sum_exp=log_sum_exp.cpu().numpy(),
+        top_classes=top_classes,
+        top_logits=top_logits,
+        logits=every,
+    )

@@ -1,0 +1,105 @@
+"""What is left to compute, in block-major order. Pure; knows no model and no pixels."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+FIRST_BLOCK = 50
+"""The first block is small, so that every condition soon has a number."""
+
+BLOCK = 250
+"""Every later block, once the first ones have grown."""
+
+GROUP_COST = 64.0
+"""Cells are grouped until they cost about as many forward passes as this many plain conditions."""
+
+FinishedGroup = tuple[int, int, tuple[str, ...]]
+"""(start, stop, condition fingerprints) of one stored file."""
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """Cells of one block that are computed and stored together.
+
+    Fields:
+        start, stop: The block, places in the seeded order.
+        tasks: For each model (by place in the run's list) the conditions (places in the plan's list) it lacks.
+        cost: Forward passes a sample, summed over models.
+    """
+
+    start: int
+    stop: int
+    tasks: tuple[tuple[int, tuple[int, ...]], ...]
+    cost: float
+
+    @property
+    def work(self) -> float:
+        """Forward passes in all."""
+        return self.cost * (self.stop - self.start)
+
+
+def block_bounds(count: int, cuts: Iterable[int] = ()) -> list[int]:
+    """Ends of the blocks of the first ``count`` samples: 50, 100, 250, 500, ... and every cut below ``count``."""
+    ends = {FIRST_BLOCK, 2 * FIRST_BLOCK, *range(BLOCK, count, BLOCK), *cuts}
+    return [*sorted(end for end in ends if 0 < end < count), count]
+
+
+def plan(
+    costs: Sequence[Sequence[float | None]],
+    fingerprints: Sequence[str],
+    count: int,
+    finished: Sequence[Sequence[FinishedGroup]],
+) -> list[WorkItem]:
+    """The work items that are missing, in the order they are to be done.
+
+    Args:
+        costs: Per model, per condition: forward passes a sample, or ``None`` where the model cannot take it.
+        fingerprints: Of the conditions.
+        count: How many samples of the seeded order are wanted.
+        finished: Per model, what the store has.
+    """
+    cuts = {edge for groups in finished for start, stop, _ in groups for edge in (start, stop)}
+    ends = block_bounds(count, cuts)
+    starts = [0, *ends[:-1]]
+    done = [_done_by_block(groups, starts, ends) for groups in finished]
+    chunks = _chunks(costs)
+    items: list[WorkItem] = []
+    for block, (start, stop) in enumerate(zip(starts, ends, strict=True)):
+        for chunk in chunks:
+            tasks, total = [], 0.0
+            for model, model_costs in enumerate(costs):
+                have = done[model].get(block, frozenset())
+                lacking = tuple(c for c in chunk if model_costs[c] is not None and fingerprints[c] not in have)
+                if lacking:
+                    tasks.append((model, lacking))
+                    total += sum(model_costs[c] or 0.0 for c in lacking)
+            if tasks:
+                items.append(WorkItem(start, stop, tuple(tasks), total))
+    return items
+
+
+def _done_by_block(groups: Sequence[FinishedGroup], starts: list[int], ends: list[int]) -> Mapping[int, set[str]]:
+    done: dict[int, set[str]] = {}
+    for start, stop, conditions in groups:
+        first = bisect.bisect_left(starts, start)
+        for block in range(first, len(starts)):
+            if ends[block] > stop:
+                break
+            done.setdefault(block, set()).update(conditions)
+    return done
+
+
+def _chunks(costs: Sequence[Sequence[float | None]]) -> list[list[int]]:
+    """Neighbouring conditions, cut where a chunk would cost more than ``GROUP_COST``; the first stands alone."""
+    chunks: list[list[int]] = []
+    size = 0.0
+    for place in range(len(costs[0]) if costs else 0):
+        cost = max((c[place] or 0.0 for c in costs), default=0.0)
+        if not chunks or place == 1 or size + cost > GROUP_COST:
+            chunks.append([])
+            size = 0.0
+        chunks[-1].append(place)
+        size += cost
+    return chunks

@@ -1,0 +1,74 @@
+"""A bench from a run folder alone: the models, the data and the conditions are opened again as recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from brittlestar.attacks import ATTACKS
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.errors import StoreError, require
+from brittlestar.data import open_source
+from brittlestar.models import ModelSpec, load_model, map_labels
+from brittlestar.runs.bench import Bench, Order
+from brittlestar.shifts import SHIFTS
+from brittlestar.shifts.conditions import Condition
+from brittlestar.store import RunStore
+
+
+def condition_of(info: ConditionInfo) -> Condition:
+    """The condition that a stored description names.
+
+    Raises:
+        StoreError: Its definition has changed since.
+    """
+    if info.kind == "clean":
+        return Condition(info, None)
+    catalogue: Any = ATTACKS if info.kind == "attack" else SHIFTS
+    definition = catalogue[info.shift].from_config(info.config)
+    require(
+        definition.fingerprint() == info.fingerprint,
+        f"{info.id} is defined otherwise in this version; its rows cannot be made again",
+        StoreError,
+    )
+    return Condition(info, definition)
+
+
+def reopened(folder: Path) -> tuple[Bench, list[str]]:
+    """The bench that filled a run folder, and the models' names.
+
+    Raises:
+        StoreError: Model or data are not what they were, or were given as Python objects.
+    """
+    store = RunStore.open(folder)
+    data, manifest = store.manifest.data, store.manifest
+    how = data.get("how") or {}
+    require("resize" in how, "the data of this run were given as Python objects; audit it from Python", StoreError)
+    source = open_source(data["spec"], resize=how["resize"], crop=how["crop"], skip_bad=how["skip_bad"])
+    require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
+    models = []
+    for name, recorded in manifest.models.items():
+        require(bool(recorded.get("how")), f"model {name} was given as a Python object; audit it from Python", StoreError)
+        spec = {key: tuple(v) if isinstance(v, list) else v for key, v in recorded["how"].items()}
+        model = load_model(ModelSpec(**spec))
+        require(model.fingerprint() == recorded["fingerprint"], f"model {name} ({recorded['spec']}) has changed", StoreError)
+        models.append(model)
+    order = source.order(manifest.seed)
+    to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)
+    what = Order(
+        source=source,
+        order=order,
+        labels=to[source.labels][order],
+        seed=manifest.seed,
+        conditions=tuple(condition_of(info) for info in manifest.conditions.values()),
+        makers=(),
+        fingerprints=tuple(m["fingerprint"] for m in manifest.models.values()),
+        batch=manifest.sessions[-1].batch,
+        folder=folder,
+    )
+    if all(model.device.type == "cpu" for model in models):
+        torch.set_num_threads(1)
+    return Bench(what, models, store), list(manifest.models)

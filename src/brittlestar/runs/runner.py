@@ -1,0 +1,102 @@
+"""The runner: takes the plan through an engine, block-major, until it is done or a stop rule says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from brittlestar.runs.bench import Done
+from brittlestar.runs.plan import WorkItem
+from brittlestar.runs.workers import Engine
+
+
+@dataclass
+class Progress:
+    """How far a run is. Handed to callbacks; not to be written to by them.
+
+    Fields:
+        tallies: (model, condition) -> [samples, errors], earlier sessions included.
+        work_done, work_total: Forward passes of this session (attacks count theirs).
+        block: The block being worked on, ``(start, stop)``.
+        images: Shifted images evaluated in this session.
+        began: ``time.monotonic()`` at the start.
+    """
+
+    tallies: dict[tuple[int, int], list[int]]
+    work_total: float
+    work_done: float = 0.0
+    block: tuple[int, int] = (0, 0)
+    images: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.began
+
+    @property
+    def remaining(self) -> float | None:
+        """Estimated seconds left for the whole plan; ``None`` before the first item is done."""
+        if self.work_done == 0:
+            return None
+        return self.elapsed * (self.work_total - self.work_done) / self.work_done
+
+
+def run(
+    items: Sequence[WorkItem],
+    engine: Engine,
+    progress: Progress,
+    *,
+    deadline: float | None = None,
+    enough: Callable[[Progress], bool] | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> str:
+    """Do the items in order.
+
+    Args:
+        items: In block-major order.
+        engine: Where they are done.
+        progress: Is brought up to date after every item.
+        deadline: ``time.monotonic()`` after which no further item begins.
+        enough: Asked after every finished block; ``True`` stops the run.
+        on_progress: Called after every item.
+
+    Returns:
+        Why it ended: ``complete``, ``budget``, ``precision`` or ``interrupted`` (Ctrl-C: items in hand are finished
+        and written first).
+    """
+    left: dict[int, int] = {}
+    for item in items:
+        left[item.stop] = left.get(item.stop, 0) + 1
+    pending = iter(items)
+    upcoming = next(pending, None)
+    reason = "complete"
+    try:
+        while upcoming is not None or engine.waiting:
+            while upcoming is not None and engine.free > 0:
+                if deadline is not None and time.monotonic() >= deadline:
+                    upcoming, reason = None, "budget"
+                    break
+                engine.submit(upcoming)
+                upcoming = next(pending, None)
+            for done in engine.collect() if engine.waiting else ():
+                _count(progress, done)
+                left[done.item.stop] -= 1
+                on_progress(progress)
+                if left[done.item.stop] == 0 and upcoming is not None and enough is not None and enough(progress):
+                    upcoming, reason = None, "precision"
+    except KeyboardInterrupt:
+        reason = "interrupted"
+        engine.close()
+    return reason
+
+
+def _count(progress: Progress, done: Done) -> None:
+    progress.work_done += done.item.work
+    progress.block = (done.item.start, done.item.stop)
+    for model, condition, samples, errors in done.tallies:
+        tally = progress.tallies.setdefault((model, condition), [0, 0])
+        tally[0] += samples
+        tally[1] += errors
+        progress.images += samples

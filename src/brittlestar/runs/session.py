@@ -1,0 +1,275 @@
+"""One session on a run folder: check, plan, fill, record. Everything that can be refused is refused before work."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import brittlestar
+from brittlestar.attacks.base import Attack
+from brittlestar.core.errors import UsageError, require
+from brittlestar.data.base import Source
+from brittlestar.models import check_model
+from brittlestar.models.base import Model, ModelInfo
+from brittlestar.runs.bench import Bench, ModelMaker, Order
+from brittlestar.runs.cell import passes
+from brittlestar.runs.examples import write_examples
+from brittlestar.runs.plan import FIRST_BLOCK, WorkItem, plan
+from brittlestar.runs.runner import Progress, run
+from brittlestar.runs.workers import Engine, InProcess, Processes
+from brittlestar.shifts.conditions import Condition
+from brittlestar.store import RunStore, SessionRecord
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a session is asked to do.
+
+    Fields:
+        source: The opened data.
+        labels: (n,) labels in the source's listing, as the models number them.
+        classes: Class names in the models' order.
+        models: Loaded models, all on one device; with ``makers`` that build them again in workers.
+        makers: One a model; ``None`` keeps the work in this process.
+        models_how: One a model: the fields that load it again, for the record; empty for objects.
+        data_how: What opens the source again, for the record.
+        conditions: In order; clean first.
+        suites: Names, for the record.
+        folder: The run folder.
+        seed: Of the order and of all draws.
+        samples: How many samples of the order; ``None`` for all.
+        budget: Seconds, or ``None``.
+        precision: Target half-width of every interval (``enough`` decides), or ``None``.
+        batch: Samples a forward pass; ``None`` chooses by image size.
+        workers: Processes; 1 works in this process.
+        command: What the person typed, for the record.
+    """
+
+    source: Source
+    labels: npt.NDArray[np.int32]
+    classes: tuple[str, ...]
+    models: Sequence[Model]
+    makers: Sequence[ModelMaker] | None
+    models_how: Sequence[dict[str, Any]]
+    data_how: dict[str, Any]
+    conditions: tuple[Condition, ...]
+    suites: tuple[str, ...]
+    folder: Path
+    seed: int = 0
+    samples: int | None = None
+    budget: float | None = None
+    precision: float | None = None
+    batch: int | None = None
+    workers: int = 1
+    command: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a session ended: ``stop`` (complete, budget, precision, interrupted), seconds, images, work left."""
+
+    folder: Path
+    stop: str
+    seconds: float
+    images: int
+    left: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Callbacks of a session; each may be left out.
+
+    Fields:
+        note: Called with one line of what happens now.
+        plan: Called once with the models' names, the conditions and the progress before work begins.
+        progress: Called after every work item.
+        enough: Asked after every finished block whether to stop (precision).
+    """
+
+    note: Callable[[str], None] = lambda _: None
+    plan: Callable[[Sequence[str], Sequence[Condition], Progress], None] = lambda *_: None
+    progress: Callable[[Progress], None] = lambda _: None
+    enough: Callable[[Progress], bool] | None = None
+
+
+def run_session(request: Request, watch: Watch | None = None) -> Outcome:
+    """Check everything, do what the folder lacks, record how it ended.
+
+    Raises:
+        UsageError: Impossible numbers, a model that breaks the contract.
+        StoreError: The folder is in use, of another version, or holds other data.
+    """
+    watch = watch or Watch()
+    source = request.source
+    count = _sample_count(request)
+    order = source.order(request.seed)
+    labels = request.labels[order].astype(np.int32)
+    batch = request.batch or default_batch(source.info.shape)
+    infos = _checked(request, order, labels, batch, watch)
+    data = dataclasses.replace(source.info, classes=request.classes)
+    store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
+    with store.locked():
+        for info in infos:
+            store.register_model(dataclasses.asdict(info))
+        store.register_conditions([c.info for c in request.conditions])
+        store.write_samples(source.ids[order], labels)
+        fingerprints = [info.fingerprint for info in infos]
+        items, progress = _planned(request, store, infos, count)
+        watch.plan([info.name for info in infos], request.conditions, progress)
+        store.begin_session(_record(request, batch, count))
+        began, stop = time.perf_counter(), "failed"
+        try:
+            what = Order(
+                source=source,
+                order=order,
+                labels=labels,
+                seed=request.seed,
+                conditions=request.conditions,
+                makers=tuple(request.makers or ()),
+                fingerprints=tuple(fingerprints),
+                batch=batch,
+                folder=request.folder,
+            )
+            deadline = None if request.budget is None else time.monotonic() + request.budget
+            if items:
+                with _engine(request, what, items) as engine:
+                    stop = run(
+                        items,
+                        engine,
+                        progress,
+                        deadline=deadline,
+                        enough=watch.enough,
+                        on_progress=watch.progress,
+                    )
+            else:
+                stop = "complete"
+            if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
+                watch.note("choosing example images")
+                bench = Bench(what, request.models, store)
+                write_examples(bench, [info.name for info in infos], count)
+        finally:
+            seconds = time.perf_counter() - began
+            store.end_session(stop=stop, wall_s=seconds, images=progress.images)
+    return Outcome(request.folder, stop, seconds, progress.images, progress.work_total - progress.work_done)
+
+
+def default_batch(shape: tuple[int, int, int]) -> int:
+    """Samples a forward pass: a whole block for small images, fewer for large ones."""
+    return 250 if max(shape[1:]) <= 64 else 64 if max(shape[1:]) <= 128 else 25
+
+
+def _sample_count(request: Request) -> int:
+    total = request.source.info.count
+    count = total if request.samples is None else request.samples
+    require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
+    require(count <= total, f"--samples {count} is more than the {total} images of {request.source.info.spec}", UsageError)
+    for name, value in (("budget", request.budget), ("precision", request.precision)):
+        require(value is None or value > 0, f"--{name} must be positive, got {value}", UsageError)
+    require(request.precision is None or request.precision < 0.5, f"--precision is a half-width such as 0.02, got {request.precision}", UsageError)
+    require(request.workers >= 1, f"--workers must be at least 1, got {request.workers}", UsageError)
+    require(request.batch is None or request.batch >= 1, f"--batch must be at least 1, got {request.batch}", UsageError)
+    names = [model.name for model in request.models]
+    require(len(set(names)) == len(names), f"two models have one name: {names}; write --model NAME=MODEL", UsageError)
+    return count
+
+
+def _checked(
+    request: Request, order: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], batch: int, watch: Watch
+) -> list[ModelInfo]:
+    first = order[: min(FIRST_BLOCK, len(order))]
+    pixels = torch.from_numpy(request.source.load(first))
+    infos = []
+    for model, how in zip(request.models, request.models_how, strict=True):
+        watch.note(f"checking {model.name}")
+        images = pixels.to(model.device, torch.float32) / 255
+        notes = check_model(model, images, torch.from_numpy(labels[: len(first)]), len(request.classes), batch)
+        with torch.inference_mode():
+            outputs = int(model.logits(images[:2]).shape[1])
+        if not model.differentiable:
+            notes = (*notes, "gives no gradients: white-box attacks are left out")
+        infos.append(
+            ModelInfo(
+                name=model.name,
+                spec=model.spec,
+                fingerprint=model.fingerprint(),
+                classes=outputs,
+                input_shape=request.source.info.shape,
+                preprocess=model.preprocess.as_json(),
+                parameters=model.parameters,
+                differentiable=model.differentiable,
+                notes=notes,
+                how=how,
+            )
+        )
+    twins = {info.fingerprint for info in infos}
+    require(len(twins) == len(infos), f"two of the models are the same: {[i.name for i in infos]}", UsageError)
+    return infos
+
+
+def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int) -> tuple[list[WorkItem], Progress]:
+    costs = [
+        [
+            None if isinstance(c.definition, Attack) and c.definition.needs_gradients and not m.differentiable else passes(c)
+            for c in request.conditions
+        ]
+        for m in infos
+    ]
+    fingerprints = [c.fingerprint for c in request.conditions]
+    finished = [store.finished_groups(info.fingerprint) for info in infos]
+    items = plan(costs, fingerprints, count, finished)
+    tallies = {}
+    for place, info in enumerate(infos):
+        known = store.tallies(info.fingerprint) if finished[place] else {}
+        tallies.update({(place, c): list(known[f]) for c, f in enumerate(fingerprints) if f in known})
+    return items, Progress(tallies, sum(item.work for item in items))
+
+
+def _engine(request: Request, what: Order, items: Sequence[WorkItem]) -> Engine:
+    workers = min(request.workers, len(items))
+    if workers > 1 and request.makers is not None:
+        return Processes(what, workers)
+    return InProcess(Bench(what, request.models, RunStore.open(request.folder)))
+
+
+def _record(request: Request, batch: int, count: int) -> SessionRecord:
+    device = request.models[0].device
+    return SessionRecord(
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=request.command,
+        suite=", ".join(request.suites),
+        rule="anytime" if request.precision is not None else "fixed",
+        stop="running",
+        samples=count,
+        budget_s=request.budget,
+        precision=request.precision,
+        workers=request.workers,
+        device=str(device),
+        batch=batch,
+        versions=versions(),
+        hardware=hardware(device),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that can move a number."""
+    found = {"brittlestar": brittlestar.__version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in ("torch", "numpy", "pillow", "duckdb", "scipy")}
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """Where the numbers were made."""
+    facts: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
+    if device.type == "cuda":
+        facts["gpu"] = torch.cuda.get_device_name(device)
+    return facts
