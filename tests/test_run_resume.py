@@ -1,0 +1,175 @@
+"""Kill it, interrupt it, spread it, cut it: the rows are the same and nothing is computed twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import command, make_world
+
+from brittlestar.core.rows import Rows
+from brittlestar.store import RunStore
+
+
+def run_words(folder: Path, out: str, *more: object, factory: str = "model") -> list[str]:
+    model, data = folder / "model.py", folder / "data.npz"
+    return command(
+        *("run", "--model", f"m=torch:{model}:{factory}", "--data", data, "--out", folder / out),
+        *("--workers", 1, "--device", "cpu", "--no-report", *more),
+    )
+
+
+def calls(path: Path) -> int:
+    """Images that went through the model, of the log that it writes."""
+    return sum(map(int, path.read_text().split())) if path.exists() else 0
+
+
+def everything(folder: Path) -> dict[tuple[str, str], Rows]:
+    store = RunStore.open(folder)
+    ids = {info.fingerprint: info.id for info in store.manifest.conditions.values()}
+    return {
+        (name, ids[f]): rows
+        for name, model in store.manifest.models.items()
+        for f, rows in store.read(model["fingerprint"], None).items()
+    }
+
+
+def assert_same(one: dict[tuple[str, str], Rows], other: dict[tuple[str, str], Rows]) -> None:
+    assert one.keys() == other.keys()
+    for key, rows in one.items():
+        for column in ("position", "frame", "label", "prediction", "label_logit", "top_logit", "log_sum_exp", "logits"):
+            left, right = getattr(rows, column), getattr(other[key], column)
+            if left is None or right is None:
+                assert left is right, (key, column)
+            else:
+                np.testing.assert_array_equal(left, right, err_msg=f"{key} {column}")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    make_world(folder)
+    log = folder / "calls-whole"
+    subprocess.run(run_words(folder, "whole"), check=True, env=os.environ | {"CALLS": str(log)}, capture_output=True)
+    return folder
+
+
+def test_every_condition_has_every_sample(world: Path) -> None:
+    rows = everything(world / "whole")
+    assert len(rows) > 100
+    for key, found in rows.items():
+        np.testing.assert_array_equal(found.position, np.arange(130), err_msg=str(key))
+    assert RunStore.open(world / "whole").manifest.sessions[-1].stop == "complete"
+
+
+def test_killed_at_any_moment_and_run_again_gives_the_same_rows(world: Path) -> None:
+    """SIGKILL several times, then finish: same rows; calls beyond an uninterrupted run stay below one item a kill."""
+    log = world / "calls-killed"
+    environment = os.environ | {"CALLS": str(log)}
+    chance = random.Random(4)
+    kills = 0
+    for _ in range(12):
+        process = subprocess.Popen(
+            run_words(world, "killed"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        began = calls(log)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and calls(log) < began + 300 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.3)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert kills >= 2
+    subprocess.run(run_words(world, "killed"), check=True, env=environment, capture_output=True)
+    assert_same(everything(world / "killed"), everything(world / "whole"))
+    assert not list((world / "killed").rglob("*.tmp"))
+    overhead = calls(log) - calls(world / "calls-whole")
+    largest_item = 31 * 80 * 3 + 64 * 80
+    checks = 1000
+    assert overhead <= (kills + 1) * (largest_item + checks)
+
+
+def test_finished_cells_are_not_computed_again(world: Path) -> None:
+    log = world / "calls-again"
+    subprocess.run(run_words(world, "whole"), check=True, env=os.environ | {"CALLS": str(log)}, capture_output=True)
+    assert calls(log) < 700, "only the checks at the start may call the model"
+
+
+def test_two_workers_give_the_rows_of_one(world: Path) -> None:
+    words = [*run_words(world, "workers"), "--workers", "2"]
+    subprocess.run(words, check=True, capture_output=True)
+    assert_same(everything(world / "workers"), everything(world / "whole"))
+
+
+def test_fewer_samples_first_then_all(world: Path) -> None:
+    subprocess.run(run_words(world, "grown", "--samples", 70), check=True, capture_output=True)
+    assert {len(rows) for rows in everything(world / "grown").values()} == {70}
+    subprocess.run(run_words(world, "grown"), check=True, capture_output=True)
+    grown, whole = everything(world / "grown"), everything(world / "whole")
+    for key, rows in whole.items():
+        np.testing.assert_array_equal(rows.position, grown[key].position)
+        assert np.abs(rows.top_logit - grown[key].top_logit).max() < 1e-3 or "pgd" in key[1]
+
+
+def test_ctrl_c_finishes_writing_and_says_how_to_go_on(world: Path) -> None:
+    process = subprocess.Popen(
+        run_words(world, "interrupted", factory="slow"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list((world / "interrupted").glob("rows/*/*.parquet")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "same command again" in error
+    assert "Traceback" not in error
+    assert RunStore.open(world / "interrupted").manifest.sessions[-1].stop == "interrupted"
+    assert everything(world / "interrupted")
+
+
+def test_a_second_process_on_one_folder_refuses(world: Path) -> None:
+    store = RunStore.open(world / "whole")
+    with store.locked():
+        done = subprocess.run(run_words(world, "whole"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "in use by process" in done.stderr
+
+
+def test_another_model_under_the_same_name_is_refused(world: Path) -> None:
+    done = subprocess.run(run_words(world, "whole", factory="other"), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_another_seed_is_refused(world: Path) -> None:
+    done = subprocess.run(run_words(world, "whole", "--seed", 1), capture_output=True, text=True)
+    assert done.returncode == 2
+
+
+def test_audit_reproduces_cells_and_notices_a_changed_one(world: Path) -> None:
+    done = subprocess.run(command("audit", world / "whole", "--cells", 15), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "15 of 15 cells are identical" in done.stdout
+
+
+def test_a_budget_stops_honestly(world: Path) -> None:
+    done = subprocess.run(run_words(world, "budget", "--budget", "1s", factory="slow"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    session = RunStore.open(world / "budget").manifest.sessions[-1]
+    assert (session.stop, session.rule) == ("budget", "fixed")
+
+
+def test_a_precision_stops_with_confidence_sequences(world: Path) -> None:
+    words = run_words(world, "precise", "--precision", "0.2", "--suite", "clean")
+    subprocess.run(words, check=True, capture_output=True)
+    session = RunStore.open(world / "precise").manifest.sessions[-1]
+    assert (session.stop, session.rule) == ("precision", "anytime")
