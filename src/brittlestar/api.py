@@ -96,7 +96,9 @@ class Table(list[dict[str, Any]]):
 
 def interval_of(successes: int, n: int, rule: str) -> measures.Estimate:
     """The interval that fits the way the run was stopped."""
-    return measures.confidence_sequence(successes, n, LEVEL) if rule == "anytime" else measures.wilson(successes, n, LEVEL)
+    return (
+        measures.confidence_sequence(successes, n, LEVEL) if rule == "anytime" else measures.wilson(successes, n, LEVEL)
+    )
 
 
 def _rule(store: RunStore) -> str:

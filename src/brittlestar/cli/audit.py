@@ -24,8 +24,10 @@ def audit(
     if not found:
         raise StoreError(f"{run} holds no finished cells yet")
     for cell in found:
-        verdict = "identical" if cell.identical else (
-            f"{cell.predictions_differ} predictions differ, logits by up to {cell.largest:.3g}"
+        verdict = (
+            "identical"
+            if cell.identical
+            else (f"{cell.predictions_differ} predictions differ, logits by up to {cell.largest:.3g}")
         )
         typer.echo(f"{cell.model}  {cell.condition}  images {cell.start}-{cell.stop}: {verdict}")
     wrong = [c for c in found if not c.identical]

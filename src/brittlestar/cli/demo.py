@@ -27,9 +27,7 @@ def demo(
 
     typer.echo("training three models on 4,000 digits ...", err=True)
     trained = train_demo_models(out / "models", lambda text: typer.echo(f"  {text}", err=True))
-    specs = [
-        parse_spec(f"{name}={path}", factory="brittlestar.models.small_cnn:small_cnn") for name, path in trained
-    ]
+    specs = [parse_spec(f"{name}={path}", factory="brittlestar.models.small_cnn:small_cnn") for name, path in trained]
     with watched() as watch:
         result = api.evaluate(
             specs,

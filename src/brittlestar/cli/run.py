@@ -45,10 +45,16 @@ def run(
         Path | None,
         typer.Option(help="Class names in the order of the model's outputs, one a line (first column of a TSV)."),
     ] = None,
-    factory: Annotated[str | None, typer.Option(help="FILE.py:factory that builds the module for a state dict.")] = None,
+    factory: Annotated[
+        str | None, typer.Option(help="FILE.py:factory that builds the module for a state dict.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict to load into the factory's module.")] = None,
-    mean: Annotated[Numbers | None, typer.Option(help="The model's own: subtracted per channel, 0.485,0.456,0.406.")] = None,
-    std: Annotated[Numbers | None, typer.Option(help="The model's own: divided by per channel, 0.229,0.224,0.225.")] = None,
+    mean: Annotated[
+        Numbers | None, typer.Option(help="The model's own: subtracted per channel, 0.485,0.456,0.406.")
+    ] = None,
+    std: Annotated[
+        Numbers | None, typer.Option(help="The model's own: divided by per channel, 0.229,0.224,0.225.")
+    ] = None,
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
     model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")] = None,
     model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")] = None,

@@ -117,6 +117,10 @@ def _write(target: Path, pixels: torch.Tensor, shifts: Sequence[Shift], seed: in
     sheet = Image.new("RGB", (columns * (width + 6) - 6, -(-len(tiles) // columns) * (height + 6) - 6), "white")
     for place, tile in enumerate(tiles):
         sheet.paste(tile.convert("RGB"), (place % columns * (width + 6), place // columns * (height + 6)))
-    require(target.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"), f"{target} is no picture name; use .png", UsageError)
+    require(
+        target.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"),
+        f"{target} is no picture name; use .png",
+        UsageError,
+    )
     with replacing(target) as beside:
         sheet.save(beside, format=Image.registered_extensions()[target.suffix.lower()])

@@ -28,7 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(beside, path)
         _fsync(path.parent)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}; free some space or check permissions") from error
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; free some space or check permissions"
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -60,7 +62,9 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
         except OSError as error:
             handle.seek(0)
             holder = handle.read().strip() or "another process"
-            raise StoreError(f"{path.parent} is in use by {holder}; wait for it or use another folder to {purpose}") from error
+            raise StoreError(
+                f"{path.parent} is in use by {holder}; wait for it or use another folder to {purpose}"
+            ) from error
         handle.seek(0)
         handle.truncate()
         handle.write(f"process {os.getpid()}")

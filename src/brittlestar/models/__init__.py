@@ -1,1 +1,37 @@
+"""Anything that turns images in [0, 1] into logits; resizing and normalisation belong to the model."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from brittlestar.models.base import Model, ModelInfo, Preprocess, apply_preprocess
+from brittlestar.models.checks import check_model, map_labels
+from brittlestar.models.load import as_model, load_model
+from brittlestar.models.spec import ModelSpec, parse_spec
+
+__all__ = [
+    "Model",
+    "ModelInfo",
+    "ModelSpec",
+    "Preprocess",
+    "apply_preprocess",
+    "as_model",
+    "check_model",
+    "describe_models",
+    "load_model",
+    "map_labels",
+    "parse_spec",
+]
+
+
+def describe_models() -> Iterator[tuple[str, str]]:
+    """The forms a model may be given in, one line each."""
+    yield "torch:FILE.py:factory", "a function of a Python file that returns an nn.Module in evaluation mode"
+    yield "torch:package.module:factory", "the same in an installed package"
+    yield "FILE.pt2", "a program saved by torch.export"
+    yield "FILE.safetensors", "a state dict, with --factory; normalisation may stand in the file's metadata"
+    yield "FILE.pth / .pt / .th", "a state dict without any pickled code, with --factory"
+    yield (
+        "python:FILE.py:function",
+        "a function from float32 numpy images to logits; no gradients, so no white-box attacks",
+    )

@@ -46,7 +46,9 @@ def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited
 
 
 def _compare(model: str, condition: str, start: int, stop: int, kept: Rows, again: Rows) -> Audited:
-    same_rows = len(kept) == len(again) and bool((kept.position == again.position).all() and (kept.label == again.label).all())
+    same_rows = len(kept) == len(again) and bool(
+        (kept.position == again.position).all() and (kept.label == again.label).all()
+    )
     if not same_rows:
         return Audited(model, condition, start, stop, False, max(len(kept), len(again)), float("inf"))
     columns = ("label_logit", "top_logit", "log_sum_exp")

@@ -83,9 +83,7 @@ class Bench:
         for model, conditions in item.tasks:
             written = [(self.what.conditions[c].fingerprint, cells[model, c]) for c in conditions]
             self.store.write_cells(self.what.fingerprints[model], item.start, item.stop, written)
-            tallies += [
-                (model, c, len(cells[model, c]), int((~cells[model, c].correct).sum())) for c in conditions
-            ]
+            tallies += [(model, c, len(cells[model, c]), int((~cells[model, c].correct).sum())) for c in conditions]
         return Done(item, tuple(tallies), time.perf_counter() - began)
 
     def rows(self, item: WorkItem) -> dict[tuple[int, int], Rows]:
@@ -98,7 +96,13 @@ class Bench:
         cells: dict[tuple[int, int], Rows] = {}
         for c, models in wanted.items():
             answers = fill(
-                images, labels, positions, keys, self.what.conditions[c], [self.models[m] for m in models], self.what.batch
+                images,
+                labels,
+                positions,
+                keys,
+                self.what.conditions[c],
+                [self.models[m] for m in models],
+                self.what.batch,
             )
             cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
         return cells

@@ -65,7 +65,14 @@ def _worst(rows: Rows, before: Rows) -> list[int]:
 
 
 def _example(
-    bench: Bench, names: Sequence[str], folder: Path, place: int, condition: Condition, position: int, rows: Rows, before: Rows
+    bench: Bench,
+    names: Sequence[str],
+    folder: Path,
+    place: int,
+    condition: Condition,
+    position: int,
+    rows: Rows,
+    before: Rows,
 ) -> dict[str, Any] | None:
     images, keys, labels, _ = bench.block(position, position + 1)
     model = bench.models[place]

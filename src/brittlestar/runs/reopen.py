@@ -51,10 +51,14 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
     require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
     models = []
     for name, recorded in manifest.models.items():
-        require(bool(recorded.get("how")), f"model {name} was given as a Python object; audit it from Python", StoreError)
+        require(
+            bool(recorded.get("how")), f"model {name} was given as a Python object; audit it from Python", StoreError
+        )
         spec = {key: tuple(v) if isinstance(v, list) else v for key, v in recorded["how"].items()}
         model = load_model(ModelSpec(**spec))
-        require(model.fingerprint() == recorded["fingerprint"], f"model {name} ({recorded['spec']}) has changed", StoreError)
+        require(
+            model.fingerprint() == recorded["fingerprint"], f"model {name} ({recorded['spec']}) has changed", StoreError
+        )
         models.append(model)
     order = source.order(manifest.seed)
     to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)

@@ -173,10 +173,16 @@ def _sample_count(request: Request) -> int:
     total = request.source.info.count
     count = total if request.samples is None else request.samples
     require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
-    require(count <= total, f"--samples {count} is more than the {total} images of {request.source.info.spec}", UsageError)
+    require(
+        count <= total, f"--samples {count} is more than the {total} images of {request.source.info.spec}", UsageError
+    )
     for name, value in (("budget", request.budget), ("precision", request.precision)):
         require(value is None or value > 0, f"--{name} must be positive, got {value}", UsageError)
-    require(request.precision is None or request.precision < 0.5, f"--precision is a half-width such as 0.02, got {request.precision}", UsageError)
+    require(
+        request.precision is None or request.precision < 0.5,
+        f"--precision is a half-width such as 0.02, got {request.precision}",
+        UsageError,
+    )
     require(request.workers >= 1, f"--workers must be at least 1, got {request.workers}", UsageError)
     require(request.batch is None or request.batch >= 1, f"--batch must be at least 1, got {request.batch}", UsageError)
     names = [model.name for model in request.models]
@@ -217,10 +223,14 @@ def _checked(
     return infos
 
 
-def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int) -> tuple[list[WorkItem], Progress]:
+def _planned(
+    request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int
+) -> tuple[list[WorkItem], Progress]:
     costs = [
         [
-            None if isinstance(c.definition, Attack) and c.definition.needs_gradients and not m.differentiable else passes(c)
+            None
+            if isinstance(c.definition, Attack) and c.definition.needs_gradients and not m.differentiable
+            else passes(c)
             for c in request.conditions
         ]
         for m in infos

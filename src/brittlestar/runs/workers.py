@@ -27,7 +27,7 @@ class WorkerError(BrittlestarError):
 
 
 class Engine(ABC):
-    """Takes work items in order and gives back what is done. A cluster engine implements these three methods."""
+    """Takes work items in order and gives back what is done. A cluster engine implements these methods."""
 
     @abstractmethod
     def submit(self, item: WorkItem) -> None:
@@ -47,13 +47,16 @@ class Engine(ABC):
     def waiting(self) -> int:
         """How many items are taken and not collected."""
 
+    @abstractmethod
     def close(self) -> None:
-        """Drop what was taken and not begun, wait for the rest."""
+        """Drop what was taken and not begun, wait for the rest; may be called twice."""
 
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

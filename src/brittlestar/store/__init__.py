@@ -1,1 +1,6 @@
+"""Rows on disk: a run folder of Parquet files and a manifest. Opens without torch."""
 
+from brittlestar.store.manifest import Manifest, SessionRecord
+from brittlestar.store.store import RunStore
+
+__all__ = ["Manifest", "RunStore", "SessionRecord"]

@@ -28,7 +28,11 @@ class Suite:
     def conditions(self, shape: Shape) -> tuple[Condition, ...]:
         """The conditions for images of ``shape``, with unique ids and fingerprints."""
         channels, height, width = shape
-        require(channels in (1, 3) and min(height, width) >= 8, f"suites need 1 or 3 channels and at least 8 x 8 pixels, got {shape}", DataError)
+        require(
+            channels in (1, 3) and min(height, width) >= 8,
+            f"suites need 1 or 3 channels and at least 8 x 8 pixels, got {shape}",
+            DataError,
+        )
         listed = self.build(shape)
         for what in ("id", "fingerprint"):
             values = [getattr(c.info, what) for c in listed]

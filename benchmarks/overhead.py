@@ -1,0 +1,114 @@
+"""How much a suite costs beyond the model's own forward passes. One torch thread.
+
+For every work item of one block of images, alternately: the item as the runner does it (decoding, shifts, forward
+passes, rows, writing), and the bare forward passes of the same number of images in the same batches. Attacks are
+compared with their bare forward and backward passes. Printed: the ratios, per part and for the whole.
+
+    python benchmarks/overhead.py --weights resnet20.th --data cifar10.parquet
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from brittlestar.attacks.base import Attack
+from brittlestar.data import open_source
+from brittlestar.models import ModelSpec, as_model, load_model, parse_spec
+from brittlestar.models.base import Model
+from brittlestar.runs.bench import Bench, Order
+from brittlestar.runs.cell import passes
+from brittlestar.runs.plan import WorkItem
+from brittlestar.store import RunStore
+from brittlestar.suites import get_suite
+
+HERE = Path(__file__).resolve().parent
+
+
+def bare(model: Model, images: torch.Tensor, count: int, batch: int, backward: bool) -> float:
+    """Seconds of ``count`` passes over the images in batches, nothing else."""
+    began = time.perf_counter()
+    for _ in range(count):
+        for start in range(0, len(images), batch):
+            piece = images[start : start + batch]
+            if backward:
+                piece = piece.clone().requires_grad_(True)
+                torch.autograd.grad(model.logits(piece).sum(), piece)
+            else:
+                with torch.inference_mode():
+                    model.logits(piece)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="a model specification; ResNet-20 of examples/ otherwise")
+    parser.add_argument("--weights", help="state dict of the ResNet-20")
+    parser.add_argument("--data", help="data specification; random 32 x 32 images otherwise")
+    parser.add_argument("--suite", default="broad")
+    parser.add_argument("--samples", type=int, default=250)
+    parser.add_argument("--batch", type=int, default=250)
+    parser.add_argument("--attacks", action="store_true", help="measure attacks as well")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+
+    if options.model or options.weights:
+        text = options.model or f"resnet20=torch:{HERE.parent / 'examples' / 'cifar_resnet.py'}:resnet20"
+        spec: ModelSpec = parse_spec(text, **({"weights": options.weights} if options.weights else {}))
+        model = load_model(spec)
+    else:
+        sys.path.insert(0, str(HERE.parent / "examples"))
+        from cifar_resnet import resnet20
+
+        model = as_model(resnet20().eval(), name="resnet20")
+    if options.data:
+        source = open_source(options.data)
+    else:
+        pixels = np.random.default_rng(0).integers(0, 256, (options.samples, 3, 32, 32), dtype=np.uint8)
+        source = open_source((pixels, np.arange(options.samples) % 10))
+    conditions = get_suite(options.suite).conditions(source.info.shape)
+    if not options.attacks:
+        conditions = tuple(c for c in conditions if not isinstance(c.definition, Attack))
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore.start(Path(folder) / "run", data=source.info.as_json(), seed=0)
+        store.register_conditions([c.info for c in conditions])
+        order = source.order(0)
+        fingerprint = model.fingerprint()
+        what = Order(source, order, source.labels[order], 0, conditions, (), (fingerprint,), options.batch, store.path)
+        bench = Bench(what, [model], store)
+        stop = min(options.samples, source.info.count)
+        images = bench.block(0, stop)[0].float() / 255
+        bare(model, images, 3, options.batch, False)
+        bench.do(WorkItem(0, stop, ((0, (0,)),), 1.0))
+        spent: dict[str, list[float]] = {}
+        kinds = ["attack" if c.info.kind == "attack" else "fourier" if c.info.kind == "fourier" else "shifts" for c in conditions]
+        for kind in dict.fromkeys(kinds):
+            places = [i for i, k in enumerate(kinds) if k == kind]
+            size = 1 if kind == "attack" else 16
+            for first in range(0, len(places), size):
+                chunk = tuple(places[first : first + size])
+                count = sum(int(getattr(conditions[c].definition, "steps", 1)) for c in chunk)
+                pure = bare(model, images, count, options.batch, kind == "attack")
+                bench._block = (-1, -1)  # every item pays for decoding, although the runner does so once a block
+                done = bench.do(WorkItem(0, stop, ((0, chunk),), sum(passes(conditions[c]) for c in chunk)))
+                pure = (pure + bare(model, images, count, options.batch, kind == "attack")) / 2
+                spent.setdefault(kind, [0.0, 0.0, 0.0])
+                for place, value in enumerate((done.seconds, pure, len(chunk))):
+                    spent[kind][place] += value
+
+    print(f"{options.suite} on {source.info.name}, {stop} images of {source.info.shape}, batch {options.batch}, 1 thread")
+    for kind, (ours, pure, number) in spent.items():
+        print(f"{kind:<8} {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}")
+    ours, pure = (sum(v[i] for v in spent.values()) for i in (0, 1))
+    print(f"whole    {len(conditions):>4} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The manifest: what a run folder says about itself. Plain JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.errors import StoreError
+from brittlestar.core.files import write_atomic
+
+SCHEMA = 1
+NAME = "manifest.json"
+
+
+def now() -> str:
+    """The time in ISO 8601, UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SessionRecord:
+    """One call of `run` on the folder.
+
+    Fields:
+        started, ended: ISO times; ``ended`` is empty while it runs and stays so if it was killed.
+        command: What repeats it.
+        suite: Names of the suites.
+        rule: ``fixed`` (the number of samples did not depend on results) or ``anytime`` (it stopped at a precision).
+        stop: ``running``, ``complete``, ``budget``, ``precision``, ``interrupted`` or ``failed``.
+        samples: How many samples were asked for.
+        budget_s, precision: The stop rules, or ``None``.
+        workers, device, batch: How it was computed.
+        versions, hardware: What it was computed with.
+        wall_s: Seconds it took.
+        images: Shifted images evaluated.
+    """
+
+    started: str
+    ended: str = ""
+    command: str = ""
+    suite: str = ""
+    rule: str = "fixed"
+    stop: str = "running"
+    samples: int = 0
+    budget_s: float | None = None
+    precision: float | None = None
+    workers: int = 1
+    device: str = "cpu"
+    batch: int = 1
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    hardware: dict[str, Any] = dataclasses.field(default_factory=dict)
+    wall_s: float = 0.0
+    images: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything about a run but its rows.
+
+    Fields:
+        schema: Version of the layout.
+        created: ISO time.
+        seed: Of the samples' order and of all draws.
+        data: The fields of ``DataInfo``.
+        models: Display name -> the fields of ``ModelInfo``.
+        conditions: Condition id -> its description, in the order of the plan.
+        suites: Every suite ever asked for.
+        sessions: In order.
+    """
+
+    schema: int = SCHEMA
+    created: str = ""
+    seed: int = 0
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    conditions: dict[str, ConditionInfo] = dataclasses.field(default_factory=dict)
+    suites: list[str] = dataclasses.field(default_factory=list)
+    sessions: list[SessionRecord] = dataclasses.field(default_factory=list)
+
+    def save(self, folder: Path) -> None:
+        """Write it, whole or not at all."""
+        write_atomic(folder / NAME, json.dumps(dataclasses.asdict(self), indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read it.
+
+        Raises:
+            StoreError: No run folder, another schema, or damaged.
+        """
+        path = folder / NAME
+        if not folder.is_dir():
+            raise StoreError(f"no such run folder: {folder}")
+        if not path.is_file():
+            raise StoreError(f"{folder} is not a run folder: it has no {NAME}")
+        try:
+            content = json.loads(path.read_text())
+            schema = content["schema"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path} is damaged ({error}); restore it or start a new run folder") from error
+        if schema != SCHEMA:
+            raise StoreError(
+                f"{folder} was written with layout {schema}, this version reads layout {SCHEMA}; "
+                "use the version of Brittlestar that wrote it, or start a new run folder"
+            )
+        try:
+            content["conditions"] = {k: ConditionInfo(**v) for k, v in content["conditions"].items()}
+            content["sessions"] = [SessionRecord(**v) for v in content["sessions"]]
+            return cls(**content)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{path} is damaged ({error}); restore it or start a new run folder") from error
