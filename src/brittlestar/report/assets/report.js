@@ -1,0 +1,249 @@
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const data = JSON.parse($("#data").textContent);
+  const root = document.documentElement;
+  document.body.classList.toggle("many", data.models.length > 4);
+  document.body.classList.toggle("small-images", data.smallImages);
+
+  // Dark and light
+  $("#theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try { localStorage.setItem("brittlestar-theme", root.dataset.theme); } catch { /* private mode */ }
+  });
+
+  // One tip for cells, points and maps
+  const tip = $("#tip");
+  const showTip = (text, x, y, thumbs = []) => {
+    tip.replaceChildren();
+    text.split("\n").forEach((line, i) => {
+      const part = document.createElement(i ? "div" : "b");
+      part.textContent = line;
+      tip.append(part);
+    });
+    if (thumbs.length) {
+      const box = document.createElement("div");
+      box.className = "thumbs";
+      for (const [source, caption] of thumbs) {
+        const item = document.createElement("div"), image = document.createElement("img");
+        image.src = source; image.alt = "";
+        item.append(image, caption);
+        box.append(item);
+      }
+      tip.append(box);
+    }
+    tip.hidden = false;
+    const { width, height } = tip.getBoundingClientRect();
+    tip.style.left = Math.max(8, Math.min(x + 14, innerWidth - width - 10)) + "px";
+    tip.style.top = (y + 18 + height > innerHeight ? Math.max(8, y - height - 14) : y + 18) + "px";
+  };
+  const hideTip = () => { tip.hidden = true; };
+  const thumbsOf = (cell) => !cell.dataset.c ? [] : $$(".gallery li")
+    .filter((li) => li.dataset.c === cell.dataset.c && li.dataset.m === cell.dataset.m).slice(0, 3)
+    .map((li) => [$$("img", li)[1].src, $("em", li).textContent]);
+  const fromElement = (target) => {
+    const box = target.getBoundingClientRect();
+    showTip(target.dataset.tip, box.left + box.width / 2, box.bottom - 14, thumbsOf(target));
+  };
+  document.addEventListener("pointerover", (event) => {
+    const target = event.target.closest?.("[data-tip]");
+    if (target) showTip(target.dataset.tip, event.clientX, event.clientY, thumbsOf(target)); else if (!event.target.closest?.("svg.map")) hideTip();
+  });
+  document.addEventListener("focusin", (event) => { const t = event.target.closest?.("[data-tip]"); if (t) fromElement(t); });
+  document.addEventListener("focusout", hideTip);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hideTip();
+    if (event.key === "/" && !/INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) {
+      const field = $(".tools input");
+      if (field) { event.preventDefault(); field.focus(); }
+    }
+  });
+  addEventListener("scroll", hideTip, { passive: true });
+
+  // Heat tables: filter, sort, columns, arrow keys
+  const every = (text, words) => words.every((word) => text.includes(word));
+  const wordsOf = (value) => value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const table of $$("table.heat")) {
+    const tools = $(`[data-for="${table.id}"]`), body = table.tBodies[0], rows = [...body.rows];
+    const input = $("input", tools), shown = $(".shown", tools), steps = +table.dataset.steps;
+    rows.forEach((row, i) => { row.dataset.order = i; row.dataset.text = row.dataset.text.toLowerCase(); });
+    const filter = () => {
+      const words = wordsOf(input.value);
+      let count = 0;
+      for (const row of rows) {
+        const keep = every(row.dataset.text, words);
+        row.hidden = !keep;
+        count += keep;
+      }
+      shown.textContent = words.length ? `${count} of ${rows.length} shifts` : "";
+    };
+    input.addEventListener("input", filter);
+    const valueOf = (row, key) => {
+      if (key === "name") return row.cells[0].textContent;
+      const [group, step] = key.split(":").map(Number);
+      const value = row.cells[1 + group * (steps + 1) + step]?.dataset.v;
+      return value === undefined ? null : +value;
+    };
+    table.addEventListener("click", (event) => {
+      const button = event.target.closest(".sort");
+      if (!button) return;
+      const key = button.dataset.sort, was = button.getAttribute("aria-sort"), first = key === "name" ? "ascending" : "descending";
+      const way = !was ? first : was === first ? (first === "ascending" ? "descending" : "ascending") : null;
+      $$(".sort", table).forEach((other) => other.removeAttribute("aria-sort"));
+      if (way) button.setAttribute("aria-sort", way);
+      const sign = way === "descending" ? -1 : 1;
+      const sorted = [...rows].sort((a, b) => {
+        if (!way) return a.dataset.order - b.dataset.order;
+        const x = valueOf(a, key), y = valueOf(b, key);
+        if (x === null || y === null) return (x === null) - (y === null) || a.dataset.order - b.dataset.order;
+        return sign * (typeof x === "string" ? x.localeCompare(y) : x - y) || a.dataset.order - b.dataset.order;
+      });
+      body.append(...sorted);
+      setEntry();
+    });
+    const chips = $$("[data-group]", tools);
+    const setGroup = (chip, on) => {
+      chip.setAttribute("aria-pressed", on);
+      $$(`.g${chip.dataset.group}`, table).forEach((cell) => cell.classList.toggle("off", !on));
+    };
+    chips.forEach((chip) => chip.addEventListener("click", () => {
+      const on = chip.getAttribute("aria-pressed") !== "true";
+      if (!on && chips.filter((c) => c.getAttribute("aria-pressed") === "true").length === 1) return;
+      setGroup(chip, on);
+      setEntry();
+    }));
+    if (chips.length) {
+      const room = table.parentElement.clientWidth - 230, each = (steps + 1) * 38 + 22;
+      const fits = Math.max(1, Math.floor(room / each));
+      chips.forEach((chip, i) => setGroup(chip, i < fits));
+    }
+    const reachable = () => $$("tbody tr", table).filter((row) => !row.hidden)
+      .map((row) => [...row.cells].filter((cell) => cell.dataset.v !== undefined && !cell.classList.contains("off")));
+    const setEntry = () => {
+      $$("td[tabindex='0']", table).forEach((cell) => { cell.tabIndex = -1; });
+      const first = reachable().flat()[0];
+      if (first) first.tabIndex = 0;
+    };
+    setEntry();
+    input.addEventListener("input", setEntry);
+    table.addEventListener("keydown", (event) => {
+      const cell = event.target.closest("td");
+      const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+      if (!cell || !step) return;
+      event.preventDefault();
+      const lines = reachable(), y = lines.findIndex((line) => line.includes(cell)), x = lines[y].indexOf(cell);
+      const left = cell.getBoundingClientRect().left, line = lines[y + step[0]];
+      const next = step[1] ? lines[y][x + step[1]] : line?.reduce((best, c) =>
+        Math.abs(c.getBoundingClientRect().left - left) < Math.abs(best.getBoundingClientRect().left - left) ? c : best, line[0]);
+      if (next) { next.focus(); next.scrollIntoView({ block: "nearest", inline: "nearest" }); }
+    });
+  }
+
+  // The key of models: press to hold one model up
+  const light = (name) => {
+    $$(".chart .lit").forEach((part) => part.classList.remove("lit"));
+    if (name) {
+      document.body.dataset.lit = name;
+      const own = name.split(" ");
+      $$(`.chart .${own[0]}`).filter((part) => own.every((c) => part.classList.contains(c))).forEach((part) => part.classList.add("lit"));
+    } else delete document.body.dataset.lit;
+    $$("[data-light]").forEach((b) => b.setAttribute("aria-pressed", b.dataset.light === name));
+  };
+  $$("[data-light]").forEach((b) => b.addEventListener("click", () => light(document.body.dataset.lit === b.dataset.light ? "" : b.dataset.light)));
+
+  // Fourier maps: one pointer for all
+  const maps = data.maps;
+  if (maps) {
+    const pictures = $$("svg.map");
+    const point = (row, column, x, y) => {
+      const size = maps.size, half = Math.floor(size / 2), at = row * size + column;
+      const lines = maps.models.map((m) => m.v[at] === null ? `${m.name}: not measured`
+        : `${m.name}: ${(m.v[at] / 10).toFixed(1)} % [${(m.l[at] / 10).toFixed(1)}, ${(m.h[at] / 10).toFixed(1)}], n = ${m.n.toLocaleString("en")}`);
+      const sign = (v) => (v < 0 ? "−" + -v : "" + v);
+      showTip([`Frequency ${sign(column - half)} across, ${sign(row - half)} down`, ...lines].join("\n"), x, y);
+      for (const picture of pictures) {
+        const image = $("image", picture), cell = +image.getAttribute("width") / size;
+        for (const mark of $$(".cross", picture)) {
+          mark.setAttribute("x", +image.getAttribute("x") + column * cell);
+          mark.setAttribute("y", +image.getAttribute("y") + row * cell);
+          mark.setAttribute("width", cell); mark.setAttribute("height", cell);
+          mark.removeAttribute("hidden"); mark.style.display = "";
+        }
+        picture.dataset.row = row; picture.dataset.column = column;
+      }
+    };
+    const leave = () => { hideTip(); $$(".cross").forEach((mark) => { mark.style.display = "none"; }); };
+    const boxOf = (picture) => {
+      const own = picture.getBoundingClientRect(), image = $("image", picture), unit = own.width / picture.viewBox.baseVal.width;
+      return { left: own.left + image.getAttribute("x") * unit, top: own.top + image.getAttribute("y") * unit, side: image.getAttribute("width") * unit };
+    };
+    for (const picture of pictures) {
+      picture.addEventListener("pointermove", (event) => {
+        const box = boxOf(picture);
+        const column = Math.floor((event.clientX - box.left) / box.side * maps.size), row = Math.floor((event.clientY - box.top) / box.side * maps.size);
+        if (row < 0 || column < 0 || row >= maps.size || column >= maps.size) leave(); else point(row, column, event.clientX, event.clientY);
+      });
+      picture.addEventListener("pointerleave", leave);
+      picture.addEventListener("blur", leave);
+      picture.addEventListener("keydown", (event) => {
+        const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+        if (!step) return;
+        event.preventDefault();
+        const half = Math.floor(maps.size / 2), clip = (v) => Math.max(0, Math.min(maps.size - 1, v));
+        const row = clip(+(picture.dataset.row ?? half) + step[0]), column = clip(+(picture.dataset.column ?? half) + step[1]);
+        const box = boxOf(picture);
+        point(row, column, box.left + (column + 1) / maps.size * box.side, box.top + (row + 1) / maps.size * box.side);
+      });
+    }
+  }
+
+  // Failing examples
+  const gallery = $(".gallery");
+  if (gallery) {
+    const items = [...gallery.children], pick = $("[data-pick]"), input = $("#gallery-filter"), more = $("#gallery-more"), shown = $(".gallery-tools .shown");
+    let limit = 12;
+    items.forEach((li) => { li.dataset.text = li.dataset.text.toLowerCase(); });
+    const apply = () => {
+      const words = wordsOf(input.value), model = pick?.value ?? "";
+      const kept = items.filter((li) => (!model || li.dataset.m === model) && every(li.dataset.text, words));
+      items.forEach((li) => { li.hidden = true; });
+      kept.slice(0, limit).forEach((li) => { li.hidden = false; });
+      more.hidden = kept.length <= limit;
+      more.textContent = `Show all ${kept.length}`;
+      shown.textContent = kept.length ? "" : "No example fits";
+    };
+    input.addEventListener("input", apply);
+    pick?.addEventListener("change", apply);
+    more.addEventListener("click", () => { limit = Infinity; apply(); });
+    apply();
+  }
+
+  // Copy
+  for (const button of $$(".copy")) button.addEventListener("click", async () => {
+    const code = $("code", button.parentElement);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(code);
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      document.execCommand("copy");
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 1600);
+  });
+
+  // Where we are
+  const links = new Map($$(".bar nav a").map((a) => [a.hash.slice(1), a]));
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting && links.has(entry.target.id)) {
+      links.forEach((a) => a.removeAttribute("aria-current"));
+      links.get(entry.target.id).setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "-20% 0px -70% 0px" });
+  $$("main > section").forEach((section) => seen.observe(section));
+  addEventListener("beforeprint", () => { $$(".gallery li").forEach((li, i) => { li.hidden = i >= 24; }); });
+})();

@@ -1,0 +1,123 @@
+"""Runs in, report out."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+import brittlestar
+from brittlestar.core.files import write_atomic
+from brittlestar.report import export
+from brittlestar.report.compare import build_comparison
+from brittlestar.report.content import ReportContent
+from brittlestar.report.examples import build_failures
+from brittlestar.report.gather import Gathered, gather
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.overview import build_attacks, build_calibration, build_table
+from brittlestar.report.provenance import (
+    build_commands,
+    build_facts,
+    build_missing,
+    build_notes,
+    build_sessions,
+    interval_words,
+)
+from brittlestar.report.render import render_html
+from brittlestar.report.series import build_curves, build_filters, build_grid, build_noise
+from brittlestar.report.spectrum import build_spectrum
+from brittlestar.report.verdict import build_verdicts
+from brittlestar.report.words import count, listing
+from brittlestar.store import RunStore
+
+Runs = Sequence[RunStore | Path | str]
+
+
+def build(runs: Runs, *, out: Path | str | None = None) -> Path:
+    """Write ``report.html``, ``summary.json``, ``results.csv`` and ``results.md``.
+
+    Args:
+        runs: Run folders, or opened runs; their models stand side by side in the order given.
+        out: The folder to write into, or the name of the page if it ends in ``.html``; ``RUN/report/`` of the first
+            run by default.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UsageError, StoreError: See ``gather``.
+    """
+    gathered = gather(runs)
+    target = Path(out) if out is not None else Path(gathered.stores[0].path) / "report"
+    page = target if target.suffix == ".html" else target / "report.html"
+    content = _content(gathered)
+    html = render_html(content)
+    write_atomic(page.parent / "results.csv", export.csv_text(content))
+    write_atomic(page.parent / "results.md", export.markdown(content))
+    write_atomic(page.parent / "summary.json", export.summary_json(content))
+    write_atomic(page, html)
+    return page
+
+
+def content_of(runs: Runs) -> ReportContent:
+    """Everything a report on these runs says (see ``build`` for the errors)."""
+    return _content(gather(runs))
+
+
+def _content(gathered: Gathered) -> ReportContent:
+    numbers = Numbers(gathered.rule)
+    spectrum = build_spectrum(gathered, numbers)
+    calibration = build_calibration(gathered, numbers)
+    comparison = build_comparison(gathered, numbers)
+    failures, failures_note = build_failures(gathered)
+    kind, text = interval_words(gathered, numbers.level)
+    missing = build_missing(gathered)
+    return ReportContent(
+        title=_title(gathered),
+        subtitle="Robustness report",
+        facts=_facts(gathered, kind, numbers.level),
+        created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=brittlestar.__version__,
+        interval_kind=kind,
+        interval_text=text,
+        level=numbers.level,
+        models=tuple(s.entry for s in gathered.subjects),
+        data=gathered.data,
+        verdicts=build_verdicts(gathered, numbers, spectrum, calibration, comparison),
+        not_asked=f"{listing([_lower(m.title) for m in missing])}.",
+        table=build_table(gathered, numbers, spectrum, calibration),
+        grid=build_grid(gathered, numbers),
+        curves=build_curves(gathered, numbers),
+        spectrum=spectrum,
+        filters=build_filters(gathered, numbers),
+        noise=build_noise(gathered, numbers),
+        attacks=build_attacks(gathered, numbers),
+        calibration=calibration,
+        comparison=comparison,
+        failures=failures,
+        failures_note=failures_note,
+        missing=missing,
+        notes=build_notes(gathered),
+        provenance=build_facts(gathered),
+        sessions=build_sessions(gathered),
+        commands=build_commands(gathered),
+        results=export.build_results(gathered, numbers, spectrum, calibration),
+    )
+
+
+def _title(gathered: Gathered) -> str:
+    names = list(dict.fromkeys(s.entry.name for s in gathered.subjects))
+    models = listing(names) if len(names) <= 4 else count(len(names), "model")
+    data = [d.name for d in gathered.data]
+    return f"{models} on {listing(data) if len(data) <= 3 else count(len(data), 'data set')}"
+
+
+def _facts(gathered: Gathered, kind: str, level: float) -> tuple[str, ...]:
+    counts = {len(rows) for s in gathered.subjects for rows in s.rows.values()}
+    few, many = min(counts), max(counts)
+    images = count(many, "image") if few == many else f"{few:,} to {many:,} images a condition"
+    return (images, count(len(gathered.infos), "condition"), f"{level * 100:.0f} % {kind}")
+
+
+def _lower(title: str) -> str:
+    return title if title[:2].isupper() else title[0].lower() + title[1:]

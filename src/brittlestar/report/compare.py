@@ -1,0 +1,95 @@
+"""Models against each other on the same images: paired differences, exact McNemar tests, Holm's correction."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.measures.base import Estimate
+from brittlestar.report.content import Comparison, GridCell, GridGroup, Pair
+from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.series import Series, grid_of, series_of
+
+ALPHA = 0.05
+
+
+def build_comparison(gathered: Gathered, numbers: Numbers) -> Comparison | None:
+    """Every later model against the first of its data set, over clean, shifted and attacked conditions."""
+    pairs = reference_pairs(gathered)
+    listed = series_of(gathered, "clean", "shift", "attack")
+    wanted = [info.id for series in listed for info in series.infos]
+    raw: dict[tuple[int, str], tuple[Estimate, float]] = {}
+    for place, (subject, against) in enumerate(pairs):
+        for condition in wanted:
+            if condition in subject.rows and condition in against.rows:
+                found = numbers.difference(subject, against, condition)
+                if found is not None:
+                    raw[place, condition] = found
+    if not raw:
+        return None
+    corrected = dict(zip(raw, numbers.holm([p for _, p in raw.values()]), strict=True))
+    groups = tuple(
+        GridGroup(title=f"{a.entry.name} − {b.entry.name}", model=a.entry, against=b.entry) for a, b in pairs
+    )
+
+    def cell(place: int, info: ConditionInfo) -> GridCell | None:
+        if (place, info.id) not in raw:
+            return None
+        subject, against = pairs[place]
+        p = corrected[place, info.id]
+        return GridCell(
+            condition=info.id,
+            label=Series.label(info),
+            value=raw[place, info.id][0],
+            accuracy=(numbers.accuracy(subject, info.id), numbers.accuracy(against, info.id)),
+            shown=p < ALPHA,
+            p=p,
+        )
+
+    def mean(place: int, series: Series) -> Estimate | None:
+        have = [i.id for i in series.infos if (place, i.id) in raw]
+        return numbers.mean_difference(*pairs[place], have) if have else None
+
+    grid = grid_of(listed, groups, cell, mean)
+    assert grid is not None
+    summaries = tuple(
+        _pair(gathered, numbers, a, b, {c: (raw[place, c][0], corrected[place, c]) for p, c in raw if p == place})
+        for place, (a, b) in enumerate(pairs)
+    )
+    return Comparison(pairs=summaries, grid=dataclasses.replace(grid, limit=grid.limit), tests=len(raw))
+
+
+def reference_pairs(gathered: Gathered) -> list[tuple[Subject, Subject]]:
+    """(model, first model of the same data) for every model but the first ones."""
+    first: dict[int, Subject] = {}
+    pairs = []
+    for subject in gathered.subjects:
+        against = first.setdefault(subject.entry.data, subject)
+        if against is not subject:
+            pairs.append((subject, against))
+    return pairs
+
+
+def _pair(
+    gathered: Gathered, numbers: Numbers, a: Subject, b: Subject, found: dict[str, tuple[Estimate, float]]
+) -> Pair:
+    families: dict[str, list[str]] = {}
+    for condition in found:
+        info = gathered.infos[condition]
+        families.setdefault(info.family if info.kind != "clean" else "clean", []).append(condition)
+    rows = []
+    for family, conditions in families.items():
+        e = numbers.mean_difference(a, b, conditions)
+        if e is not None:
+            rows.append((family, len(conditions), e))
+    shifts = [c for c in found if gathered.infos[c].kind == "shift"]
+    return Pair(
+        model=a.entry,
+        against=b.entry,
+        mean=numbers.mean_difference(a, b, shifts) if shifts else None,
+        conditions=len(found),
+        better=sum(e.value > 0 and p < ALPHA for e, p in found.values()),
+        worse=sum(e.value < 0 and p < ALPHA for e, p in found.values()),
+        families=tuple(rows),
+    )

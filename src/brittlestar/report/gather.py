@@ -1,0 +1,186 @@
+"""From run folders to subjects: one model on one data set with its rows by condition, paired by sample."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.errors import StoreError, UsageError
+from brittlestar.core.rows import Rows
+from brittlestar.report.content import DataEntry, ModelEntry
+from brittlestar.store import RunStore
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One model on one data set.
+
+    Fields:
+        entry: How the report names it.
+        data: Its data set.
+        infos: Descriptions of the conditions it has rows for, by id, in suite order.
+        rows: The rows of each, ordered by position; equal positions mean equal samples for all subjects of one data set.
+        run: Index of its run.
+    """
+
+    entry: ModelEntry
+    data: DataEntry
+    infos: Mapping[str, ConditionInfo]
+    rows: Mapping[str, Rows]
+    run: int
+
+    @property
+    def clean(self) -> Rows | None:
+        """Rows on unchanged images."""
+        return self.rows.get(CLEAN)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of guessing."""
+        return 1.0 / max(len(self.data.classes), 1)
+
+    def of_kind(self, *kinds: str) -> list[ConditionInfo]:
+        """Its conditions of some kinds."""
+        return [info for info in self.infos.values() if info.kind in kinds]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """Everything read: subjects, data sets, every condition by id in order, the runs, and the interval rule."""
+
+    subjects: tuple[Subject, ...]
+    data: tuple[DataEntry, ...]
+    infos: Mapping[str, ConditionInfo]
+    stores: tuple[RunStore, ...]
+    rule: str
+
+    def sessions(self) -> list[tuple[int, dict[str, Any]]]:
+        """(run, session as plain values) in order."""
+        return [(i, plain(s)) for i, store in enumerate(self.stores) for s in store.manifest.sessions]
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """A dataclass or a mapping as a dictionary."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return dict(value)
+
+
+def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
+    """Read runs.
+
+    Raises:
+        UsageError: No run was given.
+        StoreError: A folder is no run, or holds no rows yet.
+    """
+    if not runs:
+        raise UsageError("no run folder given: name at least one, for instance `brittlestar report runs/digits`")
+    stores = tuple(run if isinstance(run, RunStore) else RunStore.open(Path(run)) for run in runs)
+    rule = "anytime" if any(plain(s).get("rule") == "anytime" for r in stores for s in r.manifest.sessions) else "fixed"
+    data, data_of, common = _data(stores)
+    infos: dict[str, ConditionInfo] = {}
+    subjects: list[Subject] = []
+    names = _names(stores, data, data_of)
+    for run, store in enumerate(stores):
+        conditions = {c.id: c for c in (_info(v) for v in store.manifest.conditions.values())}
+        for name, about in store.manifest.models.items():
+            about = plain(about)
+            found = store.read(about["fingerprint"], [c.fingerprint for c in conditions.values()], detail=False)
+            rows = {
+                c.id: _paired(found[c.fingerprint], common[run])
+                for c in conditions.values()
+                if c.fingerprint in found and len(found[c.fingerprint])
+            }
+            if not rows:
+                continue
+            place = len(subjects)
+            entry = ModelEntry(
+                key=f"m{place}",
+                place=place,
+                name=names[run, name],
+                data=data_of[run],
+                samples=len(rows.get(CLEAN) or next(iter(rows.values()))),
+                about=about,
+            )
+            own = {i: c for i, c in conditions.items() if i in rows}
+            infos.update({i: c for i, c in own.items() if i not in infos})
+            subjects.append(Subject(entry=entry, data=data[data_of[run]], infos=own, rows=rows, run=run))
+    if not subjects:
+        raise StoreError(f"{', '.join(str(s.path) for s in stores)}: no rows yet; run `brittlestar run` first")
+    return Gathered(subjects=tuple(subjects), data=data, infos=infos, stores=stores, rule=rule)
+
+
+def _info(value: Any) -> ConditionInfo:
+    return value if isinstance(value, ConditionInfo) else ConditionInfo(**value)
+
+
+def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int], list[np.ndarray[Any, Any] | None]]:
+    """The distinct data sets, which run has which, and per run a map from its positions to common ones."""
+    entries: list[DataEntry] = []
+    places: dict[str, int] = {}
+    index: dict[str, dict[str, int]] = {}
+    data_of: list[int] = []
+    maps: list[np.ndarray[Any, Any] | None] = []
+    for store in stores:
+        about = plain(store.manifest.data)
+        key = str(about["fingerprint"])
+        if key not in places:
+            places[key] = len(entries)
+            entries.append(
+                DataEntry(
+                    name=str(about["name"]),
+                    classes=tuple(str(c) for c in about["classes"]),
+                    count=int(about["count"]),
+                    shape=tuple(about["shape"]),
+                    about=about,
+                )
+            )
+        data_of.append(places[key])
+        if len(stores) == 1:
+            maps.append(None)
+            continue
+        known = index.setdefault(key, {})
+        maps.append(np.array([known.setdefault(str(i), len(known)) for i in sample_ids(store)], np.int32))
+    return _distinct(entries), data_of, maps
+
+
+def sample_ids(store: RunStore) -> list[str]:
+    """Sample ids in the order of positions."""
+    ids, _ = store.samples()
+    return [str(i) for i in ids]
+
+
+def _distinct(entries: Sequence[DataEntry]) -> tuple[DataEntry, ...]:
+    names = [e.name for e in entries]
+    return tuple(
+        dataclasses.replace(e, name=f"{e.name} ({str(e.about['fingerprint'])[:6]})") if names.count(e.name) > 1 else e
+        for e in entries
+    )
+
+
+def _names(
+    stores: Sequence[RunStore], data: Sequence[DataEntry], data_of: Sequence[int]
+) -> dict[tuple[int, str], str]:
+    """Names of models, made distinct by the data set, then by the run's folder, then by a number."""
+    keys = [(run, str(name)) for run, store in enumerate(stores) for name in store.manifest.models]
+    names = {key: key[1] for key in keys}
+    for more in (lambda run: data[data_of[run]].name, lambda run: stores[run].path.name, lambda run: str(run + 1)):
+        taken = list(names.values())
+        for run, name in keys:
+            if taken.count(names[run, name]) > 1:
+                names[run, name] = f"{names[run, name]} · {more(run)}"
+    return names
+
+
+def _paired(rows: Rows, common: np.ndarray[Any, Any] | None) -> Rows:
+    if common is not None:
+        rows = dataclasses.replace(rows, position=common[rows.position])
+    return rows if bool((np.diff(rows.position) > 0).all()) else rows.sorted()

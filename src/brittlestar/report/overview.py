@@ -1,0 +1,164 @@
+"""The table of models, calibration and attacks."""
+
+from __future__ import annotations
+
+from brittlestar.measures.base import Estimate
+from brittlestar.report.content import (
+    Attack,
+    Calibration,
+    ModelTable,
+    Reliability,
+    Spectrum,
+    TableCell,
+    TableColumn,
+)
+from brittlestar.report.gather import CLEAN, Gathered, Subject
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.series import Series, from_zero, panel_of, series_of
+
+NOTHING = TableCell(estimate=None)
+
+
+def build_table(
+    gathered: Gathered, numbers: Numbers, spectrum: Spectrum | None, calibration: Calibration | None
+) -> ModelTable:
+    """Clean accuracy, error under shift, the worst shift, an attack, calibration and frequency bands, where measured."""
+    columns: list[TableColumn] = [
+        TableColumn(key="clean", title="Clean accuracy", help="Accuracy on unchanged images (%).", better="higher")
+    ]
+    cells: list[list[TableCell]] = [[clean_cell(s, numbers)] for s in gathered.subjects]
+
+    def add(column: TableColumn, values: list[TableCell]) -> None:
+        if any(v.estimate is not None for v in values):
+            columns.append(column)
+            for row, value in zip(cells, values, strict=True):
+                row.append(value)
+
+    shifts = max((len(s.of_kind("shift")) for s in gathered.subjects), default=0)
+    add(
+        TableColumn(
+            key="mean", title="Mean error, shifts", better="lower",
+            help=f"Error averaged over the {shifts} shifted conditions of this run, each with equal weight (%). "
+            "It depends on which conditions were asked, so compare it only between models with the same ones.",
+        ),
+        [TableCell(estimate=mean_error(s, numbers)) for s in gathered.subjects],
+    )
+    add(
+        TableColumn(key="worst", title="Worst shift, accuracy", help="The shifted condition with the lowest accuracy (%).", better="higher"),
+        [_worst_cell(s, numbers) for s in gathered.subjects],
+    )
+    for norm, conditions in _table_attacks(gathered).items():
+        info = gathered.infos[conditions]
+        add(
+            TableColumn(
+                key=f"attack-{norm}", title=f"{info.title} accuracy", better="higher",
+                help=f"Accuracy under {info.title} with {info.label} (%). {info.threat}",
+            ),
+            [
+                TableCell(estimate=numbers.accuracy(s, info.id), note=info.label) if info.id in s.rows else NOTHING
+                for s in gathered.subjects
+            ],
+        )
+    if calibration is not None:
+        by_model = {model.key: (clean, mean) for model, clean, _, mean in calibration.rows}
+        add(
+            TableColumn(key="ece", title="ECE, clean", help="Expected calibration error on clean images (%): the mean gap between confidence and accuracy.", better="lower"),
+            [TableCell(estimate=by_model[s.entry.key][0].ece) if s.entry.key in by_model else NOTHING for s in gathered.subjects],
+        )
+        add(
+            TableColumn(key="ece-shifted", title="ECE, shifts", help=f"Expected calibration error over the answers of all {calibration.shifted} shifted conditions together (%).", better="lower"),
+            [TableCell(estimate=by_model[s.entry.key][1]) if s.entry.key in by_model else NOTHING for s in gathered.subjects],
+        )
+    if spectrum is not None:
+        place = {m.model.key: i for i, m in enumerate(spectrum.maps)}
+        for band in spectrum.bands:
+            add(
+                TableColumn(key=f"band-{band.name}", title=f"Error, {band.name} frequencies", help=f"Error averaged over the {band.frequencies} sinusoids of the Fourier map at {band.reach} (%).", better="lower"),
+                [TableCell(estimate=band.errors[place[s.entry.key]]) if s.entry.key in place else NOTHING for s in gathered.subjects],
+            )
+    return ModelTable(columns=tuple(columns), rows=tuple((s.entry, tuple(r)) for s, r in zip(gathered.subjects, cells, strict=True)))
+
+
+def clean_cell(subject: Subject, numbers: Numbers) -> TableCell:
+    """Accuracy on unchanged images."""
+    return TableCell(estimate=numbers.accuracy(subject, CLEAN)) if subject.clean is not None else NOTHING
+
+
+def mean_error(subject: Subject, numbers: Numbers) -> Estimate | None:
+    """Error averaged over the shifted conditions; ``None`` without any."""
+    conditions = [info.id for info in subject.of_kind("shift")]
+    return numbers.mean_error(subject, conditions) if conditions else None
+
+
+def worst_shift(subject: Subject, numbers: Numbers) -> tuple[str, Estimate] | None:
+    """The shifted condition with the lowest accuracy."""
+    found = [(info.id, numbers.accuracy(subject, info.id)) for info in subject.of_kind("shift")]
+    return min(found, key=lambda pair: pair[1].value) if found else None
+
+
+def _worst_cell(subject: Subject, numbers: Numbers) -> TableCell:
+    worst = worst_shift(subject, numbers)
+    if worst is None:
+        return NOTHING
+    return TableCell(estimate=worst[1], note=condition_title(subject, worst[0]))
+
+
+def condition_title(subject: Subject, condition: str) -> str:
+    """``Gaussian noise, σ = 0.1``."""
+    info = subject.infos[condition]
+    title = info.title if not info.series or info.series.lower() in info.title.lower() else f"{info.title} {info.series}"
+    return f"{title}, {Series.label(info)}" if Series.label(info) else title
+
+
+def _table_attacks(gathered: Gathered) -> dict[str, str]:
+    """Per attack the condition at a middle radius: its id by a short name."""
+    return {f"{s.shift}-{s.series}": s.infos[len(s.infos) // 2].id for s in series_of(gathered, "attack")}
+
+
+def build_attacks(gathered: Gathered, numbers: Numbers) -> tuple[Attack, ...]:
+    """Robust accuracy over the radius, one chart a threat model."""
+    found = []
+    for series in series_of(gathered, "attack"):
+        without = [s.entry.name for s in gathered.subjects if not any(i.id in s.rows for i in series.infos)]
+        threat = series.infos[0].threat or "Threat model not stated."
+        if without:
+            threat += f" Not run on {', '.join(without)}: no gradients, or not reached yet."
+        panel = from_zero(
+            panel_of(series, gathered.subjects, numbers.accuracy, title=f"{series.title}: robust accuracy")
+        )
+        found.append(Attack(title=series.title, threat=threat, panel=panel))
+    return tuple(found)
+
+
+def build_calibration(gathered: Gathered, numbers: Numbers) -> Calibration | None:
+    """Confidence against accuracy, clean and shifted."""
+    rows = []
+    for subject in gathered.subjects:
+        if subject.clean is None:
+            continue
+        shifted = [info.id for info in subject.of_kind("shift")]
+        worst = max(shifted, key=lambda c: numbers.quick_ece(subject, c), default=None)
+        rows.append(
+            (
+                subject.entry,
+                _reliability(subject, CLEAN, "clean", numbers),
+                _reliability(subject, worst, condition_title(subject, worst), numbers) if worst is not None else None,
+                numbers.pooled_ece(subject, shifted) if shifted else None,
+            )
+        )
+    if not rows:
+        return None
+    return Calibration(rows=tuple(rows), shifted=max(len(s.of_kind("shift")) for s in gathered.subjects))
+
+
+def _reliability(subject: Subject, condition: str, title: str, numbers: Numbers) -> Reliability:
+    rows = subject.rows[condition]
+    return Reliability(
+        condition=condition,
+        title=title,
+        ece=numbers.ece(subject, condition),
+        rms=numbers.rms(subject, condition),
+        confidence=float(rows.confidence.mean()),
+        accuracy=float(rows.correct.mean()),
+        bins=numbers.bins(subject, condition),
+    )

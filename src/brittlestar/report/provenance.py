@@ -1,0 +1,219 @@
+"""What was not asked, how it was measured, and the command that repeats it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from brittlestar.report.content import Facts, Missing
+from brittlestar.report.gather import Gathered, plain
+from brittlestar.report.words import count, duration, listing
+
+ALWAYS = (
+    ("natural", "Natural shifts", "Other cameras, places, years or styles: a second labelled data set. Corruptions do not predict them."),
+    ("video", "Video and stability over time", "Whether answers flicker between neighbouring frames or small steps of one change."),
+    ("people", "Comparison with people", "Whether the errors are ones that people would make too."),
+    ("black-box", "Attacks without gradients", "Decision- and score-based attacks, patches, and attackers free to choose any image."),
+    ("published", "Published corruption suites", "ImageNet-C, CIFAR-10-C, MNIST-C and their summaries such as mCE: numbers here are not comparable with theirs."),
+    ("weather", "Weather", "Fog, snow, frost, rain: slow, structured changes of a scene."),
+    ("objects", "Unusual objects and places", "Known objects in unknown surroundings, hard examples mined on purpose, classes that were never seen."),
+)
+
+FAMILIES = (
+    ("noise", "Noise", "Gaussian, shot, impulse and other independent changes of pixels."),
+    ("blur", "Blur", "Loss of detail by optics or motion."),
+    ("colour", "Colour and light", "Brightness, contrast, saturation, greyscale."),
+    ("digital", "Digital", "Pixelation and JPEG compression."),
+    ("geometric", "Geometry", "Rotation, translation, scale, shear."),
+    ("spectral", "Filters", "Low-pass, high-pass, noise confined to a band."),
+)
+
+
+def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
+    """The families these runs lack, those of our own list first."""
+    families = {info.family for info in gathered.infos.values()}
+    kinds = {info.kind for info in gathered.infos.values()}
+    found = [Missing(title=title, text=text) for key, title, text in FAMILIES if key not in families]
+    if "fourier" not in kinds:
+        found.append(Missing(title="Single frequencies", text="The Fourier map: which waves a model is sensitive to."))
+    without = [s.entry.name for s in gathered.subjects if not s.of_kind("attack")]
+    if "attack" not in kinds:
+        found.append(Missing(title="Attacks", text="The worst image within a small budget, for an attacker who knows the model."))
+    elif without:
+        found.append(Missing(title=f"Attacks on {listing(without)}", text="No gradients reach the images, or the run has not come that far."))
+    tables = {info.table for info in gathered.infos.values() if info.severity is not None}
+    present = families | kinds | ({"published"} if tables else set())
+    found += [Missing(title=title, text=text) for key, title, text in ALWAYS if key not in present]
+    return tuple(found)
+
+
+def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
+    """The kind of the intervals in a word or two, and in a sentence."""
+    percent = f"{level * 100:.0f} %"
+    if gathered.rule == "anytime":
+        return "confidence sequences", (
+            f"All intervals of accuracies and errors are {percent} confidence sequences: they stay valid although the run "
+            "stopped as soon as it was precise enough. They are wider than ordinary intervals of the same count."
+        )
+    return "intervals", (
+        f"All intervals are {percent} intervals for a number of images that did not depend on the results: Wilson intervals "
+        "for shares, paired ones for differences. Each holds on its own; they are not corrected for being many."
+    )
+
+
+def build_notes(gathered: Gathered) -> tuple[str, ...]:
+    """What a reader must know before believing a number: few images, partial runs, skipped files, warnings."""
+    notes = []
+    for subject in gathered.subjects:
+        counts = [len(rows) for rows in subject.rows.values()]
+        if min(counts) < max(counts):
+            notes.append(f"{subject.entry.name}: the run is not finished; conditions rest on {min(counts):,} to {max(counts):,} images.")
+    small = [s for s in gathered.subjects if s.entry.samples < 200]
+    if small:
+        least = min(s.entry.samples for s in small)
+        notes.append(f"Few images: with n = {least} an interval spans up to about {2 * 98 / least**0.5:.0f} points. Run on more to tell close numbers apart.")
+    for data in gathered.data:
+        skipped = list(data.about.get("skipped") or ())
+        if skipped:
+            names = listing([str(s) for s in skipped[:5]]) + (" and more" if len(skipped) > 5 else "")
+            notes.append(f"{data.name}: {count(len(skipped), 'unreadable image')} left out on request ({names}).")
+        notes += [f"{data.name}: {note}" for note in data.about.get("notes") or ()]
+    for subject in gathered.subjects:
+        notes += [f"{subject.entry.name}: {note}" for note in subject.entry.about.get("notes") or ()]
+    return tuple(dict.fromkeys(str(n) for n in notes))
+
+
+def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
+    """Data, models, conditions, threat models, software and hardware."""
+    facts = []
+    for data in gathered.data:
+        about, (channels, height, width) = data.about, data.shape
+        kept = {s.entry.samples for s in gathered.subjects if gathered.data[s.entry.data] is data}
+        facts.append(
+            _facts(
+                f"Data: {data.name}",
+                ("Source", about.get("spec")),
+                ("Images", f"{data.count:,} in the data, {' to '.join(f'{k:,}' for k in sorted({min(kept), max(kept)}))} answered" if kept else f"{data.count:,}"),
+                ("Size", f"{height} × {width}, {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels} channels'}"),
+                ("Classes", _classes(data.classes)),
+                ("Preparation", about.get("preparation") or "none"),
+                ("Left out", count(len(about.get("skipped") or ()), "unreadable image")),
+                ("Fingerprint", about.get("fingerprint")),
+            )
+        )
+    for subject in gathered.subjects:
+        about = subject.entry.about
+        parameters = about.get("parameters")
+        facts.append(
+            _facts(
+                f"Model: {subject.entry.name}",
+                ("Given as", about.get("spec")),
+                ("Parameters", f"{parameters:,}" if isinstance(parameters, int) else None),
+                ("Preprocessing", _preprocess(about.get("preprocess") or {})),
+                ("Gradients", "yes" if about.get("differentiable") else "no"),
+                ("Fingerprint", about.get("fingerprint")),
+            )
+        )
+    kinds = {kind: sum(info.kind == kind for info in gathered.infos.values()) for kind in ("clean", "shift", "fourier", "attack")}
+    names = {"clean": "clean", "shift": "shifts", "fourier": "single frequencies", "attack": "attacks"}
+    papers = sorted({info.paper for info in gathered.infos.values() if info.paper})
+    facts.append(
+        _facts(
+            "Conditions",
+            ("Asked", f"{len(gathered.infos):,}: " + listing([f"{n:,} {names[k]}" for k, n in kinds.items() if n])),
+            ("Tables", listing(sorted({info.table for info in gathered.infos.values() if info.table}))),
+            ("Seeds", listing(sorted({str(s.manifest.seed) for s in gathered.stores}))),
+            ("Order", "seeded, class-balanced in every prefix; every draw keyed by seed, image and shift"),
+            ("After", "; ".join(papers)),
+        )
+    )
+    threats = dict.fromkeys(i.threat for i in gathered.infos.values() if i.threat)
+    if threats:
+        facts.append(_facts("Threat models", *((f"{n}", text) for n, text in enumerate(threats, 1))))
+    sessions = gathered.sessions()
+    if sessions:
+        last = sessions[-1][1]
+        facts.append(_facts("Software", *((str(k), str(v)) for k, v in dict(last.get("versions") or {}).items())))
+        facts.append(
+            _facts(
+                "Hardware",
+                *((str(k), str(v)) for k, v in dict(last.get("hardware") or {}).items()),
+                ("device", last.get("device")),
+                ("batch", last.get("batch")),
+                ("workers", last.get("workers")),
+            )
+        )
+    return tuple(f for f in facts if f.items)
+
+
+def _facts(title: str, *items: tuple[str, Any]) -> Facts:
+    return Facts(title=title, items=tuple((name, str(value)) for name, value in items if value not in (None, "", ())))
+
+
+def _classes(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:12])
+    return f"{len(names):,}: {shown}" + (" …" if len(names) > 12 else "")
+
+
+def _preprocess(how: Mapping[str, Any]) -> str:
+    parts = [f"{k} {v}" for k, v in how.items() if v is not None]
+    return ", ".join(parts) + " (after the shift)" if parts else "none"
+
+
+def build_sessions(gathered: Gathered) -> tuple[dict[str, str], ...]:
+    """One line a session: when, what, how long and why it stopped."""
+    lines = []
+    for run, session in gathered.sessions():
+        wall = session.get("wall_s")
+        line = {"Run": str(gathered.stores[run].path.name)} if len(gathered.stores) > 1 else {}
+        lines.append(
+            line
+            | {
+                "Started": str(session.get("started") or "–").replace("T", " ").replace("+00:00", " UTC"),
+                "Suite": str(session.get("suite") or "–"),
+                "Images asked": f"{session['samples']:,}" if session.get("samples") else "–",
+                "Stopped": _stop(session),
+                "Intervals": "confidence sequence" if session.get("rule") == "anytime" else "fixed n",
+                "Forward passes": f"{session['images']:,}" if session.get("images") else "–",
+                "Time": duration(float(wall)) if wall else "–",
+            }
+        )
+    return tuple(lines)
+
+
+def _stop(session: Mapping[str, Any]) -> str:
+    words = {
+        "complete": "complete",
+        "budget": f"time budget of {duration(float(session.get('budget_s') or 0))}",
+        "precision": f"precision of ± {100 * float(session.get('precision') or 0):g} points reached",
+        "interrupted": "interrupted by the person",
+        "running": "still running, or killed",
+        "failed": "failed",
+    }
+    return words.get(str(session.get("stop")), str(session.get("stop") or "–"))
+
+
+def build_commands(gathered: Gathered) -> tuple[str, ...]:
+    """The commands as typed, or for runs made from Python the ones that do the same."""
+    commands: list[str] = []
+    for run, store in enumerate(gathered.stores):
+        sessions = [s for r, s in gathered.sessions() if r == run]
+        typed = [str(s["command"]) for s in sessions if s.get("command")]
+        commands += typed or [_command(gathered, run, sessions[-1] if sessions else {})]
+        _ = store
+    return tuple(dict.fromkeys(commands))
+
+
+def _command(gathered: Gathered, run: int, session: Mapping[str, Any]) -> str:
+    manifest = gathered.stores[run].manifest
+    words = ["brittlestar", "run"]
+    for name, about in manifest.models.items():
+        words += ["--model", f"{name}={plain(about).get('spec', '')}"]
+    words += ["--data", str(plain(manifest.data).get("spec", ""))]
+    for suite in str(session.get("suite") or "broad").split(", "):
+        words += ["--suite", suite]
+    if session.get("samples"):
+        words += ["--samples", str(session["samples"])]
+    words += ["--seed", str(manifest.seed), "--out", str(gathered.stores[run].path)]
+    return shlex.join(words)

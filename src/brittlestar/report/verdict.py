@@ -1,0 +1,277 @@
+"""Findings in words. Every sentence is made from estimates and carries them; overlap is said, not glossed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brittlestar.measures.base import Estimate
+from brittlestar.report.compare import reference_pairs
+from brittlestar.report.content import Calibration, Comparison, ModelEntry, Reliability, Sentence, Spectrum, Verdict
+from brittlestar.report.gather import CLEAN, Gathered, Subject
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.overview import condition_title, mean_error, worst_shift
+from brittlestar.report.series import Series, away, series_of
+from brittlestar.report.words import count, interval, listing, number, percent, points, share
+
+COMPARED = 4
+"""Up to so many models are compared sentence by sentence."""
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """Where a severity curve first falls below a level: the place among the strengths, and the accuracy there."""
+
+    series: Series
+    condition: str
+    place: int
+    strengths: int
+    accuracy: Estimate
+    sure: bool
+
+
+def build_verdicts(
+    gathered: Gathered,
+    numbers: Numbers,
+    spectrum: Spectrum | None,
+    calibration: Calibration | None,
+    comparison: Comparison | None,
+) -> tuple[Verdict, ...]:
+    """The comparison first where there is one, then each model."""
+    found = []
+    together = [
+        *_compare_overall(gathered, numbers),
+        *_compare_bands(spectrum),
+        *_compare_tests(comparison),
+    ]
+    if together:
+        found.append(Verdict(model=None, sentences=tuple(together)))
+    for subject in gathered.subjects:
+        sentences = [
+            *_breaking(gathered, subject, numbers),
+            *_frequencies(subject, spectrum),
+            *_on_average(subject, numbers),
+            *_attacked(gathered, subject, numbers),
+            *_confidence(subject, calibration),
+        ]
+        found.append(Verdict(model=subject.entry, sentences=tuple(sentences)))
+    return tuple(found)
+
+
+def half_level(subject: Subject, clean: Estimate) -> tuple[float, str]:
+    """The accuracy under which a model counts as broken, and its name.
+
+    Half of the clean accuracy; with so few classes that guessing comes near it, half way from clean to guessing.
+    """
+    if clean.value / 2 > 1.5 * subject.chance:
+        return clean.value / 2, "half of its clean accuracy"
+    return (clean.value + subject.chance) / 2, "half way from its clean accuracy to guessing"
+
+
+def breakings(gathered: Gathered, subject: Subject, numbers: Numbers, level: float) -> list[Breaking]:
+    """Every severity curve (attacks and filters apart) that falls below the level, the earliest first."""
+    found = []
+    for series in ordinary_series(gathered, subject):
+        for place, info in enumerate(series.infos):
+            accuracy = numbers.accuracy(subject, info.id)
+            if accuracy.value < level:
+                found.append(Breaking(series, info.id, place, len(series.infos), accuracy, accuracy.high < level))
+                break
+    return sorted(found, key=lambda b: (not b.sure, (b.place + 1) / b.strengths if b.strengths > 1 else 1.0, b.accuracy.value))
+
+
+def ordinary_series(gathered: Gathered, subject: Subject) -> list[Series]:
+    """The subject's severity curves of shifts but filters."""
+    listed = []
+    for s in series_of(gathered, "shift"):
+        own = tuple(i for i in s.infos if i.id in subject.rows)
+        if own and s.family != "spectral":
+            listed.append(Series(s.family, s.shift, s.series, s.title, s.kind, own))
+    return listed
+
+
+def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Sentence]:
+    if subject.clean is None:
+        return []
+    clean = numbers.accuracy(subject, CLEAN)
+    level, words = half_level(subject, clean)
+    listed = ordinary_series(gathered, subject)
+    if not listed:
+        return [Sentence(lead=f"Right in {percent(clean)} of the clean images", text=f"{interval(clean)}, n = {clean.n:,}; no shift was asked.", estimates=(clean,))]
+    broken = breakings(gathered, subject, numbers, level)
+    if not broken:
+        worst = min(
+            ((s, i.id, numbers.accuracy(subject, i.id)) for s in listed for i in s.infos), key=lambda t: t[2].value
+        )
+        return [
+            Sentence(
+                lead="Does not break",
+                text=f"at any strength of the {count(len(listed), 'shift')} asked: accuracy stays above {words} "
+                f"({percent(clean)}). Lowest under {condition_title(subject, worst[1])}: {share(worst[2])}, n = {worst[2].n:,}.",
+                estimates=(clean, worst[2]),
+                tone="good",
+            )
+        ]
+    first = broken[0]
+    strength = Series.label(subject.infos[first.condition])
+    verb = "Breaks first at" if first.sure else "May break first at"
+    where = f" from {strength}" if strength and first.strengths > 1 else f" at {strength}" if strength else ""
+    rank = f", strength {first.place + 1} of {first.strengths}" if first.strengths > 1 else ""
+    text = f"below {words}{where} ({share(first.accuracy)} against {percent(clean)} clean, n = {first.accuracy.n:,}{rank})."
+    held = len(listed) - len(broken)
+    text += f" {len(broken)} of {count(len(listed), 'shift')} bring it that low at some strength; {held} do not." if len(listed) > 1 else ""
+    return [Sentence(lead=f"{verb} {first.series.title}:", text=text, estimates=(first.accuracy, clean), tone="bad")]
+
+
+def _frequencies(subject: Subject, spectrum: Spectrum | None) -> list[Sentence]:
+    place = _place(subject.entry, spectrum)
+    if spectrum is None or place is None or len(spectrum.bands) < 2:
+        return []
+    low, high = spectrum.bands[0], spectrum.bands[-1]
+    a, b = low.errors[place], high.errors[place]
+    base = f"n = {a.n:,}, {spectrum.norm}"
+    if a.high < b.low:
+        lead, weak, strong, first, second = "Leans on high frequencies:", low, high, b, a
+    elif b.high < a.low:
+        lead, weak, strong, first, second = "Leans on low frequencies:", high, low, a, b
+    else:
+        text = f"error is {share(a)} under waves {low.reach} and {share(b)} {high.reach} ({base})."
+        return [Sentence(lead="Low or high frequencies, no difference shown:", text=text, estimates=(a, b))]
+    ratio = f", {number(first.value / second.value)} times as much" if second.value > 0.005 else ""
+    text = f"waves {strong.reach} bring its error to {share(first)}, those {weak.reach} to {share(second)}{ratio} ({base})."
+    return [Sentence(lead=lead, text=text, estimates=(first, second))]
+
+
+def _on_average(subject: Subject, numbers: Numbers) -> list[Sentence]:
+    conditions = [info.id for info in subject.of_kind("shift")]
+    worst = worst_shift(subject, numbers)
+    if not conditions or worst is None or subject.clean is None:
+        return []
+    error, loss = mean_error(subject, numbers), numbers.mean_drop(subject, conditions)
+    assert error is not None
+    text = (
+        f"on average over {count(len(conditions), 'condition')}: {points(loss)} more than on clean images. "
+        f"Worst: {condition_title(subject, worst[0])}, accuracy {share(worst[1])}."
+    )
+    return [Sentence(lead=f"Errs in {percent(error)} {interval(error)} of the shifted images,", text=text, estimates=(error, loss, worst[1]))]
+
+
+def _attacked(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Sentence]:
+    if subject.clean is None:
+        return []
+    level, words = half_level(subject, numbers.accuracy(subject, CLEAN))
+    parts, estimates, tone = [], [], "good"
+    for series in series_of(gathered, "attack"):
+        own = [i for i in series.infos if i.id in subject.rows]
+        if not own:
+            continue
+        values = [numbers.accuracy(subject, i.id) for i in own]
+        at = next((k for k, v in enumerate(values) if v.value < level), len(own) - 1)
+        if values[at].value < level:
+            tone = "bad"
+        parts.append(f"{series.title} at {Series.label(own[at])} leaves {share(values[at])}")
+        estimates.append(values[at])
+    if not parts:
+        return []
+    lead = f"Falls below {words} under attack:" if tone == "bad" else "Keeps more than half of its accuracy under attack:"
+    return [Sentence(lead=lead, text=f"{listing(parts)} (white box, n = {estimates[0].n:,}).", estimates=tuple(estimates), tone=tone)]
+
+
+def _confidence(subject: Subject, calibration: Calibration | None) -> list[Sentence]:
+    if calibration is None:
+        return []
+    row = next((r for r in calibration.rows if r[0].key == subject.entry.key), None)
+    if row is None:
+        return []
+    _, clean, worst, mean = row
+    if worst is None or mean is None:
+        return [Sentence(lead=f"Calibration error {percent(clean.ece)} on clean images", text=f"{interval(clean.ece)}, n = {clean.ece.n:,}.", estimates=(clean.ece,))]
+    if mean.low > clean.ece.high:
+        lead, tone = f"{_sureness(worst)} when shifted:", "bad"
+    elif mean.high < clean.ece.low:
+        lead, tone = "Better calibrated when shifted than when clean:", "plain"
+    else:
+        lead, tone = "Calibration, no difference shown between clean and shifted:", "plain"
+    text = (
+        f"calibration error {share(clean.ece)} clean, {share(mean)} over all shifts; under {worst.title} it says "
+        f"{number(worst.confidence * 100)} % and is right in {number(worst.accuracy * 100)} %."
+    )
+    return [Sentence(lead=lead, text=text, estimates=(clean.ece, mean), tone=tone)]
+
+
+def _sureness(worst: Reliability) -> str:
+    return "Overconfident" if worst.confidence > worst.accuracy else "Underconfident"
+
+
+def _place(model: ModelEntry, spectrum: Spectrum | None) -> int | None:
+    keys = [m.model.key for m in spectrum.maps] if spectrum is not None else []
+    return keys.index(model.key) if model.key in keys else None
+
+
+def _compare_overall(gathered: Gathered, numbers: Numbers) -> list[Sentence]:
+    sentences = []
+    for data in range(len(gathered.data)):
+        subjects = [s for s in gathered.subjects if s.entry.data == data and s.clean is not None and s.of_kind("shift")]
+        if len(subjects) < 2:
+            continue
+        shared = [i.id for i in subjects[0].of_kind("shift") if all(i.id in s.rows for s in subjects)]
+        if not shared:
+            continue
+        ranked = sorted(subjects, key=lambda s: numbers.mean_error(s, shared).value)
+        best = ranked[0]
+        error = numbers.mean_error(best, shared)
+        others, estimates = [], [error]
+        for other in ranked[1 : COMPARED + 1] if len(ranked) <= COMPARED + 1 else [ranked[1], ranked[-1]]:
+            gap = numbers.mean_difference(best, other, shared)
+            if gap is None:
+                continue
+            estimates.append(gap)
+            others.append(f"{points(gap)} fewer errors than {other.entry.name}" if away(gap) else f"no difference shown from {other.entry.name} ({points(gap)})")
+        where = f" on {gathered.data[data].name}" if len(gathered.data) > 1 else ""
+        text = f"on average over {count(len(shared), 'shifted condition')}{where}: {listing(others)} (n = {error.n:,}, the same images)."
+        sentences.append(Sentence(lead=f"{best.entry.name} errs least, {share(error)},", text=text, estimates=tuple(estimates)))
+        cleanest = [(s, numbers.difference(s, subjects[0], CLEAN)) for s in subjects[1 : COMPARED + 1]]
+        shown = [(s, d[0]) for s, d in cleanest if d is not None]
+        if shown:
+            parts = [f"{s.entry.name} {points(d, sign=True)}" if away(d) else f"{s.entry.name} no difference shown ({points(d, sign=True)})" for s, d in shown]
+            sentences.append(
+                Sentence(lead="On clean images", text=f"against {subjects[0].entry.name}: {listing(parts)}.", estimates=tuple(d for _, d in shown))
+            )
+    return sentences
+
+
+def _compare_bands(spectrum: Spectrum | None) -> list[Sentence]:
+    if spectrum is None or len(spectrum.maps) < 2 or len(spectrum.bands) < 2:
+        return []
+    low, high = spectrum.bands[0], spectrum.bands[-1]
+    sentences = []
+    for place, map_ in enumerate(spectrum.maps[: COMPARED + 1]):
+        a, b = low.differences[place], high.differences[place]
+        if a is None or b is None:
+            continue
+        words = [f"{_more(d)} at {name}" for d, name in ((a, f"low frequencies ({low.reach})"), (b, f"high ones ({high.reach})"))]
+        reference = spectrum.maps[0].model.name
+        text = f"against {reference}: {words[0]}, {words[1]}, n = {a.n:,}."
+        trade = a.low > 0 > b.high
+        lead = f"{map_.model.name} trades low for high frequencies" if trade else f"{map_.model.name} by frequency"
+        sentences.append(Sentence(lead=lead, text=text, estimates=(a, b), tone="bad" if trade else "plain"))
+    return sentences
+
+
+def _more(difference: Estimate) -> str:
+    if not away(difference):
+        return f"no difference in error shown ({points(difference, sign=True)})"
+    size = number(abs(difference.value) * 100)
+    return f"{size} points {'more' if difference.value > 0 else 'less'} error {interval(difference)}"
+
+
+def _compare_tests(comparison: Comparison | None) -> list[Sentence]:
+    if comparison is None:
+        return []
+    parts = []
+    for pair in comparison.pairs[:COMPARED]:
+        undecided = pair.conditions - pair.better - pair.worse
+        parts.append(
+            f"{pair.model.name} is better than {pair.against.name} in {pair.better} of {pair.conditions} conditions, worse in {pair.worse}; "
+            f"in {undecided} no difference is shown"
+        )
+    return [Sentence(lead="Tested one by one,", text=f"{'. '.join(parts)} (exact McNemar, Holm-corrected over {comparison.tests} tests).")]

@@ -1,0 +1,107 @@
+"""Numbers and lists as people read them: one decimal, true minus signs, no more digits than the interval allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from brittlestar.measures.base import Estimate
+
+THIN = "\u202f"
+MINUS = "\u2212"
+
+
+def number(value: float, decimals: int = 1, *, sign: bool = False) -> str:
+    """``12.3``, ``−4.0``; ``sign`` adds a plus; infinities are ``∞``; a rounded zero carries no sign."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else MINUS + "∞"
+    text = f"{abs(value):,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        return text
+    return (MINUS if value < 0 else "+" if sign else "") + text
+
+
+def decimals_of(estimate: Estimate, scale: float = 100.0) -> int:
+    """One decimal, or two where the interval is narrower than two tenths."""
+    width = (estimate.high - estimate.low) * scale
+    return 2 if math.isfinite(width) and 0 < width < 0.2 else 1
+
+
+def percent(estimate: Estimate) -> str:
+    """``41.2 %`` of an estimate that is a share."""
+    return f"{number(estimate.value * 100, decimals_of(estimate))}{THIN}%"
+
+
+def interval(estimate: Estimate, scale: float = 100.0) -> str:
+    """``[39.8, 42.6]``."""
+    d = decimals_of(estimate, scale)
+    return f"[{number(estimate.low * scale, d)}, {number(estimate.high * scale, d)}]"
+
+
+def share(estimate: Estimate) -> str:
+    """``41.2 % [39.8, 42.6]``."""
+    return f"{percent(estimate)} {interval(estimate)}"
+
+
+def points(estimate: Estimate, *, sign: bool = False) -> str:
+    """``12.3 points [11.0, 13.6]`` of an estimate that is a difference of shares."""
+    return f"{number(estimate.value * 100, decimals_of(estimate), sign=sign)} points {interval(estimate)}"
+
+
+def count(value: int, what: str = "", many: str = "") -> str:
+    """``1,000 images``; ``1 image``."""
+    text = f"{value:,}"
+    return text if not what else f"{text} {what if value == 1 else (many or what + 's')}"
+
+
+def listing(items: Sequence[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    items = list(items)
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def p_value(p: float) -> str:
+    """``0.032``, ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(number_of_bytes: int) -> str:
+    """``1.2 MB``."""
+    return f"{number_of_bytes / 1e6:.1f} MB" if number_of_bytes >= 1e5 else f"{number_of_bytes / 1e3:.0f} kB"
+
+
+def strength_labels(labels: Sequence[str]) -> tuple[str, tuple[str, ...], str]:
+    """What equal beginning and end the labels share, and the labels without them.
+
+    ``("σ = 0.1", "σ = 0.2")`` gives ``("σ", ("0.1", "0.2"), "")``, ``("2 pixels", "4 pixels")`` gives
+    ``("", ("2", "4"), "pixels")``; labels that share nothing stay as they are.
+    """
+    words = [label.split() for label in labels]
+    if len(words) < 2 or any(len(w) < 2 for w in words):
+        return "", tuple(labels), ""
+    head = _same(words)
+    tail = _same([list(reversed(w[head:])) for w in words])
+    if any(len(w) - head - tail < 1 for w in words):
+        return "", tuple(labels), ""
+    middle = tuple(" ".join(w[head : len(w) - tail]) for w in words)
+    first = words[0]
+    return " ".join(first[:head]).rstrip(" ="), middle, " ".join(first[len(first) - tail :])
+
+
+def _same(words: Sequence[Sequence[str]]) -> int:
+    """How many first words all share."""
+    return next((i for i, column in enumerate(zip(*words, strict=False)) if len(set(column)) > 1), min(map(len, words)))
