@@ -96,7 +96,7 @@ class ProjectedGradientDescent(Attack):
 
 
 def _norms(x: Images) -> torch.Tensor:
-    return x.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None, None]
+    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
 
 
 @final

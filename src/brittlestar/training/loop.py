@@ -60,7 +60,7 @@ def train(
         keys = SampleKeys.of(seed, [str(i) for i in range(len(images))]).stream("train", epoch)
         order = torch.randperm(len(images), generator=generator)
         total = 0.0
-        for piece in order.split(batch):
+        for piece in torch.split(order, batch):
             x, y = images[piece].to(torch.float32) / 255, labels[piece]
             module.eval()
             x = recipe.prepare(model, x, y, keys[piece])

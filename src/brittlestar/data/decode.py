@@ -1,0 +1,143 @@
+"""From encoded bytes to uint8 pixels, with nothing silently wrong."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from brittlestar.core.errors import DataError, require
+
+Pixels = npt.NDArray[np.uint8]
+
+_SIXTEEN_BIT = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What happens to every image before the shift, in uint8.
+
+    Fields:
+        channels: 1 or 3; ``None`` takes what the file has.
+        resize: Shorter side in pixels, Pillow's bicubic (antialiased); ``None`` leaves it.
+        crop: Central square in pixels; ``None`` leaves it.
+    """
+
+    channels: int | None = None
+    resize: int | None = None
+    crop: int | None = None
+
+    def words(self) -> str:
+        """For the report; empty where nothing is done."""
+        parts = [f"shorter side resized to {self.resize} (bicubic)"] if self.resize else []
+        parts += [f"centre crop {self.crop} x {self.crop}"] if self.crop else []
+        return ", ".join(parts)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) afterwards."""
+        if self.resize:
+            scale = self.resize / min(width, height)
+            width, height = max(self.resize, round(width * scale)), max(self.resize, round(height * scale))
+        return (self.crop, self.crop) if self.crop else (width, height)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before its pixels are decoded: upright (width, height), channels, whether it is a JPEG."""
+
+    size: tuple[int, int]
+    channels: int
+    jpeg: bool
+
+
+def read_header(content: bytes, name: str) -> Header:
+    """The header of an encoded image; ``DataError`` names the file where it cannot be used."""
+    with _opened(content, name) as image:
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        size = image.size[::-1] if turned else image.size
+        grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
+        return Header(size, 1 if grey else 3, image.format == "JPEG")
+
+
+def decode(content: bytes, name: str, how: Preparation | None = None) -> Pixels:
+    """(channel, height, width) uint8 pixels of an encoded image, upright, prepared.
+
+    Palettes, CMYK and 1-bit images become RGB or grey; EXIF rotation is applied; of an animation the first frame
+    counts. Images that are partly transparent are composited on white.
+
+    Raises:
+        DataError: Unreadable or truncated; 16-bit or floating point (their range is not known: convert them first);
+            smaller than the crop.
+    """
+    how = how or Preparation()
+    with _opened(content, name) as image:
+        try:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+        except Exception as error:
+            raise DataError(
+                f"{name} is damaged or truncated ({error}); mend it or leave it out with --skip-bad"
+            ) from error
+        grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
+        plain = _opaque(upright).convert("L" if (how.channels or (1 if grey else 3)) == 1 else "RGB")
+    if how.resize and min(plain.size) != how.resize:
+        scale = how.resize / min(plain.size)
+        size = (max(how.resize, round(plain.width * scale)), max(how.resize, round(plain.height * scale)))
+        plain = plain.resize(size, Image.Resampling.BICUBIC)
+    if how.crop:
+        require(
+            min(plain.size) >= how.crop,
+            f"{name} is {plain.width} x {plain.height}, smaller than --crop {how.crop}; add --resize {how.crop}",
+            DataError,
+        )
+        left, top = (plain.width - how.crop) // 2, (plain.height - how.crop) // 2
+        plain = plain.crop((left, top, left + how.crop, top + how.crop))
+    pixels = np.asarray(plain, dtype=np.uint8)
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def decode_image(given: Path | str | bytes) -> Pixels:
+    """(channel, height, width) uint8 pixels of one image file or its bytes."""
+    if isinstance(given, bytes):
+        return decode(given, "the image")
+    path = Path(given)
+    require(path.is_file(), f"no such image: {path}", DataError)
+    return decode(path.read_bytes(), str(path))
+
+
+def _opened(content: bytes, name: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", message="Palette images with Transparency")
+            image = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        raise DataError(f"{name} is no image that can be read; mend it or leave it out with --skip-bad") from None
+    except Exception as error:
+        raise DataError(f"{name} cannot be read ({error}); mend it or leave it out with --skip-bad") from error
+    require(
+        image.mode not in _SIXTEEN_BIT,
+        f"{name} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits first, or use --skip-bad",
+        DataError,
+    )
+    return image
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """The image without transparency: composited on white where it is partly transparent."""
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        if rgba.getchannel("A").getextrema() != (255, 255):
+            return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        return rgba.convert("RGB")
+    return image
+
+
+def _grey_palette(image: Image.Image) -> bool:
+    palette = np.array(image.getpalette("RGB") or [], dtype=int).reshape(-1, 3)
+    return bool(len(palette) and (palette == palette[:, :1]).all())
