@@ -147,4 +147,6 @@ def _describe(value: object) -> str:
 def check_finite(name: str, **fields: float) -> None:
     """Require each named field to be a finite number."""
     for field, value in fields.items():
-        require(value == value and abs(value) != float("inf"), f"{name}.{field} must be finite, got {value}", ShiftError)
+        require(
+            value == value and abs(value) != float("inf"), f"{name}.{field} must be finite, got {value}", ShiftError
+        )

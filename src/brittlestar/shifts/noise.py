@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
+
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
@@ -40,3 +42,151 @@ class GaussianNoise(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         return keys.normal(x.shape[1:]).mul_(self.sigma).add_(x)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ShotNoise(Shift):
+    """Replace every value by a Poisson count of photons: ``Poisson(photons * x) / photons``.
+
+    Fields:
+        photons: Mean count at full brightness; fewer is noisier; above 0.
+    """
+
+    name: ClassVar[str] = "shot_noise"
+    title: ClassVar[str] = "Shot noise"
+    family: ClassVar[str] = "noise"
+    paper: ClassVar[str] = _HENDRYCKS
+    strength: ClassVar[str | None] = "photons"
+    rising: ClassVar[bool] = False
+    random: ClassVar[bool] = True
+    severities: ClassVar[dict[str, Levels]] = {
+        "imagenet-c": levels(photons=(60.0, 25.0, 12.0, 5.0, 3.0)),
+        "cifar-c": levels(photons=(500.0, 250.0, 100.0, 75.0, 50.0)),
+        "tiny-c": levels(photons=(250.0, 100.0, 50.0, 30.0, 15.0)),
+    }
+
+    photons: float
+
+    def __post_init__(self) -> None:
+        require(0 < self.photons <= 10_000, f"shot_noise.photons must be in (0, 10000], got {self.photons}")
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        return keys.poisson(x, self.photons).div_(self.photons)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ImpulseNoise(Shift):
+    """Set values to 0 or 1 (equally likely), each pixel and channel on its own.
+
+    Fields:
+        amount: Share of values that are replaced; in [0, 1].
+    """
+
+    name: ClassVar[str] = "impulse_noise"
+    title: ClassVar[str] = "Impulse noise"
+    family: ClassVar[str] = "noise"
+    paper: ClassVar[str] = _HENDRYCKS
+    strength: ClassVar[str | None] = "amount"
+    random: ClassVar[bool] = True
+    severities: ClassVar[dict[str, Levels]] = {
+        "imagenet-c": levels(amount=(0.03, 0.06, 0.09, 0.17, 0.27)),
+        "cifar-c": levels(amount=(0.01, 0.02, 0.03, 0.05, 0.07)),
+        "tiny-c": levels(amount=(0.01, 0.02, 0.05, 0.08, 0.14)),
+    }
+
+    amount: float
+
+    def __post_init__(self) -> None:
+        require(0 <= self.amount <= 1, f"impulse_noise.amount must be in [0, 1], got {self.amount}")
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        return _salt_and_pepper(x, keys.bits16(x.shape[1:]), self.amount)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SaltAndPepper(Shift):
+    """Set whole pixels to black or white (equally likely); all channels of a pixel together.
+
+    Fields:
+        amount: Share of pixels that are replaced; in [0, 1].
+    """
+
+    name: ClassVar[str] = "salt_and_pepper"
+    title: ClassVar[str] = "Salt and pepper"
+    family: ClassVar[str] = "noise"
+    paper: ClassVar[str] = "Geirhos et al., NeurIPS 2018, https://arxiv.org/abs/1808.08750"
+    strength: ClassVar[str | None] = "amount"
+    random: ClassVar[bool] = True
+
+    amount: float
+
+    def __post_init__(self) -> None:
+        require(0 <= self.amount <= 1, f"salt_and_pepper.amount must be in [0, 1], got {self.amount}")
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        return _salt_and_pepper(x, keys.bits16((1, *x.shape[2:])), self.amount)
+
+
+def _salt_and_pepper(x: Images, bits: torch.Tensor, amount: float) -> Images:
+    """0 where the bits lie in the lowest ``amount / 2``, 1 where they lie in the highest."""
+    reach = round(amount * 32768)
+    dark, bright = bits < -32768 + reach, bits >= 32768 - reach
+    return torch.where(dark, 0.0, torch.where(bright, 1.0, x))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SpeckleNoise(Shift):
+    """Add normal noise in proportion to the value: ``x + sigma * x * z``.
+
+    Fields:
+        sigma: Standard deviation relative to the value; at least 0.
+    """
+
+    name: ClassVar[str] = "speckle_noise"
+    title: ClassVar[str] = "Speckle noise"
+    family: ClassVar[str] = "noise"
+    paper: ClassVar[str] = _HENDRYCKS
+    strength: ClassVar[str | None] = "sigma"
+    random: ClassVar[bool] = True
+    severities: ClassVar[dict[str, Levels]] = {
+        "imagenet-c": levels(sigma=(0.15, 0.2, 0.35, 0.45, 0.6)),
+        "cifar-c": levels(sigma=(0.06, 0.1, 0.12, 0.16, 0.2)),
+        "tiny-c": levels(sigma=(0.15, 0.2, 0.25, 0.3, 0.35)),
+    }
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        require(self.sigma >= 0, f"speckle_noise.sigma must be at least 0, got {self.sigma}")
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        return keys.normal(x.shape[1:]).mul_(self.sigma).add_(1).mul_(x)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class UniformNoise(Shift):
+    """Add noise that is uniform in ``[-half_width, half_width]`` to every pixel and channel.
+
+    Fields:
+        half_width: In units of the value range; at least 0.
+    """
+
+    name: ClassVar[str] = "uniform_noise"
+    title: ClassVar[str] = "Uniform noise"
+    family: ClassVar[str] = "noise"
+    paper: ClassVar[str] = "Geirhos et al., NeurIPS 2018, https://arxiv.org/abs/1808.08750"
+    strength: ClassVar[str | None] = "half_width"
+    random: ClassVar[bool] = True
+
+    half_width: float
+
+    def __post_init__(self) -> None:
+        require(self.half_width >= 0, f"uniform_noise.half_width must be at least 0, got {self.half_width}")
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        return keys.uniform(x.shape[1:], -self.half_width, self.half_width).add_(x)

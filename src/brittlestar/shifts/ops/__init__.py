@@ -1,1 +1,1 @@
-
+"""Pure tensor functions that several shifts share; no keys, no fields."""

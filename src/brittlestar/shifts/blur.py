@@ -1,0 +1,41 @@
+"""Blur: fine detail is averaged away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from brittlestar.core.errors import require
+from brittlestar.core.keys import SampleKeys
+from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.ops.convolve import gaussian
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GaussianBlur(Shift):
+    """Convolve with a normal kernel cut off at four standard deviations; edges are repeated outwards.
+
+    Fields:
+        sigma: Standard deviation in pixels; at least 0.
+    """
+
+    name: ClassVar[str] = "gaussian_blur"
+    title: ClassVar[str] = "Gaussian blur"
+    family: ClassVar[str] = "blur"
+    paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
+    strength: ClassVar[str | None] = "sigma"
+    strength_unit: ClassVar[str] = "pixels"
+    severities: ClassVar[dict[str, Levels]] = {
+        "imagenet-c": levels(sigma=(1.0, 2.0, 3.0, 4.0, 6.0)),
+        "cifar-c": levels(sigma=(0.4, 0.6, 0.7, 0.8, 1.0)),
+        "tiny-c": levels(sigma=(0.5, 0.75, 1.0, 1.25, 1.5)),
+    }
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        require(0 <= self.sigma <= 200, f"gaussian_blur.sigma must be in [0, 200] pixels, got {self.sigma}")
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        return gaussian(x, self.sigma)

@@ -1,0 +1,88 @@
+"""The Fourier plane: masks, filters and the basis of Yin et al., in signed frequencies (0, 0 at the centre)."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+
+@functools.lru_cache(maxsize=64)
+def square_mask(height: int, width: int, bandwidth: int, device: str = "cpu") -> torch.Tensor:
+    """(height, width // 2 + 1) mask for ``rfft2``: 1 inside the centred ``bandwidth`` x ``bandwidth`` square.
+
+    In the shifted spectrum the square covers rows ``h // 2 - b // 2`` to ``h // 2 - b // 2 + b - 1``. For even ``b`` it
+    reaches one frequency further on the negative side; the unpaired row and column get weight one half, which is what
+    taking the real part of the unsymmetric filter's result does.
+    """
+
+    def inside(size: int) -> torch.Tensor:
+        frequency = torch.fft.fftfreq(size, 1 / size).round().long()
+        low = -(bandwidth // 2)
+        return torch.logical_and(frequency >= low, frequency <= low + bandwidth - 1)
+
+    rows, columns = inside(height), inside(width)
+    kept = (rows[:, None] & columns[None]).to(torch.float32)
+    partner = kept.roll((-1, -1), (0, 1)).flip((0, 1))
+    mask = (kept + partner) / 2
+    return mask[:, : width // 2 + 1].contiguous().to(device)
+
+
+def filtered(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Multiply the spectrum of every image and channel by a half-plane mask, image by image.
+
+    One transform an image: the bits of a batched transform may depend on the batch.
+    """
+    size = x.shape[-2:]
+    return torch.stack([torch.fft.irfft2(torch.fft.rfft2(image) * mask, s=size) for image in x])
+
+
+@functools.lru_cache(maxsize=4096)
+def basis_vector(height: int, width: int, row: int, column: int) -> torch.Tensor:
+    """The real Fourier basis vector of a signed frequency, (height, width) float32, Euclidean norm 1.
+
+    Its spectrum is ``(1 + i) / 2`` at the frequency and ``(1 - i) / 2`` at its conjugate (1 where the two are one), as
+    in Yin et al.: in space ``cos(t) - sin(t)`` with ``t = 2 pi (row y / height + column x / width)``, scaled.
+    """
+    y = torch.arange(height, dtype=torch.float64)
+    x = torch.arange(width, dtype=torch.float64)
+    turns = ((row * y / height)[:, None] + (column * x / width)[None]) % 1.0
+    angle = 2 * torch.pi * turns
+    wave = torch.cos(angle) if self_conjugate(height, width, row, column) else torch.cos(angle) - torch.sin(angle)
+    return torch.as_tensor(wave / (height * width) ** 0.5, dtype=torch.float32)
+
+
+def self_conjugate(height: int, width: int, row: int, column: int) -> bool:
+    """Whether a frequency and its conjugate are one (DC and the Nyquist corners)."""
+    return (2 * row) % height == 0 and (2 * column) % width == 0
+
+
+def canonical(height: int, width: int, row: int, column: int) -> tuple[int, int]:
+    """The signed frequency that stands for a conjugate pair: of the two, the lexicographically larger one.
+
+    Frequencies are signed, from ``-(n // 2)`` to ``(n - 1) // 2`` along a side of n.
+    """
+
+    def wrap(value: int, size: int) -> int:
+        return (value + size // 2) % size - size // 2
+
+    one = (wrap(row, height), wrap(column, width))
+    other = (wrap(-row, height), wrap(-column, width))
+    return max(one, other)
+
+
+def half_plane(height: int, width: int, region: int | None = None) -> list[tuple[int, int]]:
+    """Every conjugate pair once, low frequencies first: 514 canonical signed frequencies at 32 x 32, the mean included.
+
+    Args:
+        height, width: Of the images.
+        region: Side of the central square of frequencies to list; ``None`` lists all.
+    """
+    reach = max(height, width) if region is None else region // 2
+    found = {
+        canonical(height, width, row, column)
+        for row in range(-(height // 2), (height - 1) // 2 + 1)
+        for column in range(-(width // 2), (width - 1) // 2 + 1)
+        if abs(row) <= reach and abs(column) <= reach
+    }
+    return sorted(found, key=lambda f: (f[0] ** 2 + f[1] ** 2, f))

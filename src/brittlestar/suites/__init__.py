@@ -1,0 +1,18 @@
+"""Suites: ordered lists of conditions. To add one, write a file with a ``Suite`` in it and list it here."""
+
+from brittlestar.core.errors import unknown
+from brittlestar.suites.base import Suite
+from brittlestar.suites.broad import BROAD, NOISE
+from brittlestar.suites.clean import CLEAN
+from brittlestar.suites.fourier import FOURIER
+
+__all__ = ["SUITES", "Suite", "get_suite"]
+
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (BROAD, CLEAN, NOISE, FOURIER)}
+
+
+def get_suite(name: str) -> Suite:
+    """A suite by name; a UsageError names the nearest one."""
+    if name not in SUITES:
+        raise unknown("suite", name, SUITES)
+    return SUITES[name]
