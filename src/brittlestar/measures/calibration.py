@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,8 @@ def _binned(confidence: Array, correct: Array, bins: int) -> tuple[Array, Array,
     """Counts, sums of confidence and sums of correctness of equal-width bins (lower end excluded, as is usual)."""
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     count = np.bincount(place, minlength=bins).astype(float)
-    return count, np.bincount(place, confidence, bins), np.bincount(place, correct, bins)
+    sure, right = (np.bincount(place, values, bins).astype(float) for values in (confidence, correct))
+    return count, sure, right
 
 
 def _ece(confidence: Array, correct: Array, bins: int) -> float:
@@ -43,7 +45,7 @@ def _rms(confidence: Array, correct: Array, bins: int) -> float:
     gaps = (confidence - correct)[order]
     edges = np.linspace(0, len(gaps), bins + 1).round().astype(int)
     total = 0.0
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         if stop > start:
             total += float(gaps[start:stop].mean()) ** 2 * (stop - start)
     return float(np.sqrt(total / len(gaps)))

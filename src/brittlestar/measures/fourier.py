@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -39,7 +40,7 @@ class FourierMap:
     @property
     def samples(self) -> int:
         """How many samples each frequency was tried on."""
-        return self.wrong.shape[1]
+        return int(self.wrong.shape[1])
 
     @property
     def radius(self) -> Array:
@@ -109,7 +110,7 @@ def _weights(found: FourierMap, low: float, high: float) -> Array:
 
 
 def band_error(found: FourierMap, low: float, high: float, level: float = 0.95) -> Estimate:
-    """Mean error over the frequencies with radius in (low, high] (relative to Nyquist), each place in the plane once."""
+    """Mean error over the frequencies with radius in (low, high], relative to Nyquist; each place in the plane once."""
     weights = _weights(found, low, high)
     return mean_interval(weights @ found.wrong, level, cap=float(1 / (weights**2).sum()))
 
@@ -164,7 +165,7 @@ def radial_profile(found: FourierMap, rings: int | None = None, level: float = 0
         else np.arange(0, radius.max() + 1 / number, 1 / number)
     )
     profile = []
-    spans = [(-1.0, 0.0), *zip(edges[:-1], edges[1:], strict=True)]
+    spans = [(-1.0, 0.0), *itertools.pairwise(edges)]
     for low, high in spans:
         inside = (radius > low + (1e-9 if low >= 0 else 0)) & (radius <= high + 1e-9)
         if inside.any():

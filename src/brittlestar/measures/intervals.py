@@ -71,7 +71,7 @@ def confidence_sequence(k: float, n: int, level: float = 0.95) -> Estimate:
     rate = k / n
 
     def excess(p: float) -> float:
-        return float(special.xlogy(k, p) + special.xlog1py(n - k, -p)) - limit
+        return float(special.xlogy(k, p)) + float(special.xlog1py(n - k, -p)) - float(limit)
 
     low = 0.0 if k <= 0 else float(optimize.brentq(excess, 1e-15, rate)) if excess(rate) > 0 else rate
     high = 1.0 if k >= n else float(optimize.brentq(excess, rate, 1 - 1e-15)) if excess(rate) > 0 else rate
