@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def run(
     from brittlestar.models import parse_spec
 
     place = device or _best_device()
-    flags = {
+    flags: dict[str, Any] = {
         "factory": factory,
         "weights": None if weights is None else str(weights),
         "mean": _numbers("mean", mean),

@@ -70,7 +70,7 @@ def plan(
         for chunk in chunks:
             tasks, total = [], 0.0
             for model, model_costs in enumerate(costs):
-                have = done[model].get(block, frozenset())
+                have = done[model].get(block, set())
                 lacking = tuple(c for c in chunk if model_costs[c] is not None and fingerprints[c] not in have)
                 if lacking:
                     tasks.append((model, lacking))

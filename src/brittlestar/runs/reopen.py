@@ -54,7 +54,7 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
         require(
             bool(recorded.get("how")), f"model {name} was given as a Python object; audit it from Python", StoreError
         )
-        spec = {key: tuple(v) if isinstance(v, list) else v for key, v in recorded["how"].items()}
+        spec: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in recorded["how"].items()}
         model = load_model(ModelSpec(**spec))
         require(
             model.fingerprint() == recorded["fingerprint"], f"model {name} ({recorded['spec']}) has changed", StoreError

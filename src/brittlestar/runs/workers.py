@@ -65,6 +65,7 @@ class InProcess(Engine):
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        keep_memory()
         self._taken: list[WorkItem] = []
         self._threads = torch.get_num_threads()
         if bench.models[0].device.type == "cpu":
@@ -143,6 +144,7 @@ def _begin(what: Order, parent: int) -> None:
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
+    keep_memory()
     torch.set_num_threads(1)
     _bench = Bench.build(what)
 
@@ -150,6 +152,16 @@ def _begin(what: Order, parent: int) -> None:
 def _do(item: WorkItem) -> Done:
     assert _bench is not None
     return _bench.do(item)
+
+
+def keep_memory() -> None:
+    """Have glibc keep freed memory for the next batch instead of giving every large tensor back to the system."""
+    if sys.platform == "linux":
+        trim_threshold, mmap_threshold, limit = -1, -3, 1 << 30
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(trim_threshold, limit)
+            mallopt(mmap_threshold, limit)
 
 
 def _die_with(parent: int) -> None:
