@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,102 +10,182 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 
 from brittlestar.core.errors import StoreError
 from brittlestar.core.files import replacing
 from brittlestar.core.rows import Rows
 
-_SIMPLE = ("position", "frame", "label", "prediction", "label_logit", "top_logit", "log_sum_exp")
+SIMPLE = ("position", "frame", "label", "prediction", "label_logit", "top_logit", "log_sum_exp")
+_INTEGERS = ("position", "frame", "label", "prediction")
+_WIDE = (
+    ("top_classes", "class_", 1, np.int32),
+    ("top_logits", "logit_", 1, np.float32),
+    ("logits", "z_", 0, np.float32),
+)
+_AT_ONCE = 500
+"""How many files one query reads."""
+
 _local = threading.local()
 
 
 def connection() -> duckdb.DuckDBPyConnection:
-    """This thread's own DuckDB, in memory, one thread, no access to the network."""
-    if not hasattr(_local, "connection"):
+    """This thread's own DuckDB: in memory, one thread, nothing spilled to disk, no access to the network."""
+    if getattr(_local, "process", None) != os.getpid():
         _local.connection = duckdb.connect(
-            config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
+            config={
+                "threads": 1,
+                "temp_directory": "",
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
         )
+        _local.process = os.getpid()
     opened: duckdb.DuckDBPyConnection = _local.connection
     return opened
 
 
-def quoted(path: Path | str) -> str:
-    """A path as an SQL string; glob characters are taken literally by callers that list files themselves."""
-    return "'" + str(path).replace("'", "''") + "'"
+def write_table(path: Path, columns: dict[str, Any]) -> None:
+    """Write columns as one Parquet file, whole or not at all.
 
-
-def columns_of(parts: Sequence[Rows]) -> dict[str, Any]:
-    """Flat columns of several conditions' rows; a wide column that a part lacks is NULL (a masked array) there."""
-    columns: dict[str, Any] = {
-        "condition": np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
-    }
-    for name in _SIMPLE:
-        columns[name] = np.concatenate([getattr(part, name) for part in parts])
-    for name, prefix, dtype in (
-        ("top_classes", "class_", np.int32),
-        ("top_logits", "logit_", np.float32),
-        ("logits", "z_", np.float32),
-    ):
-        first = 0 if name == "logits" else 1
-        width = max((v.shape[1] for part in parts if (v := getattr(part, name)) is not None), default=0)
-        for k in range(width):
-            values, masks = [], []
-            for part in parts:
-                wide = getattr(part, name)
-                values.append(np.zeros(len(part), dtype) if wide is None else wide[:, k])
-                masks.append(np.full(len(part), wide is None))
-            columns[f"{prefix}{k + first}"] = np.ma.masked_array(np.concatenate(values), np.concatenate(masks))
-    return columns
+    Raises:
+        StoreError: The disk is full or the folder cannot be written.
+    """
+    with replacing(path) as beside:
+        con = connection()
+        con.register("written", columns)
+        try:
+            options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+            con.execute(f"COPY (SELECT * FROM written) TO {_text(beside)} ({options})")
+        except duckdb.Error as error:
+            raise StoreError(
+                f"cannot write {path}: {_first_line(error)}; free some space or check permissions"
+            ) from error
+        finally:
+            con.unregister("written")
 
 
 def write_rows(path: Path, parts: Sequence[Rows]) -> None:
-    """Write the parts as one file, whole or not at all; ``condition`` is the part's place."""
-    with replacing(path) as beside:
-        con = connection()
-        con.register("columns", columns_of(parts))
-        try:
-            con.execute(f"COPY (SELECT * FROM columns) TO {quoted(beside)} (FORMAT parquet, COMPRESSION zstd)")
-        except duckdb.Error as error:
-            raise StoreError(f"cannot write {path}: {error}; free some space or check permissions") from error
-        finally:
-            con.unregister("columns")
+    """Write the parts as one row file, whole or not at all; ``condition`` is the part's place."""
+    write_table(path, _columns_of(parts))
 
 
-def read_rows(path: Path, wanted: Sequence[int] | None, detail: bool) -> dict[int, Rows]:
-    """Rows by place in the file's group; ``wanted`` places only.
+def read_rows(
+    paths: Sequence[Path], wanted: Sequence[int] | None = None, *, detail: bool = False
+) -> list[tuple[int, Rows]]:
+    """(place in the group, rows) of files of one group, in the order of the files where a place comes several times.
+
+    Args:
+        paths: Row files of one model and one group.
+        wanted: Places to read; ``None`` for all.
+        detail: Whether to read the wide columns too.
 
     Raises:
-        StoreError: The file is damaged.
+        StoreError: A file is damaged.
     """
-    con = connection()
+    names = ", ".join(["condition", *SIMPLE])
+    where = "" if wanted is None else f"WHERE condition IN ({', '.join(map(str, wanted))})"
+    found: list[tuple[int, Rows]] = []
+    if detail:
+        for path in paths:
+            found += _parts(query([path], f"SELECT * FROM {{files}} {where}"))
+    else:
+        for first in range(0, len(paths), _AT_ONCE):
+            found += _parts(query(paths[first : first + _AT_ONCE], f"SELECT {names} FROM {{files}} {where}"))
+    return found
+
+
+def query(paths: Sequence[Path], sql: str) -> dict[str, Any]:
+    """The numpy columns of a query whose ``{files}`` are the rows of all ``paths``.
+
+    Raises:
+        StoreError: A file is damaged; the text names it.
+    """
     try:
-        head = con.execute(f"DESCRIBE SELECT * FROM read_parquet({quoted(path)})").fetchall()
-        names = [row[0] for row in head]
-        kept = names if detail else ["condition", *_SIMPLE]
-        where = "" if wanted is None else f"WHERE condition IN ({', '.join(map(str, wanted))})"
-        listed = ", ".join(f'"{name}"' for name in kept)
-        table = con.execute(f"SELECT {listed} FROM read_parquet({quoted(path)}) {where}").fetchnumpy()
+        return connection().execute(sql.format(files=_files(paths))).fetchnumpy()
     except duckdb.Error as error:
-        first = str(error).splitlines()[0]
+        for path in paths if len(paths) > 1 else ():
+            query([path], "SELECT count(COLUMNS(*)) FROM {files}")
         raise StoreError(
-            f"{path} is damaged ({first}); delete it and run again to have its cells computed again"
+            f"{paths[0]} is damaged ({_first_line(error)}); delete it and run again to have its cells computed again"
         ) from error
-    places = np.ma.getdata(table["condition"])
-    order = np.argsort(places, kind="stable")
-    found, starts = np.unique(places[order], return_index=True)
-    ends = [*starts[1:], len(order)]
-    return {int(p): _rows(table, order[a:b]) for p, a, b in zip(found, starts, ends, strict=True)}
 
 
-def _rows(table: dict[str, Any], index: Any) -> Rows:
-    columns: dict[str, Any] = {name: np.ma.getdata(table[name])[index] for name in _SIMPLE}
-    for name, prefix, first in (("top_classes", "class_", 1), ("top_logits", "logit_", 1), ("logits", "z_", 0)):
-        wide: list[Any] = []
-        while f"{prefix}{first + len(wide)}" in table:
-            column = table[f"{prefix}{first + len(wide)}"]
-            if np.ma.getmaskarray(column)[index].any():
-                break
-            wide.append(np.ma.getdata(column)[index])
-        if wide:
-            columns[name] = np.stack(wide, 1)
-    return Rows(**columns)
+def _columns_of(parts: Sequence[Rows]) -> dict[str, Any]:
+    """Flat columns of several conditions' rows; a wide column that a part lacks is NULL there."""
+    place = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    columns: dict[str, Any] = {"condition": place}
+    for name in SIMPLE:
+        columns[name] = np.concatenate([getattr(part, name) for part in parts])
+    for name, prefix, first, dtype in _WIDE:
+        width = max((v.shape[1] for part in parts if (v := getattr(part, name)) is not None), default=0)
+        if not width:
+            continue
+        values, masks = [], []
+        for part in parts:
+            wide = getattr(part, name)
+            have = 0 if wide is None else wide.shape[1]
+            value, mask = np.zeros((len(part), width), dtype), np.ones((len(part), width), bool)
+            value[:, :have], mask[:, :have] = (wide if have else 0), False
+            values.append(value)
+            masks.append(mask)
+        value, mask = np.concatenate(values), np.concatenate(masks)
+        for k in range(width):
+            column = np.ascontiguousarray(value[:, k])
+            columns[f"{prefix}{k + first}"] = np.ma.masked_array(column, mask[:, k]) if mask[:, k].any() else column
+    return columns
+
+
+def _parts(table: dict[str, Any]) -> list[tuple[int, Rows]]:
+    place = np.ma.getdata(table["condition"])
+    if not len(place):
+        return []
+    simple = {name: _plain(table[name], name) for name in SIMPLE}
+    wide = {name: _stacked(table, prefix, first) for name, prefix, first, _ in _WIDE if f"{prefix}{first}" in table}
+    edges = np.flatnonzero(np.diff(place)) + 1
+    parts = []
+    for a, b in zip([0, *edges.tolist()], [*edges.tolist(), len(place)], strict=True):
+        columns: dict[str, Any] = {name: column[a:b] for name, column in simple.items()}
+        for name, (value, missing) in wide.items():
+            kept = ~missing[a:b].all(axis=0)
+            if kept.any():
+                columns[name] = value[a:b, kept]
+        parts.append((int(place[a]), Rows(**columns)))
+    return parts
+
+
+def _plain(column: Any, name: str) -> Any:
+    """Without a mask: DuckDB takes NaN for NULL, so a NULL among floats is NaN."""
+    if not isinstance(column, np.ma.MaskedArray):
+        return column
+    if column.mask is np.ma.nomask or name in _INTEGERS:
+        return column.data
+    return np.where(column.mask, np.float32(np.nan), column.data)
+
+
+def _stacked(table: dict[str, Any], prefix: str, first: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    columns: list[Any] = []
+    while f"{prefix}{first + len(columns)}" in table:
+        columns.append(np.ma.asarray(table[f"{prefix}{first + len(columns)}"]))
+    missing = np.stack([np.ma.getmaskarray(column) for column in columns], 1)
+    value = np.stack([column.data for column in columns], 1)
+    if value.dtype == np.float32:
+        value[missing] = np.nan
+    return value, missing
+
+
+def _files(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(_text(_literal(path)) for path in paths)}], hive_partitioning = false)"
+
+
+def _literal(path: Path) -> str:
+    """A path in which DuckDB expands nothing."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+
+
+def _text(value: Path | str) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +17,23 @@ import numpy.typing as npt
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, require
-from brittlestar.core.files import locked, replacing, write_atomic
+from brittlestar.core.files import locked, write_atomic
 from brittlestar.core.rows import Rows
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
-from brittlestar.store.rowfile import connection, quoted, read_rows, write_rows
+from brittlestar.store.rowfile import query, read_rows, write_rows, write_table
 
 _FILE = re.compile(r"b(\d+)-(\d+)-([0-9a-f]{16})\.parquet")
 
 FinishedGroup = tuple[int, int, tuple[str, ...]]
+
+
+class RowFile(NamedTuple):
+    """A stored file: the cells of these conditions at positions ``[start, stop)``."""
+
+    start: int
+    stop: int
+    conditions: tuple[str, ...]
+    path: Path
 
 
 class RunStore:
@@ -122,152 +132,192 @@ class RunStore:
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
     def write_samples(self, ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32]) -> None:
-        """Record the seeded order (once): position, id, label."""
-        path = self.path / "samples.parquet"
-        if path.exists():
-            return
-        con = connection()
-        position = np.arange(len(ids), dtype=np.int32)
-        con.register("samples", {"position": position, "id": ids.astype(object), "label": labels})
-        with replacing(path) as beside:
-            con.execute(f"COPY (SELECT * FROM samples) TO {quoted(beside)} (FORMAT parquet)")
-        con.unregister("samples")
+        """Record the seeded order: position, id, label. Written once; later calls must give the same.
 
-    def samples(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
-        """Ids and labels in the seeded order."""
-        table = (
-            connection()
-            .execute(f"SELECT id, label FROM read_parquet({quoted(self.path / 'samples.parquet')}) ORDER BY position")
-            .fetchnumpy()
-        )
-        return np.ma.getdata(table["id"]), np.ma.getdata(table["label"])
+        Raises:
+            StoreError: The folder has another order or other labels, so that its rows cannot be added to.
+        """
+        if self._samples.exists():
+            known_ids, known_labels = self.samples()
+            require(
+                np.array_equal(known_ids, ids) and np.array_equal(known_labels, labels),
+                f"{self.path} holds results for other samples or labels (it has {len(known_ids)}, now {len(ids)}; the "
+                "classes may be numbered otherwise): choose another --out",
+                StoreError,
+            )
+            return
+        position = np.arange(len(ids), dtype=np.int32)
+        write_table(self._samples, {"position": position, "id": ids.astype(object), "label": labels})
+
+    def samples(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int32]]:
+        """Ids and labels in the seeded order.
+
+        Raises:
+            StoreError: Nothing was recorded yet, or the file is damaged.
+        """
+        require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
+        table = query([self._samples], "SELECT id, label FROM {files} ORDER BY position")
+        return np.ma.getdata(table["id"]).astype(str), np.ma.getdata(table["label"]).astype(np.int32)
+
+    @property
+    def _samples(self) -> Path:
+        return self.path / "samples.parquet"
 
     def write_cells(self, model: str, start: int, stop: int, cells: Sequence[tuple[str, Rows]]) -> Path:
-        """Store the rows of a cell group (condition fingerprint, rows) of one model and block as one file."""
-        group = [condition for condition, _ in cells]
+        """Store the rows of a cell group as one file; any process may, at any time.
+
+        Args:
+            model: The model's fingerprint.
+            start, stop: The block; every cell has rows for all of its positions and no other.
+            cells: (condition fingerprint, rows), in order.
+        """
+        for condition, rows in cells:
+            if not len(rows) or rows.position.min() != start or rows.position.max() != stop - 1:
+                raise ValueError(f"the rows of condition {condition} are not those of block [{start}, {stop})")
+        group = tuple(condition for condition, _ in cells)
         name = fingerprint_of(group)
-        listing = self.path / "groups" / f"{name}.json"
-        if not listing.exists():
-            write_atomic(listing, json.dumps(group))
+        if name not in self._groups:
+            listing = self.path / "groups" / f"{name}.json"
+            if not listing.exists():
+                write_atomic(listing, json.dumps(group))
+            self._groups[name] = group
         path = self.path / "rows" / model / f"b{start:08d}-{stop:08d}-{name}.parquet"
         write_rows(path, [rows for _, rows in cells])
         return path
 
     def finished_groups(self, model: str) -> list[FinishedGroup]:
         """(start, stop, condition fingerprints) of every stored file of a model; opens no row file."""
-        return [(start, stop, group) for start, stop, group, _ in self._files(model)]
+        return [(file.start, file.stop, file.conditions) for file in self.files(model)]
 
-    def _files(self, model: str) -> list[tuple[int, int, tuple[str, ...], Path]]:
+    def files(self, model: str) -> list[RowFile]:
+        """The row files of a model, ordered by name; opens none of them."""
         folder = self.path / "rows" / model
         found = []
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            match = _FILE.fullmatch(path.name)
+        for name in sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ():
+            match = _FILE.fullmatch(name)
             if match is not None:
-                found.append((int(match[1]), int(match[2]), self._group(match[3]), path))
+                found.append(RowFile(int(match[1]), int(match[2]), self._group(match[3]), folder / name))
         return found
+
+    def stored_models(self) -> list[str]:
+        """Fingerprints of all models that have rows, also of those that the manifest no longer names."""
+        folder = self.path / "rows"
+        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
     def _group(self, name: str) -> tuple[str, ...]:
         if name not in self._groups:
             path = self.path / "groups" / f"{name}.json"
             try:
-                self._groups[name] = tuple(json.loads(path.read_text()))
+                group = tuple(json.loads(path.read_text()))
             except (OSError, ValueError) as error:
                 raise StoreError(f"{path} is missing or damaged; {self.path} cannot be read without it") from error
+            require(
+                fingerprint_of(group) == name, f"{path} was changed; {self.path} cannot be read without it", StoreError
+            )
+            self._groups[name] = group
         return self._groups[name]
 
     def read(self, model: str, conditions: Sequence[str] | None, *, detail: bool = True) -> dict[str, Rows]:
-        """Rows by condition fingerprint, each sorted by (position, frame).
+        """Rows by condition fingerprint, each sorted by (position, frame) and each pair once.
+
+        A wide column that some of a condition's rows lack is ``None``.
 
         Args:
             model: The model's fingerprint.
             conditions: Fingerprints, or ``None`` for all conditions of the manifest.
             detail: ``False`` leaves the wide columns out, which is much faster.
+
+        Raises:
+            StoreError: A file is damaged; the text names it.
         """
         if conditions is None:
             conditions = [info.fingerprint for info in self.manifest.conditions.values()]
         wanted = set(conditions)
         parts: dict[str, list[Rows]] = {}
-        for _, _, group, path in self._files(model):
+        for group, files in by_group(self.files(model)).items():
             places = [place for place, condition in enumerate(group) if condition in wanted]
             if places:
                 chosen = None if len(places) == len(group) else places
-                for place, rows in read_rows(path, chosen, detail).items():
+                for place, rows in read_rows([file.path for file in files], chosen, detail=detail):
                     parts.setdefault(group[place], []).append(rows)
-        return {c: _one_each(Rows.concatenate(parts[c])) for c in conditions if c in parts}
+        return {c: _one_each(parts[c]) for c in conditions if c in parts}
 
     def tallies(self, model: str) -> dict[str, tuple[int, int]]:
-        """(samples, errors) by condition fingerprint, a few hundred conditions at a time."""
-        known = [info.fingerprint for info in self.manifest.conditions.values()]
-        counts = {}
-        for first in range(0, len(known), 400):
-            for condition, rows in self.read(model, known[first : first + 400], detail=False).items():
-                counts[condition] = (len(rows), int((~rows.correct).sum()))
+        """(rows, errors) by condition fingerprint for the conditions of the manifest; counted by the database."""
+        wanted = {info.fingerprint for info in self.manifest.conditions.values()}
+        files = self.files(model)
+        twice = wanted & _overlapping(files)
+        counts: dict[str, tuple[int, int]] = {}
+        for group, members in by_group(files).items():
+            if wanted.isdisjoint(group):
+                continue
+            table = query(
+                [file.path for file in members],
+                "SELECT condition, count(*) AS n, count(*) FILTER (prediction <> label) AS errors "
+                "FROM {files} GROUP BY condition",
+            )
+            for place, n, errors in zip(table["condition"], table["n"], table["errors"], strict=True):
+                condition = group[int(place)]
+                if condition in wanted:
+                    before = counts.get(condition, (0, 0))
+                    counts[condition] = (before[0] + int(n), before[1] + int(errors))
+        for condition, rows in self.read(model, sorted(twice), detail=False).items() if twice else ():
+            counts[condition] = (len(rows), int((~rows.correct).sum()))
         return counts
 
     def compact(self) -> None:
-        """Merge a model's files: one file a block range and group of conditions with equal ranges.
+        """Merge the row files into few (see ``store.care.compact``); call it while the folder is ``locked``."""
+        from brittlestar.store.care import compact
 
-        A merged file is written whole before the files it replaces are removed; a crash between leaves both, with
-        equal rows, and reading takes each row once.
-        """
-        for model in sorted(p.name for p in (self.path / "rows").iterdir()) if (self.path / "rows").is_dir() else []:
-            files = self._files(model)
-            ranges: dict[str, list[tuple[int, int]]] = {}
-            for start, stop, group, _ in files:
-                for condition in group:
-                    ranges.setdefault(condition, []).append((start, stop))
-            merged: dict[tuple[int, int], list[str]] = {}
-            for condition, parts in ranges.items():
-                for whole in _joined(parts):
-                    merged.setdefault(whole, []).append(condition)
-            kept: set[Path] = set()
-            for (start, stop), conditions in sorted(merged.items()):
-                for first in range(0, len(conditions), 200):
-                    chunk = conditions[first : first + 200]
-                    rows = self.read(model, chunk)
-                    cells = [(c, _between(rows[c], start, stop)) for c in chunk]
-                    kept.add(self.write_cells(model, start, stop, cells))
-            for _, _, _, path in files:
-                if path not in kept:
-                    path.unlink()
+        compact(self)
 
     def verify(self) -> list[str]:
-        """Open every row file and compare its rows with what its name promises; the problems, one line each."""
-        problems = []
-        for model in sorted(p.name for p in (self.path / "rows").iterdir()) if (self.path / "rows").is_dir() else []:
-            for start, stop, group, path in self._files(model):
-                try:
-                    rows = read_rows(path, None, False)
-                except StoreError as error:
-                    problems.append(str(error))
-                    continue
-                places = set(range(start, stop))
-                short = [p for p in range(len(group)) if p not in rows or set(rows[p].position.tolist()) != places]
-                if short:
-                    problems.append(f"{path}: {len(short)} of {len(group)} conditions do not cover {start} to {stop}")
-        return problems
+        """Problems of the stored files, one line each; empty where all is well (see ``store.care.verify``)."""
+        from brittlestar.store.care import verify
+
+        return verify(self)
 
 
-def _one_each(rows: Rows) -> Rows:
-    """Sorted by (position, frame), each pair once (a crashed compaction leaves equal rows twice)."""
-    rows = rows.sorted()
-    if len(rows) < 2:
+def by_group(files: Iterable[RowFile]) -> dict[tuple[str, ...], list[RowFile]]:
+    """Files by their conditions: those of one group have the same columns and are read together."""
+    groups: dict[tuple[str, ...], list[RowFile]] = {}
+    for file in files:
+        groups.setdefault(file.conditions, []).append(file)
+    return groups
+
+
+def ranges_by_condition(files: Iterable[RowFile]) -> dict[tuple[tuple[int, int], ...], list[str]]:
+    """Conditions by the sorted ranges that are stored of them."""
+    member_of: dict[str, list[int]] = {}
+    ranges: list[list[tuple[int, int]]] = []
+    for group, members in by_group(files).items():
+        for condition in group:
+            member_of.setdefault(condition, []).append(len(ranges))
+        ranges.append([(file.start, file.stop) for file in members])
+    together: dict[tuple[int, ...], list[str]] = {}
+    for condition, groups in member_of.items():
+        together.setdefault(tuple(groups), []).append(condition)
+    found: dict[tuple[tuple[int, int], ...], list[str]] = {}
+    for groups_, conditions in together.items():
+        found.setdefault(tuple(sorted(r for g in groups_ for r in ranges[g])), []).extend(conditions)
+    return found
+
+
+def _overlapping(files: Iterable[RowFile]) -> set[str]:
+    """Conditions of which some position may be stored twice."""
+    return {
+        condition
+        for ranges, conditions in ranges_by_condition(files).items()
+        if any(after[0] < before[1] for before, after in pairwise(ranges))
+        for condition in conditions
+    }
+
+
+def _one_each(parts: list[Rows]) -> Rows:
+    """Sorted by (position, frame), each pair once (an interrupted compaction leaves equal rows twice)."""
+    rows = Rows.concatenate(sorted(parts, key=lambda part: int(part.position[0])))
+    key = (rows.position.astype(np.int64) << 16) + rows.frame
+    if (np.diff(key) > 0).all():
         return rows
-    new = np.ones(len(rows), bool)
-    new[1:] = (np.diff(rows.position) != 0) | (np.diff(rows.frame) != 0)
-    return rows if new.all() else rows.take(new)
-
-
-def _joined(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Touching or overlapping ranges as one."""
-    whole: list[tuple[int, int]] = []
-    for start, stop in sorted(set(ranges)):
-        if whole and start <= whole[-1][1]:
-            whole[-1] = (whole[-1][0], max(whole[-1][1], stop))
-        else:
-            whole.append((start, stop))
-    return whole
-
-
-def _between(rows: Rows, start: int, stop: int) -> Rows:
-    return rows.take((rows.position >= start) & (rows.position < stop))
+    _, first = np.unique(key, return_index=True)
+    return rows.take(first)
