@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from brittlestar.core.errors import StoreError
 
@@ -18,21 +19,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader, or a process killed at any moment, sees the old file or the new one and never a part.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
+    beside = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch(exist_ok=False)
         yield beside
         _fsync(beside)
-        os.replace(beside, path)
+        beside.replace(path)
         _fsync(path.parent)
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}; free some space or check permissions"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -55,8 +56,7 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
 
     The operating system drops the lock when the process ends, however it ends.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+") as handle:
+    with _opened(path, purpose) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -68,5 +68,16 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
         handle.seek(0)
         handle.truncate()
         handle.write(f"process {os.getpid()}")
-        handle.flush()
+        with contextlib.suppress(OSError):
+            handle.flush()
         yield
+
+
+def _opened(path: Path, purpose: str) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+")
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; check permissions or use another folder to {purpose}"
+        ) from error

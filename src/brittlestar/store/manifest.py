@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError
@@ -100,16 +100,35 @@ class Manifest:
         try:
             content = json.loads(path.read_text())
             schema = content["schema"]
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{path} is damaged ({error}); restore it or start a new run folder") from error
+            raise _damaged(path, error) from error
         if schema != SCHEMA:
             raise StoreError(
-                f"{folder} was written with layout {schema}, this version reads layout {SCHEMA}; "
-                "use the version of Brittlestar that wrote it, or start a new run folder"
+                f"{folder} was written with layout {schema}, this version reads layout {SCHEMA}: use the version of "
+                "Brittlestar that wrote it (the sessions in manifest.json name it), or start a new run folder"
             )
         try:
-            content["conditions"] = {k: ConditionInfo(**v) for k, v in content["conditions"].items()}
-            content["sessions"] = [SessionRecord(**v) for v in content["sessions"]]
-            return cls(**content)
+            content["conditions"] = {k: _as(ConditionInfo, v, path) for k, v in content["conditions"].items()}
+            content["sessions"] = [_as(SessionRecord, v, path) for v in content["sessions"]]
+            return _as(cls, content, path)
         except (TypeError, KeyError, AttributeError) as error:
-            raise StoreError(f"{path} is damaged ({error}); restore it or start a new run folder") from error
+            raise _damaged(path, error) from error
+
+
+T = TypeVar("T", Manifest, ConditionInfo, SessionRecord)
+
+
+def _as(kind: type[T], content: dict[str, Any], path: Path) -> T:
+    """The dataclass; fields of a later version are named, not called damage."""
+    strange = sorted(content.keys() - {field.name for field in dataclasses.fields(kind)})
+    if strange:
+        raise StoreError(
+            f"{path} has fields that this version does not know ({', '.join(strange)}): update Brittlestar"
+        )
+    return kind(**content)
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} is damaged ({error}); restore it from a copy, or start a new run folder")

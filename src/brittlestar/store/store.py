@@ -62,44 +62,33 @@ class RunStore:
             StoreError: The folder holds something else, or rows of other data or of another seed.
         """
         folder = Path(path)
-        if (folder / NAME).exists():
-            store = cls.open(folder)
-            known = store.manifest
-            require(
-                known.data.get("fingerprint") == data["fingerprint"],
-                f"{folder} holds results on other data ({known.data.get('spec')}, fingerprint "
-                f"{known.data.get('fingerprint')}; now {data.get('spec')}, {data['fingerprint']}): "
-                "choose another --out",
-                StoreError,
-            )
-            require(
-                known.seed == seed,
-                f"{folder} was made with --seed {known.seed}, not {seed}: use that seed or another --out",
-                StoreError,
-            )
-            return store
-        if folder.exists():
-            require(folder.is_dir(), f"{folder} is a file, not a folder", StoreError)
-            extra = [p.name for p in folder.iterdir() if p.name != "lock" and not p.name.endswith(".tmp")]
-            require(
-                not extra, f"{folder} is not empty and is not a run folder (it holds {sorted(extra)[:3]})", StoreError
-            )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot create {folder}: {error.strerror}") from error
-        manifest = Manifest(created=now(), seed=seed, data=data)
-        manifest.save(folder)
-        return cls(folder, manifest)
+        if not (folder / NAME).exists():
+            _make_room(folder)
+            with locked(folder / "lock", "run"):
+                if not (folder / NAME).exists():
+                    Manifest(created=now(), seed=seed, data=data).save(folder)
+        store = cls.open(folder)
+        known = store.manifest
+        require(
+            known.data.get("fingerprint") == data["fingerprint"],
+            f"{folder} holds results on other data ({known.data.get('spec')}, fingerprint "
+            f"{known.data.get('fingerprint')}; now {data.get('spec')}, {data['fingerprint']}): choose another --out",
+            StoreError,
+        )
+        require(
+            known.seed == seed,
+            f"{folder} was made with --seed {known.seed}, not {seed}: use that seed or another --out",
+            StoreError,
+        )
+        return store
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for writing; ``StoreError`` at once if another process does. Reads the manifest again."""
         with locked(self.path / "lock", "run"):
             self.manifest = Manifest.load(self.path)
-            for left in self.path.rglob("*.tmp"):
-                if left.is_file():
-                    left.unlink(missing_ok=True)
+            for left in self.path.rglob(".*.tmp"):
+                left.unlink(missing_ok=True)
             yield
 
     def _change(self, **fields: Any) -> None:
@@ -276,6 +265,20 @@ class RunStore:
         from brittlestar.store.care import verify
 
         return verify(self)
+
+
+def _make_room(folder: Path) -> None:
+    """Make the folder, or refuse one that holds something else than the beginning of a run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = sorted(p.name for p in folder.iterdir() if p.name != "lock" and not p.match(".*.tmp"))
+    except FileExistsError as error:
+        raise StoreError(f"{folder} is a file, not a folder: choose another --out") from error
+    except OSError as error:
+        raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
+    if found and found != [NAME]:
+        listed = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        raise StoreError(f"{folder} is not a run folder and not empty (it holds {listed}): choose another --out")
 
 
 def by_group(files: Iterable[RowFile]) -> dict[tuple[str, ...], list[RowFile]]:
