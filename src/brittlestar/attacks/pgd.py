@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
-from torch.nn import functional
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import ModelError, require
@@ -18,15 +18,19 @@ from brittlestar.shifts.base import Images
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectedGradientDescent(Attack):
-    """Steps along the gradient of the cross-entropy, projected onto the ball and the pixel box; untargeted.
+    """Steps along the gradient of the loss, projected onto the ball and the pixel box; untargeted.
+
+    The loss is the log odds of an error, ``logsumexp of the other logits - the label's logit``. Cross-entropy is its
+    softplus, so the two rise together and their gradients point the same way, but the log odds neither saturate nor
+    underflow where the model is very sure of the label. The result is, per sample, the iterate with the highest loss
+    among all visited, the random start included.
 
     Fields:
-        epsilon: Radius of the ball in units of the value range [0, 1].
-        steps: Gradient steps.
+        epsilon: Radius of the ball in units of the value range [0, 1]; at least 0.
+        steps: Gradient steps; at least 1.
         step_size: In the same units; ``None`` is ``2.5 * epsilon / steps``.
-        random_start: Begin at a random point of the ball (keyed, the same direction for every epsilon).
-
-    The result is, per sample, the iterate with the highest loss among all visited.
+        random_start: Begin at a random point of the ball (keyed, the same draws for every epsilon).
+        restarts: Independent random starts, of which the worst counts; the first is that of ``restarts=1``.
     """
 
     paper: ClassVar[str] = "Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083"
@@ -36,19 +40,25 @@ class ProjectedGradientDescent(Attack):
     steps: int = 10
     step_size: float | None = None
     random_start: bool = True
+    restarts: int = 1
 
     def __post_init__(self) -> None:
-        require(self.epsilon >= 0, f"{self.name}.epsilon must be at least 0, got {self.epsilon}")
+        require(0 <= self.epsilon < math.inf, f"{self.name}.epsilon must be at least 0, got {self.epsilon}")
         require(self.steps >= 1, f"{self.name}.steps must be at least 1, got {self.steps}")
         require(self.step_size is None or self.step_size > 0, f"{self.name}.step_size must be positive")
+        require(
+            self.restarts == 1 or (self.restarts > 1 and self.random_start),
+            f"{self.name}.restarts must be at least 1, and 1 without a random start, got {self.restarts}",
+        )
 
     @property
     def threat(self) -> str:
         """The threat model in one sentence."""
-        start = "random start" if self.random_start else "clean start"
+        count = f"{self.restarts} random starts" if self.restarts > 1 else "one random start"
+        start = count if self.random_start else "started at the image"
         return (
             f"white-box, untargeted, {self.ball} of radius {self.epsilon:.4g} around the image in [0, 1] units, "
-            f"projected gradient descent with {self.steps} steps of {self._step:.3g}, {start}, one restart"
+            f"projected gradient descent with {self.steps} steps of {self._step:.3g}, {start}"
         )
 
     ball: ClassVar[str]
@@ -66,20 +76,21 @@ class ProjectedGradientDescent(Attack):
             ModelError,
         )
         images = images.detach().clone()
-        offset = torch.zeros_like(images)
-        if self.random_start:
-            offset = self._start(images, keys.stream(self.name))
         best, best_loss = images, torch.full((len(images),), -torch.inf, device=images.device)
-        for step in range(self.steps + 1):
-            x = (images + self._project(offset)).clamp(0, 1).requires_grad_(step < self.steps)
-            with torch.set_grad_enabled(step < self.steps):
-                loss = functional.cross_entropy(model.logits(x), labels, reduction="none")
-            better = loss.detach() > best_loss
-            best = torch.where(better[:, None, None, None], x.detach(), best)
-            best_loss = torch.where(better, loss.detach(), best_loss)
-            if step < self.steps:
-                (gradient,) = torch.autograd.grad(loss.sum(), x)
-                offset = x.detach() - images + self._step * self._direction(gradient)
+        for restart in range(self.restarts):
+            offset = torch.zeros_like(images)
+            if self.random_start:
+                offset = self._start(images, keys.stream(self.name, *([restart] if restart else [])))
+            for step in range(self.steps + 1):
+                last = step == self.steps
+                x = (images + self._project(offset)).clamp_(0, 1).requires_grad_(not last)
+                with torch.set_grad_enabled(not last):
+                    loss = log_odds_of_error(model.logits(x), labels)
+                worse = loss.detach() > best_loss
+                best = torch.where(worse[:, None, None, None], x.detach(), best)
+                best_loss = torch.where(worse, loss.detach(), best_loss)
+                if not last:
+                    offset = x.detach() - images + self._step * self._direction(gradient_of(loss, x, model))
         return best
 
     @abstractmethod
@@ -95,8 +106,30 @@ class ProjectedGradientDescent(Attack):
         """The nearest offset in the ball."""
 
 
+def log_odds_of_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(batch,) ``logsumexp of the other logits - the label's logit``: positive where an error is likelier than not."""
+    index = labels[:, None]
+    return logits.scatter(1, index, -torch.inf).logsumexp(1) - logits.gather(1, index)[:, 0]
+
+
+def gradient_of(loss: torch.Tensor, x: Images, model: Model) -> Images:
+    """The gradient of the summed loss at the images.
+
+    Raises:
+        ModelError: It does not reach them: the model detaches, leaves torch, or switches gradients off.
+    """
+    gradient = torch.autograd.grad(loss.sum(), x, allow_unused=True)[0] if loss.requires_grad else None
+    if gradient is None:
+        raise ModelError(
+            f"no gradient of model {model.name} reaches the images: it detaches them, leaves torch or switches "
+            "gradients off; choose a suite without white-box attacks"
+        )
+    return gradient
+
+
 def _norms(x: Images) -> torch.Tensor:
-    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+    lengths: torch.Tensor = torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+    return lengths.clamp_min(1e-12)
 
 
 @final
