@@ -1,4 +1,4 @@
-"""Run folders with made-up answers, as large and as odd as a test needs; no torch, no training, seconds to write."""
+"""Run folders with made-up answers to the broad suite, as large and as odd as a test needs; seconds to write."""
 
 from __future__ import annotations
 
@@ -14,32 +14,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.rows import FULL_LOGITS_UP_TO, Rows
 from brittlestar.store import RunStore, SessionRecord
-
-# shift, family, title, unit, strength format, strengths (weak to strong), series
-SHIFTS: tuple[tuple[str, str, str, str, str, tuple[float, ...], str], ...] = (
-    ("gaussian_noise", "noise", "Gaussian noise", "sigma", "σ = {:g}", (0.05, 0.1, 0.15, 0.2, 0.3, 0.4), ""),
-    ("shot_noise", "noise", "Shot noise", "photons", "{:g} photons", (60, 25, 12, 5, 3), ""),
-    ("impulse_noise", "noise", "Impulse noise", "share of pixels", "{:g} of pixels", (0.03, 0.06, 0.12, 0.2, 0.3), ""),
-    ("speckle_noise", "noise", "Speckle noise", "sigma", "σ = {:g}", (0.15, 0.25, 0.35, 0.5, 0.7), ""),
-    ("uniform_noise", "noise", "Uniform noise", "half-width", "± {:g}", (0.1, 0.2, 0.3, 0.45, 0.6), ""),
-    ("salt_pepper", "noise", "Salt and pepper", "share of pixels", "{:g} of pixels", (0.02, 0.05, 0.1, 0.2), ""),
-    ("brightness", "colour", "Brightness", "offset", "{:+g}", (0.1, 0.2, 0.3, 0.4, 0.5), "up"),
-    ("brightness", "colour", "Brightness", "offset", "{:+g}", (-0.1, -0.2, -0.3, -0.4, -0.5), "down"),
-    ("contrast", "colour", "Contrast", "factor", "× {:g}", (0.75, 0.5, 0.35, 0.2, 0.1), ""),
-    ("inversion", "colour", "Inversion", "", "", (1,), ""),
-    ("gaussian_blur", "blur", "Gaussian blur", "sigma (pixels)", "σ = {:g}", (0.5, 1, 1.5, 2, 3), ""),
-    ("pixelation", "digital", "Pixelation", "scale", "× {:g}", (0.8, 0.65, 0.5, 0.35, 0.25), ""),
-    ("jpeg", "digital", "JPEG", "quality", "quality {:g}", (80, 50, 25, 12, 5), ""),
-    ("rotation", "geometric", "Rotation", "degrees", "{:g}°", (10, 20, 30, 45, 60), ""),
-    ("translation", "geometric", "Translation", "pixels", "{:g} pixels", (1, 2, 4, 6, 8), ""),
-    ("scale", "geometric", "Scale", "factor", "× {:g}", (0.9, 0.75, 0.6, 0.5), "smaller"),
-    ("scale", "geometric", "Scale", "factor", "× {:g}", (1.15, 1.3, 1.6, 2), "larger"),
-    ("shear", "geometric", "Shear", "degrees", "{:g}°", (10, 20, 30, 40), ""),
-    ("low_pass", "spectral", "Low-pass filter", "bandwidth (frequencies kept)", "B = {:g}", (24, 20, 16, 12, 8, 6, 4), ""),
-    ("high_pass", "spectral", "High-pass filter", "bandwidth (frequencies removed)", "B = {:g}", (1, 2, 4, 6, 8, 12, 16), ""),
-    ("band_noise", "spectral", "Band-limited noise", "bandwidth", "B = {:g}", (24, 20, 16, 12, 8, 6, 4), "low"),
-    ("band_noise", "spectral", "Band-limited noise", "bandwidth", "B = {:g}", (1, 2, 4, 8, 12, 16, 20), "high"),
-)
+from brittlestar.suites import get_suite
 
 # per recipe: base margin, and sensitivity to noise, colour, blur, digital, geometric, low and high frequency, attack
 RECIPES: tuple[tuple[str, tuple[float, ...]], ...] = (
@@ -50,120 +25,77 @@ RECIPES: tuple[tuple[str, tuple[float, ...]], ...] = (
 ORDER = ("noise", "colour", "blur", "digital", "geometric")
 
 
-def shift_infos() -> list[tuple[ConditionInfo, float]]:
-    """(description, strength from 0 to 1) of every shift."""
+def described(shape: tuple[int, int, int], *kinds: str) -> list[tuple[ConditionInfo, float]]:
+    """(description, strength from 0 to 1) of the broad suite's conditions of some kinds.
+
+    For frequencies the number is the radius over the highest one along a side.
+    """
+    infos = [c.info for c in get_suite("broad").conditions(shape) if c.info.kind in kinds]
+    curves: dict[tuple[str, str], list[ConditionInfo]] = {}
+    for info in infos:
+        curves.setdefault((info.shift, info.series), []).append(info)
     found = []
-    for shift, family, title, unit, form, strengths, series in SHIFTS:
-        for place, value in enumerate(strengths):
-            config = {"value": value, "series": series}
-            single = len(strengths) == 1
-            info = ConditionInfo(
-                id=shift + (f"/{series}" if series else "") + ("" if single else f"/value={value:g}"),
-                fingerprint=fingerprint_of([shift, series, value]),
-                kind="shift",
-                family=family,
-                shift=shift,
-                series=series,
-                title=title,
-                label=form.format(value) if form else "",
-                strength=None if single else float(place + 1) if strengths[0] > strengths[-1] else value,
-                strength_name=unit,
-                table="broad-28",
-                config=config,
-                paper="Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261" if family == "noise" else "",
-            )
-            found.append((info, (place + 1) / len(strengths)))
+    for info in infos:
+        if info.kind == "fourier":
+            radius = np.hypot(info.config["row"] / shape[1], info.config["column"] / shape[2]) * 2
+            found.append((info, float(radius)))
+        else:
+            curve = curves[info.shift, info.series]
+            found.append((info, (curve.index(info) + 1) / len(curve)))
     return found
 
 
-def attack_infos() -> list[tuple[ConditionInfo, float]]:
-    """PGD at several radii."""
-    found = []
-    for norm, title, radii in (("linf", "L∞ PGD", (0.02, 0.05, 0.1, 0.2, 0.3)), ("l2", "L2 PGD", (0.5, 1.0, 1.5, 2.0))):
-        for place, radius in enumerate(radii):
-            found.append(
-                (
-                    ConditionInfo(
-                        id=f"pgd_{norm}/epsilon={radius:g}",
-                        fingerprint=fingerprint_of(["pgd", norm, radius]),
-                        kind="attack",
-                        family="attack",
-                        shift=f"pgd_{norm}",
-                        title=title,
-                        label=f"ε = {radius:g}",
-                        strength=radius,
-                        strength_name="epsilon (pixel range 0 to 1)",
-                        config={"epsilon": radius, "steps": 20},
-                        paper="Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083",
-                        threat=f"White box, untargeted; {title.split()[0]} ball of the stated radius in [0, 1] pixel units, 20 steps, one random start.",
-                    ),
-                    (place + 1) / len(radii),
-                )
-            )
-    return found
-
-
-def fourier_infos(size: int, norm: float = 4.0, reach: int | None = None) -> list[tuple[ConditionInfo, float]]:
-    """One condition a distinct frequency pair of a size x size spectrum; the number is radius over half the size."""
-    half = size // 2
-    reach = half if reach is None else reach
-    found = []
-    for v in range(-half, size - half):
-        for u in range(-half, size - half):
-            mirror = tuple(-w if w != -half or size % 2 else w for w in (v, u))
-            if (v, u) > mirror or max(abs(v), abs(u)) > reach:
-                continue
-            config = {"u": u, "v": v, "norm": norm}
-            found.append(
-                (
-                    ConditionInfo(
-                        id=f"fourier/u={u}/v={v}/norm={norm:g}",
-                        fingerprint=fingerprint_of(["fourier", u, v, norm]),
-                        kind="fourier",
-                        family="fourier",
-                        shift="fourier",
-                        title="Fourier basis noise",
-                        label=f"({u}, {v})",
-                        config=config,
-                        paper="Yin et al., NeurIPS 2019, https://arxiv.org/abs/1906.08988",
-                        detail="outcome",
-                    ),
-                    float(np.hypot(u, v)) / half,
-                )
-            )
-    return found
-
-
-CLEAN = ConditionInfo(id="clean", fingerprint=fingerprint_of("clean"), kind="clean", family="clean", shift="clean", title="Clean")
+CLEAN = ConditionInfo(
+    id="clean", fingerprint=fingerprint_of("clean"), kind="clean", family="clean", shift="clean", title="Clean"
+)
 
 
 def loss_of(info: ConditionInfo, strength: float, traits: Sequence[float]) -> float:
     """How much margin a condition takes from a model."""
-    base, noise, colour, blur, digital, geometric, low, high, attack = traits
+    _, noise, colour, blur, digital, geometric, low, high, attack = traits
     if info.kind == "clean":
         return 0.0
     if info.kind == "attack":
         return attack * strength
     if info.kind == "fourier":
-        return 1.6 * low * np.exp(-((strength - 0.12) ** 2) / 0.03) + high * 0.9 * strength**1.5 / (1 + np.exp(-(strength - 0.45) * 9))
+        return 1.6 * low * np.exp(-((strength - 0.12) ** 2) / 0.03) + high * 0.9 * strength**1.5 / (
+            1 + np.exp(-(strength - 0.45) * 9)
+        )
     if info.family == "spectral":
         bend = low if info.shift == "high_pass" or info.series == "low" else high
         return bend * strength**1.6
     sense = dict(zip(ORDER, (noise, colour, blur, digital, geometric), strict=True)).get(info.family, noise)
     own = 0.6 + (int(info.fingerprint[:4], 16) % 3) * 0.1 if info.strength is None else 1.0
-    spread = {"contrast": 1.35, "jpeg": 0.35, "brightness": 0.75, "translation": 1.15, "scale": 0.9, "shear": 0.6}
+    spread = {
+        "contrast": 1.35,
+        "jpeg_compression": 0.35,
+        "brightness": 0.75,
+        "translation": 1.15,
+        "scale": 0.9,
+        "shear": 0.6,
+    }
     return sense * 1.25 * own * spread.get(info.shift, 1.0) * strength**1.4
 
 
 def answers(
-    rng: np.random.Generator, labels: np.ndarray, difficulty: np.ndarray, classes: int, traits: Sequence[float], loss: float, full: bool
+    rng: np.random.Generator,
+    labels: np.ndarray,
+    difficulty: np.ndarray,
+    classes: int,
+    traits: Sequence[float],
+    loss: float,
+    full: bool,
 ) -> Rows:
     """Rows of one model under one condition; the same difficulty in all, so that comparisons are paired."""
     n = len(labels)
     margin = traits[0] - loss - 1.55 * difficulty + 0.9 * rng.standard_normal(n)
     k = min(classes, FULL_LOGITS_UP_TO)
     others = rng.standard_normal((n, k)).astype(np.float32)
-    logits = others if classes <= FULL_LOGITS_UP_TO else np.concatenate([others, np.full((n, 1), np.log(classes), np.float32)], 1)
+    logits = (
+        others
+        if classes <= FULL_LOGITS_UP_TO
+        else np.concatenate([others, np.full((n, 1), np.log(classes), np.float32)], 1)
+    )
     place = labels % k
     others[np.arange(n), place] = -9.0
     rival = others.max(1)
@@ -203,7 +135,6 @@ def make_run(
     classes: int | Sequence[str] = 10,
     shape: tuple[int, int, int] = (1, 28, 28),
     fourier: bool = True,
-    reach: int | None = None,
     attacks: bool = True,
     shifts: bool = True,
     examples: int = 2,
@@ -224,12 +155,11 @@ def make_run(
         classes: How many, or their names.
         shape: (channel, height, width).
         fourier, attacks, shifts: Which kinds of conditions.
-        reach: Frequencies up to this in the Fourier map only.
         examples: Failing examples a model and condition.
         rule: ``fixed`` or ``anytime``.
         name: Of the data.
         seed: Of everything.
-        infos: Conditions (with strength from 0 to 1) in place of the usual shifts.
+        infos: Conditions (with strength from 0 to 1) in place of the broad suite's.
         partial: Conditions after the first 40 have this many samples only.
         skipped, notes: Of the data.
     """
@@ -239,13 +169,19 @@ def make_run(
     if not isinstance(models, int):
         listed = [(given, traits) for given, (_, traits) in zip(models, listed, strict=True)]
     conditions: list[tuple[ConditionInfo, float]] = [(CLEAN, 0.0)]
-    conditions += list(infos) if infos is not None else shift_infos() if shifts else []
-    conditions += attack_infos() if attacks else []
-    conditions += fourier_infos(shape[1], reach=reach) if fourier else []
+    kinds = [kind for kind, on in (("shift", shifts), ("attack", attacks), ("fourier", fourier)) if on]
+    conditions += list(infos) if infos is not None else described(shape, *kinds)
     data: dict[str, Any] = {
-        "name": name, "spec": name, "kind": "named", "fingerprint": fingerprint_of([name, samples, len(names), list(shape)]),
-        "classes": list(names), "count": max(samples, 1000), "shape": list(shape), "preparation": "",
-        "skipped": list(skipped), "notes": list(notes),
+        "name": name,
+        "spec": name,
+        "kind": "named",
+        "fingerprint": fingerprint_of([name, samples, len(names), list(shape)]),
+        "classes": list(names),
+        "count": max(samples, 1000),
+        "shape": list(shape),
+        "preparation": "",
+        "skipped": list(skipped),
+        "notes": list(notes),
     }
     store = RunStore.start(path, data=data, seed=seed)
     rng = np.random.default_rng(seed)
@@ -255,19 +191,37 @@ def make_run(
         for given, _ in listed:
             store.register_model(
                 {
-                    "name": given, "spec": f"torch:zoo.py:{given}", "fingerprint": fingerprint_of(["model", given, seed]),
-                    "classes": len(names), "input_shape": list(shape),
-                    "preprocess": {"channels": shape[0], "resize": None, "crop": None, "mean": [0.1307], "std": [0.3081]},
-                    "parameters": 105_866, "differentiable": attacks, "notes": [],
+                    "name": given,
+                    "spec": f"torch:zoo.py:{given}",
+                    "fingerprint": fingerprint_of(["model", given, seed]),
+                    "classes": len(names),
+                    "input_shape": list(shape),
+                    "preprocess": {
+                        "channels": shape[0],
+                        "resize": None,
+                        "crop": None,
+                        "mean": [0.1307],
+                        "std": [0.3081],
+                    },
+                    "parameters": 105_866,
+                    "differentiable": attacks,
+                    "notes": [],
                 }
             )
         store.register_conditions([info for info, _ in conditions])
         store.write_samples(np.array([fingerprint_of([name, i]) for i in range(samples)]), labels)
         store.begin_session(
             SessionRecord(
-                started="2026-11-23T15:04:05+00:00", command=f"brittlestar run --model natural=torch:zoo.py:natural --data {name} --suite broad --out {path.name}",
-                suite="broad", rule=rule, samples=samples, precision=0.02 if rule == "anytime" else None, workers=2, batch=250,
-                versions={"brittlestar": "0.1.0", "python": "3.11.2", "torch": "2.13.0+cpu"}, hardware={"machine": "x86_64", "cores": 2},
+                started="2026-11-23T15:04:05+00:00",
+                command=f"brittlestar run --model {listed[0][0]}=torch:zoo.py:net --data {name} --out {path.name}",
+                suite="broad",
+                rule=rule,
+                samples=samples,
+                precision=0.02 if rule == "anytime" else None,
+                workers=2,
+                batch=250,
+                versions={"brittlestar": "0.1.0", "python": "3.11.2", "torch": "2.13.0+cpu"},
+                hardware={"machine": "x86_64", "cores": 2},
             )
         )
         worst: list[tuple[str, ConditionInfo, Rows, Rows]] = []
@@ -275,8 +229,12 @@ def make_run(
             cells = []
             for turn, (info, strength) in enumerate(conditions):
                 own = np.random.default_rng([seed, place, turn])
-                rows = answers(own, labels, difficulty, len(names), traits, loss_of(info, strength, traits), info.detail == "full")
-                cells.append((info.fingerprint, rows if partial is None or turn < 40 else rows.take(np.arange(partial))))
+                rows = answers(
+                    own, labels, difficulty, len(names), traits, loss_of(info, strength, traits), info.detail == "full"
+                )
+                cells.append(
+                    (info.fingerprint, rows if partial is None or turn < 40 else rows.take(np.arange(partial)))
+                )
             for info, (_, rows) in zip([i for i, _ in conditions], cells, strict=True):
                 if info.kind in ("shift", "attack"):
                     worst.append((given, info, rows, cells[0][1]))
@@ -288,12 +246,18 @@ def make_run(
                     store.write_cells(fingerprint, 0, length, [c for c in chunk if len(c[1]) == length])
         if examples:
             write_examples(path, worst, shape, examples, np.random.default_rng([seed, 99]))
-        store.end_session(stop="precision" if rule == "anytime" else "complete", wall_s=83.4, images=len(conditions) * samples * count)
+        store.end_session(
+            stop="precision" if rule == "anytime" else "complete", wall_s=83.4, images=len(conditions) * samples * count
+        )
     return RunStore.open(path)
 
 
 def write_examples(
-    path: Path, worst: Sequence[tuple[str, ConditionInfo, Rows, Rows]], shape: tuple[int, int, int], count: int, rng: np.random.Generator
+    path: Path,
+    worst: Sequence[tuple[str, ConditionInfo, Rows, Rows]],
+    shape: tuple[int, int, int],
+    count: int,
+    rng: np.random.Generator,
 ) -> None:
     """Thumbnails that look a little like digits, or like photographs, and their list."""
     folder = path / "examples"
@@ -313,10 +277,17 @@ def write_examples(
                 save(folder / shifted, np.clip(picture * (0.5 if info.family == "colour" else 1.0) + noise, 0, 255))
             listed.append(
                 {
-                    "model": model, "condition": info.id, "position": position, "sample_id": fingerprint_of(position),
-                    "label": int(rows.label[index]), "prediction": int(rows.prediction[index]),
-                    "confidence": float(rows.confidence[index]), "clean_prediction": int(before.prediction[index]),
-                    "clean_confidence": float(before.confidence[index]), "clean": plain, "shifted": shifted,
+                    "model": model,
+                    "condition": info.id,
+                    "position": position,
+                    "sample_id": fingerprint_of(position),
+                    "label": int(rows.label[index]),
+                    "prediction": int(rows.prediction[index]),
+                    "confidence": float(rows.confidence[index]),
+                    "clean_prediction": int(before.prediction[index]),
+                    "clean_confidence": float(before.confidence[index]),
+                    "clean": plain,
+                    "shifted": shifted,
                 }
             )
     (folder / "examples.json").write_text(json.dumps({"examples": listed}))
@@ -326,9 +297,13 @@ def drawn(label: int, position: int, shape: tuple[int, int, int]) -> np.ndarray:
     """(height, width) or (height, width, 3) floats in 0..255."""
     channels, height, width = shape
     height, width = min(height, 112), min(width, 112)
-    y, x = np.mgrid[0:1 : height * 1j, 0:1 : width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     turn = label * 0.7 + position * 0.013
-    stroke = np.abs(np.hypot(x - 0.5, (y - 0.5) * (0.6 + label % 3 * 0.2)) - 0.27 - 0.05 * np.sin(3 * np.arctan2(y - 0.5, x - 0.5) + turn))
+    stroke = np.abs(
+        np.hypot(x - 0.5, (y - 0.5) * (0.6 + label % 3 * 0.2))
+        - 0.27
+        - 0.05 * np.sin(3 * np.arctan2(y - 0.5, x - 0.5) + turn)
+    )
     grey = 255 * np.clip(1.4 - stroke / 0.06, 0, 1)
     if channels == 1:
         return grey

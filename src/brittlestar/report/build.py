@@ -24,7 +24,7 @@ from brittlestar.report.provenance import (
     interval_words,
 )
 from brittlestar.report.render import render_html
-from brittlestar.report.series import build_curves, build_filters, build_grid, build_noise
+from brittlestar.report.series import build_breaks, build_curves, build_filters, build_grid, build_noise
 from brittlestar.report.spectrum import build_spectrum
 from brittlestar.report.verdict import build_verdicts
 from brittlestar.report.words import count, listing
@@ -72,6 +72,7 @@ def _content(gathered: Gathered) -> ReportContent:
     failures, failures_note = build_failures(gathered)
     kind, text = interval_words(gathered, numbers.level)
     missing = build_missing(gathered)
+    breaks = build_breaks(gathered, numbers)
     return ReportContent(
         title=_title(gathered),
         subtitle="Robustness report",
@@ -88,6 +89,7 @@ def _content(gathered: Gathered) -> ReportContent:
         table=build_table(gathered, numbers, spectrum, calibration),
         grid=build_grid(gathered, numbers),
         curves=build_curves(gathered, numbers),
+        breaks=breaks,
         spectrum=spectrum,
         filters=build_filters(gathered, numbers),
         noise=build_noise(gathered, numbers),
@@ -101,7 +103,7 @@ def _content(gathered: Gathered) -> ReportContent:
         provenance=build_facts(gathered),
         sessions=build_sessions(gathered),
         commands=build_commands(gathered),
-        results=export.build_results(gathered, numbers, spectrum, calibration),
+        results=export.build_results(gathered, numbers, spectrum, calibration, breaks),
     )
 
 

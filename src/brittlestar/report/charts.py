@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -107,7 +108,14 @@ def _draw(
     if clean_x is not None and line.clean is not None:
         y = y_of(line.clean.value)
         canvas.path([(clean_x, y), track[0]], f"lead {kind}")
-        canvas.add("circle", cx=clean_x, cy=y, r=2.6, class_=f"open {kind}", data_tip=f"{line.model.name}\nclean: {share(line.clean)}\nn = {line.clean.n:,}")
+        canvas.add(
+            "circle",
+            cx=clean_x,
+            cy=y,
+            r=2.6,
+            class_=f"open {kind}",
+            data_tip=f"{line.model.name}\nclean: {share(line.clean)}\nn = {line.clean.n:,}",
+        )
     for p, (x, y), (_, high), (_, low) in zip(line.points, track, upper, lower, strict=True):
         if len(line.points) <= 12:
             canvas.line(x, high, x, low, f"whisker {kind}")
@@ -122,7 +130,7 @@ def _horizontal(
     xs = sorted(labels)
     if len(xs) == 1:
         return (lambda _: (start + stop) / 2), [((start + stop) / 2, _tick(labels[xs[0]]))]
-    gaps = [b - a for a, b in zip(xs, xs[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(xs)]
     even = min(gaps) < 0.35 * (xs[-1] - xs[0]) / len(gaps) if look.even is None else look.even
     step = (stop - start) / (len(xs) - 1)
     if even:
@@ -209,7 +217,7 @@ def _described(lines: Sequence[Line]) -> str:
 
 
 def reliability(model: ModelEntry, clean: Reliability, shifted: Reliability | None) -> Markup:
-    """Accuracy against confidence in bins: clean as open marks, the shifted condition filled; the diagonal is perfect."""
+    """Accuracy against confidence in bins: clean as open marks, the shifted condition filled."""
     width, height, left, top, base = 230.0, 224.0, 34.0, 20.0, 188.0
     right = width - 10
     described = f"clean: expected calibration error {share(clean.ece)}"
@@ -235,7 +243,10 @@ def reliability(model: ModelEntry, clean: Reliability, shifted: Reliability | No
         if what is None:
             continue
         bins = [b for b in what.bins if b.accuracy.n >= FEWEST]
-        canvas.path([(x_of(b.confidence), y_of(b.accuracy.value)) for b in bins], f"{'lead' if mark == 'open' else 'line'} {kind}")
+        canvas.path(
+            [(x_of(b.confidence), y_of(b.accuracy.value)) for b in bins],
+            f"{'lead' if mark == 'open' else 'line'} {kind}",
+        )
         for b in bins:
             x = x_of(b.confidence)
             canvas.line(x, y_of(b.accuracy.high), x, y_of(b.accuracy.low), f"whisker {kind}")
@@ -255,7 +266,9 @@ def curve_table(panels: Sequence[Panel], models: Sequence[ModelEntry]) -> list[t
         cells: dict[tuple[float, str], dict[str, str]] = {}
         for line in panel.lines:
             for p in line.points:
-                cells.setdefault((p.x, p.label), {})[line.model.key] = f"{number(p.estimate.value * 100)} {interval(p.estimate)}"
+                cells.setdefault((p.x, p.label), {})[line.model.key] = (
+                    f"{number(p.estimate.value * 100)} {interval(p.estimate)}"
+                )
         for (_, label), by_model in sorted(cells.items()):
             rows.append((panel.title, label, [by_model.get(m.key, "–") for m in models]))
     return rows

@@ -89,7 +89,7 @@ def _pair(
         against=b.entry,
         mean=numbers.mean_difference(a, b, shifts) if shifts else None,
         conditions=len(found),
-        better=sum(e.value > 0 and p < ALPHA for e, p in found.values()),
-        worse=sum(e.value < 0 and p < ALPHA for e, p in found.values()),
+        better=sum(e.value < 0 and p < ALPHA for e, p in found.values()),
+        worse=sum(e.value > 0 and p < ALPHA for e, p in found.values()),
         families=tuple(rows),
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brittlestar.measures.base import Estimate
+from brittlestar.measures import BreakingPoint, Estimate, ReliabilityBin
 
 Matrix = npt.NDArray[np.float64]
 
@@ -104,7 +104,7 @@ class GridCell:
     Fields:
         condition: Its id.
         label: The strength for people.
-        value: What is coloured: accuracy drop, or the difference between two models.
+        value: What is coloured: accuracy lost, or the difference in error between two models; positive is worse.
         accuracy: Accuracy under the condition, one a model concerned.
         shown: Whether a difference from zero is shown (interval, or corrected test).
         p: Corrected p value, where a test was made.
@@ -180,8 +180,20 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Break:
+    """Where one severity curve breaks, one entry a model: breaking point and area under the curve; ``key`` names it."""
+
+    key: str
+    family: str
+    title: str
+    unit: str
+    points: tuple[BreakingPoint | None, ...]
+    areas: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpectrumMap:
-    """A Fourier map: error per frequency of the centred spectrum, NaN where not measured; (size, size) each."""
+    """A Fourier map: error and its limits per frequency, NaN where not measured; (rows, columns) each."""
 
     model: ModelEntry
     value: Matrix
@@ -206,24 +218,26 @@ class BandRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Spectrum:
-    """The Fourier section. ``profile`` holds lines over radius in cycles per image; ``bands`` their borders."""
+    """The Fourier section.
+
+    Fields:
+        maps: One a model, all of one shape.
+        profile: Lines over radius in cycles per image.
+        bands: Errors by band; at least one.
+        borders: Radii in cycles between the bands shown.
+        rows, columns: Signed frequencies of the maps' rows and columns, in even steps.
+        norm: What is added, in words.
+        covered: How much of the plane was asked, in a sentence.
+    """
 
     maps: tuple[SpectrumMap, ...]
     profile: tuple[Line, ...]
     bands: tuple[BandRow, ...]
     borders: tuple[float, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
     norm: str
-    size: int
     covered: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReliabilityBin:
-    """One bin: mean confidence, accuracy with interval, share of the samples."""
-
-    confidence: float
-    accuracy: Estimate
-    share: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,7 +272,7 @@ class Attack:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two models on the same samples: ``model`` minus ``against`` in accuracy, over the conditions both have."""
+    """Two models on the same samples: error of ``model`` minus error of ``against``, over the conditions both have."""
 
     model: ModelEntry
     against: ModelEntry
@@ -271,7 +285,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Differences between models, with the grid of paired differences; tests are corrected over ``tests`` conditions."""
+    """Differences between models and the grid of paired differences, corrected for the number of ``tests``."""
 
     pairs: tuple[Pair, ...]
     grid: Grid
@@ -343,6 +357,7 @@ class ReportContent:
     table: ModelTable
     grid: Grid | None
     curves: tuple[Panel, ...]
+    breaks: tuple[Break, ...]
     spectrum: Spectrum | None
     filters: tuple[Panel, ...]
     noise: Panel | None

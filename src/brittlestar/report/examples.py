@@ -17,10 +17,10 @@ from PIL import Image
 from brittlestar.report.content import Failure
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.maps import data_uri
-from brittlestar.report.series import Series
+from brittlestar.report.overview import condition_title
 
 BUDGET = 1_200_000
-"""Bytes of all embedded thumbnails together."""
+"""Bytes of all embedded thumbnails together; less with many models, whose tables are large."""
 
 SMALL = 48
 """Images up to this side stay lossless; larger ones become WebP."""
@@ -28,15 +28,15 @@ SMALL = 48
 Pixels = npt.NDArray[np.uint8]
 
 
-def build_failures(gathered: Gathered, budget: int = BUDGET) -> tuple[tuple[Failure, ...], str]:
+def build_failures(gathered: Gathered, budget: int | None = None) -> tuple[tuple[Failure, ...], str]:
     """As many failing examples as the budget allows, spread over models and shifts, and how to read them."""
     queues: list[list[tuple[Subject, Path, dict[str, Any]]]] = []
     for subject in gathered.subjects:
         folder = Path(gathered.stores[subject.run].path) / "examples"
         for entries in _by_shift(subject, _listed(folder)):
-            queues.append([(subject, folder, entry) for entry in entries])
+            queues += [[(subject, folder, entry) for entry in entries]]
     failures: list[Failure] = []
-    left = budget
+    left = max(BUDGET - 70_000 * max(len(gathered.subjects) - 4, 0), 300_000) if budget is None else budget
     total = sum(len(q) for q in queues)
     for subject, folder, entry in _round_robin(queues):
         failure = _failure(subject, folder, entry)
@@ -47,8 +47,8 @@ def build_failures(gathered: Gathered, budget: int = BUDGET) -> tuple[tuple[Fail
             break
         failures.append(failure)
     note = (
-        "Images that were right when clean and are most surely wrong under the shift: the label, then what the model says "
-        "and how sure it is. In the picture of the change, middle grey is no change."
+        "Images that were right when clean and are most surely wrong under the shift: the label, then what the model "
+        "says and how sure it is. In the picture of the change, middle grey is no change."
     )
     if len(failures) < total:
         note += f" {len(failures)} of the {total:,} stored examples are shown here."
@@ -90,11 +90,10 @@ def _failure(subject: Subject, folder: Path, entry: dict[str, Any]) -> Failure |
         return None
     info = subject.infos[entry["condition"]]
     difference, gain = _difference(clean, shifted)
-    label = Series.label(info)
     return Failure(
         model=subject.entry,
         condition=info.id,
-        title=f"{info.title}, {label}" if label else info.title,
+        title=condition_title(subject, info.id),
         sample=str(entry.get("sample_id", "")),
         label=_class(subject, entry["label"]),
         prediction=_class(subject, entry["prediction"]),

@@ -5,109 +5,177 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from brittlestar.measures.base import Estimate
-from brittlestar.report.content import Calibration, ModelEntry, ReportContent, Result, Spectrum
-from brittlestar.report.gather import CLEAN, Gathered
+from brittlestar.report.content import Break, Calibration, ModelEntry, ReportContent, Result, Spectrum
+from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.words import interval, number, percent
+from brittlestar.report.words import interval, number, percent, spaced
 
 HEADER = ("model", "data", "condition", "measure", "value", "low", "high", "n")
 
 
 def build_results(
-    gathered: Gathered, numbers: Numbers, spectrum: Spectrum | None, calibration: Calibration | None
+    gathered: Gathered,
+    numbers: Numbers,
+    spectrum: Spectrum | None,
+    calibration: Calibration | None,
+    breaks: Sequence[Break],
 ) -> tuple[Result, ...]:
     """Accuracy and loss of accuracy of every condition, then what is made of many conditions."""
     found: list[Result] = []
-    for s in gathered.subjects:
-        data = gathered.data[s.entry.data].name
-
-        def add(condition: str, measure: str, estimate: Estimate | None, name: str = s.entry.name, on: str = data) -> None:
-            if estimate is not None:
-                found.append(Result(model=name, data=on, condition=condition, measure=measure, estimate=estimate))
-
-        for info in s.infos.values():
-            add(info.id, "accuracy", numbers.accuracy(s, info.id))
-            if s.clean is not None and info.kind in ("shift", "attack"):
-                add(info.id, "error_increase", numbers.drop(s, info.id))
-            if info.kind in ("clean", "shift"):
-                add(info.id, "ece", numbers.quick_ece(s, info.id)) if False else None
-        shifts = [info.id for info in s.of_kind("shift")]
-        if shifts:
-            add("shifts", "mean_error", numbers.mean_error(s, shifts))
-            if s.clean is not None:
-                add("shifts", "mean_error_increase", numbers.mean_drop(s, shifts))
-    for model, clean, worst, mean in calibration.rows if calibration else ():
-        data = gathered.data[model.data].name
-        for reliability in (clean, worst):
-            if reliability is not None:
-                found.append(Result(model=model.name, data=data, condition=reliability.condition, measure="ece", estimate=reliability.ece))
-                found.append(Result(model=model.name, data=data, condition=reliability.condition, measure="rms_calibration", estimate=reliability.rms))
-        if mean is not None:
-            found.append(Result(model=model.name, data=data, condition="shifts", measure="ece", estimate=mean))
-    for band in spectrum.bands if spectrum else ():
-        for place, map_ in enumerate(spectrum.maps if spectrum else ()):
-            data = gathered.data[map_.model.data].name
-            found.append(Result(model=map_.model.name, data=data, condition=f"fourier {band.name}", measure="error_rate", estimate=band.errors[place]))
+    reference: dict[int, Subject] = {}
+    for place, subject in enumerate(gathered.subjects):
+        first = reference.setdefault(subject.entry.data, subject)
+        found += [
+            Result(model=subject.entry.name, data=subject.data.name, condition=c, measure=m, estimate=e)
+            for c, m, e in itertools.chain(
+                _by_condition(subject, first, numbers),
+                _over_shifts(subject, numbers),
+                _by_curve(place, breaks),
+                _by_band(subject, spectrum),
+                _sureness(subject, calibration),
+            )
+            if e is not None
+        ]
     return tuple(found)
 
 
+Line = tuple[str, str, Estimate | None]
+
+
+def _by_condition(subject: Subject, first: Subject, numbers: Numbers) -> Iterator[Line]:
+    for info in subject.infos.values():
+        yield info.id, "accuracy", numbers.accuracy(subject, info.id)
+        if subject.clean is not None and info.kind in ("shift", "attack"):
+            yield info.id, "error_increase", numbers.drop(subject, info.id)
+        if subject is not first and info.kind != "fourier":
+            difference = numbers.difference(subject, first, info.id)
+            if difference is not None:
+                yield info.id, f"error_minus_{first.entry.name}", difference[0]
+
+
+def _over_shifts(subject: Subject, numbers: Numbers) -> Iterator[Line]:
+    shifts = [info.id for info in subject.of_kind("shift")]
+    if shifts:
+        yield "shifts", "mean_error", numbers.mean_error(subject, shifts)
+        if subject.clean is not None:
+            yield "shifts", "mean_error_increase", numbers.mean_drop(subject, shifts)
+
+
+def _by_curve(place: int, breaks: Sequence[Break]) -> Iterator[Line]:
+    """Area under each severity curve, and its breaking point in units of its strength (``inf``: not reached)."""
+    for row in breaks:
+        point = row.points[place]
+        yield row.key, "severity_area", row.areas[place]
+        if point is not None:
+            yield (
+                row.key,
+                "breaking_point",
+                Estimate(
+                    value=point.value, low=point.low, high=point.high, n=point.n, level=point.level, method="curve"
+                ),
+            )
+
+
+def _by_band(subject: Subject, spectrum: Spectrum | None) -> Iterator[Line]:
+    for place, map_ in enumerate(spectrum.maps if spectrum else ()):
+        if spectrum is not None and map_.model.key == subject.entry.key:
+            for band in spectrum.bands:
+                yield f"fourier/{band.name}", "error_rate", band.errors[place]
+                if band.differences[place] is not None:
+                    yield f"fourier/{band.name}", f"error_minus_{spectrum.maps[0].model.name}", band.differences[place]
+
+
+def _sureness(subject: Subject, calibration: Calibration | None) -> Iterator[Line]:
+    for model, clean, worst, pooled in calibration.rows if calibration else ():
+        if model.key == subject.entry.key:
+            for one in (clean, worst):
+                if one is not None:
+                    yield one.condition, "ece", one.ece
+                    yield one.condition, "rms_calibration", one.rms
+            yield "shifts", "ece", pooled
+
+
 def csv_text(content: ReportContent) -> str:
-    """``results.csv``: one number a line; shares in [0, 1]; an interval without an end is left empty there."""
+    """``results.csv``: one number a line; shares in [0, 1]; ``inf`` where an interval has no end."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEADER)
     for r in content.results:
         e = r.estimate
-        writer.writerow([r.model, r.data, r.condition, r.measure, _number(e.value), _number(e.low), _number(e.high), e.n])
+        writer.writerow(
+            [r.model, r.data, r.condition, r.measure, _number(e.value), _number(e.low), _number(e.high), e.n]
+        )
     return buffer.getvalue()
 
 
 def _number(value: float) -> str:
-    return f"{value:.6g}" if math.isfinite(value) else ""
+    return f"{value:.6g}"
 
 
 def summary_json(content: ReportContent) -> str:
     """``summary.json``: what the page says but for curves and pictures."""
+    maps = content.spectrum.maps if content.spectrum else ()
     found: dict[str, Any] = {
         "title": content.title,
         "created": content.created,
         "version": content.version,
         "intervals": {"kind": content.interval_kind, "level": content.level, "text": content.interval_text},
         "data": [_about(d.about, d.name) for d in content.data],
-        "models": [_about(m.about, m.name) | {"data": content.data[m.data].name, "samples": m.samples} for m in content.models],
+        "models": [
+            _about(m.about, m.name) | {"data": content.data[m.data].name, "samples": m.samples} for m in content.models
+        ],
         "verdicts": [
             {
                 "model": v.model.name if v.model else None,
-                "sentences": [{"text": f"{s.lead} {s.text}", "tone": s.tone, "estimates": [_estimate(e) for e in s.estimates]} for s in v.sentences],
+                "sentences": [
+                    {
+                        "text": spaced(f"{s.lead} {s.text}"),
+                        "tone": s.tone,
+                        "estimates": [_estimate(e) for e in s.estimates],
+                    }
+                    for s in v.sentences
+                ],
             }
             for v in content.verdicts
         ],
         "table": [
             {"model": model.name}
             | {
-                column.key: {"title": column.title, **(_estimate(cell.estimate) if cell.estimate else {"value": None}), "note": cell.note}
+                column.key: {
+                    "title": column.title,
+                    **(_estimate(cell.estimate) if cell.estimate else {"value": None}),
+                    "note": cell.note,
+                }
                 for column, cell in zip(content.table.columns, cells, strict=True)
             }
             for model, cells in content.table.rows
         ],
         "bands": [
             {
-                "band": band.name, "reach": band.reach, "frequencies": band.frequencies,
+                "band": band.name,
+                "reach": band.reach,
+                "frequencies": band.frequencies,
                 "models": [
                     {"model": m.model.name, "error": _estimate(e), "difference": _estimate(d) if d else None}
-                    for m, e, d in zip(content.spectrum.maps, band.errors, band.differences, strict=True)
+                    for m, e, d in zip(maps, band.errors, band.differences, strict=True)
                 ],
             }
             for band in (content.spectrum.bands if content.spectrum else ())
         ],
         "comparison": [
             {
-                "model": p.model.name, "against": p.against.name, "conditions": p.conditions, "better": p.better, "worse": p.worse,
+                "model": p.model.name,
+                "against": p.against.name,
+                "conditions": p.conditions,
+                "better": p.better,
+                "worse": p.worse,
                 "mean_difference": _estimate(p.mean) if p.mean else None,
             }
             for p in (content.comparison.pairs if content.comparison else ())
@@ -127,7 +195,11 @@ def _about(about: Any, name: str) -> dict[str, Any]:
 
 def _estimate(e: Estimate) -> dict[str, Any]:
     values = {"value": e.value, "low": e.low, "high": e.high}
-    return {k: v if math.isfinite(v) else None for k, v in values.items()} | {"n": e.n, "level": e.level, "method": e.method}
+    return {k: v if math.isfinite(v) else None for k, v in values.items()} | {
+        "n": e.n,
+        "level": e.level,
+        "method": e.method,
+    }
 
 
 def markdown(content: ReportContent) -> str:
@@ -146,17 +218,30 @@ def markdown(content: ReportContent) -> str:
     for model in content.models:
         worst = _worst(content, model)
         if worst:
-            lines += [f"## Worst conditions of {_md(model.name)}", "", "| condition | accuracy | n |", "|---|---:|---:|"]
-            lines += [f"| {_md(r.condition)} | {percent(r.estimate)} {interval(r.estimate)} | {r.estimate.n:,} |" for r in worst] + [""]
+            lines += [
+                f"## Worst conditions of {_md(model.name)}",
+                "",
+                "| condition | accuracy | n |",
+                "|---|---:|---:|",
+            ]
+            lines += [
+                f"| {_md(r.condition)} | {percent(r.estimate)} {interval(r.estimate)} | {r.estimate.n:,} |"
+                for r in worst
+            ] + [""]
     lines += ["## Repeat it", "", "```sh", *content.commands, "```", "", content.interval_text, ""]
-    return "\n".join(lines)
+    return spaced("\n".join(lines))
 
 
 def _worst(content: ReportContent, model: ModelEntry) -> list[Result]:
     data = content.data[model.data].name
     own = [
-        r for r in content.results
-        if r.model == model.name and r.data == data and r.measure == "accuracy" and r.condition != CLEAN and not r.condition.startswith("fourier")
+        r
+        for r in content.results
+        if r.model == model.name
+        and r.data == data
+        and r.measure == "accuracy"
+        and r.condition != CLEAN
+        and not r.condition.startswith("fourier")
     ]
     return sorted(own, key=lambda r: r.estimate.value)[:10]
 

@@ -27,7 +27,8 @@ class Subject:
         entry: How the report names it.
         data: Its data set.
         infos: Descriptions of the conditions it has rows for, by id, in suite order.
-        rows: The rows of each, ordered by position; equal positions mean equal samples for all subjects of one data set.
+        rows: The rows of each, ordered by position; equal positions are equal samples throughout one data set.
+        titles: What every condition of the report is called without its strength, by id.
         run: Index of its run.
     """
 
@@ -35,6 +36,7 @@ class Subject:
     data: DataEntry
     infos: Mapping[str, ConditionInfo]
     rows: Mapping[str, Rows]
+    titles: Mapping[str, str]
     run: int
 
     @property
@@ -87,6 +89,7 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
     rule = "anytime" if any(plain(s).get("rule") == "anytime" for r in stores for s in r.manifest.sessions) else "fixed"
     data, data_of, common = _data(stores)
     infos: dict[str, ConditionInfo] = {}
+    titles: dict[str, str] = {}
     subjects: list[Subject] = []
     names = _names(stores, data, data_of)
     for run, store in enumerate(stores):
@@ -112,10 +115,22 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
             )
             own = {i: c for i, c in conditions.items() if i in rows}
             infos.update({i: c for i, c in own.items() if i not in infos})
-            subjects.append(Subject(entry=entry, data=data[data_of[run]], infos=own, rows=rows, run=run))
+            subjects.append(Subject(entry=entry, data=data[data_of[run]], infos=own, rows=rows, titles=titles, run=run))
     if not subjects:
         raise StoreError(f"{', '.join(str(s.path) for s in stores)}: no rows yet; run `brittlestar run` first")
+    titles.update(_titles(infos))
     return Gathered(subjects=tuple(subjects), data=data, infos=infos, stores=stores, rule=rule)
+
+
+def _titles(infos: Mapping[str, ConditionInfo]) -> dict[str, str]:
+    """Titles by id; where the severity curves of one shift share a title, the curve's name tells them apart."""
+    curves: dict[tuple[str, str], set[str]] = {}
+    for info in infos.values():
+        curves.setdefault((info.shift, info.title), set()).add(info.series)
+    return {
+        i: f"{info.title}, {info.series}" if info.series and len(curves[info.shift, info.title]) > 1 else info.title
+        for i, info in infos.items()
+    }
 
 
 def _info(value: Any) -> ConditionInfo:
@@ -166,17 +181,20 @@ def _distinct(entries: Sequence[DataEntry]) -> tuple[DataEntry, ...]:
     )
 
 
-def _names(
-    stores: Sequence[RunStore], data: Sequence[DataEntry], data_of: Sequence[int]
-) -> dict[tuple[int, str], str]:
+def _names(stores: Sequence[RunStore], data: Sequence[DataEntry], data_of: Sequence[int]) -> dict[tuple[int, str], str]:
     """Names of models, made distinct by the data set, then by the run's folder, then by a number."""
     keys = [(run, str(name)) for run, store in enumerate(stores) for name in store.manifest.models]
     names = {key: key[1] for key in keys}
-    for more in (lambda run: data[data_of[run]].name, lambda run: stores[run].path.name, lambda run: str(run + 1)):
+    hints = (
+        [data[place].name for place in data_of],
+        [s.path.name for s in stores],
+        [f"{i + 1}" for i in range(len(stores))],
+    )
+    for hint in hints:
         taken = list(names.values())
         for run, name in keys:
             if taken.count(names[run, name]) > 1:
-                names[run, name] = f"{names[run, name]} · {more(run)}"
+                names[run, name] = f"{names[run, name]} · {hint[run]}"
     return names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,49 +34,75 @@ def picture_of(values: Matrix, table: npt.NDArray[np.uint8], low: float, high: f
     return data_uri(Image.fromarray(rgba, "RGBA") if not known.all() else Image.fromarray(rgb), optimize=True)
 
 
-def bar(low: bool = True) -> str:
+def bar() -> str:
     """The sequential scale as a picture."""
     return data_uri(Image.fromarray(sequential()[None]), optimize=True)
 
 
-def error_map(model: ModelEntry, values: Matrix, low: float, high: float, borders: Sequence[float]) -> Markup:
+def error_map(model: ModelEntry, values: Matrix, low: float, high: float, plane: Plane) -> Markup:
     """Error over frequency on the sequential scale."""
     mean = float(np.nanmean(values)) * 100
     described = f"Error from {np.nanmin(values) * 100:.1f} % to {np.nanmax(values) * 100:.1f} %, mean {mean:.1f} %."
     images = [(picture_of(values, sequential(), low, high), None)]
-    return _framed(f"Fourier map of {model.name}", described, images, values.shape[0], borders)
+    return _framed(f"Fourier map of {model.name}", described, images, plane)
 
 
-def difference_map(model: ModelEntry, against: ModelEntry, values: Matrix, limit: float, borders: Sequence[float]) -> Markup:
+def difference_map(model: ModelEntry, against: ModelEntry, values: Matrix, limit: float, plane: Plane) -> Markup:
     """Difference in error over frequency on the diverging scale, for light and for dark pages."""
     described = f"Difference in error from {np.nanmin(values) * 100:.1f} to {np.nanmax(values) * 100:.1f} points."
     images = [
-        (picture_of(values, diverging(dark), -limit, limit), "on-dark" if dark else "on-light") for dark in (False, True)
+        (picture_of(values, diverging(dark), -limit, limit), "on-dark" if dark else "on-light")
+        for dark in (False, True)
     ]
-    return _framed(f"Fourier map of {model.name} minus {against.name}", described, images, values.shape[0], borders)
+    return _framed(f"Fourier map of {model.name} minus {against.name}", described, images, plane)
 
 
-def _framed(
-    title: str, described: str, images: Sequence[tuple[str, str | None]], size: int, borders: Sequence[float]
-) -> Markup:
+@dataclass(frozen=True)
+class Plane:
+    """The signed frequencies of a map's rows and columns, in even steps, and radii to mark."""
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    borders: tuple[float, ...]
+
+
+def _framed(title: str, described: str, images: Sequence[tuple[str, str | None]], plane: Plane) -> Markup:
     left, top = 24.0, 2.0
-    canvas = Canvas(left + SIDE + 2, top + SIDE + 28, title, described, "map")
+    cell = SIDE / max(len(plane.rows), len(plane.columns))
+    width, height = cell * len(plane.columns), cell * len(plane.rows)
+    canvas = Canvas(left + SIDE + 2, top + height + 28, title, described, "map")
     for source, kind in images:
-        canvas.add("image", href=source, x=left, y=top, width=SIDE, height=SIDE, class_=kind, preserveAspectRatio="none")
-    cell, half = SIDE / size, size // 2
-    x0, y0 = left + (half + 0.5) * cell, top + (half + 0.5) * cell
-    for radius in borders:
-        if radius * cell < SIDE / 2:
-            for kind in ("ring under", "ring"):
-                canvas.add("circle", cx=x0, cy=y0, r=radius * cell, class_=kind)
-    canvas.add("rect", x=left, y=top, width=SIDE, height=SIDE, class_="frame")
-    last = size - 1 - half
-    for value in sorted({-half, 0, last}):
-        place = (value + half + 0.5) * cell
-        text = f"−{-value}" if value < 0 else str(value)
-        canvas.text(left + place, top + SIDE + 11, text, "", "middle")
-        canvas.text(left - 4, top + place + 3.2, text, "", "end")
-    canvas.text(left + SIDE / 2, top + SIDE + 23, "cycles per image", "", "middle")
+        canvas.add(
+            "image", href=source, x=left, y=top, width=width, height=height, class_=kind, preserveAspectRatio="none"
+        )
+    _rings(canvas, plane, left, top, cell)
+    canvas.add("rect", x=left, y=top, width=width, height=height, class_="frame")
+    for place, value in _marked(plane.columns):
+        canvas.text(left + (place + 0.5) * cell, top + height + 11, _signed(value), "", "middle")
+    for place, value in _marked(plane.rows):
+        canvas.text(left - 4, top + (place + 0.5) * cell + 3.2, _signed(value), "", "end")
+    canvas.text(left + width / 2, top + height + 23, "cycles per image", "", "middle")
     for kind in ("cross under", "cross"):
         canvas.add("rect", width=cell, height=cell, class_=kind, style="display:none")
     return Markup(str(canvas.markup()).replace("<svg ", '<svg tabindex="0" ', 1))
+
+
+def _rings(canvas: Canvas, plane: Plane, left: float, top: float, cell: float) -> None:
+    """Circles around the mean, as far as they fit."""
+    step = plane.columns[1] - plane.columns[0] if len(plane.columns) > 1 else 1
+    x0 = left + (0.5 - plane.columns[0] / step) * cell
+    y0 = top + (0.5 - plane.rows[0] / step) * cell
+    room = min(x0 - left, y0 - top, left + cell * len(plane.columns) - x0, top + cell * len(plane.rows) - y0)
+    for radius in plane.borders:
+        if radius / step * cell <= room:
+            for kind in ("ring under", "ring"):
+                canvas.add("circle", cx=x0, cy=y0, r=radius / step * cell, class_=kind)
+
+
+def _marked(axis: Sequence[int]) -> list[tuple[int, int]]:
+    """(place, frequency) of the ends and of zero."""
+    return [(place, value) for place, value in enumerate(axis) if value == 0 or place in (0, len(axis) - 1)]
+
+
+def _signed(value: int) -> str:
+    return f"−{-value}" if value < 0 else str(value)

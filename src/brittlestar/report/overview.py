@@ -15,6 +15,7 @@ from brittlestar.report.content import (
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.series import Series, from_zero, panel_of, series_of
+from brittlestar.report.words import merged
 
 NOTHING = TableCell(estimate=None)
 
@@ -22,7 +23,7 @@ NOTHING = TableCell(estimate=None)
 def build_table(
     gathered: Gathered, numbers: Numbers, spectrum: Spectrum | None, calibration: Calibration | None
 ) -> ModelTable:
-    """Clean accuracy, error under shift, the worst shift, an attack, calibration and frequency bands, where measured."""
+    """Clean accuracy, error under shift, the worst shift, attacks, calibration and bands, where measured."""
     columns: list[TableColumn] = [
         TableColumn(key="clean", title="Clean accuracy", help="Accuracy on unchanged images (%).", better="higher")
     ]
@@ -37,21 +38,30 @@ def build_table(
     shifts = max((len(s.of_kind("shift")) for s in gathered.subjects), default=0)
     add(
         TableColumn(
-            key="mean", title="Mean error, shifts", better="lower",
+            key="mean",
+            title="Mean error, shifts",
+            better="lower",
             help=f"Error averaged over the {shifts} shifted conditions of this run, each with equal weight (%). "
             "It depends on which conditions were asked, so compare it only between models with the same ones.",
         ),
         [TableCell(estimate=mean_error(s, numbers)) for s in gathered.subjects],
     )
     add(
-        TableColumn(key="worst", title="Worst shift, accuracy", help="The shifted condition with the lowest accuracy (%).", better="higher"),
+        TableColumn(
+            key="worst",
+            title="Worst shift, accuracy",
+            help="The shifted condition with the lowest accuracy (%).",
+            better="higher",
+        ),
         [_worst_cell(s, numbers) for s in gathered.subjects],
     )
     for norm, conditions in _table_attacks(gathered).items():
         info = gathered.infos[conditions]
         add(
             TableColumn(
-                key=f"attack-{norm}", title=f"{info.title} accuracy", better="higher",
+                key=f"attack-{norm}",
+                title=f"{info.title} accuracy",
+                better="higher",
                 help=f"Accuracy under {info.title} with {info.label} (%). {info.threat}",
             ),
             [
@@ -62,21 +72,48 @@ def build_table(
     if calibration is not None:
         by_model = {model.key: (clean, mean) for model, clean, _, mean in calibration.rows}
         add(
-            TableColumn(key="ece", title="ECE, clean", help="Expected calibration error on clean images (%): the mean gap between confidence and accuracy.", better="lower"),
-            [TableCell(estimate=by_model[s.entry.key][0].ece) if s.entry.key in by_model else NOTHING for s in gathered.subjects],
+            TableColumn(
+                key="ece",
+                title="ECE, clean",
+                help="Expected calibration error on clean images (%): the mean gap between confidence and accuracy.",
+                better="lower",
+            ),
+            [
+                TableCell(estimate=by_model[s.entry.key][0].ece) if s.entry.key in by_model else NOTHING
+                for s in gathered.subjects
+            ],
         )
         add(
-            TableColumn(key="ece-shifted", title="ECE, shifts", help=f"Expected calibration error over the answers of all {calibration.shifted} shifted conditions together (%).", better="lower"),
-            [TableCell(estimate=by_model[s.entry.key][1]) if s.entry.key in by_model else NOTHING for s in gathered.subjects],
+            TableColumn(
+                key="ece-shifted",
+                title="ECE, shifts",
+                help="Expected calibration error over the answers to all "
+                f"{calibration.shifted} shifted conditions together (%).",
+                better="lower",
+            ),
+            [
+                TableCell(estimate=by_model[s.entry.key][1]) if s.entry.key in by_model else NOTHING
+                for s in gathered.subjects
+            ],
         )
     if spectrum is not None:
         place = {m.model.key: i for i, m in enumerate(spectrum.maps)}
         for band in spectrum.bands:
             add(
-                TableColumn(key=f"band-{band.name}", title=f"Error, {band.name} frequencies", help=f"Error averaged over the {band.frequencies} sinusoids of the Fourier map at {band.reach} (%).", better="lower"),
-                [TableCell(estimate=band.errors[place[s.entry.key]]) if s.entry.key in place else NOTHING for s in gathered.subjects],
+                TableColumn(
+                    key=f"band-{band.name}",
+                    title=f"Error, {band.name} frequencies",
+                    help=f"Error averaged over the {band.frequencies} waves of the Fourier map {band.reach} (%).",
+                    better="lower",
+                ),
+                [
+                    TableCell(estimate=band.errors[place[s.entry.key]]) if s.entry.key in place else NOTHING
+                    for s in gathered.subjects
+                ],
             )
-    return ModelTable(columns=tuple(columns), rows=tuple((s.entry, tuple(r)) for s, r in zip(gathered.subjects, cells, strict=True)))
+    return ModelTable(
+        columns=tuple(columns), rows=tuple((s.entry, tuple(r)) for s, r in zip(gathered.subjects, cells, strict=True))
+    )
 
 
 def clean_cell(subject: Subject, numbers: Numbers) -> TableCell:
@@ -105,9 +142,8 @@ def _worst_cell(subject: Subject, numbers: Numbers) -> TableCell:
 
 def condition_title(subject: Subject, condition: str) -> str:
     """``Gaussian noise, σ = 0.1``."""
-    info = subject.infos[condition]
-    title = info.title if not info.series or info.series.lower() in info.title.lower() else f"{info.title} {info.series}"
-    return f"{title}, {Series.label(info)}" if Series.label(info) else title
+    label = Series.label(subject.infos[condition])
+    return f"{subject.titles[condition]}, {label}" if label else subject.titles[condition]
 
 
 def _table_attacks(gathered: Gathered) -> dict[str, str]:
@@ -120,7 +156,8 @@ def build_attacks(gathered: Gathered, numbers: Numbers) -> tuple[Attack, ...]:
     found = []
     for series in series_of(gathered, "attack"):
         without = [s.entry.name for s in gathered.subjects if not any(i.id in s.rows for i in series.infos)]
-        threat = series.infos[0].threat or "Threat model not stated."
+        threat = merged([i.threat for i in series.infos if i.threat]) or "threat model not stated"
+        threat = f"{threat[0].upper()}{threat[1:]}."
         if without:
             threat += f" Not run on {', '.join(without)}: no gradients, or not reached yet."
         panel = from_zero(
@@ -137,7 +174,7 @@ def build_calibration(gathered: Gathered, numbers: Numbers) -> Calibration | Non
         if subject.clean is None:
             continue
         shifted = [info.id for info in subject.of_kind("shift")]
-        worst = max(shifted, key=lambda c: numbers.quick_ece(subject, c), default=None)
+        worst = max(shifted, key=lambda c: numbers.gap(subject, c), default=None)
         rows.append(
             (
                 subject.entry,

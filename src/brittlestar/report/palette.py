@@ -75,7 +75,10 @@ def css(rgb: Sequence[int]) -> str:
 def sequential() -> npt.NDArray[np.uint8]:
     """(256, 3): dark indigo (low) through teal to pale yellow (high), lightness rising in equal steps."""
     steps = np.linspace(0, 1, 256)
-    return np.array([oklch(0.22 + 0.73 * t, 0.055 + 0.085 * math.sin(math.pi * (0.15 + 0.8 * t)), 292 - 188 * t) for t in steps], np.uint8)
+    return np.array(
+        [oklch(0.22 + 0.73 * t, 0.055 + 0.085 * math.sin(math.pi * (0.15 + 0.8 * t)), 292 - 188 * t) for t in steps],
+        np.uint8,
+    )
 
 
 @functools.cache
@@ -91,10 +94,12 @@ def diverging(dark: bool) -> npt.NDArray[np.uint8]:
     return np.array(rows, np.uint8)
 
 
-def colours(values: npt.NDArray[np.float64], table: npt.NDArray[np.uint8], low: float, high: float) -> npt.NDArray[np.uint8]:
+def colours(
+    values: npt.NDArray[np.float64], table: npt.NDArray[np.uint8], low: float, high: float
+) -> npt.NDArray[np.uint8]:
     """(..., 3) bytes for values on the scale from ``low`` to ``high``; values outside take the end's colour."""
     share = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    return table[np.clip(np.rint(share * 255), 0, 255).astype(int)]
+    return np.asarray(table[np.clip(np.rint(share * 255), 0, 255).astype(int)])
 
 
 def bucket(value: float, limit: float) -> int:
@@ -105,7 +110,7 @@ def bucket(value: float, limit: float) -> int:
 
 @functools.cache
 def stylesheet() -> str:
-    """Custom properties of both themes: ``--m0`` ... for models, ``--d0`` ... and ``--t0`` ... for diverging buckets."""
+    """Custom properties of both themes: ``--m0`` ... for models, ``--d0`` ... and ``--t0`` ... for buckets and text."""
     light, dark = _theme(False), _theme(True)
     classes = "".join(f".d{i}{{background:var(--d{i});color:var(--t{i})}}" for i in range(BUCKETS))
     models = "".join(f".m{i}{{--c:var(--m{i})}}" for i in range(len(MODEL_COLOURS)))
@@ -127,7 +132,7 @@ def _theme(dark: bool) -> str:
 def _ink(rgb: Sequence[int]) -> str:
     """Black or white text, whichever stands out more on a background."""
     light = contrast(rgb, (255, 255, 255))
-    return "#fff" if light > contrast(rgb, (17, 20, 24)) else "#111418"
+    return "#fff" if light > contrast(rgb, (0, 0, 0)) else "#000"
 
 
 def contrast(first: Sequence[int], second: Sequence[int]) -> float:

@@ -8,16 +8,37 @@ from typing import Any
 
 from brittlestar.report.content import Facts, Missing
 from brittlestar.report.gather import Gathered, plain
-from brittlestar.report.words import count, duration, listing
+from brittlestar.report.series import series_of
+from brittlestar.report.words import count, duration, listing, merged
 
 ALWAYS = (
-    ("natural", "Natural shifts", "Other cameras, places, years or styles: a second labelled data set. Corruptions do not predict them."),
-    ("video", "Video and stability over time", "Whether answers flicker between neighbouring frames or small steps of one change."),
+    (
+        "natural",
+        "Natural shifts",
+        "Other cameras, places, years or styles: a second labelled data set. Corruptions do not predict them.",
+    ),
+    (
+        "video",
+        "Video and stability over time",
+        "Whether answers flicker between neighbouring frames or small steps of one change.",
+    ),
     ("people", "Comparison with people", "Whether the errors are ones that people would make too."),
-    ("black-box", "Attacks without gradients", "Decision- and score-based attacks, patches, and attackers free to choose any image."),
-    ("published", "Published corruption suites", "ImageNet-C, CIFAR-10-C, MNIST-C and their summaries such as mCE: numbers here are not comparable with theirs."),
+    (
+        "black-box",
+        "Attacks without gradients",
+        "Decision- and score-based attacks, patches, and attackers free to choose any image.",
+    ),
+    (
+        "published",
+        "Published corruption suites",
+        "ImageNet-C, CIFAR-10-C, MNIST-C and their summaries such as mCE: numbers here are not comparable with theirs.",
+    ),
     ("weather", "Weather", "Fog, snow, frost, rain: slow, structured changes of a scene."),
-    ("objects", "Unusual objects and places", "Known objects in unknown surroundings, hard examples mined on purpose, classes that were never seen."),
+    (
+        "objects",
+        "Unusual objects and places",
+        "Known objects in unknown surroundings, hard examples mined on purpose, classes that were never seen.",
+    ),
 )
 
 FAMILIES = (
@@ -39,9 +60,16 @@ def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
         found.append(Missing(title="Single frequencies", text="The Fourier map: which waves a model is sensitive to."))
     without = [s.entry.name for s in gathered.subjects if not s.of_kind("attack")]
     if "attack" not in kinds:
-        found.append(Missing(title="Attacks", text="The worst image within a small budget, for an attacker who knows the model."))
+        found.append(
+            Missing(title="Attacks", text="The worst image within a small budget, for an attacker who knows the model.")
+        )
     elif without:
-        found.append(Missing(title=f"Attacks on {listing(without)}", text="No gradients reach the images, or the run has not come that far."))
+        found.append(
+            Missing(
+                title=f"Attacks on {listing(without)}",
+                text="No gradients reach the images, or the run has not come that far.",
+            )
+        )
     tables = {info.table for info in gathered.infos.values() if info.severity is not None}
     present = families | kinds | ({"published"} if tables else set())
     found += [Missing(title=title, text=text) for key, title, text in ALWAYS if key not in present]
@@ -53,12 +81,14 @@ def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
     percent = f"{level * 100:.0f} %"
     if gathered.rule == "anytime":
         return "confidence sequences", (
-            f"All intervals of accuracies and errors are {percent} confidence sequences: they stay valid although the run "
-            "stopped as soon as it was precise enough. They are wider than ordinary intervals of the same count."
+            f"Intervals of accuracies, errors and their differences are {percent} confidence sequences: they stay valid "
+            "although the run stopped as soon as it was precise enough, and are wider than ordinary ones. Those of "
+            "calibration, of the Fourier bands and of single frequencies are ordinary ones for the final count."
         )
     return "intervals", (
-        f"All intervals are {percent} intervals for a number of images that did not depend on the results: Wilson intervals "
-        "for shares, paired ones for differences. Each holds on its own; they are not corrected for being many."
+        f"All intervals are {percent} intervals for a number of images that did not depend on the results: Wilson's "
+        "for shares, paired ones for differences, bootstrap for calibration. Each holds on its own; they are not "
+        "corrected for being many."
     )
 
 
@@ -68,11 +98,17 @@ def build_notes(gathered: Gathered) -> tuple[str, ...]:
     for subject in gathered.subjects:
         counts = [len(rows) for rows in subject.rows.values()]
         if min(counts) < max(counts):
-            notes.append(f"{subject.entry.name}: the run is not finished; conditions rest on {min(counts):,} to {max(counts):,} images.")
+            notes.append(
+                f"{subject.entry.name}: the run is not finished; "
+                f"conditions rest on {min(counts):,} to {max(counts):,} images."
+            )
     small = [s for s in gathered.subjects if s.entry.samples < 200]
     if small:
         least = min(s.entry.samples for s in small)
-        notes.append(f"Few images: with n = {least} an interval spans up to about {2 * 98 / least**0.5:.0f} points. Run on more to tell close numbers apart.")
+        notes.append(
+            f"Few images: with n = {least} an interval spans up to about {2 * 98 / least**0.5:.0f} points. "
+            "Run on more to tell close numbers apart."
+        )
     for data in gathered.data:
         skipped = list(data.about.get("skipped") or ())
         if skipped:
@@ -94,8 +130,14 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
             _facts(
                 f"Data: {data.name}",
                 ("Source", about.get("spec")),
-                ("Images", f"{data.count:,} in the data, {' to '.join(f'{k:,}' for k in sorted({min(kept), max(kept)}))} answered" if kept else f"{data.count:,}"),
-                ("Size", f"{height} × {width}, {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels} channels'}"),
+                (
+                    "Images",
+                    f"{data.count:,} in the data, {_span(kept)} answered" if kept else f"{data.count:,}",
+                ),
+                (
+                    "Size",
+                    f"{height} × {width}, {'grey' if channels == 1 else 'colour'}",
+                ),
                 ("Classes", _classes(data.classes)),
                 ("Preparation", about.get("preparation") or "none"),
                 ("Left out", count(len(about.get("skipped") or ()), "unreadable image")),
@@ -115,7 +157,10 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
                 ("Fingerprint", about.get("fingerprint")),
             )
         )
-    kinds = {kind: sum(info.kind == kind for info in gathered.infos.values()) for kind in ("clean", "shift", "fourier", "attack")}
+    kinds = {
+        kind: sum(info.kind == kind for info in gathered.infos.values())
+        for kind in ("clean", "shift", "fourier", "attack")
+    }
     names = {"clean": "clean", "shift": "shifts", "fourier": "single frequencies", "attack": "attacks"}
     papers = sorted({info.paper for info in gathered.infos.values() if info.paper})
     facts.append(
@@ -128,9 +173,10 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
             ("After", "; ".join(papers)),
         )
     )
-    threats = dict.fromkeys(i.threat for i in gathered.infos.values() if i.threat)
-    if threats:
-        facts.append(_facts("Threat models", *((f"{n}", text) for n, text in enumerate(threats, 1))))
+    attacks = series_of(gathered, "attack")
+    facts.append(
+        _facts("Threat models", *((s.title, merged([i.threat for i in s.infos if i.threat])) for s in attacks))
+    )
     sessions = gathered.sessions()
     if sessions:
         last = sessions[-1][1]
@@ -149,6 +195,11 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
 
 def _facts(title: str, *items: tuple[str, Any]) -> Facts:
     return Facts(title=title, items=tuple((name, str(value)) for name, value in items if value not in (None, "", ())))
+
+
+def _span(values: set[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _classes(names: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -13,10 +13,10 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from brittlestar.measures.base import Estimate
+from brittlestar.measures import BreakingPoint, Estimate
 from brittlestar.report import charts, maps
 from brittlestar.report.charts import LARGE, SMALL, Look, curve_table, curves, model_class
-from brittlestar.report.content import Grid, GridCell, GridRow, Panel, Pair, ReportContent, Spectrum
+from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent, Spectrum
 from brittlestar.report.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.series import away
 from brittlestar.report.words import (
@@ -72,7 +72,10 @@ def _environment() -> jinja2.Environment:
         away=away,
         difference=_difference,
         tally=_tally,
+        breaking=_breaking,
         gain=lambda v: f"{v:g}",
+        family=family_title,
+        counted=count,
     )
     return environment
 
@@ -163,20 +166,48 @@ def family_title(family: str) -> str:
 def _spectrum(c: ReportContent) -> dict[str, Any]:
     s = c.spectrum
     if s is None:
-        return {"maps": [], "differences": [], "profile": "", "profile_table": [], "map_scale": None, "difference_limit": 0}
+        return {
+            "maps": [],
+            "differences": [],
+            "profile": "",
+            "profile_table": [],
+            "map_scale": None,
+            "difference_limit": 0,
+        }
     values = np.concatenate([m.value[np.isfinite(m.value)] for m in s.maps])
     low, high = float(np.floor(values.min() * 20) / 20), float(np.ceil(values.max() * 20) / 20)
     high = max(high, low + 0.05)
     first = s.maps[0]
-    pairs = [(m, m.value - first.value) for m in s.maps[1:] if m.model.data == first.model.data and m.value.shape == first.value.shape]
+    pairs = [
+        (m, m.value - first.value)
+        for m in s.maps[1:]
+        if m.model.data == first.model.data and m.value.shape == first.value.shape
+    ]
     most = max((float(np.nanmax(np.abs(d))) for _, d in pairs), default=0.0)
     limit = max(float(np.ceil(most * 20) / 20), 0.05)
+    plane = maps.Plane(s.rows, s.columns, s.borders)
     profile = Panel(family="fourier", title="Error by frequency", axis="radius (cycles per image)", lines=s.profile)
-    look = Look(width=480, height=290, error=True, clean=False, even=False, borders=s.borders, regions=tuple(b.name for b in s.bands))
+    look = Look(
+        width=480,
+        height=290,
+        error=True,
+        clean=False,
+        even=False,
+        borders=s.borders,
+        regions=tuple(b.name for b in s.bands),
+    )
     return {
-        "maps": [Figure(m.model.name, maps.error_map(m.model, m.value, low, high, s.borders), hue=model_class(m.model)) for m in s.maps],
+        "maps": [
+            Figure(m.model.name, maps.error_map(m.model, m.value, low, high, plane), hue=model_class(m.model))
+            for m in s.maps
+        ],
         "differences": [
-            Figure(f"{m.model.name} − {first.model.name}", maps.difference_map(m.model, first.model, d, limit, s.borders), hue=model_class(m.model), against=first.model.name)
+            Figure(
+                f"{m.model.name} − {first.model.name}",
+                maps.difference_map(m.model, first.model, d, limit, plane),
+                hue=model_class(m.model),
+                against=first.model.name,
+            )
             for m, d in pairs
         ],
         "difference_limit": round(limit * 100),
@@ -199,7 +230,8 @@ def _map_data(s: Spectrum) -> dict[str, Any]:
         return [None if not np.isfinite(v) else round(float(v) * 1000) for v in values.ravel()]
 
     return {
-        "size": s.size,
+        "rows": s.rows,
+        "columns": s.columns,
         "models": [
             {"name": m.model.name, "n": m.samples, "v": tenths(m.value), "l": tenths(m.low), "h": tenths(m.high)}
             for m in s.maps
@@ -211,7 +243,8 @@ def _mean_tip(grid: Grid, row: GridRow, group: int) -> str:
     e = row.means[group]
     assert e is not None
     cells = sum(c is not None for c in row.cells[group])
-    return f"{row.title}, mean of {count(cells, 'strength')}\n{grid.groups[group].title}: {points(e, sign=True)}\nn = {e.n:,}"
+    head = f"{row.title}, mean of {count(cells, 'strength')}"
+    return f"{head}\n{grid.groups[group].title}: {points(e, sign=True)}\nn = {e.n:,}"
 
 
 def _cell_tip(grid: Grid, row: GridRow, group: int, cell: GridCell) -> str:
@@ -224,11 +257,19 @@ def _cell_tip(grid: Grid, row: GridRow, group: int, cell: GridCell) -> str:
             lines.append("no loss shown: the interval includes zero")
     else:
         lines += [f"{m.name}: {share(a)}" for m, a in zip((named.model, named.against), cell.accuracy, strict=True)]
-        lines.append(f"difference {points(e, sign=True)}")
+        lines.append(f"difference in error {points(e, sign=True)}")
         verdict = "difference shown" if cell.shown else "no difference shown"
-        lines.append(f"{verdict}, corrected p {'' if (cell.p or 0) < 0.001 else '= '}{p_value(cell.p if cell.p is not None else 1.0)}")
+        p = cell.p if cell.p is not None else 1.0
+        lines.append(f"{verdict}, corrected p {'' if p < 0.001 else '= '}{p_value(p)}")
     lines.append(f"n = {e.n:,}")
     return "\n".join(lines)
+
+
+def _breaking(p: BreakingPoint) -> str:
+    if not p.reached:
+        return f"holds to {p.tested_to:.3g}"
+    high = f"{p.high:.3g}" if math.isfinite(p.high) else f"over {p.tested_to:.3g}"
+    return f"{p.value:.3g} [{p.low:.3g}, {high}]"
 
 
 def _difference(e: Estimate) -> str:
@@ -238,10 +279,13 @@ def _difference(e: Estimate) -> str:
 
 def _tally(pair: Pair) -> str:
     rest = pair.conditions - pair.better - pair.worse
-    text = f"Better in {pair.better}, worse in {pair.worse} of {count(pair.conditions, 'condition')}; no difference shown in {rest}."
+    asked = count(pair.conditions, "condition")
+    text = f"Better in {pair.better}, worse in {pair.worse} of {asked}; no difference shown in {rest}."
     if pair.mean is not None:
-        found = points(pair.mean, sign=True) if away(pair.mean) else f"no difference shown ({points(pair.mean, sign=True)})"
-        text += f" Mean over the shifts: {found}."
+        found = (
+            points(pair.mean, sign=True) if away(pair.mean) else f"no difference shown ({points(pair.mean, sign=True)})"
+        )
+        text += f" Error, mean over the shifts: {found}."
     return text
 
 

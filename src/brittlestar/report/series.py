@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.measures.base import Estimate
-from brittlestar.report.content import Grid, GridCell, GridGroup, GridRow, Line, Panel, Point
+from brittlestar.measures import BreakingPoint, Estimate
+from brittlestar.report.content import Break, Grid, GridCell, GridGroup, GridRow, Line, Panel, Point
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import strength_labels
@@ -28,9 +28,12 @@ class Series:
 
     @property
     def unit(self) -> str:
-        """What the strength is."""
+        """What the numbers of ``axis_labels`` are: the words that the labels share, else the strength's name."""
         head, _, tail = strength_labels([self.label(i) for i in self.infos])
-        return self.infos[0].strength_name or tail or head
+        name = self.infos[0].strength_name
+        if name and (not head + tail or head + tail in ("x", "×", "±") or (head and head in name)):
+            return name
+        return f"{head} … {tail}" if head and tail else head or tail or name
 
     @property
     def span(self) -> str:
@@ -48,7 +51,7 @@ class Series:
     def axis_labels(self) -> dict[str, str]:
         """A short label by condition id."""
         _, short, _ = strength_labels([self.label(i) for i in self.infos])
-        return {info.id: text or "on" for info, text in zip(self.infos, short, strict=True)}
+        return {info.id: text.replace(" x ", "×") or "on" for info, text in zip(self.infos, short, strict=True)}
 
 
 def series_of(gathered: Gathered, *kinds: str) -> list[Series]:
@@ -56,14 +59,14 @@ def series_of(gathered: Gathered, *kinds: str) -> list[Series]:
     groups: dict[tuple[str, str, str, str], list[ConditionInfo]] = {}
     for info in gathered.infos.values():
         if info.kind in kinds:
-            groups.setdefault((info.family, info.shift, info.series, info.table if info.severity else ""), []).append(info)
+            groups.setdefault((info.family, info.shift, info.series, info.table if info.severity else ""), []).append(
+                info
+            )
     families = list(dict.fromkeys(family for family, *_ in groups))
     found = []
     for (family, shift, name, _), infos in groups.items():
         ordered = tuple(sorted(infos, key=lambda i: math.inf if i.strength is None else i.strength))
-        title = ordered[0].title
-        if name and name.lower() not in title.lower():
-            title = f"{title}, {name}"
+        title = gathered.subjects[0].titles[ordered[0].id]
         found.append(Series(family, shift, name, title, ordered[0].kind, ordered))
     return sorted(found, key=lambda s: families.index(s.family))
 
@@ -79,7 +82,10 @@ def build_grid(gathered: Gathered, numbers: Numbers) -> Grid | None:
             return None
         drop = numbers.drop(subject, info.id)
         return GridCell(
-            condition=info.id, label=Series.label(info), value=drop, accuracy=(numbers.accuracy(subject, info.id),),
+            condition=info.id,
+            label=Series.label(info),
+            value=drop,
+            accuracy=(numbers.accuracy(subject, info.id),),
             shown=away(drop),
         )
 
@@ -104,7 +110,11 @@ def grid_of(
         if any(c is not None for group in cells for c in group):
             rows.append(
                 GridRow(
-                    family=series.family, title=series.title, unit=series.unit, span=series.span, cells=cells,
+                    family=series.family,
+                    title=series.title,
+                    unit=series.unit,
+                    span=series.span,
+                    cells=cells,
                     means=tuple(mean(g, series) for g in range(len(groups))),
                 )
             )
@@ -156,6 +166,48 @@ def build_curves(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:
         for series in series_of(gathered, "shift")
         if len(series.infos) > 1 and series.family != "spectral"
     )
+
+
+def build_breaks(gathered: Gathered, numbers: Numbers) -> tuple[Break, ...]:
+    """Breaking point and area of every severity curve of numbered strengths, attacks included."""
+    found = []
+    for series in series_of(gathered, "shift", "attack"):
+        if len(series.infos) < 2 or any(i.strength is None for i in series.infos):
+            continue
+        points: list[BreakingPoint | None] = []
+        areas: list[Estimate | None] = []
+        for subject in gathered.subjects:
+            curve = [
+                (i.strength, subject.rows[i.id])
+                for i in series.infos
+                if i.id in subject.rows and i.strength is not None
+            ]
+            level = broken_below(subject, numbers)
+            points.append(numbers.breaking_point(curve, level) if curve and level is not None else None)
+            areas.append(numbers.area(curve) if len(curve) > 1 else None)
+        unit = series.infos[0].strength_name
+        found.append(
+            Break(
+                key="/".join(filter(None, (series.shift, series.series))),
+                family=series.family,
+                title=series.title,
+                unit=unit,
+                points=tuple(points),
+                areas=tuple(areas),
+            )
+        )
+    return tuple(found)
+
+
+def broken_below(subject: Subject, numbers: Numbers) -> float | None:
+    """The accuracy under which a model counts as broken: half of its clean accuracy.
+
+    With so few classes that guessing comes near that, half way from clean accuracy to guessing; ``None`` without clean.
+    """
+    if subject.clean is None:
+        return None
+    clean = numbers.accuracy(subject, CLEAN).value
+    return clean / 2 if clean / 2 > 1.5 * subject.chance else (clean + subject.chance) / 2
 
 
 def build_filters(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:

@@ -1,33 +1,142 @@
-"""The Fourier section (temporary maths)."""
-from __future__ import annotations
-import numpy as np
-from brittlestar.report.content import BandRow, Line, Point, Spectrum, SpectrumMap
-from brittlestar.report.numbers import mean_est
+"""The Fourier section: maps, their radial profile, and errors by band."""
 
-def build_spectrum(gathered, numbers):
-    subjects = [s for s in gathered.subjects if s.of_kind("fourier")]
-    if not subjects: return None
-    size = subjects[0].data.shape[1]; half = size // 2
-    maps = []; per = []
-    for s in subjects:
-        v = np.full((size, size), np.nan); l = v.copy(); h = v.copy(); radii = {}
-        for info in s.of_kind("fourier"):
-            e = numbers.error(s, info.id); u, w = info.config["u"], info.config["v"]
-            for a, b in ((u, w), (-u, -w)):
-                a = a if a < size - half else a - size; b = b if b < size - half else b - size
-                v[b + half, a + half], l[b + half, a + half], h[b + half, a + half] = e.value, e.low, e.high
-            radii[info.id] = float(np.hypot(u, w))
-        maps.append(SpectrumMap(model=s.entry, value=v, low=l, high=h, samples=s.entry.samples)); per.append(radii)
-    lines = []
-    for s, radii in zip(subjects, per):
-        pts = []
-        for r in range(0, half + 1):
-            cs = [c for c, x in radii.items() if abs(x - r) <= 0.5]
-            if cs: pts.append(Point(x=float(r), label=str(r), estimate=numbers.mean_error(s, cs)))
-        lines.append(Line(model=s.entry, points=tuple(pts)))
-    b1, b2 = half / 3, 2 * half / 3
-    bands = []
-    for name, lo, hi, reach in (("low", 0, b1, f"up to {b1:.1f} cycles"), ("mid", b1, b2, f"{b1:.1f} to {b2:.1f} cycles"), ("high", b2, 99, f"above {b2:.1f} cycles")):
-        cs = [c for c, x in per[0].items() if lo <= x < hi]
-        bands.append(BandRow(name=name, reach=reach, frequencies=len(cs), errors=tuple(numbers.mean_error(s, cs) for s in subjects), differences=tuple(None if i == 0 else mean_est(-(np.mean([s.rows[c].correct for c in cs], 0) - np.mean([subjects[0].rows[c].correct for c in cs], 0))) for i, s in enumerate(subjects))))
-    return Spectrum(maps=tuple(maps), profile=tuple(lines), bands=tuple(bands), borders=(b1, b2), norm="L2 norm 4", size=size, covered="All 784 frequencies.")
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from brittlestar import measures
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.measures.base import Estimate, NoSamplesError
+from brittlestar.measures.fourier import FourierMap
+from brittlestar.report.content import BandRow, Line, Point, Spectrum, SpectrumMap
+from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.words import count
+
+Found = list[tuple[Subject, FourierMap]]
+
+
+def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
+    """The maps of all models on images of the first size that has any, in one plane; ``None`` without maps."""
+    found: Found = []
+    norm: float | None = None
+    for subject in gathered.subjects:
+        infos = subject.of_kind("fourier")
+        norm = _norm(infos[0]) if infos and norm is None else norm
+        own = {(int(i.config["row"]), int(i.config["column"])): subject.rows[i.id] for i in infos if _norm(i) == norm}
+        _, height, width = subject.data.shape
+        if own and (not found or (found[0][1].height == height and found[0][1].width == width)):
+            try:
+                found.append((subject, measures.fourier_map(own, height, width)))
+            except NoSamplesError:
+                continue
+    if not found:
+        return None
+    plane = found[0][1]
+    rows, columns = _axis(found, 0), _axis(found, 1)
+    bands = _bands(found, numbers.level)
+    scale = math.hypot(plane.height / 2, plane.width / 2) / math.sqrt(2)
+    measured = max(int(m.multiplicity.sum()) for _, m in found)
+    return Spectrum(
+        maps=tuple(_map(s, m, rows, columns, numbers.level) for s, m in found),
+        profile=tuple(_profile(s, m, scale, numbers.level) for s, m in found),
+        bands=bands,
+        borders=tuple(
+            high * scale for name, _, high in measures.BANDS if math.isfinite(high) and name != bands[-1].name
+        ),
+        rows=rows,
+        columns=columns,
+        norm=f"L2 norm {norm:g} a channel" if norm is not None else "",
+        covered=_covered(plane, measured, rows),
+    )
+
+
+def _norm(info: ConditionInfo) -> float | None:
+    value = info.config.get("norm")
+    return float(value) if value is not None else None
+
+
+def _axis(found: Found, axis: int) -> tuple[int, ...]:
+    """The signed frequencies along an axis: all of them, or the lattice that was measured, in even steps."""
+    size = found[0][1].height if axis == 0 else found[0][1].width
+    have = {f[axis] for _, m in found for f in m.frequencies}
+    have |= {-f if -f >= -(size // 2) and -f < size - size // 2 else f for f in have}
+    step = math.gcd(*have) or 1
+    return tuple(range(min(have), max(have) + 1, step))
+
+
+def _map(subject: Subject, found: FourierMap, rows: Sequence[int], columns: Sequence[int], level: float) -> SpectrumMap:
+    planes = [np.full((len(rows), len(columns)), np.nan) for _ in range(3)]
+    row_of, column_of = ({f: place for place, f in enumerate(axis)} for axis in (rows, columns))
+    low, high = found.limits(level)
+    for place, (row, column) in enumerate(found.frequencies):
+        for r, c in ((row, column), (-row, -column)):
+            r, c = _wrapped(r, found.height), _wrapped(c, found.width)
+            if r in row_of and c in column_of:
+                for plane, values in zip(planes, (found.error, low, high), strict=True):
+                    plane[row_of[r], column_of[c]] = values[place]
+    return SpectrumMap(model=subject.entry, value=planes[0], low=planes[1], high=planes[2], samples=found.samples)
+
+
+def _wrapped(frequency: int, size: int) -> int:
+    """The signed frequency that names the same wave, from ``-size // 2`` up."""
+    return (frequency + size // 2) % size - size // 2
+
+
+def _profile(subject: Subject, found: FourierMap, scale: float, level: float) -> Line:
+    rings = measures.radial_profile(found, level=level)
+    points = tuple(
+        Point(x=ring.radius * scale, label=f"{ring.radius * scale:.1f}", estimate=ring.estimate) for ring in rings
+    )
+    return Line(model=subject.entry, points=points)
+
+
+def _bands(found: Found, level: float) -> tuple[BandRow, ...]:
+    """One row a band that every map has frequencies in."""
+    plane = found[0][1]
+    scale = math.hypot(plane.height / 2, plane.width / 2) / math.sqrt(2)
+    made = []
+    for name, low, high in measures.BANDS:
+        inside = (plane.radius > low) & (plane.radius <= high)
+        try:
+            errors = tuple(measures.band_error(m, low, high, level) for _, m in found)
+        except NoSamplesError:
+            continue
+        made.append(
+            BandRow(
+                name=name,
+                reach=_reach(low * scale, high * scale),
+                frequencies=int(inside.sum()),
+                errors=errors,
+                differences=tuple(_difference(found, place, low, high, level) for place in range(len(found))),
+            )
+        )
+    return tuple(made)
+
+
+def _difference(found: Found, place: int, low: float, high: float, level: float) -> Estimate | None:
+    (subject, own), (first, reference) = found[place], found[0]
+    if place == 0 or subject.entry.data != first.entry.data:
+        return None
+    try:
+        return measures.band_difference(own, reference, low, high, level)
+    except NoSamplesError:
+        return None
+
+
+def _reach(low: float, high: float) -> str:
+    if low <= 0:
+        return f"up to {high:.3g} cycles"
+    return f"above {low:.3g} cycles" if math.isinf(high) else f"from {low:.3g} to {high:.3g} cycles"
+
+
+def _covered(plane: FourierMap, measured: int, rows: Sequence[int]) -> str:
+    total = plane.height * plane.width
+    if measured >= total:
+        return f"All {total:,} places of the plane, from {count(len(plane.frequencies), 'distinct wave')}."
+    step = rows[1] - rows[0] if len(rows) > 1 else 1
+    lattice = f", every {step}th" if step > 1 else ""
+    return f"{measured:,} of the plane's {total:,} places were asked{lattice}, up to {max(rows)} cycles along a side."

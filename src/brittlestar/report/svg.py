@@ -16,7 +16,10 @@ def _format(value: object) -> str:
 
 
 def element(tag: str, content: object = "", **attributes: object) -> Markup:
-    """One element; ``content`` is escaped unless it is markup. ``class_`` and dashes as underscores; None is left out."""
+    """One element; ``content`` is escaped unless it is markup; attributes that are ``None`` are left out.
+
+    ``class_`` stands for ``class``, underscores for dashes.
+    """
     parts = [f"<{tag}"]
     for name, value in attributes.items():
         if value is not None:
@@ -44,7 +47,9 @@ class Canvas:
         """A straight line."""
         self.add("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
-    def text(self, x: float, y: float, content: str, class_: str = "", anchor: str | None = None, **more: object) -> None:
+    def text(
+        self, x: float, y: float, content: str, class_: str = "", anchor: str | None = None, **more: object
+    ) -> None:
         """Text; ``anchor`` is ``middle`` or ``end``."""
         self.add("text", content, x=x, y=y, class_=class_ or None, text_anchor=anchor, **more)
 

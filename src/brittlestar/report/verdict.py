@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brittlestar.measures.base import Estimate
-from brittlestar.report.compare import reference_pairs
 from brittlestar.report.content import Calibration, Comparison, ModelEntry, Reliability, Sentence, Spectrum, Verdict
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.overview import condition_title, mean_error, worst_shift
-from brittlestar.report.series import Series, away, series_of
-from brittlestar.report.words import count, interval, listing, number, percent, points, share
+from brittlestar.report.series import Series, away, broken_below, series_of
+from brittlestar.report.words import count, images, interval, listing, number, percent, points, share
 
-COMPARED = 4
+COMPARED = 3
 """Up to so many models are compared sentence by sentence."""
 
 
@@ -57,14 +56,12 @@ def build_verdicts(
     return tuple(found)
 
 
-def half_level(subject: Subject, clean: Estimate) -> tuple[float, str]:
-    """The accuracy under which a model counts as broken, and its name.
-
-    Half of the clean accuracy; with so few classes that guessing comes near it, half way from clean to guessing.
-    """
-    if clean.value / 2 > 1.5 * subject.chance:
-        return clean.value / 2, "half of its clean accuracy"
-    return (clean.value + subject.chance) / 2, "half way from its clean accuracy to guessing"
+def half_level(subject: Subject, numbers: Numbers) -> tuple[float, str]:
+    """The accuracy under which a model counts as broken (see ``broken_below``), and its name."""
+    level = broken_below(subject, numbers)
+    assert level is not None
+    half = level == numbers.accuracy(subject, CLEAN).value / 2
+    return level, "half of its clean accuracy" if half else "half way from its clean accuracy to guessing"
 
 
 def breakings(gathered: Gathered, subject: Subject, numbers: Numbers, level: float) -> list[Breaking]:
@@ -76,7 +73,9 @@ def breakings(gathered: Gathered, subject: Subject, numbers: Numbers, level: flo
             if accuracy.value < level:
                 found.append(Breaking(series, info.id, place, len(series.infos), accuracy, accuracy.high < level))
                 break
-    return sorted(found, key=lambda b: (not b.sure, (b.place + 1) / b.strengths if b.strengths > 1 else 1.0, b.accuracy.value))
+    return sorted(
+        found, key=lambda b: (not b.sure, (b.place + 1) / b.strengths if b.strengths > 1 else 1.0, b.accuracy.value)
+    )
 
 
 def ordinary_series(gathered: Gathered, subject: Subject) -> list[Series]:
@@ -93,10 +92,16 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
     if subject.clean is None:
         return []
     clean = numbers.accuracy(subject, CLEAN)
-    level, words = half_level(subject, clean)
+    level, words = half_level(subject, numbers)
     listed = ordinary_series(gathered, subject)
     if not listed:
-        return [Sentence(lead=f"Right in {percent(clean)} of the clean images", text=f"{interval(clean)}, n = {clean.n:,}; no shift was asked.", estimates=(clean,))]
+        return [
+            Sentence(
+                lead=f"Right in {percent(clean)} of the clean images",
+                text=f"{interval(clean)}, {images(clean.n)}; no shift was asked.",
+                estimates=(clean,),
+            )
+        ]
     broken = breakings(gathered, subject, numbers, level)
     if not broken:
         worst = min(
@@ -106,7 +111,8 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
             Sentence(
                 lead="Does not break",
                 text=f"at any strength of the {count(len(listed), 'shift')} asked: accuracy stays above {words} "
-                f"({percent(clean)}). Lowest under {condition_title(subject, worst[1])}: {share(worst[2])}, n = {worst[2].n:,}.",
+                f"({percent(clean)}). Lowest under {condition_title(subject, worst[1])}: "
+                f"{share(worst[2])}, {images(worst[2].n)}.",
                 estimates=(clean, worst[2]),
                 tone="good",
             )
@@ -116,9 +122,14 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
     verb = "Breaks first at" if first.sure else "May break first at"
     where = f" from {strength}" if strength and first.strengths > 1 else f" at {strength}" if strength else ""
     rank = f", strength {first.place + 1} of {first.strengths}" if first.strengths > 1 else ""
-    text = f"below {words}{where} ({share(first.accuracy)} against {percent(clean)} clean, n = {first.accuracy.n:,}{rank})."
+    found = f"{share(first.accuracy)} against {percent(clean)} clean, {images(first.accuracy.n)}{rank}"
+    text = f"below {words}{where} ({found})."
     held = len(listed) - len(broken)
-    text += f" {len(broken)} of {count(len(listed), 'shift')} bring it that low at some strength; {held} do not." if len(listed) > 1 else ""
+    text += (
+        f" {len(broken)} of {count(len(listed), 'shift')} bring it that low at some strength; {held} do not."
+        if len(listed) > 1
+        else ""
+    )
     return [Sentence(lead=f"{verb} {first.series.title}:", text=text, estimates=(first.accuracy, clean), tone="bad")]
 
 
@@ -128,17 +139,32 @@ def _frequencies(subject: Subject, spectrum: Spectrum | None) -> list[Sentence]:
         return []
     low, high = spectrum.bands[0], spectrum.bands[-1]
     a, b = low.errors[place], high.errors[place]
-    base = f"n = {a.n:,}, {spectrum.norm}"
+    base = f"{images(a.n)}, {spectrum.norm}"
     if a.high < b.low:
-        lead, weak, strong, first, second = "Leans on high frequencies:", low, high, b, a
+        weak, strong, first, second = low, high, b, a
     elif b.high < a.low:
-        lead, weak, strong, first, second = "Leans on low frequencies:", high, low, a, b
+        weak, strong, first, second = high, low, a, b
     else:
         text = f"error is {share(a)} under waves {low.reach} and {share(b)} {high.reach} ({base})."
-        return [Sentence(lead="Low or high frequencies, no difference shown:", text=text, estimates=(a, b))]
-    ratio = f", {number(first.value / second.value)} times as much" if second.value > 0.005 else ""
-    text = f"waves {strong.reach} bring its error to {share(first)}, those {weak.reach} to {share(second)}{ratio} ({base})."
-    return [Sentence(lead=lead, text=text, estimates=(first, second))]
+        return [
+            Sentence(
+                lead=f"{_name(low.name).capitalize()} or {_name(high.name)} frequencies, no difference shown:",
+                text=text,
+                estimates=(a, b),
+            )
+        ]
+    ratio = (
+        f", {number(first.value / second.value)} times as much"
+        if second.value > 0.005 and first.value > 1.5 * second.value
+        else ""
+    )
+    text = f"waves {strong.reach} bring its error to {share(first)}, "
+    text += f"those {weak.reach} to {share(second)}{ratio} ({base})."
+    return [Sentence(lead=f"Leans on {_name(strong.name)} frequencies:", text=text, estimates=(first, second))]
+
+
+def _name(band: str) -> str:
+    return "middle" if band == "mid" else band
 
 
 def _on_average(subject: Subject, numbers: Numbers) -> list[Sentence]:
@@ -152,13 +178,19 @@ def _on_average(subject: Subject, numbers: Numbers) -> list[Sentence]:
         f"on average over {count(len(conditions), 'condition')}: {points(loss)} more than on clean images. "
         f"Worst: {condition_title(subject, worst[0])}, accuracy {share(worst[1])}."
     )
-    return [Sentence(lead=f"Errs in {percent(error)} {interval(error)} of the shifted images,", text=text, estimates=(error, loss, worst[1]))]
+    return [
+        Sentence(
+            lead=f"Errs in {percent(error)} {interval(error)} of the shifted images,",
+            text=text,
+            estimates=(error, loss, worst[1]),
+        )
+    ]
 
 
 def _attacked(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Sentence]:
     if subject.clean is None:
         return []
-    level, words = half_level(subject, numbers.accuracy(subject, CLEAN))
+    level, words = half_level(subject, numbers)
     parts, estimates, tone = [], [], "good"
     for series in series_of(gathered, "attack"):
         own = [i for i in series.infos if i.id in subject.rows]
@@ -172,8 +204,17 @@ def _attacked(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
         estimates.append(values[at])
     if not parts:
         return []
-    lead = f"Falls below {words} under attack:" if tone == "bad" else "Keeps more than half of its accuracy under attack:"
-    return [Sentence(lead=lead, text=f"{listing(parts)} (white box, n = {estimates[0].n:,}).", estimates=tuple(estimates), tone=tone)]
+    lead = (
+        f"Falls below {words} under attack:" if tone == "bad" else "Keeps more than half of its accuracy under attack:"
+    )
+    return [
+        Sentence(
+            lead=lead,
+            text=f"{listing(parts)} (white box, {images(estimates[0].n)}).",
+            estimates=tuple(estimates),
+            tone=tone,
+        )
+    ]
 
 
 def _confidence(subject: Subject, calibration: Calibration | None) -> list[Sentence]:
@@ -184,7 +225,13 @@ def _confidence(subject: Subject, calibration: Calibration | None) -> list[Sente
         return []
     _, clean, worst, mean = row
     if worst is None or mean is None:
-        return [Sentence(lead=f"Calibration error {percent(clean.ece)} on clean images", text=f"{interval(clean.ece)}, n = {clean.ece.n:,}.", estimates=(clean.ece,))]
+        return [
+            Sentence(
+                lead=f"Calibration error {percent(clean.ece)} on clean images",
+                text=f"{interval(clean.ece)}, {images(clean.ece.n)}.",
+                estimates=(clean.ece,),
+            )
+        ]
     if mean.low > clean.ece.high:
         lead, tone = f"{_sureness(worst)} when shifted:", "bad"
     elif mean.high < clean.ece.low:
@@ -209,34 +256,48 @@ def _place(model: ModelEntry, spectrum: Spectrum | None) -> int | None:
 
 def _compare_overall(gathered: Gathered, numbers: Numbers) -> list[Sentence]:
     sentences = []
-    for data in range(len(gathered.data)):
-        subjects = [s for s in gathered.subjects if s.entry.data == data and s.clean is not None and s.of_kind("shift")]
-        if len(subjects) < 2:
-            continue
-        shared = [i.id for i in subjects[0].of_kind("shift") if all(i.id in s.rows for s in subjects)]
-        if not shared:
-            continue
-        ranked = sorted(subjects, key=lambda s: numbers.mean_error(s, shared).value)
-        best = ranked[0]
-        error = numbers.mean_error(best, shared)
-        others, estimates = [], [error]
-        for other in ranked[1 : COMPARED + 1] if len(ranked) <= COMPARED + 1 else [ranked[1], ranked[-1]]:
-            gap = numbers.mean_difference(best, other, shared)
-            if gap is None:
-                continue
-            estimates.append(gap)
-            others.append(f"{points(gap)} fewer errors than {other.entry.name}" if away(gap) else f"no difference shown from {other.entry.name} ({points(gap)})")
-        where = f" on {gathered.data[data].name}" if len(gathered.data) > 1 else ""
-        text = f"on average over {count(len(shared), 'shifted condition')}{where}: {listing(others)} (n = {error.n:,}, the same images)."
-        sentences.append(Sentence(lead=f"{best.entry.name} errs least, {share(error)},", text=text, estimates=tuple(estimates)))
-        cleanest = [(s, numbers.difference(s, subjects[0], CLEAN)) for s in subjects[1 : COMPARED + 1]]
-        shown = [(s, d[0]) for s, d in cleanest if d is not None]
-        if shown:
-            parts = [f"{s.entry.name} {points(d, sign=True)}" if away(d) else f"{s.entry.name} no difference shown ({points(d, sign=True)})" for s, d in shown]
-            sentences.append(
-                Sentence(lead="On clean images", text=f"against {subjects[0].entry.name}: {listing(parts)}.", estimates=tuple(d for _, d in shown))
-            )
+    for place, data in enumerate(gathered.data):
+        subjects = [s for s in gathered.subjects if s.entry.data == place and s.clean is not None]
+        where = f" of {data.name}" if len(gathered.data) > 1 else ""
+        if len(subjects) > 1:
+            sentences += [*_compare_shifted(subjects, numbers, where), *_compare_clean(subjects, numbers, where)]
     return sentences
+
+
+def _compare_shifted(subjects: list[Subject], numbers: Numbers, where: str) -> list[Sentence]:
+    """The model with the lowest mean error, and how far the others are from it."""
+    shared = [i.id for i in subjects[0].of_kind("shift") if all(i.id in s.rows for s in subjects)]
+    if not shared:
+        return []
+    best, *rest = sorted(subjects, key=lambda s: numbers.mean_error(s, shared).value)
+    error = numbers.mean_error(best, shared)
+    parts, estimates = [], [error]
+    for other in rest if len(rest) <= COMPARED else [rest[0], rest[-1]]:
+        gap = numbers.mean_difference(other, best, shared)
+        if gap is not None:
+            estimates.append(gap)
+            parts.append(
+                f"{points(gap)} fewer errors than {other.entry.name}"
+                if away(gap)
+                else f"no difference shown from {other.entry.name} ({points(gap)})"
+            )
+    asked = f"{count(len(shared), 'shifted condition')}{where}"
+    text = f"on average over {asked}: {listing(parts)} ({images(error.n)}, the same images)."
+    return [Sentence(lead=f"{best.entry.name} errs least, {share(error)},", text=text, estimates=tuple(estimates))]
+
+
+def _compare_clean(subjects: list[Subject], numbers: Numbers, where: str) -> list[Sentence]:
+    first = subjects[0]
+    found = [(s, numbers.difference(s, first, CLEAN)) for s in subjects[1 : COMPARED + 1]]
+    shown = [(s.entry.name, d[0]) for s, d in found if d is not None]
+    if not shown:
+        return []
+    parts = [
+        f"{name} {points(d, sign=True)}" if away(d) else f"{name} no difference shown ({points(d, sign=True)})"
+        for name, d in shown
+    ]
+    text = f"against {first.entry.name}{where}, in error: {listing(parts)}."
+    return [Sentence(lead="On clean images", text=text, estimates=tuple(d for _, d in shown))]
 
 
 def _compare_bands(spectrum: Spectrum | None) -> list[Sentence]:
@@ -248,11 +309,21 @@ def _compare_bands(spectrum: Spectrum | None) -> list[Sentence]:
         a, b = low.differences[place], high.differences[place]
         if a is None or b is None:
             continue
-        words = [f"{_more(d)} at {name}" for d, name in ((a, f"low frequencies ({low.reach})"), (b, f"high ones ({high.reach})"))]
+        words = [
+            f"{_more(d)} at {name}"
+            for d, name in (
+                (a, f"{_name(low.name)} frequencies ({low.reach})"),
+                (b, f"{_name(high.name)} ones ({high.reach})"),
+            )
+        ]
         reference = spectrum.maps[0].model.name
-        text = f"against {reference}: {words[0]}, {words[1]}, n = {a.n:,}."
+        text = f"against {reference}: {words[0]}, {words[1]}, {images(a.n)}."
         trade = a.low > 0 > b.high
-        lead = f"{map_.model.name} trades low for high frequencies" if trade else f"{map_.model.name} by frequency"
+        lead = (
+            f"{map_.model.name} trades {_name(low.name)} for {_name(high.name)} frequencies"
+            if trade
+            else f"{map_.model.name} by frequency"
+        )
         sentences.append(Sentence(lead=lead, text=text, estimates=(a, b), tone="bad" if trade else "plain"))
     return sentences
 
@@ -265,13 +336,18 @@ def _more(difference: Estimate) -> str:
 
 
 def _compare_tests(comparison: Comparison | None) -> list[Sentence]:
-    if comparison is None:
+    if comparison is None or comparison.tests <= len(comparison.pairs):
         return []
     parts = []
     for pair in comparison.pairs[:COMPARED]:
         undecided = pair.conditions - pair.better - pair.worse
         parts.append(
-            f"{pair.model.name} is better than {pair.against.name} in {pair.better} of {pair.conditions} conditions, worse in {pair.worse}; "
-            f"in {undecided} no difference is shown"
+            f"{pair.model.name} is better than {pair.against.name} in {pair.better} of {pair.conditions} conditions, "
+            f"worse in {pair.worse}; in {undecided} no difference is shown"
         )
-    return [Sentence(lead="Tested one by one,", text=f"{'. '.join(parts)} (exact McNemar, Holm-corrected over {comparison.tests} tests).")]
+    return [
+        Sentence(
+            lead="Tested one by one,",
+            text=f"{'. '.join(parts)} (exact McNemar, Holm-corrected over {comparison.tests:,} tests).",
+        )
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from brittlestar.measures.base import Estimate
 
+NBSP = "\u00a0"
 THIN = "\u202f"
 MINUS = "\u2212"
 
@@ -37,7 +38,7 @@ def percent(estimate: Estimate) -> str:
 def interval(estimate: Estimate, scale: float = 100.0) -> str:
     """``[39.8, 42.6]``."""
     d = decimals_of(estimate, scale)
-    return f"[{number(estimate.low * scale, d)}, {number(estimate.high * scale, d)}]"
+    return f"[{number(estimate.low * scale, d)},{NBSP}{number(estimate.high * scale, d)}]"
 
 
 def share(estimate: Estimate) -> str:
@@ -47,7 +48,17 @@ def share(estimate: Estimate) -> str:
 
 def points(estimate: Estimate, *, sign: bool = False) -> str:
     """``12.3 points [11.0, 13.6]`` of an estimate that is a difference of shares."""
-    return f"{number(estimate.value * 100, decimals_of(estimate), sign=sign)} points {interval(estimate)}"
+    return f"{number(estimate.value * 100, decimals_of(estimate), sign=sign)}{NBSP}points {interval(estimate)}"
+
+
+def images(n: int) -> str:
+    """``n = 1,000``."""
+    return f"n{NBSP}={NBSP}{n:,}"
+
+
+def spaced(text: str) -> str:
+    """The text with ordinary spaces, for files that people search."""
+    return text.replace(NBSP, " ").replace(THIN, " ")
 
 
 def count(value: int, what: str = "", many: str = "") -> str:
@@ -100,6 +111,15 @@ def strength_labels(labels: Sequence[str]) -> tuple[str, tuple[str, ...], str]:
     middle = tuple(" ".join(w[head : len(w) - tail]) for w in words)
     first = words[0]
     return " ".join(first[:head]).rstrip(" ="), middle, " ".join(first[len(first) - tail :])
+
+
+def merged(texts: Sequence[str]) -> str:
+    """Texts that differ in some numbers as one: ``radius 0.1 to 0.3``; texts that differ more, one after another."""
+    words = [text.split() for text in dict.fromkeys(texts)]
+    if len({len(w) for w in words}) != 1:
+        return "; ".join(dict.fromkeys(texts))
+    columns = zip(*words, strict=True)
+    return " ".join(c[0] if len(set(c)) == 1 else f"{c[0].rstrip(',;')} to {c[-1]}" for c in columns)
 
 
 def _same(words: Sequence[Sequence[str]]) -> int:

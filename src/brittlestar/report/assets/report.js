@@ -115,7 +115,7 @@
       setEntry();
     }));
     if (chips.length) {
-      const room = table.parentElement.clientWidth - 230, each = (steps + 1) * 38 + 22;
+      const room = table.closest("section").clientWidth - 222, each = (steps + 1) * 38 + 22;
       const fits = Math.max(1, Math.floor(room / each));
       chips.forEach((chip, i) => setGroup(chip, i < fits));
     }
@@ -156,34 +156,35 @@
   // Fourier maps: one pointer for all
   const maps = data.maps;
   if (maps) {
-    const pictures = $$("svg.map");
+    const pictures = $$("svg.map"), across = maps.columns.length, down = maps.rows.length;
+    const sign = (v) => (v < 0 ? "−" + -v : "" + v), tenth = (v) => (v / 10).toFixed(1);
     const point = (row, column, x, y) => {
-      const size = maps.size, half = Math.floor(size / 2), at = row * size + column;
+      const at = row * across + column;
       const lines = maps.models.map((m) => m.v[at] === null ? `${m.name}: not measured`
-        : `${m.name}: ${(m.v[at] / 10).toFixed(1)} % [${(m.l[at] / 10).toFixed(1)}, ${(m.h[at] / 10).toFixed(1)}], n = ${m.n.toLocaleString("en")}`);
-      const sign = (v) => (v < 0 ? "−" + -v : "" + v);
-      showTip([`Frequency ${sign(column - half)} across, ${sign(row - half)} down`, ...lines].join("\n"), x, y);
+        : `${m.name}: ${tenth(m.v[at])} % [${tenth(m.l[at])}, ${tenth(m.h[at])}], n = ${m.n.toLocaleString("en")}`);
+      showTip([`Frequency ${sign(maps.columns[column])} across, ${sign(maps.rows[row])} down`, ...lines].join("\n"), x, y);
       for (const picture of pictures) {
-        const image = $("image", picture), cell = +image.getAttribute("width") / size;
+        const image = $("image", picture), cell = +image.getAttribute("width") / across;
         for (const mark of $$(".cross", picture)) {
           mark.setAttribute("x", +image.getAttribute("x") + column * cell);
           mark.setAttribute("y", +image.getAttribute("y") + row * cell);
-          mark.setAttribute("width", cell); mark.setAttribute("height", cell);
-          mark.removeAttribute("hidden"); mark.style.display = "";
+          mark.style.display = "";
         }
-        picture.dataset.row = row; picture.dataset.column = column;
+        picture.dataset.row = row;
+        picture.dataset.column = column;
       }
     };
     const leave = () => { hideTip(); $$(".cross").forEach((mark) => { mark.style.display = "none"; }); };
     const boxOf = (picture) => {
       const own = picture.getBoundingClientRect(), image = $("image", picture), unit = own.width / picture.viewBox.baseVal.width;
-      return { left: own.left + image.getAttribute("x") * unit, top: own.top + image.getAttribute("y") * unit, side: image.getAttribute("width") * unit };
+      const at = (name) => image.getAttribute(name) * unit;
+      return { left: own.left + at("x"), top: own.top + at("y"), width: at("width"), height: at("height") };
     };
     for (const picture of pictures) {
       picture.addEventListener("pointermove", (event) => {
         const box = boxOf(picture);
-        const column = Math.floor((event.clientX - box.left) / box.side * maps.size), row = Math.floor((event.clientY - box.top) / box.side * maps.size);
-        if (row < 0 || column < 0 || row >= maps.size || column >= maps.size) leave(); else point(row, column, event.clientX, event.clientY);
+        const column = Math.floor((event.clientX - box.left) / box.width * across), row = Math.floor((event.clientY - box.top) / box.height * down);
+        if (row < 0 || column < 0 || row >= down || column >= across) leave(); else point(row, column, event.clientX, event.clientY);
       });
       picture.addEventListener("pointerleave", leave);
       picture.addEventListener("blur", leave);
@@ -191,10 +192,11 @@
         const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
         if (!step) return;
         event.preventDefault();
-        const half = Math.floor(maps.size / 2), clip = (v) => Math.max(0, Math.min(maps.size - 1, v));
-        const row = clip(+(picture.dataset.row ?? half) + step[0]), column = clip(+(picture.dataset.column ?? half) + step[1]);
+        const clip = (v, count) => Math.max(0, Math.min(count - 1, v));
+        const row = clip(+(picture.dataset.row ?? Math.floor(down / 2)) + step[0], down);
+        const column = clip(+(picture.dataset.column ?? Math.floor(across / 2)) + step[1], across);
         const box = boxOf(picture);
-        point(row, column, box.left + (column + 1) / maps.size * box.side, box.top + (row + 1) / maps.size * box.side);
+        point(row, column, box.left + (column + 1) / across * box.width, box.top + (row + 1) / down * box.height);
       });
     }
   }
