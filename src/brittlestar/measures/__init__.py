@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from brittlestar.measures.accuracy import accuracy, error_increase, error_rate, paired, rate, top_k_error
+from brittlestar.measures.accuracy import (
+    accuracy,
+    error_increase,
+    error_rate,
+    mean_error,
+    mean_error_difference,
+    mean_error_increase,
+    paired,
+    rate,
+    top_k_error,
+)
 from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.calibration import ReliabilityBin, ece, reliability, rms_calibration
 from brittlestar.measures.compare import (
@@ -28,13 +38,18 @@ from brittlestar.measures.fourier import (
 )
 from brittlestar.measures.intervals import (
     clopper_pearson,
-    confidence_sequence,
     mean_interval,
     paired_rates,
-    paired_sequence,
     signed_mean_interval,
     wilson,
     wilson_many,
+)
+from brittlestar.measures.sequences import (
+    anytime_p,
+    bounded_sequence,
+    confidence_sequence,
+    confidence_sequence_many,
+    paired_sequence,
 )
 from brittlestar.measures.severity import BreakingPoint, breaking_point, severity_area
 
@@ -50,14 +65,17 @@ __all__ = [
     "ReliabilityBin",
     "Ring",
     "accuracy",
+    "anytime_p",
     "band_contrast",
     "band_difference",
     "band_error",
     "benjamini_hochberg",
+    "bounded_sequence",
     "breaking_point",
     "clopper_pearson",
     "compare",
     "confidence_sequence",
+    "confidence_sequence_many",
     "corrected",
     "ece",
     "error_increase",
@@ -65,6 +83,9 @@ __all__ = [
     "fourier_map",
     "holm",
     "mcnemar",
+    "mean_error",
+    "mean_error_difference",
+    "mean_error_increase",
     "mean_interval",
     "paired",
     "paired_difference",

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
-from brittlestar.core.errors import BrittlestarError
+import numpy as np
+import numpy.typing as npt
+
+from brittlestar.core.errors import BrittlestarError, UsageError, require
+
+Rule = Literal["fixed", "anytime"]
+"""``fixed``: n was decided before the run. ``anytime``: the run stopped when it had seen enough, so only intervals that
+hold at every n together (confidence sequences) are honest."""
+
+Scores = npt.NDArray[np.float64]
+Outcomes = npt.NDArray[np.bool_]
+
+LEVEL = 0.95
+"""The confidence level of every interval unless another is asked for."""
 
 
 class NoSamplesError(BrittlestarError):
@@ -21,16 +34,63 @@ class Estimate:
         low, high: The interval's ends; ``low <= value <= high``; infinite where a side is unbounded.
         n: Number of samples it rests on.
         level: Confidence level, for instance 0.95.
-        method: How the interval was made (``Wilson``, ``confidence sequence``, ``BCa bootstrap`` ...).
+        method: How the interval was made (``Wilson``, ``confidence sequence``, ``bootstrap test inversion`` ...).
     """
 
     value: float
     low: float
     high: float
     n: int
-    level: float = 0.95
+    level: float = LEVEL
     method: str
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return dataclasses.asdict(self)
+
+    def complement(self) -> Estimate:
+        """The estimate of one minus the quantity (accuracy of an error rate and back)."""
+        return dataclasses.replace(self, value=1 - self.value, low=1 - self.high, high=1 - self.low)
+
+
+def enclosing(value: float, low: float, high: float, n: int, level: float, method: str) -> Estimate:
+    """An ``Estimate`` whose interval is widened, where rounding or a shifted centre needs it, to hold its value."""
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n, level=level, method=method)
+
+
+def check_level(level: float) -> None:
+    """Refuse a confidence level outside (0, 1)."""
+    require(0 < level < 1, f"a confidence level lies between 0 and 1, for instance 0.95; got {level}", UsageError)
+
+
+def check_rule(rule: str) -> None:
+    """Refuse a rule that is neither ``fixed`` nor ``anytime``."""
+    require(rule in ("fixed", "anytime"), f"the rule is 'fixed' or 'anytime', got {rule!r}", UsageError)
+
+
+def check_counts(k: float, n: float) -> None:
+    """Refuse counts with no samples or with more successes than samples."""
+    if n == 0:
+        raise NoSamplesError("no samples: a share of nothing is undefined")
+    require(0 <= k <= n, f"k of n needs 0 <= k <= n, got k = {k} and n = {n}", UsageError)
+
+
+def checked_scores(scores: npt.ArrayLike, lowest: float, highest: float) -> Scores:
+    """Per-sample scores as a float64 vector.
+
+    Raises:
+        NoSamplesError: There are none.
+        UsageError: They are not one-dimensional, not finite or outside ``[lowest, highest]``.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    require(values.ndim == 1, f"scores are one number a sample, got shape {values.shape}", UsageError)
+    if values.size == 0:
+        raise NoSamplesError("no samples: a mean of nothing is undefined")
+    least, most = float(values.min()), float(values.max())
+    slack = 1e-9
+    require(
+        least >= lowest - slack and most <= highest + slack,
+        f"scores must be finite and in [{lowest:g}, {highest:g}], got {least:g} to {most:g}",
+        UsageError,
+    )
+    return np.clip(values, lowest, highest)

@@ -1,17 +1,22 @@
-"""Two models on the same samples."""
+"""Two models on the same samples: the difference, its test, and corrections for testing many conditions."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
-from brittlestar.measures.accuracy import difference, paired
-from brittlestar.measures.base import Estimate
+from brittlestar.measures.accuracy import error_difference
+from brittlestar.measures.base import LEVEL, Estimate, Scores, check_rule
+from brittlestar.measures.intervals import paired_rates
+from brittlestar.measures.samples import aligned, repeated
+from brittlestar.measures.sequences import anytime_p, paired_sequence
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,9 +24,9 @@ class Comparison:
     """How two models differ under one condition.
 
     Fields:
-        estimate: Error of a minus error of b (negative: a is better).
-        only_a_wrong, only_b_wrong: Samples on which exactly one of them errs.
-        p: Exact McNemar test of equal error.
+        estimate: Error of a minus error of b (negative: a is better); ``estimate.n`` counts the shared samples.
+        only_a_wrong, only_b_wrong: Samples on which exactly one of them errs (McNemar's b and c).
+        p: Exact McNemar test of equal error; for ``anytime`` a p-value that may be read at every n.
         p_adjusted: After correction for the number of conditions; ``p`` where nothing was corrected.
     """
 
@@ -31,50 +36,107 @@ class Comparison:
     p: float
     p_adjusted: float
 
+    @property
+    def b(self) -> int:
+        """McNemar's b: only a errs."""
+        return self.only_a_wrong
 
-def paired_difference(a: Rows, b: Rows, rule: str = "fixed", level: float = 0.95) -> Estimate:
-    """Error of ``a`` minus error of ``b`` on the samples that both hold."""
-    return difference(*paired(a, b), rule, level)
+    @property
+    def c(self) -> int:
+        """McNemar's c: only b errs."""
+        return self.only_b_wrong
+
+
+def paired_difference(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
+    """Error of ``a`` minus error of ``b`` on the samples that both hold; in [-1, 1]. See ``error_difference``."""
+    return error_difference(a, b, rule, level)
+
+
+def _discordant(a: Rows, b: Rows) -> tuple[int, int, int]:
+    position, correct = aligned([a, b])
+    require(
+        not repeated(position),
+        "McNemar's test needs independent samples, and these rows have several frames a sample; compare one frame",
+        UsageError,
+    )
+    only_a = int(np.count_nonzero(~correct[:, 0] & correct[:, 1]))
+    return only_a, int(np.count_nonzero(correct[:, 0] & ~correct[:, 1])), len(position)
 
 
 def mcnemar(a: Rows, b: Rows) -> float:
-    """P-value of the exact (binomial) McNemar test that both err equally often, on the samples that both hold."""
-    right_a, right_b = paired(a, b)
-    return mcnemar_counts(int((~right_a & right_b).sum()), int((right_a & ~right_b).sum()))
+    """P-value of the exact two-sided McNemar test that both err equally often, on the samples that both hold.
+
+    Raises:
+        NoSamplesError: They share none.
+        UsageError: A sample appears twice.
+
+    Reference:
+        McNemar 1947, https://doi.org/10.1007/BF02295996
+    """
+    only_a, only_b, _ = _discordant(a, b)
+    return mcnemar_counts(only_a, only_b)
 
 
+@functools.lru_cache(maxsize=65536)
 def mcnemar_counts(b: int, c: int) -> float:
     """The same from the two discordant counts; 1 where there are none."""
-    return 1.0 if b + c == 0 else float(stats.binomtest(b, b + c, 0.5).pvalue)
+    require(b >= 0 and c >= 0, f"discordant counts are at least 0, got {b} and {c}", UsageError)
+    return min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5))) if b + c else 1.0
 
 
-def compare(a: Rows, b: Rows, rule: str = "fixed", level: float = 0.95) -> Comparison:
-    """Difference and test together, uncorrected."""
-    right_a, right_b = paired(a, b)
-    worse, better = int((~right_a & right_b).sum()), int((right_a & ~right_b).sum())
-    p = mcnemar_counts(worse, better)
-    return Comparison(
-        estimate=difference(right_a, right_b, rule, level), only_a_wrong=worse, only_b_wrong=better, p=p, p_adjusted=p
-    )
+def compare(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVEL) -> Comparison:
+    """Difference and test together, uncorrected.
+
+    Raises:
+        NoSamplesError: They share no samples.
+        UsageError: A sample appears twice, or an unknown rule.
+    """
+    check_rule(rule)
+    only_a, only_b, n = _discordant(a, b)
+    if rule == "anytime":
+        estimate, p = paired_sequence(only_a, only_b, n, level), anytime_p(only_a, only_b, n)
+    else:
+        estimate, p = paired_rates(only_a, only_b, n, level), mcnemar_counts(only_a, only_b)
+    return Comparison(estimate=estimate, only_a_wrong=only_a, only_b_wrong=only_b, p=p, p_adjusted=p)
 
 
-def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The same comparisons with Holm's correction for their number."""
-    adjusted = holm([c.p for c in comparisons])
+def corrected(comparisons: Sequence[Comparison], method: str = "holm") -> list[Comparison]:
+    """The same comparisons with ``p_adjusted`` for their number, by ``holm`` or ``benjamini-hochberg``."""
+    methods = {"holm": holm, "benjamini-hochberg": benjamini_hochberg}
+    require(method in methods, f"correct by {' or '.join(methods)}, got {method!r}", UsageError)
+    adjusted = methods[method]([c.p for c in comparisons])
     return [dataclasses.replace(c, p_adjusted=float(p)) for c, p in zip(comparisons, adjusted, strict=True)]
 
 
-def holm(pvalues: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Holm's step-down correction (Scand. J. Stat. 1979): the chance of any false alarm stays under the level."""
-    p = np.asarray(pvalues, float)
+def _checked(pvalues: npt.ArrayLike) -> Scores:
+    p = np.asarray(pvalues, dtype=np.float64)
+    require(p.ndim == 1 and bool(np.all((p >= 0) & (p <= 1))), "p-values are numbers in [0, 1], one a test", UsageError)
+    return p
+
+
+def holm(pvalues: npt.ArrayLike) -> Scores:
+    """Holm's step-down correction: the chance of any false alarm stays under the level, whatever the dependence.
+
+    Reference:
+        Holm 1979, https://www.jstor.org/stable/4615733
+    """
+    p = _checked(pvalues)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1)
+    adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
 
 
-def benjamini_hochberg(pvalues: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Benjamini and Hochberg's correction (JRSS B 1995): bounds the share of false alarms among the alarms."""
-    p = np.asarray(pvalues, float)
-    return np.asarray(stats.false_discovery_control(p) if len(p) else p, float)
+def benjamini_hochberg(pvalues: npt.ArrayLike) -> Scores:
+    """Benjamini and Hochberg's step-up correction: bounds the expected share of false alarms among the alarms.
+
+    Reference:
+        Benjamini and Hochberg 1995, https://doi.org/10.1111/j.2517-6161.1995.tb02031.x
+    """
+    p = _checked(pvalues)
+    order = np.argsort(p, kind="stable")[::-1]
+    stepped = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted

@@ -1,152 +1,214 @@
-"""Intervals for rates and for means of bounded scores; ordinary ones and ones that survive optional stopping."""
+"""Ordinary intervals, for a number of samples that was fixed in advance.
+
+* ``wilson``, ``clopper_pearson``: a share k of n.
+* ``mean_interval``: the mean of per-sample scores that average correlated 0/1 outcomes.
+* ``paired_rates``: a difference of two shares on the same samples.
+* ``signed_mean_interval``: the mean of per-sample differences of averaged outcomes.
+
+``sequences`` has those that hold at every n together. Coverage: docs/measures.md.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+from scipy import special
 
-from brittlestar.measures.base import Estimate, NoSamplesError
+from brittlestar.core.errors import UsageError, require
+from brittlestar.measures.base import (
+    LEVEL,
+    Estimate,
+    Scores,
+    check_counts,
+    check_level,
+    checked_scores,
+    enclosing,
+)
 
-Array = npt.NDArray[np.float64]
+PRIOR_SAMPLES = 2.0
+"""Weight, in samples that answer alike under all conditions, of the belief that outcomes of one sample agree."""
 
 
-def _counted(k: float, n: float) -> None:
-    if n <= 0:
-        raise NoSamplesError("no samples: the measure is undefined")
-    if not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is not a count")
-
-
+@functools.lru_cache(maxsize=256)
 def quantile(level: float) -> float:
-    """The two-sided standard normal quantile: 1.96 for 0.95."""
-    return float(special.ndtri((1 + level) / 2))
+    """The two-sided standard normal quantile, 1.96 for 0.95."""
+    check_level(level)
+    return float(special.ndtri(0.5 + level / 2))
 
 
-def wilson(k: float, n: float, level: float = 0.95) -> Estimate:
-    """Rate ``k / n`` with Wilson's score interval (JASA 1927)."""
-    _counted(k, n)
-    low, high = wilson_many(np.array([k], float), np.array([n], float), level)
-    return Estimate(value=k / n, low=float(low[0]), high=float(high[0]), n=round(n), level=level, method="Wilson")
+def wilson(k: float, n: float, level: float = LEVEL) -> Estimate:
+    """The share k / n in [0, 1] with Wilson's score interval.
 
+    Args:
+        k: Successes; fractions are allowed (effective counts).
+        n: Samples.
+        level: Confidence level.
 
-def wilson_many(k: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
-    """Wilson's interval for arrays of counts; NaN where ``n`` is 0."""
-    successes, trials = np.asarray(k, float), np.asarray(n, float)
+    Raises:
+        NoSamplesError: n is 0.
+        UsageError: k is not in [0, n].
+
+    Reference:
+        Wilson 1927; Brown, Cai and DasGupta 2001, https://doi.org/10.1214/ss/1009213286
+    """
+    check_counts(k, n)
     z = quantile(level)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = successes / trials
-        centre = (rate + z**2 / (2 * trials)) / (1 + z**2 / trials)
-        half = z / (1 + z**2 / trials) * np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2))
-    low = np.where(successes == 0, 0.0, np.clip(centre - half, 0, rate))
-    high = np.where(successes == trials, 1.0, np.clip(centre + half, rate, 1))
-    undefined = trials <= 0
-    return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+    low, high = _wilson_ends(k / n, n, z)
+    return enclosing(k / n, low, high, round(n), level, "Wilson")
 
 
-def clopper_pearson(k: int, n: int, level: float = 0.95) -> Estimate:
-    """Rate with the exact (conservative) Clopper-Pearson interval (Biometrika 1934)."""
-    _counted(k, n)
+def _wilson_ends(p: float, n: float, z: float) -> tuple[float, float]:
+    scale = 1 + z * z / n
+    centre = (p + z * z / (2 * n)) / scale
+    half = z / scale * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return (0.0 if p <= 0 else max(centre - half, 0.0)), (1.0 if p >= 1 else min(centre + half, 1.0))
+
+
+def wilson_many(k: npt.ArrayLike, n: npt.ArrayLike, level: float = LEVEL) -> tuple[Scores, Scores]:
+    """Wilson's intervals for arrays of counts: ``(low, high)``, each of the broadcast shape.
+
+    NaN where n is 0 (undefined, never 0).
+
+    Raises:
+        UsageError: A k is not in [0, n].
+    """
+    z = quantile(level)
+    count, total = np.broadcast_arrays(np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    require(bool(np.all((count >= 0) & (count <= total))), "k of n needs 0 <= k <= n everywhere", UsageError)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = count / total
+        scale = 1 + z * z / total
+        centre = (p + z * z / (2 * total)) / scale
+        half = z / scale * np.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
+        low = np.where(p <= 0, 0.0, np.maximum(centre - half, 0.0))
+        high = np.where(p >= 1, 1.0, np.minimum(centre + half, 1.0))
+    undefined = total == 0
+    low[undefined] = high[undefined] = np.nan
+    return np.minimum(low, p), np.maximum(high, p)
+
+
+def clopper_pearson(k: int, n: int, level: float = LEVEL) -> Estimate:
+    """The share k / n in [0, 1] with the exact (conservative) interval of Clopper and Pearson.
+
+    Raises:
+        NoSamplesError: n is 0.
+        UsageError: k is not in [0, n].
+
+    Reference:
+        Clopper and Pearson 1934, https://doi.org/10.1093/biomet/26.4.404
+    """
+    check_counts(k, n)
+    check_level(level)
     tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, k, n - k + 1)) if k else 0.0
-    high = float(stats.beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
-    return Estimate(value=k / n, low=low, high=high, n=n, level=level, method="Clopper-Pearson")
+    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, tail))
+    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - tail))
+    return enclosing(k / n, low, high, n, level, "Clopper-Pearson")
 
 
-def confidence_sequence(k: float, n: int, level: float = 0.95) -> Estimate:
-    """Rate with an interval that holds at every sample size at once, so stopping may depend on the results.
+def mean_interval(scores: npt.ArrayLike, level: float = LEVEL, cap: float = 1) -> Estimate:
+    """The mean of per-sample scores in [0, 1], each the average of ``cap`` correlated 0/1 outcomes.
 
-    ``k`` may also be a sum of scores in [0, 1]: what is a martingale for 0/1 outcomes is a supermartingale for scores
-    with the same mean, since the likelihood ratio is convex in the outcome.
+    Wilson's interval for the number of independent outcomes that would give the same variance, ``n / r``. The ratio r
+    of the observed variance to that of 0/1 scores of the same mean lies between ``1 / cap`` (independent) and 1
+    (all outcomes of a sample agree); it is drawn towards 1 with the weight of ``PRIOR_SAMPLES`` samples, so that the
+    interval never has zero width and, where nothing but successes (or failures) was seen, is Wilson's for n samples.
+    Where r is small the variance is estimated and not implied by the mean, so the quantile moves from the normal's to
+    Student's. With ``cap=1`` and 0/1 scores it is exactly ``wilson``.
 
-    For each candidate rate p the ratio of the uniform mixture's likelihood to that of p,
-    ``B(k + 1, n - k + 1) / (p^k (1 - p)^(n - k))``, is a non-negative martingale that starts at 1; by Ville's
-    inequality it ever exceeds ``1 / (1 - level)`` with probability at most ``1 - level``. The interval holds the
-    rates where it does not (Robbins, Ann. Math. Stat. 1970).
+    Args:
+        scores: (n,) in [0, 1].
+        level: Confidence level.
+        cap: How many outcomes each score averages (for unequal weights, ``1 / sum(w ** 2)``); at least 1.
+
+    Raises:
+        NoSamplesError: No scores.
+        UsageError: Scores that are not finite or outside [0, 1].
     """
-    _counted(k, n)
-    limit = special.betaln(k + 1, n - k + 1) + math.log(1 - level)
-    rate = k / n
-
-    def excess(p: float) -> float:
-        return float(special.xlogy(k, p)) + float(special.xlog1py(n - k, -p)) - float(limit)
-
-    low = 0.0 if k <= 0 else float(optimize.brentq(excess, 1e-15, rate)) if excess(rate) > 0 else rate
-    high = 1.0 if k >= n else float(optimize.brentq(excess, rate, 1 - 1e-15)) if excess(rate) > 0 else rate
-    return Estimate(value=rate, low=low, high=high, n=n, level=level, method="confidence sequence")
-
-
-def paired_sequence(b: int, c: int, n: int, level: float = 0.95) -> Estimate:
-    """Mean of ``n`` differences in {-1, 0, 1} (``b`` are +1, ``c`` are -1), valid at every sample size at once.
-
-    The share of +1 and the share of -1 each get a confidence sequence at half the error; their difference is bounded
-    by the ends (a union bound: valid, somewhat wide).
-    """
-    _counted(b + c, n)
-    half = 1 - (1 - level) / 2
-    up, down = confidence_sequence(b, n, half), confidence_sequence(c, n, half)
-    return Estimate(
-        value=(b - c) / n,
-        low=up.low - down.high,
-        high=up.high - down.low,
-        n=n,
-        level=level,
-        method="confidence sequence (paired)",
-    )
-
-
-def paired_rates(b: int, c: int, n: int, level: float = 0.95) -> Estimate:
-    """Mean of ``n`` differences in {-1, 0, 1} (``b`` are +1, ``c`` are -1) with the adjusted Wald interval of Bonett
-    and Price (J. Educ. Behav. Stat. 2012): one is added to ``b`` and to ``c``, two to ``n``.
-    """
-    _counted(b + c, n)
-    p, q = (b + 1) / (n + 2), (c + 1) / (n + 2)
-    half = quantile(level) * math.sqrt((p + q - (p - q) ** 2) / (n + 2))
-    value = (b - c) / n
-    low, high = max(-1.0, min(value, p - q - half)), min(1.0, max(value, p - q + half))
-    return Estimate(value=value, low=low, high=high, n=n, level=level, method="Bonett-Price (paired)")
-
-
-def mean_interval(scores: npt.ArrayLike, level: float = 0.95, cap: float = 1.0) -> Estimate:
-    """Mean of per-sample scores in [0, 1], each the average of up to ``cap`` 0/1 outcomes.
-
-    Wilson's interval with the sample size that a plain rate of the same variance would have,
-    ``n m (1 - m) / var``, at most ``n cap``: never of zero width, and ordinary Wilson for 0/1 scores.
-    """
-    values = np.asarray(scores, float)
-    if not len(values):
-        raise NoSamplesError("no samples: the mean is undefined")
-    mean, n = float(values.mean()), len(values)
-    spread = mean * (1 - mean)
-    variance = float(values.var(ddof=1)) if n > 1 else spread
-    # The variance itself is estimated; two pseudo-samples of a plain rate's variance keep small samples honest.
-    variance = (variance * max(n - 1, 0) + 2 * spread / cap) / (n + 1)
-    effective = n * cap if variance <= 0 else min(max(n * spread / variance, 1.0), n * cap)
-    low, high = wilson_many([mean * effective], [effective], level)
-    return Estimate(
-        value=mean,
-        low=min(mean, float(low[0])),
-        high=max(mean, float(high[0])),
-        n=n,
-        level=level,
-        method="Wilson, effective sample size",
-    )
-
-
-def signed_mean_interval(scores: npt.ArrayLike, level: float = 0.95, cap: float = 1.0) -> Estimate:
-    """Mean of per-sample scores in [-1, 1] (paired differences of averages of up to ``cap`` outcomes).
-
-    Student's interval with two pseudo-differences of +1/cap and -1/cap, so that no width is zero (for 0/1 outcomes it
-    is close to ``paired_rates``).
-    """
-    values = np.asarray(scores, float)
-    if not len(values):
-        raise NoSamplesError("no samples: the mean is undefined")
+    values = checked_scores(scores, 0.0, 1.0)
+    require(cap >= 1, f"a score averages at least 1 outcome, got {cap}", UsageError)
     n, mean = len(values), float(values.mean())
-    padded = np.concatenate([values, [1 / cap**0.5, -1 / cap**0.5]])
-    half = float(stats.t.ppf((1 + level) / 2, len(padded) - 1)) * float(padded.std(ddof=1)) / math.sqrt(len(padded))
-    centre = float(padded.mean())
-    low, high = max(-1.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))
-    return Estimate(value=mean, low=low, high=high, n=n, level=level, method="Student (paired, padded)")
+    squares = float(np.square(values - mean).sum())
+    ratio = _variance_ratio(squares, n * mean * (1 - mean), n, cap)
+    low, high = _wilson_ends(mean, n / ratio, _quantile(level, ratio, n))
+    return enclosing(mean, low, high, n, level, "Wilson" if ratio == 1 else "Wilson, effective n")
+
+
+def _variance_ratio(squares: float, greatest: float, n: int, cap: float) -> float:
+    """Observed sum of squares over the greatest possible, drawn towards 1, in [1 / cap, 1]."""
+    if n < 2:
+        return 1.0
+    ratio = (squares * n / (n - 1) + PRIOR_SAMPLES) / (max(greatest, 0.0) + PRIOR_SAMPLES)
+    return min(max(ratio, 1 / cap), 1.0)
+
+
+def _quantile(level: float, ratio: float, n: int) -> float:
+    """Between the normal's (ratio 1) and Student's (ratio 0) two-sided quantile."""
+    z = quantile(level)
+    if ratio == 1 or n < 2:
+        return z
+    return ratio * z + (1 - ratio) * float(special.stdtrit(n - 1, 0.5 + level / 2))
+
+
+def paired_rates(b: float, c: float, n: float, level: float = LEVEL) -> Estimate:
+    """The difference of two shares on the same samples, ``(b - c) / n`` in [-1, 1].
+
+    Wald's interval after adding one sample of each discordant kind; best of those simulated (docs/measures.md).
+
+    Args:
+        b: Samples where only the first outcome is 1.
+        c: Samples where only the second is.
+        n: All samples.
+        level: Confidence level.
+
+    Raises:
+        NoSamplesError: n is 0.
+        UsageError: b + c is more than n, or one is negative.
+
+    Reference:
+        Bonett and Price 2012, https://doi.org/10.3102/1076998611411915
+    """
+    check_counts(b + c, n)
+    require(b >= 0 and c >= 0, f"discordant counts are at least 0, got {b} and {c}", UsageError)
+    low, high = _bonett_price(b, c, n, quantile(level))
+    return enclosing((b - c) / n, low, high, round(n), level, "Bonett-Price")
+
+
+def _bonett_price(b: float, c: float, n: float, z: float) -> tuple[float, float]:
+    first, second = (b + 1) / (n + 2), (c + 1) / (n + 2)
+    centre = first - second
+    half = z * math.sqrt(max(first + second - centre * centre, 0.0) / (n + 2))
+    return max(centre - half, -1.0), min(centre + half, 1.0)
+
+
+def signed_mean_interval(
+    scores: npt.ArrayLike, level: float = LEVEL, cap: float = 1, discordance: float | None = None
+) -> Estimate:
+    """The mean of per-sample differences in [-1, 1], each the average of ``cap`` differences of 0/1 outcomes.
+
+    ``paired_rates`` for the effective number of samples of ``mean_interval``; equal to it for single outcomes.
+
+    Args:
+        scores: (n,) in [-1, 1].
+        level: Confidence level.
+        cap: How many differences each score averages; at least 1.
+        discordance: Mean over samples and outcomes of the absolute difference, in [0, 1], if known; without it the
+            mean absolute score is used, which is never larger and makes the interval wider.
+
+    Raises:
+        NoSamplesError: No scores.
+        UsageError: Scores that are not finite or outside [-1, 1].
+    """
+    values = checked_scores(scores, -1.0, 1.0)
+    require(cap >= 1, f"a score averages at least 1 outcome, got {cap}", UsageError)
+    n, mean = len(values), float(values.mean())
+    least = float(np.abs(values).mean())
+    mass = n * (least if discordance is None else min(max(discordance, least), 1.0))
+    total = float(values.sum())
+    squares = float(np.square(values - mean).sum())
+    ratio = _variance_ratio(squares, mass - total * total / n, n, cap)
+    z = _quantile(level, ratio, n)
+    low, high = _bonett_price((mass + total) / 2 / ratio, (mass - total) / 2 / ratio, n / ratio, z)
+    return enclosing(mean, low, high, n, level, "Bonett-Price" if ratio == 1 else "Bonett-Price, effective n")

@@ -5,44 +5,53 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.accuracy import accuracy
-from brittlestar.measures.base import Estimate, NoSamplesError
-from brittlestar.measures.intervals import confidence_sequence, mean_interval
+from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores
+from brittlestar.measures.samples import aligned, mean_of
 
 Curve = Sequence[tuple[float, Rows]]
+"""(strength, rows) in any order; clean as strength 0 where it belongs to the curve."""
 
 
-def severity_area(curve: Curve, rule: str = "fixed", level: float = 0.95) -> Estimate:
+def _ordered(curve: Curve, what: str) -> tuple[Scores, list[Rows]]:
+    if not curve:
+        raise NoSamplesError(f"an empty curve has no {what}")
+    points = sorted(curve, key=lambda point: point[0])
+    strengths = np.array([strength for strength, _ in points], dtype=np.float64)
+    require(
+        bool(np.all(np.isfinite(strengths)) and np.all(np.diff(strengths) > 0)),
+        f"the strengths of a curve are finite and all different, got {strengths.tolist()}; "
+        "split several series into one curve each",
+        UsageError,
+    )
+    return strengths, [rows for _, rows in points]
+
+
+def severity_area(curve: Curve, rule: str = "fixed", level: float = LEVEL) -> Estimate:
     """Mean accuracy along the strength axis: the trapezoid area under the curve over its width; in [0, 1].
 
-    One score a sample (on the samples that all strengths share), so the interval knows that strengths share samples.
+    One score a sample, on the samples that all strengths hold, so the interval knows that strengths share samples. A
+    curve of a single strength has the accuracy there.
+
+    Raises:
+        NoSamplesError: An empty curve, or strengths that share no sample.
+        UsageError: Equal or infinite strengths.
     """
-    ordered = sorted(curve, key=lambda point: point[0])
-    if not ordered:
-        raise NoSamplesError("an empty curve has no area")
-    shared = ordered[0][1].position
-    for _, rows in ordered[1:]:
-        shared = np.intersect1d(shared, rows.position)
-    if not len(shared):
-        raise NoSamplesError("the strengths share no samples")
-    right = np.stack([rows.sorted().correct[np.isin(np.sort(rows.position), shared)] for _, rows in ordered]).astype(
-        float
-    )
-    strengths = np.array([strength for strength, _ in ordered])
-    width = strengths[-1] - strengths[0]
-    weights = np.ones(1) if width == 0 else np.zeros(len(strengths))
-    if width > 0:
-        gaps = np.diff(strengths) / (2 * width)
+    strengths, parts = _ordered(curve, "area")
+    weights = np.ones(1)
+    if len(strengths) > 1:
+        weights = np.zeros(len(strengths))
+        gaps = np.diff(strengths) / (2 * (strengths[-1] - strengths[0]))
         weights[:-1] += gaps
         weights[1:] += gaps
-    scores = weights @ right[: len(weights)]
-    if rule == "anytime":
-        return confidence_sequence(float(scores.sum()), len(scores), level)
-    return mean_interval(scores, level, cap=float(1 / (weights**2).sum()))
+    position, correct = aligned(parts)
+    return mean_of(position, correct @ weights, rule, level, cap=float(1 / np.square(weights).sum()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,52 +59,78 @@ class BreakingPoint:
     """The weakest strength at which accuracy falls under a level.
 
     Fields:
-        reached: Whether the measured curve falls under it at all.
-        value: That strength, interpolated between measured ones; infinite where it is not reached.
-        low: Where the curve's lower limits fall under it; infinite where they do not.
-        high: Where the upper limits do; infinite where they do not.
-        tested_to: The greatest strength measured.
-        accuracy_level: The level.
+        reached: Whether the measured curve falls under the level at all. Where it does not, ``value`` is infinite and
+            ``tested_to`` says up to where that was seen.
+        value: That strength, interpolated linearly between measured ones.
+        low: Where the curve's lower limits fall under the level; infinite where they do not.
+        high: Where its upper limits do; infinite where they do not.
+        tested_from, tested_to: The least and the greatest strength measured. A ``value`` equal to ``tested_from``
+            means that the curve lies under the level from its start; the true point may be weaker still.
+        accuracy_level: The level of accuracy.
         n: Fewest samples of any strength.
-        level: Confidence of each point's limits.
+        level: Confidence level.
+        method: How the limits were made.
     """
 
     reached: bool
     value: float
     low: float
     high: float
+    tested_from: float
     tested_to: float
     accuracy_level: float
     n: int
-    level: float
+    level: float = LEVEL
+    method: str
+
+    @property
+    def from_start(self) -> bool:
+        """Whether accuracy is under the level at the weakest strength already."""
+        return self.reached and self.value <= self.tested_from
+
+    @property
+    def beyond(self) -> float | None:
+        """The strength up to which the level was not reached; ``None`` where it was."""
+        return None if self.reached else self.tested_to
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; JSON has no infinity, so an open end is the text ``beyond``."""
+        found = dataclasses.asdict(self)
+        return {k: "beyond" if isinstance(v, float) and math.isinf(v) else v for k, v in found.items()}
 
 
-def breaking_point(curve: Curve, accuracy_level: float, rule: str = "fixed", level: float = 0.95) -> BreakingPoint:
-    """The weakest strength at which accuracy falls under ``accuracy_level`` (for instance half of the clean accuracy).
+def breaking_point(curve: Curve, accuracy_level: float, rule: str = "fixed", level: float = LEVEL) -> BreakingPoint:
+    """The weakest strength at which accuracy falls under ``accuracy_level``.
+
+    A curve that rises again later does not unbreak: the first crossing counts, for the curve and for its limits. The
+    interval holds the crossing of the true accuracies joined linearly between the same strengths.
 
     Args:
-        curve: (strength, rows), clean as strength 0 if it belongs to it.
-        accuracy_level: In [0, 1].
-        rule: See ``accuracy``.
-        level: Of the limits.
+        curve: (strength, rows) pairs.
+        accuracy_level: In (0, 1], for instance 0.5 or half of the clean accuracy.
+        rule: ``fixed`` or ``anytime``, for the limits of each strength.
+        level: Confidence level of each strength's limits.
+
+    Raises:
+        NoSamplesError: An empty curve or a strength without rows.
+        UsageError: A level outside (0, 1], equal or infinite strengths.
     """
-    ordered = sorted(curve, key=lambda point: point[0])
-    if not ordered:
-        raise NoSamplesError("an empty curve has no breaking point")
-    strengths = [strength for strength, _ in ordered]
-    found = [accuracy(rows, rule, level) for _, rows in ordered]
-    value = crossing(strengths, [e.value for e in found], accuracy_level)
-    low = crossing(strengths, [e.low for e in found], accuracy_level)
-    high = crossing(strengths, [e.high for e in found], accuracy_level)
+    require(0 < accuracy_level <= 1, f"an accuracy level lies in (0, 1], got {accuracy_level}", UsageError)
+    strengths, parts = _ordered(curve, "breaking point")
+    found = [accuracy(rows, rule, level) for rows in parts]
+    places = strengths.tolist()
+    value = crossing(places, [e.value for e in found], accuracy_level)
     return BreakingPoint(
         reached=math.isfinite(value),
         value=value,
-        low=low,
-        high=high,
-        tested_to=strengths[-1],
+        low=crossing(places, [e.low for e in found], accuracy_level),
+        high=crossing(places, [e.high for e in found], accuracy_level),
+        tested_from=places[0],
+        tested_to=places[-1],
         accuracy_level=accuracy_level,
         n=min(e.n for e in found),
         level=level,
+        method=f"{found[0].method} limits, linear between strengths",
     )
 
 
@@ -103,9 +138,9 @@ def crossing(strengths: Sequence[float], values: Sequence[float], under: float) 
     """The first strength at which linearly joined values fall under a level; infinite where they never do."""
     if values[0] < under:
         return float(strengths[0])
-    for (s, v), (t, w) in zip(
-        zip(strengths, values, strict=True), zip(strengths[1:], values[1:], strict=True), strict=False
-    ):
-        if w < under:
-            return float(s + (t - s) * (v - under) / (v - w))
+    for place in range(1, len(values)):
+        before, after = values[place - 1], values[place]
+        if after < under:
+            start, end = strengths[place - 1], strengths[place]
+            return float(start + (end - start) * (before - under) / (before - after))
     return math.inf
