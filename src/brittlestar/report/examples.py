@@ -30,11 +30,11 @@ Pixels = npt.NDArray[np.uint8]
 
 def build_failures(gathered: Gathered, budget: int | None = None) -> tuple[tuple[Failure, ...], str]:
     """As many failing examples as the budget allows, spread over models and shifts, and how to read them."""
-    queues: list[list[tuple[Subject, Path, dict[str, Any]]]] = []
+    by_subject: list[list[list[tuple[Subject, Path, dict[str, Any]]]]] = []
     for subject in gathered.subjects:
         folder = Path(gathered.stores[subject.run].path) / "examples"
-        for entries in _by_shift(subject, _listed(folder)):
-            queues += [[(subject, folder, entry) for entry in entries]]
+        by_subject.append([[(subject, folder, e) for e in group] for group in _by_shift(subject, _listed(folder))])
+    queues = list(_round_robin(by_subject))
     failures: list[Failure] = []
     left = max(BUDGET - 70_000 * max(len(gathered.subjects) - 4, 0), 300_000) if budget is None else budget
     total = sum(len(q) for q in queues)

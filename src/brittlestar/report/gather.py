@@ -191,10 +191,12 @@ def _names(stores: Sequence[RunStore], data: Sequence[DataEntry], data_of: Seque
         [f"{i + 1}" for i in range(len(stores))],
     )
     for hint in hints:
-        taken = list(names.values())
-        for run, name in keys:
-            if taken.count(names[run, name]) > 1:
-                names[run, name] = f"{names[run, name]} · {hint[run]}"
+        groups: dict[str, list[tuple[int, str]]] = {}
+        for key, name in names.items():
+            groups.setdefault(name, []).append(key)
+        for name, clash in groups.items():
+            if len({hint[run] for run, _ in clash}) > 1:
+                names.update({(run, own): f"{name} · {hint[run]}" for run, own in clash})
     return names
 
 

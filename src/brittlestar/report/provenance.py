@@ -81,7 +81,7 @@ def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
     percent = f"{level * 100:.0f} %"
     if gathered.rule == "anytime":
         return "confidence sequences", (
-            f"Intervals of accuracies, errors and their differences are {percent} confidence sequences: they stay valid "
+            f"Intervals of accuracies, errors and differences are {percent} confidence sequences: they stay valid "
             "although the run stopped as soon as it was precise enough, and are wider than ordinary ones. Those of "
             "calibration, of the Fourier bands and of single frequencies are ordinary ones for the final count."
         )
