@@ -49,7 +49,9 @@ def write_parquet(path: Path, count: int) -> None:
             pictures.append(buffer.getvalue())
         part = path.with_name(f"{path.stem}-{first}.parquet")
         table = {"bytes": np.array(pictures, dtype=object), "label": np.arange(first, first + len(pictures)) % 10}
-        duckdb.sql("SELECT {'bytes': bytes::BLOB, 'path': NULL::VARCHAR} AS image, label FROM table").write_parquet(str(part))
+        duckdb.sql("SELECT {'bytes': bytes::BLOB, 'path': NULL::VARCHAR} AS image, label FROM table").write_parquet(
+            str(part)
+        )
         parts.append(str(part))
         del table
     duckdb.sql(f"COPY (SELECT * FROM read_parquet({parts})) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 1000)")
@@ -67,7 +69,9 @@ def main() -> None:
             write_parquet(data, count)
             words = ["run", "--model", f"torch:{folder}/model.py:model", "--data", str(data), "--suite", "clean"]
             words += ["--workers", "1", "--device", "cpu", "--no-report", "--out", str(folder / f"run{count}")]
-            done = subprocess.run([sys.executable, "-c", CHILD, json.dumps(words)], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", CHILD, json.dumps(words)], capture_output=True, text=True, check=True
+            )
             peaks[count] = int(done.stdout.split()[-1]) / (1 if sys.platform == "darwin" else 1024)
             print(f"{count:>6} images: peak {peaks[count]:.0f} MB", flush=True)
     print(f"ratio {peaks[50_000] / peaks[1_000]:.3f}")

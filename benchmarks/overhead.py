@@ -88,7 +88,10 @@ def main() -> None:
         bare(model, images, 3, options.batch, False)
         bench.do(WorkItem(0, stop, ((0, (0,)),), 1.0))
         spent: dict[str, list[float]] = {}
-        kinds = ["attack" if c.info.kind == "attack" else "fourier" if c.info.kind == "fourier" else "shifts" for c in conditions]
+        kinds = [
+            "attack" if c.info.kind == "attack" else "fourier" if c.info.kind == "fourier" else "shifts"
+            for c in conditions
+        ]
         for kind in dict.fromkeys(kinds):
             places = [i for i, k in enumerate(kinds) if k == kind]
             size = 1 if kind == "attack" else 16
@@ -103,11 +106,15 @@ def main() -> None:
                 for place, value in enumerate((done.seconds, pure, len(chunk))):
                     spent[kind][place] += value
 
-    print(f"{options.suite} on {source.info.name}, {stop} images of {source.info.shape}, batch {options.batch}, 1 thread")
+    print(
+        f"{options.suite} on {source.info.name}, {stop} images of {source.info.shape}, batch {options.batch}, 1 thread"
+    )
     for kind, (ours, pure, number) in spent.items():
         print(f"{kind:<8} {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}")
     ours, pure = (sum(v[i] for v in spent.values()) for i in (0, 1))
-    print(f"whole    {len(conditions):>4} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}")
+    print(
+        f"whole    {len(conditions):>4} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}"
+    )
 
 
 if __name__ == "__main__":
