@@ -1,0 +1,246 @@
+"""Rows come back as they were written: types, order, absent columns, damage that is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brittlestar.core.errors import StoreError
+from brittlestar.store import RunStore
+from store_tools import cells, make_store, random_rows, same
+
+DTYPES = {
+    "position": np.int32,
+    "frame": np.int16,
+    "label": np.int32,
+    "prediction": np.int32,
+    "label_logit": np.float32,
+    "top_logit": np.float32,
+    "log_sum_exp": np.float32,
+    "top_classes": np.int32,
+    "top_logits": np.float32,
+    "logits": np.float32,
+}
+
+
+@pytest.mark.parametrize("kind", ["logits", "top", "outcome"])
+def test_rows_come_back_bit_for_bit_with_their_types(tmp_path: Path, kind: str) -> None:
+    store = make_store(tmp_path / "run", samples=100)
+    written = cells(0, 100, ["a", "b", "c"], kind=kind)
+    store.write_cells("m", 0, 100, written)
+    found = store.read("m", ["c", "a", "b"])
+    assert list(found) == ["c", "a", "b"]
+    for condition, rows in written:
+        same(found[condition], rows)
+        for name, dtype in DTYPES.items():
+            column = getattr(found[condition], name)
+            assert column is None or column.dtype == dtype, name
+
+
+def test_columns_that_one_condition_lacks_are_absent_for_it_only(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    full, outcome, top = (random_rows(0, 40, kind=kind) for kind in ("logits", "outcome", "top"))
+    store.write_cells("m", 0, 40, [("full", full), ("outcome", outcome), ("top", top)])
+    found = store.read("m", ["full", "outcome", "top"])
+    same(found["full"], full)
+    same(found["outcome"], outcome)
+    same(found["top"], top)
+
+
+def test_without_detail_wide_columns_are_left_out_and_the_others_equal(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    written = cells(0, 60, ["a", "b"])
+    store.write_cells("m", 0, 60, written)
+    for condition, rows in store.read("m", ["a", "b"], detail=False).items():
+        assert rows.logits is None
+        same(rows, dataclasses.replace(dict(written)[condition], logits=None))
+
+
+def test_infinite_and_undefined_logits_are_kept(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    rows = random_rows(0, 6)
+    assert rows.logits is not None
+    rows.logits[1, 2], rows.logits[2, 0], rows.logits[3] = np.nan, -np.inf, np.nan
+    rows.label_logit[4] = np.nan
+    store.write_cells("m", 0, 6, [("a", rows)])
+    same(store.read("m", ["a"])["a"], rows)
+
+
+def test_frames_are_kept_and_sorted(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    ordered = random_rows(0, 10, frames=3)
+    shuffled = ordered.take(np.random.default_rng(1).permutation(30))
+    store.write_cells("m", 0, 10, [("a", shuffled)])
+    same(store.read("m", ["a"])["a"], ordered)
+
+
+def test_blocks_come_in_order_whatever_order_they_were_written_in(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run", samples=250)
+    whole = random_rows(0, 250)
+    for start, stop in ((100, 250), (0, 50), (50, 100)):
+        store.write_cells("m", start, stop, [("a", whole.take(np.arange(start, stop)))])
+    same(store.read("m", ["a"])["a"], whole)
+    assert store.finished_groups("m") == [(0, 50, ("a",)), (50, 100, ("a",)), (100, 250, ("a",))]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    edges=st.sets(st.integers(1, 199), max_size=5),
+    groups=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6, unique=True),
+    cut=st.integers(0, 6),
+    seed=st.integers(0, 99),
+)
+def test_any_blocks_and_groups_read_as_written(
+    tmp_path_factory: pytest.TempPathFactory, edges: set[int], groups: list[str], cut: int, seed: int
+) -> None:
+    store = make_store(tmp_path_factory.mktemp("any") / "run", samples=200)
+    ends = [*sorted(edges), 200]
+    whole = {c: random_rows(0, 200, seed=seed + ord(c)) for c in groups}
+    for start, stop in zip([0, *ends[:-1]], ends, strict=True):
+        for part in (groups[:cut], groups[cut:]):
+            if part:
+                written = [(c, whole[c].take(np.arange(start, stop))) for c in part]
+                store.write_cells("m", start, stop, written)
+    found = store.read("m", groups)
+    store.compact()
+    merged = store.read("m", groups)
+    for c in groups:
+        same(found[c], whole[c])
+        same(merged[c], whole[c])
+    assert len(store.files("m")) == 1
+    assert store.verify() == []
+
+
+def test_rows_of_other_positions_are_refused(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"block \[0, 50\)"):
+        store.write_cells("m", 0, 50, cells(0, 40, ["a"]))
+    assert store.files("m") == []
+
+
+@pytest.mark.parametrize("name", ["run[1]", "r*n", "r?n", "it's {a,b}", "ü ñ", "year=2026"])
+def test_folder_names_are_taken_literally(tmp_path: Path, name: str) -> None:
+    make_store(tmp_path / "run").write_cells("m", 0, 20, cells(0, 20, ["a"], seed=1))
+    store = make_store(tmp_path / name)
+    written = cells(0, 20, ["a"], seed=2)
+    store.write_cells("m", 0, 20, written)
+    same(store.read("m", ["a"])["a"], written[0][1])
+    assert len(store.samples()[0]) == 200
+
+
+@pytest.mark.parametrize("detail", [True, False])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text"])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, damage: str, detail: bool) -> None:
+    store = make_store(tmp_path / "run")
+    paths = [store.write_cells("m", a, a + 50, cells(a, a + 50, ["a", "b"])) for a in (0, 50, 100)]
+    content = paths[1].read_bytes()
+    flipped = content[:-400] + bytes(b ^ 0xFF for b in content[-400:-8]) + content[-8:]
+    paths[1].write_bytes(
+        {"empty": b"", "cut": content[: len(content) // 2], "flipped": flipped, "text": b"hello" * 100}[damage]
+    )
+    with pytest.raises(StoreError, match="delete it and run again") as caught:
+        store.read("m", ["a", "b"], detail=detail)
+    assert str(paths[1]) in str(caught.value)
+    problems = store.verify()
+    assert len(problems) == 1
+    assert str(paths[1]) in problems[0]
+
+
+def test_verify_finds_files_that_do_not_hold_what_their_name_says(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run", samples=200)
+    path = store.write_cells("m", 0, 50, cells(0, 50, ["a", "b"]))
+    assert store.verify() == []
+    path.rename(path.with_name(path.name.replace("00000050", "00000060")))
+    store.write_cells("m", 190, 210, cells(190, 210, ["a"]))
+    problems = store.verify()
+    assert len(problems) == 2
+    assert "2 of 2 conditions do not cover samples 0 to 60" in problems[0]
+    assert "samples.parquet has 200" in problems[1]
+
+
+def test_a_lost_or_changed_group_list_is_named(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    store.write_cells("m", 0, 20, cells(0, 20, ["a", "b"]))
+    listing = next((tmp_path / "run" / "groups").iterdir())
+    listing.write_text('["b", "a"]')
+    with pytest.raises(StoreError, match="was changed"):
+        RunStore.open(tmp_path / "run").finished_groups("m")
+    listing.unlink()
+    with pytest.raises(StoreError, match="is missing or damaged"):
+        RunStore.open(tmp_path / "run").finished_groups("m")
+    assert "is missing or damaged" in RunStore.open(tmp_path / "run").verify()[0]
+
+
+def test_a_full_disk_gives_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk: writes fail in the same place, with an OSError."""
+    make_store(tmp_path / "run")
+    script = f"""
+import resource
+from store_tools import cells
+from brittlestar.core.errors import StoreError
+from brittlestar.store import RunStore
+store = RunStore.open({str(tmp_path / "run")!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+for write in (
+    lambda: store.write_cells("m", 0, 500, cells(0, 500, ["a"])),
+    lambda: store.register_model({{"name": "x" * 4000, "fingerprint": "f"}}),
+):
+    try:
+        write()
+    except StoreError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("free some space") == 2, done.stdout
+    assert [p.name for p in (tmp_path / "run").rglob("*") if p.is_file() and "rows" in p.parts] == []
+    assert not list((tmp_path / "run").rglob(".*.tmp"))
+    assert RunStore.open(tmp_path / "run").finished_groups("m") == []
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 3000
+
+
+def test_tallies_count_rows_and_errors_and_count_nothing_twice(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run", conditions=["a", "b", "c"])
+    whole = {c: random_rows(0, 100, seed=k) for k, c in enumerate("abcx")}
+
+    def write(start: int, stop: int, names: str) -> None:
+        store.write_cells("m", start, stop, [(c, whole[c].take(np.arange(start, stop))) for c in names])
+
+    write(0, 50, "ab")
+    write(50, 100, "ab")
+    write(0, 100, "b")  # what an interrupted compaction leaves
+    write(0, 50, "cx")  # x is no condition of the manifest
+    expected = {c: (n, int((~whole[c].correct[:n]).sum())) for c, n in (("a", 100), ("b", 100), ("c", 50))}
+    assert store.tallies("m") == expected
+    assert store.tallies("nobody") == {}
+
+
+def test_writing_a_group_and_reading_a_large_run_are_fast(tmp_path: Path) -> None:
+    """600 conditions x 5,000 samples without detail in about half a second on one core (allowed here: 3)."""
+    names = [f"c{k}" for k in range(600)]
+    store = make_store(tmp_path / "run", samples=5000, conditions=names)
+    spent = 0.0
+    for start in range(0, 5000, 1000):
+        moved = [random_rows(start, start + 1000, seed=k) for k in range(4)]
+        for first in range(0, 600, 100):
+            group = [(c, moved[k % 4]) for k, c in enumerate(names[first : first + 100])]
+            began = time.perf_counter()
+            store.write_cells("m", start, start + 1000, group)
+            spent += time.perf_counter() - began
+    assert spent / 30 < 1.0
+    began = time.perf_counter()
+    rows = store.read("m", names, detail=False)
+    assert time.perf_counter() - began < 3
+    assert sum(map(len, rows.values())) == 3_000_000
+    began = time.perf_counter()
+    assert {n for n, _ in store.tallies("m").values()} == {5000}
+    assert time.perf_counter() - began < 0.5
