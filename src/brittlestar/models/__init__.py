@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from brittlestar.models.base import Model, ModelInfo, Preprocess, apply_preprocess
+from brittlestar.models.base import Model, ModelInfo, Preprocess, apply_preprocess, infer
 from brittlestar.models.checks import check_model, map_labels
-from brittlestar.models.load import as_model, load_model
+from brittlestar.models.load import load_model
 from brittlestar.models.spec import ModelSpec, parse_spec
+from brittlestar.models.wrap import as_model
 
 __all__ = [
     "Model",
@@ -18,6 +19,7 @@ __all__ = [
     "as_model",
     "check_model",
     "describe_models",
+    "infer",
     "load_model",
     "map_labels",
     "parse_spec",

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from brittlestar.core.errors import ModelError, require
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preprocess:
@@ -22,6 +24,9 @@ class Preprocess:
         resize: Shorter side in pixels (bilinear, antialiased); ``None`` leaves the size.
         crop: Central square in pixels; ``None`` keeps all.
         mean, std: Per channel (or one for all), in units of [0, 1]: ``(x - mean) / std``.
+
+    Raises:
+        ModelError: A number that is impossible.
     """
 
     channels: int | None = None
@@ -29,6 +34,24 @@ class Preprocess:
     crop: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        require(self.channels in (None, 1, 3), f"a model's channels must be 1 or 3, got {self.channels}", ModelError)
+        for what in ("resize", "crop"):
+            size = getattr(self, what)
+            require(size is None or size >= 1, f"a model's {what} must be at least 1 pixel, got {size}", ModelError)
+        for what in ("mean", "std"):
+            values = getattr(self, what)
+            require(
+                values is None or len(values) in (1, 3),
+                f"a model's {what} must be one number or one a channel (1 or 3), got {values}",
+                ModelError,
+            )
+        require(
+            self.std is None or all(v > 0 for v in self.std),
+            f"a model's std must be positive, got {self.std}",
+            ModelError,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for the manifest."""
@@ -65,13 +88,23 @@ class ModelInfo:
 
 
 class Model(ABC):
-    """A loaded model. ``logits`` keeps the contract; ``differentiable`` says whether gradients reach the images."""
+    """A loaded model. ``logits`` keeps the contract.
+
+    Attributes:
+        name: For people, unique in a run.
+        spec: What the person typed, or how the object was given.
+        device: Where it takes images.
+        preprocess: Its own resizing and normalisation, part of ``logits``.
+        differentiable: Whether gradients reach the images; the check of the contract finds out.
+        notes: Facts worth a line in the report, such as the training recipe.
+    """
 
     name: str
     spec: str
     device: torch.device
     preprocess: Preprocess
     differentiable: bool = False
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def logits(self, images: torch.Tensor) -> torch.Tensor:
@@ -91,7 +124,11 @@ class Model(ABC):
 
 
 def apply_preprocess(images: torch.Tensor, how: Preprocess) -> torch.Tensor:
-    """The images as the first layer wants them (see ``Preprocess``); differentiable."""
+    """The images as the first layer wants them (see ``Preprocess``); differentiable.
+
+    Raises:
+        ModelError: Images smaller than the crop, or of another number of channels than the normalisation.
+    """
     x = images
     if how.channels == 3 and x.shape[1] == 1:
         x = x.expand(-1, 3, -1, -1)
@@ -105,9 +142,42 @@ def apply_preprocess(images: torch.Tensor, how: Preprocess) -> torch.Tensor:
         x = functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
     if how.crop is not None:
         top, left = (x.shape[2] - how.crop) // 2, (x.shape[3] - how.crop) // 2
+        require(
+            min(top, left) >= 0,
+            f"the model's crop of {how.crop} pixels is larger than its images of {x.shape[2]} x {x.shape[3]}: "
+            f"resize them first (--model-resize {how.crop})",
+            ModelError,
+        )
         x = x[:, :, top : top + how.crop, left : left + how.crop]
     if how.mean is not None:
-        x = x - torch.tensor(how.mean, dtype=x.dtype, device=x.device)[:, None, None]
+        x = x - _per_channel("mean", how.mean, x)
     if how.std is not None:
-        x = x / torch.tensor(how.std, dtype=x.dtype, device=x.device)[:, None, None]
+        x = x / _per_channel("std", how.std, x)
     return x
+
+
+def _per_channel(what: str, values: tuple[float, ...], x: torch.Tensor) -> torch.Tensor:
+    require(
+        len(values) in (1, x.shape[1]),
+        f"the model's {what} has {len(values)} values and its images have {x.shape[1]} channels; "
+        f"declare the channels it wants (--channels {len(values)})",
+        ModelError,
+    )
+    return torch.tensor(values, dtype=x.dtype, device=x.device)[:, None, None]
+
+
+@torch.inference_mode()
+def infer(model: Model, images: torch.Tensor, batch: int = 250) -> torch.Tensor:
+    """(n, classes) float32 logits of (n, channel, height, width) images, uint8 or floats in [0, 1], without gradients.
+
+    Args:
+        model: A loaded model.
+        images: On any device; each batch is moved to the model's.
+        batch: Images a forward pass.
+    """
+    pieces = []
+    for piece in torch.split(images, batch):
+        x = piece.to(model.device)
+        x = x.to(torch.float32) / 255 if x.dtype == torch.uint8 else x.to(torch.float32)
+        pieces.append(model.logits(x).to(torch.float32))
+    return torch.cat(pieces)

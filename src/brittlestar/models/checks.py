@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import stats
+from torch import nn
 
 from brittlestar.core.errors import DataError, ModelError, require
 from brittlestar.models.base import Model
-from brittlestar.models.load import TorchModel
+from brittlestar.models.wrap import TorchModel
 
-_MODAL = (
-    torch.nn.modules.batchnorm._BatchNorm,
-    torch.nn.modules.dropout._DropoutNd,
-    torch.nn.modules.instancenorm._InstanceNorm,
-)
+_PROBE = 16
+"""How many images the model sees more than once."""
 
 
 def check_model(
@@ -24,68 +23,70 @@ def check_model(
 ) -> tuple[str, ...]:
     """Hold a model against the contract on its first images.
 
+    Where gradients turn out not to reach the images, ``model.differentiable`` is set to false.
+
     Args:
         model: The model.
-        images: (n, channel, height, width) float32 in [0, 1] on the model's device.
+        images: (n, channel, height, width) float32 in [0, 1] on the model's device, n at least 1.
         labels: (n,) as the model numbers them.
         class_count: How many classes the labels may name.
         batch: Samples a forward pass in the run.
 
     Returns:
-        Notes that do not stop the run.
+        The model's own notes, and what was found that does not stop the run.
 
     Raises:
         ModelError: The breach and what to do about it.
     """
     _check_mode(model)
-    logits = _answers(model, images[:batch])
-    _check_shape(model, logits, min(len(images), batch), class_count)
+    probe = images[: min(batch, _PROBE)]
+    kept = probe.clone()
+    logits = _answers(model, probe)
     require(
-        bool(torch.isfinite(logits).all()),
-        f"model {model.name} gives outputs that are not finite on clean images; check its weights and normalisation",
+        torch.equal(probe, kept),
+        f"model {model.name} writes to the images that it is given: "
+        "make its first operation one that leaves them alone (x = x - mean, not x -= mean)",
         ModelError,
     )
+    _check_shape(model, logits, len(probe), class_count)
+    _check_finite(model, logits)
     _check_logits(model, logits)
     scale = float(logits.abs().max()) + 1e-12
-    again = _answers(model, images[:batch])
-    difference = float((again - logits).abs().max()) / scale
-    require(
-        difference <= 1e-5,
-        f"model {model.name} gives different answers to the same images (by {difference:.1e} of the largest logit): "
-        "switch off whatever is random in it, such as dropout or test-time augmentation",
-        ModelError,
+    _check_repeats(model, probe, logits, scale)
+    notes = [*model.notes, *_alone(model, probe, logits, scale), *_gradients(model, probe, labels[: len(probe)])]
+    rest = (
+        [_answers(model, piece) for piece in torch.split(images[len(probe) :], batch)]
+        if len(images) > len(probe)
+        else []
     )
-    notes = []
-    alone = torch.cat([_answers(model, images[i : i + 1]) for i in range(min(len(images), 8))])
-    apart = float((alone - logits[: len(alone)]).abs().max()) / scale
-    require(
-        apart <= 1e-2,
-        f"model {model.name} answers differently when images come alone (by {apart:.1e} of the largest logit): "
-        "an image's answer must not depend on the rest of its batch",
-        ModelError,
-    )
-    if bool((alone.argmax(1) != logits[: len(alone)].argmax(1)).any()):
-        notes.append("some predictions depend on how images are batched")
-    known = labels.to(logits.device)[: len(logits)]
-    right = int((logits.argmax(1) == known).sum())
-    if right <= 2 * len(logits) / class_count and class_count <= len(logits):
-        notes.append(
-            f"only {right} of the first {len(logits)} clean images are right, near chance: "
-            "check the normalisation and the order of the classes"
-        )
-    if float(logits.std(0).max()) <= 1e-9 * scale:
-        notes.append("the outputs are the same for every image")
-    return tuple(notes)
+    every = torch.cat([logits, *rest])
+    _check_finite(model, every)
+    return (*notes, *_looks(every, labels.to(every.device), scale))
+
+
+def in_training_mode(module: nn.Module) -> list[str]:
+    """Parts of a module in training mode whose answers depend on the mode: batch norm, dropout and the like."""
+    return [f"{name or 'itself'}: {type(part).__name__}" for name, part in module.named_modules() if _minds(part)]
+
+
+def _minds(part: nn.Module) -> bool:
+    if not part.training:
+        return False
+    if isinstance(part, nn.modules.batchnorm._NormBase):
+        return part.track_running_stats
+    if isinstance(part, nn.modules.dropout._DropoutNd):
+        return part.p > 0
+    if isinstance(part, nn.MultiheadAttention | nn.RNNBase):
+        return float(part.dropout) > 0
+    return isinstance(part, nn.RReLU)
 
 
 def _check_mode(model: Model) -> None:
-    if not isinstance(model, TorchModel):
-        return
-    modal = [name for name, part in model.module.named_modules() if part.training and isinstance(part, _MODAL)]
+    modal = in_training_mode(model.module) if isinstance(model, TorchModel) else []
     require(
         not modal,
-        f"model {model.name} is in training mode ({modal[:2]} would behave otherwise): "
-        "call .eval() before handing it over",
+        f"model {model.name} is in training mode ({', '.join(modal[:2])}): "
+        "call .eval() on it in the factory, or before handing it over",
         ModelError,
     )
 
@@ -97,11 +98,18 @@ def _answers(model: Model, images: torch.Tensor) -> torch.Tensor:
     except ModelError:
         raise
     except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
+        first = (str(error).strip().splitlines() or [""])[0]
+        declared = {key: value for key, value in model.preprocess.as_json().items() if value is not None}
+        told = f"after its preprocessing {declared}" if declared else "without preprocessing"
+        hint = (
+            "; export it with a dynamic batch size, dynamic_shapes=({0: torch.export.Dim('batch')},)"
+            if model.spec.lower().endswith(".pt2")
+            else ""
+        )
         raise ModelError(
-            f"model {model.name} does not take images of shape {tuple(images.shape)} (float32 in [0, 1], preprocessing "
-            f"{model.preprocess}): {type(error).__name__}: {first}; set --resize/--crop for the images, or "
-            "--channels/--model-resize/--model-crop for the model"
+            f"model {model.name} does not take {len(images)} images of shape {tuple(images.shape[1:])} "
+            f"(float32 in [0, 1], {told}): {type(error).__name__}: {first}; set --resize/--crop for the images, or "
+            f"--channels/--model-resize/--model-crop for the model{hint}"
         ) from error
     require(
         isinstance(logits, torch.Tensor), f"model {model.name} gives {type(logits).__name__}, not a tensor", ModelError
@@ -116,23 +124,113 @@ def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: in
         f"it must be ({count}, classes)",
         ModelError,
     )
+    outputs = logits.shape[1]
     require(
-        logits.shape[1] == class_count,
-        f"model {model.name} has {logits.shape[1]} outputs and the labels name {class_count} classes; if the data hold "
-        "some of the model's classes, list all class names in the order of the outputs with --classes FILE",
+        outputs >= class_count,
+        f"model {model.name} has {outputs} outputs and the labels name {class_count} classes: "
+        "it is no model of these data, or the wrong layer was taken as its last",
+        ModelError,
+    )
+    require(
+        outputs == class_count,
+        f"model {model.name} has {outputs} outputs and the labels name {class_count} classes; if the data hold some of "
+        "the model's classes, list all class names in the order of the outputs with --classes FILE",
+        ModelError,
+    )
+
+
+def _check_finite(model: Model, logits: torch.Tensor) -> None:
+    finite = torch.isfinite(logits).all(1)
+    require(
+        bool(finite.all()),
+        f"model {model.name} gives outputs that are not finite on {int((~finite).sum())} of {len(logits)} clean "
+        "images; check its weights and normalisation",
         ModelError,
     )
 
 
 def _check_logits(model: Model, logits: torch.Tensor) -> None:
-    inside = bool(((logits >= 0) & (logits <= 1)).all())
-    sums = logits.sum(1)
     require(
-        not (inside and bool(((sums - 1).abs() < 1e-3).all())),
+        not (_in_unit(logits) and bool(((logits.sum(1) - 1).abs() < 1e-3).all())),
         f"model {model.name} gives probabilities (between 0 and 1, summing to 1) "
         "instead of logits: leave its softmax out",
         ModelError,
     )
+
+
+def _in_unit(logits: torch.Tensor) -> bool:
+    return bool(((logits >= 0) & (logits <= 1)).all())
+
+
+def _check_repeats(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> None:
+    difference = float((_answers(model, probe) - logits).abs().max()) / scale
+    mode = isinstance(model, TorchModel) and any(part.training for part in model.module.modules())
+    require(
+        difference <= 1e-5,
+        f"model {model.name} gives different answers to the same images (by {difference:.1e} of the largest logit): "
+        + ("call .eval() on it, and " if mode else "")
+        + "switch off whatever is random in it, such as dropout or test-time augmentation",
+        ModelError,
+    )
+
+
+def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> list[str]:
+    """Compare answers to single images with those of the batch."""
+    alone = torch.cat([_answers(model, probe[i : i + 1]) for i in range(min(len(probe), 4))])
+    apart = float((alone - logits[: len(alone)]).abs().max()) / scale
+    require(
+        apart <= 1e-2,
+        f"model {model.name} answers differently when images come alone (by {apart:.1e} of the largest logit): "
+        "an image's answer must not depend on the rest of its batch (a batch norm without statistics?)",
+        ModelError,
+    )
+    if bool((alone.argmax(1) != logits[: len(alone)].argmax(1)).any()):
+        return [f"some predictions depend on how images are batched (logits differ by {apart:.1e} of the largest)"]
+    return []
+
+
+def _gradients(model: Model, probe: torch.Tensor, labels: torch.Tensor) -> list[str]:
+    """Find out whether gradients reach the images; white-box attacks are left out where they do not."""
+    if not model.differentiable:
+        return []
+    with torch.inference_mode(False), torch.enable_grad():
+        x = probe[:4].clone().requires_grad_()
+        try:
+            logits = model.logits(x)
+            picked = logits.gather(1, labels[:4, None].to(logits.device, torch.int64)).sum()
+            gradient = torch.autograd.grad(picked, x, allow_unused=True)[0] if picked.requires_grad else None
+        except RuntimeError as error:
+            model.differentiable = False
+            return [f"taking gradients fails ({str(error).splitlines()[0]})"]
+    if gradient is None:
+        model.differentiable = False
+        return ["its gradients do not reach the images"]
+    if not bool(gradient.isfinite().all()):
+        model.differentiable = False
+        return ["its gradients are not finite"]
+    if not bool(gradient.any()):
+        model.differentiable = False
+        return ["its gradients are exactly zero (quantised or saturated?), which says nothing about its robustness"]
+    return []
+
+
+def _looks(logits: torch.Tensor, labels: torch.Tensor, scale: float) -> list[str]:
+    """What is odd about the answers as a whole."""
+    notes = []
+    if _in_unit(logits):
+        notes.append("all outputs lie in [0, 1]: if they are probabilities, leave the last layer (sigmoid) out")
+    elif float(logits.logsumexp(1).abs().max()) < 1e-3:
+        notes.append("the outputs are log-probabilities, which serve as logits")
+    count, classes = logits.shape
+    right = int((logits.argmax(1) == labels).sum())
+    if stats.binom.sf(right - 1, count, 1 / classes) > 0.01:
+        notes.append(
+            f"only {right} of the first {count} clean images are right, no better than chance: "
+            "check the normalisation and the order of the classes"
+        )
+    if count > 1 and float((logits - logits[:1]).abs().max()) <= 1e-6 * scale:
+        notes.append("the outputs are the same for every image")
+    return notes
 
 
 def map_labels(source_classes: Sequence[str], model_classes: Sequence[str]) -> npt.NDArray[np.int32]:

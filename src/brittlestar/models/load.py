@@ -1,130 +1,75 @@
-"""Loading models: factories, exported programs, state dicts, plain functions."""
+"""Loading what a specification names: factories, exported programs, state dicts, plain functions."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
 import importlib.util
-import inspect
-import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from brittlestar.core.definition import canonical_json
 from brittlestar.core.errors import ModelError, require, unknown
-from brittlestar.models.base import Model, Preprocess, apply_preprocess
+from brittlestar.models.base import Model, Preprocess
+from brittlestar.models.checks import in_training_mode
+from brittlestar.models.files import exported, fill, notes_in, preprocess_in
 from brittlestar.models.spec import ModelSpec
-
-_FIELDS = tuple(field.name for field in dataclasses.fields(Preprocess))
-_METADATA = "brittlestar"
-
-
-class TorchModel(Model):
-    """An ``nn.Module`` with its preprocessing."""
-
-    differentiable = True
-
-    def __init__(self, module: nn.Module, *, name: str, spec: str, preprocess: Preprocess, identity: str) -> None:
-        self.name, self.spec, self.preprocess = name, spec, preprocess
-        self.module = module
-        self._identity = identity
-        tensors = [*module.parameters(), *module.buffers()]
-        self.device = tensors[0].device if tensors else torch.device("cpu")
-
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """See ``Model.logits``."""
-        answer: torch.Tensor = self.module(apply_preprocess(images, self.preprocess))
-        return answer
-
-    def fingerprint(self) -> str:
-        """Over the state dict, the code identity and the preprocessing."""
-        digest = hashlib.sha256((self._identity + canonical_json(self.preprocess.as_json())).encode())
-        for key, value in sorted(self.module.state_dict().items()):
-            if isinstance(value, torch.Tensor):
-                plain = value.detach().cpu().contiguous()
-                digest.update(f"{key}{plain.dtype}{tuple(plain.shape)}".encode())
-                digest.update(plain.flatten().view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
-        return digest.hexdigest()[:16]
-
-    @property
-    def parameters(self) -> int:
-        """Number of weights."""
-        return sum(p.numel() for p in self.module.parameters())
-
-
-class FunctionModel(Model):
-    """A function from float32 numpy images (n, c, h, w) to logits (n, classes). No gradients."""
-
-    def __init__(
-        self, function: Callable[[Any], Any], *, name: str, spec: str, preprocess: Preprocess, identity: str
-    ) -> None:
-        self.name, self.spec, self.preprocess = name, spec, preprocess
-        self.device = torch.device("cpu")
-        self._function, self._identity = function, identity
-
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """See ``Model.logits``."""
-        given = apply_preprocess(images, self.preprocess).detach().cpu().numpy()
-        return torch.from_numpy(np.array(self._function(given), dtype=np.float32))
-
-    def fingerprint(self) -> str:
-        """Over the function's source and the preprocessing; what the function reads from elsewhere is not seen."""
-        return hashlib.sha256((self._identity + canonical_json(self.preprocess.as_json())).encode()).hexdigest()[:16]
-
-
-def as_model(given: Any, name: str = "model") -> Model:
-    """A model from a Python object: a ``Model``, an ``nn.Module`` in evaluation mode, or a function on numpy arrays.
-
-    ``mean``, ``std``, ``resize``, ``crop`` and ``channels`` may be attributes of the object.
-    """
-    if isinstance(given, Model):
-        return given
-    if isinstance(given, nn.Module):
-        identity = f"{type(given).__module__}.{type(given).__qualname__}\n{given}"
-        return TorchModel(given, name=name, spec="a Python object", preprocess=_declared(given), identity=identity)
-    require(callable(given), f"a model is an nn.Module or a function, got {type(given).__name__}", ModelError)
-    return FunctionModel(
-        given, name=name, spec="a Python function", preprocess=_declared(given), identity=_source(given)
-    )
+from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
 
 
 def load_model(spec: ModelSpec) -> Model:
     """Load what a specification names.
 
+    A factory's module that holds nothing whose answers depend on the mode is put into evaluation mode; one that does is
+    left as it is, and the check of the contract refuses it. Modules filled from a file are put into evaluation mode.
+
     Raises:
         ModelError: It does not exist, does not load, or would need code to be unpickled.
     """
-    flags = {field: value for field in _FIELDS if (value := getattr(spec, field)) is not None}
+    flags = {field: value for field in FIELDS if (value := getattr(spec, field)) is not None}
     kind, _, rest = spec.spec.partition(":")
+    _check_device(spec.device)
     if kind == "python" and rest:
         function, identity = _imported(rest)
-        how = dataclasses.replace(_declared(function), **flags)
-        return FunctionModel(function, name=spec.name, spec=spec.spec, preprocess=how, identity=identity)
+        how = dataclasses.replace(declared(function), **flags)
+        return FunctionModel(
+            function, name=spec.name, spec=spec.spec, preprocess=how, identity=identity, device=spec.device
+        )
     metadata: dict[str, Any] = {}
     if kind == "torch" and rest:
-        module, declared, identity = _built(rest)
+        module, how, identity = _built(rest)
         if spec.weights is not None:
-            metadata = _fill(module, Path(spec.weights))
+            metadata = fill(module, Path(spec.weights))
+            module.eval()
+        elif not in_training_mode(module):
             module.eval()
     elif spec.spec.lower().endswith(".pt2"):
-        module, identity = _exported(Path(spec.spec))
-        declared = Preprocess()
+        module, identity = exported(Path(spec.spec))
+        how = Preprocess()
     else:
-        assert spec.factory is not None
-        module, declared, identity = _built(spec.factory)
-        metadata = _fill(module, Path(spec.spec))
+        require(spec.factory is not None, f"{spec.spec} holds weights only: name its factory", ModelError)
+        module, how, identity = _built(spec.factory or "")
+        metadata = fill(module, Path(spec.spec))
         module.eval()
-    how = dataclasses.replace(declared, **(_stored(metadata) | flags))
-    _check_device(spec.device)
-    return TorchModel(module.to(spec.device), name=spec.name, spec=spec.spec, preprocess=how, identity=identity)
+    try:
+        how = dataclasses.replace(how, **(preprocess_in(metadata) | flags))
+    except (TypeError, ModelError) as error:
+        raise ModelError(f"{spec.spec}: {error}") from error
+    return TorchModel(
+        module.to(spec.device),
+        name=spec.name,
+        spec=spec.spec,
+        preprocess=how,
+        identity=identity,
+        notes=notes_in(metadata),
+    )
 
 
 def _check_device(device: str) -> None:
@@ -136,18 +81,27 @@ def _check_device(device: str) -> None:
 
 
 def _built(where: str) -> tuple[nn.Module, Preprocess, str]:
+    """A factory's module, its declared preprocessing, and the text that identifies its code.
+
+    torch's random numbers start from one seed, so that a factory that draws its weights gives the same ones in every
+    process.
+    """
     factory, identity = _imported(where)
     try:
-        module = factory()
-    except Exception as error:
+        with _beside(where), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = factory()
+    except ModelError:
+        raise
+    except (Exception, SystemExit) as error:
         raise ModelError(f"{where}() failed: {type(error).__name__}: {error}") from error
     require(
         isinstance(module, nn.Module),
         f"{where}() gave a {type(module).__name__}, it must give an nn.Module",
         ModelError,
     )
-    own, outer = _declared(module), _declared(factory)
-    merged = {f: getattr(own, f) if getattr(own, f) is not None else getattr(outer, f) for f in _FIELDS}
+    own, outer = declared(module), declared(factory)
+    merged = {f: getattr(own, f) if getattr(own, f) is not None else getattr(outer, f) for f in FIELDS}
     return module, Preprocess(**merged), identity
 
 
@@ -155,119 +109,58 @@ def _imported(where: str) -> tuple[Callable[..., Any], str]:
     """The function named ``FILE.py:name`` or ``package.module:name``, and the text that identifies its code."""
     place, _, name = where.rpartition(":")
     if place.endswith(".py"):
-        path = Path(place)
-        require(path.is_file(), f"no such file: {place}", ModelError)
-        unique = f"_brittlestar_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
-        module = sys.modules.get(unique)
-        if module is None:
-            found = importlib.util.spec_from_file_location(unique, path)
-            assert found is not None and found.loader is not None
-            module = importlib.util.module_from_spec(found)
-            sys.modules[unique] = module
-            sys.path.insert(0, str(path.resolve().parent))
-            try:
-                found.loader.exec_module(module)
-            except Exception as error:
-                del sys.modules[unique]
-                raise ModelError(f"{place} cannot be run: {type(error).__name__}: {error}") from error
-            finally:
-                sys.path.remove(str(path.resolve().parent))
-        text = path.read_text()
+        require(Path(place).is_file(), f"no such file: {place}", ModelError)
+        module, text = _from_file(Path(place))
     else:
         try:
-            module = importlib.import_module(place)
-        except ImportError as error:
-            raise ModelError(f"cannot import {place}: {error}") from error
+            with _beside(where):
+                module = importlib.import_module(place)
+        except (Exception, SystemExit) as error:
+            hint = f" (is it a file? write {place}.py)" if Path(f"{place}.py").is_file() else ""
+            raise ModelError(f"cannot import {place}: {type(error).__name__}: {error}{hint}") from error
         file = getattr(module, "__file__", None)
-        text = Path(file).read_text() if file and file.endswith(".py") else place
-    if not hasattr(module, name):
+        text = Path(file).read_text(encoding="utf-8") if file and file.endswith(".py") else place
+    found = getattr(module, name, None)
+    if found is None:
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise ModelError(f"{place}: {unknown('function', name, public)}")
-    return getattr(module, name), f"{name}\n{text}"
+    require(callable(found), f"{where} is a {type(found).__name__}, it must be a function", ModelError)
+    return found, f"{name}\n{text}"
 
 
-def _exported(path: Path) -> tuple[nn.Module, str]:
-    require(path.is_file(), f"no such file: {path}", ModelError)
+def _from_file(path: Path) -> tuple[ModuleType, str]:
+    """Run a Python file as a module, once for each content that it has had."""
     try:
-        module = torch.export.load(path).module()
-    except Exception as error:
-        raise ModelError(f"{path} is no program saved by torch.export: {error}") from error
-    return module, hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _fill(module: nn.Module, path: Path) -> dict[str, Any]:
-    """Load a state dict file into the module; give the file's metadata."""
-    state, metadata = _state_dict(path)
-    have, want = set(state), set(module.state_dict())
-    optional = {key for key in want if key.endswith("num_batches_tracked")}
-    missing, unexpected = sorted(want - have - optional), sorted(have - want)
-    require(
-        not missing and not unexpected,
-        f"{path} does not fit the module: it lacks {_some(missing)} and has {_some(unexpected)} which the module lacks",
-        ModelError,
-    )
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    digest = hashlib.sha256(f"{path.resolve()}\n{text}".encode()).hexdigest()[:12]
+    unique = f"_brittlestar_{path.stem}_{digest}"
+    if unique in sys.modules:
+        return sys.modules[unique], text
+    found = importlib.util.spec_from_file_location(unique, path)
+    assert found is not None and found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[unique] = module
     try:
-        module.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise ModelError(f"{path} does not fit the module: {str(error).splitlines()[-1].strip()}") from error
-    return metadata
+        with _beside(str(path)):
+            exec(compile(text, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[unique]
+        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    return module, text
 
 
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "") if keys else "nothing"
-
-
-def _state_dict(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    require(path.is_file(), f"no such file: {path}", ModelError)
-    if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
-                return {key: file.get_tensor(key) for key in file.keys()}, metadata  # noqa: SIM118
-        except (SafetensorError, ValueError) as error:
-            raise ModelError(f"{path} is no safetensors file: {error}") from error
+@contextlib.contextmanager
+def _beside(where: str) -> Iterator[None]:
+    """What a Python file's neighbours are to a script, they are meanwhile; modules are also found in this folder."""
+    place = where if where.endswith(".py") else where.rpartition(":")[0]
+    before = list(sys.path)
+    if place.endswith(".py"):
+        sys.path.insert(0, str(Path(place).resolve().parent))
+    else:
+        sys.path.append(str(Path.cwd()))
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ModelError(
-            f"{path} cannot be read as plain weights ({str(error).splitlines()[0]}); files that hold pickled code are "
-            "never opened: save model.state_dict(), best with safetensors"
-        ) from error
-    for wrapper in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    require(
-        isinstance(content, Mapping) and all(isinstance(v, torch.Tensor) for v in content.values()),
-        f"{path} holds no state dict (names to tensors)",
-        ModelError,
-    )
-    prefix = "module."
-    stripped = all(key.startswith(prefix) for key in content)
-    return {key[len(prefix) :] if stripped else key: value for key, value in content.items()}, {}
-
-
-def _stored(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    stored = metadata.get("preprocess", {})
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in _FIELDS and v is not None}
-
-
-def _declared(thing: Any) -> Preprocess:
-    """Preprocessing from attributes; anything of another type (a submodule called ``crop``) is not a declaration."""
-    found: dict[str, Any] = {}
-    for field in _FIELDS:
-        value = getattr(thing, field, None)
-        if field in ("mean", "std"):
-            if isinstance(value, int | float):
-                found[field] = (float(value),)
-            elif isinstance(value, list | tuple):
-                found[field] = tuple(float(v) for v in value)
-        elif isinstance(value, int):
-            found[field] = value
-    return Preprocess(**found)
-
-
-def _source(function: Callable[..., Any]) -> str:
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        return repr(getattr(function, "__qualname__", type(function)))
+        yield
+    finally:
+        sys.path[:] = before

@@ -7,7 +7,7 @@ from torch import nn
 
 
 class SmallCNN(nn.Module):
-    """Three strided convolutions, global pooling by flattening, one hidden layer; about 60,000 weights at 28 x 28.
+    """Three strided convolutions and one hidden layer; 47,786 weights for ten classes of grey 28 x 28 images.
 
     Takes (batch, channels, size, size) floats; gives (batch, classes) logits.
     """
@@ -34,6 +34,6 @@ class SmallCNN(nn.Module):
         return logits
 
 
-def small_cnn() -> SmallCNN:
+def small_cnn(classes: int = 10, channels: int = 1) -> SmallCNN:
     """The network of the demo: 28 x 28 grey images, ten classes, in evaluation mode."""
-    return SmallCNN().eval()
+    return SmallCNN(classes, channels).eval()

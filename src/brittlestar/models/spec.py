@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from brittlestar.core.errors import ModelError, require
+from brittlestar.models.base import Preprocess
 
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".th")
 
@@ -53,7 +54,7 @@ def parse_spec(
         ModelError: The text is no form that ``brittlestar list models`` shows, or a number is impossible.
     """
     named = re.fullmatch(r"([^=:/\\]+)=(.+)", text)
-    name, spec = (named[1], named[2]) if named else ("", text)
+    name, spec = (named[1].strip(), named[2]) if named else ("", text)
     suffix = Path(spec).suffix.lower()
     if spec.startswith(("torch:", "python:")):
         parts = spec.split(":")
@@ -73,11 +74,20 @@ def parse_spec(
     elif suffix == ".pt2":
         default = Path(spec).stem
     else:
-        raise ModelError(f"cannot tell what kind of model {spec!r} is; `brittlestar list models` shows the forms")
-    require(channels in (None, 1, 3), f"--channels must be 1 or 3, got {channels}", ModelError)
-    for what, value in (("resize", resize), ("crop", crop)):
-        require(value is None or value >= 1, f"the model's {what} must be at least 1 pixel, got {value}", ModelError)
-    require(std is None or all(v > 0 for v in std), f"--std must be positive, got {std}", ModelError)
+        raise ModelError(
+            f"cannot tell what kind of model {spec!r} is{_hint(spec)}; `brittlestar list models` shows all"
+        )
+    require(
+        factory is None or all(part for part in (factory.rpartition(":")[0], factory.rpartition(":")[2])),
+        f"--factory {factory!r} lacks a part: write FILE.py:function or package.module:function",
+        ModelError,
+    )
+    require(
+        weights is None or spec.startswith("torch:"),
+        f"--weights goes with torch:FILE.py:factory; {spec} brings its own",
+        ModelError,
+    )
+    Preprocess(channels=channels, resize=resize, crop=crop, mean=mean, std=std)
     return ModelSpec(
         name=name or default,
         spec=spec,
@@ -89,3 +99,20 @@ def parse_spec(
         mean=mean,
         std=std,
     )
+
+
+def _hint(spec: str) -> str:
+    place, _, _ = spec.partition(":")
+    suffix = Path(place).suffix.lower()
+    if suffix == ".py":
+        return f": did you mean torch:{spec if ':' in spec else spec + ':factory'}?"
+    if suffix in (".pkl", ".pickle", ".joblib"):
+        return (
+            ": pickled objects can run any code and are never opened; "
+            "load it yourself in a function and give python:FILE.py:function"
+        )
+    if suffix in (".ckpt", ".bin"):
+        return f": if it holds a state dict, save that as a .safetensors or .pth file ({', '.join(WEIGHT_FILES)})"
+    if suffix == ".onnx":
+        return ": wrap an ONNX session in a function and give python:FILE.py:function"
+    return ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 program, or a state dict with --factory"

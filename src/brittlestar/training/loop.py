@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-import brittlestar
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.version import VERSION
 from brittlestar.models.base import Preprocess
-from brittlestar.models.load import TorchModel
+from brittlestar.models.wrap import TorchModel
 from brittlestar.training.recipes import Recipe
 
 
@@ -79,7 +79,7 @@ def train(
 
 def save_weights(module: nn.Module, path: Path, facts: dict[str, Any]) -> None:
     """Write a ``.safetensors`` state dict, whole or not at all, with ``facts`` (JSON) in its metadata."""
-    facts = facts | {"versions": {"brittlestar": brittlestar.__version__, "torch": torch.__version__}}
+    facts = facts | {"versions": {"brittlestar": VERSION, "torch": torch.__version__}}
     state = {key: value.detach().contiguous() for key, value in module.state_dict().items()}
     with replacing(path) as beside:
         save_file(state, beside, metadata={"brittlestar": json.dumps(facts, sort_keys=True)})

@@ -1,0 +1,195 @@
+"""Python objects as models: modules and plain functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import numbers
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from brittlestar.core.definition import canonical_json
+from brittlestar.core.errors import ModelError, require
+from brittlestar.models.base import Model, Preprocess, apply_preprocess
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Preprocess))
+
+
+class TorchModel(Model):
+    """An ``nn.Module`` with its preprocessing."""
+
+    differentiable = True
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        name: str,
+        spec: str,
+        preprocess: Preprocess,
+        identity: str,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.name, self.spec, self.preprocess, self.notes = name, spec, preprocess, notes
+        self.module = module
+        self._identity = identity
+        tensors = [*module.parameters(), *module.buffers()]
+        self.device = tensors[0].device if tensors else torch.device("cpu")
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """See ``Model.logits``."""
+        answer = self.module(apply_preprocess(images, self.preprocess))
+        require(
+            isinstance(answer, torch.Tensor),
+            f"model {self.name} gives {type(answer).__name__}, not a tensor: "
+            "wrap it in a module whose forward returns the logits alone",
+            ModelError,
+        )
+        logits: torch.Tensor = answer.to(torch.float32)
+        return logits
+
+    def fingerprint(self) -> str:
+        """Over all weights and buffers (names, types, shapes, bytes), the code identity and the preprocessing."""
+        digest = hashlib.sha256(_head(self._identity, self.preprocess))
+        tensors = dict(self.module.named_buffers()) | self.module.state_dict()
+        for key, value in sorted(tensors.items()):
+            if isinstance(value, torch.Tensor):
+                plain = value.detach().cpu().contiguous()
+                digest.update(f"{key}{plain.dtype}{tuple(plain.shape)}".encode())
+                if plain.numel():
+                    digest.update(plain.flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()[:16]
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(p.numel() for p in self.module.parameters())
+
+
+class FunctionModel(Model):
+    """A function from float32 numpy images (n, c, h, w) to logits (n, classes). No gradients."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        *,
+        name: str,
+        spec: str,
+        preprocess: Preprocess,
+        identity: str,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.name, self.spec, self.preprocess = name, spec, preprocess
+        self.device = torch.device(device)
+        self._function, self._identity = function, identity
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """See ``Model.logits``. The function gets arrays of its own, which it may write to."""
+        given = np.array(apply_preprocess(images, self.preprocess).detach().cpu().numpy(), order="C")
+        answer = self._function(given)
+        if isinstance(answer, torch.Tensor):
+            answer = answer.detach().cpu().numpy()
+        try:
+            return torch.from_numpy(np.array(answer, dtype=np.float32)).to(images.device)
+        except (TypeError, ValueError) as error:
+            raise ModelError(
+                f"model {self.name} gives {type(answer).__name__}, not an array of numbers (n, classes): {error}"
+            ) from error
+
+    def fingerprint(self) -> str:
+        """Over the function's source and the preprocessing; what the function reads from elsewhere is not seen."""
+        return hashlib.sha256(_head(self._identity, self.preprocess)).hexdigest()[:16]
+
+
+def _head(identity: str, preprocess: Preprocess) -> bytes:
+    return (identity + canonical_json(preprocess.as_json())).encode()
+
+
+def as_model(given: Any, name: str = "model") -> Model:
+    """A model from a Python object: a ``Model``, an ``nn.Module`` in evaluation mode, or a function on numpy arrays.
+
+    ``mean``, ``std``, ``resize``, ``crop`` and ``channels`` may be attributes of the object. The object is used as it
+    is: never moved, and never put into another mode.
+
+    Raises:
+        ModelError: It is none of these.
+    """
+    if isinstance(given, Model):
+        return given
+    if isinstance(given, nn.Module):
+        identity = f"{source_of(type(given))}\n{given}"
+        return TorchModel(given, name=name, spec="a Python object", preprocess=declared(given), identity=identity)
+    require(
+        callable(given) and not isinstance(given, type),
+        f"a model is an nn.Module or a function from images to logits, got {given!r:.80}",
+        ModelError,
+    )
+    identity = "\n".join([source_of(given), *_captured(given)])
+    return FunctionModel(given, name=name, spec="a Python function", preprocess=declared(given), identity=identity)
+
+
+def declared(thing: Any) -> Preprocess:
+    """Preprocessing from the attributes ``mean``, ``std``, ``resize``, ``crop`` and ``channels``.
+
+    On modules and other objects, an attribute that is not made of plain numbers (a buffer that ``forward`` uses itself,
+    a submodule called ``crop``) is no declaration; on a function it is a mistake.
+
+    Raises:
+        ModelError: An attribute of a function is not a number or a list of numbers.
+    """
+    found: dict[str, Any] = {}
+    function = inspect.isfunction(thing)
+    for field in FIELDS:
+        value: Any = getattr(thing, field, None)
+        if function and isinstance(value, torch.Tensor | np.ndarray):
+            value = value.flatten().tolist()
+        if field in ("mean", "std"):
+            values = value if isinstance(value, list | tuple) else [value]
+            fits = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values)
+            plain: Any = tuple(float(v) for v in values) if fits else None
+        else:
+            fits = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+            plain = int(value) if fits else None
+        require(
+            fits or value is None or not function,
+            f"{getattr(thing, '__name__', thing)}.{field} must be "
+            f"{'numbers' if field in ('mean', 'std') else 'a whole number'}, got {value!r:.80}",
+            ModelError,
+        )
+        if fits:
+            found[field] = plain
+    return Preprocess(**found)
+
+
+def source_of(thing: Any) -> str:
+    """Name and source text of a function, a class or an object's class, as far as Python can tell."""
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    name = f"{named.__module__}.{named.__qualname__}"
+    try:
+        return f"{name}\n{inspect.getsource(named)}"
+    except (OSError, TypeError):
+        return name
+
+
+def _captured(function: Any) -> list[str]:
+    """Digests of what a function carries with it: the object it is a method of, defaults, captured variables."""
+    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    carried = [*cells, getattr(function, "__defaults__", None), getattr(function, "__self__", None)]
+    if not hasattr(function, "__qualname__"):
+        carried.append(function)
+    return [_content(value) for value in carried if value is not None]
+
+
+def _content(value: Any) -> str:
+    if isinstance(value, nn.Module):
+        return TorchModel(value, name="", spec="", preprocess=Preprocess(), identity=f"{value}").fingerprint()
+    try:
+        return hashlib.sha256(pickle.dumps(value, protocol=4)).hexdigest()
+    except Exception:
+        return f"{type(value).__module__}.{type(value).__qualname__}"
