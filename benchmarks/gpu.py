@@ -36,9 +36,7 @@ def main() -> None:
     parser.add_argument("--check", type=int, default=32, help="images compared with the CPU")
     options = parser.parse_args()
     device = torch.device("cuda")
-    print(
-        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {options.batch} images of {options.size} x {options.size}"
-    )
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {options.batch} images of side {options.size}")
     shape = (3, options.size, options.size)
     pixels = torch.randint(0, 256, (options.batch, *shape), generator=torch.Generator().manual_seed(0))
     images = pixels.to(torch.float32) / 255

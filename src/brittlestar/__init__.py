@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from brittlestar.core.version import VERSION as __version__
 
 __all__ = ["Run", "SampleKeys", "__version__", "evaluate", "keys", "measures", "open_source", "shifts"]
 

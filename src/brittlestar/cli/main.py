@@ -7,9 +7,9 @@ import sys
 
 import typer
 
-from brittlestar import __version__
 from brittlestar.cli import audit, demo, listing, report, run, show, store
 from brittlestar.core.errors import BrittlestarError
+from brittlestar.core.version import VERSION
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +30,7 @@ app.command("demo")(demo.demo)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"brittlestar {__version__}")
+        typer.echo(f"brittlestar {VERSION}")
         raise typer.Exit
 
 

@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-import brittlestar
 from brittlestar.core.files import write_atomic
+from brittlestar.core.version import VERSION
 from brittlestar.report import export
 from brittlestar.report.compare import build_comparison
 from brittlestar.report.content import ReportContent
@@ -78,7 +78,7 @@ def _content(gathered: Gathered) -> ReportContent:
         subtitle="Robustness report",
         facts=_facts(gathered, kind, numbers.level),
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=brittlestar.__version__,
+        version=VERSION,
         interval_kind=kind,
         interval_text=text,
         level=numbers.level,

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import brittlestar
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
+from brittlestar.core.version import VERSION
 from brittlestar.data.base import Source
 from brittlestar.models import check_model
 from brittlestar.models.base import Model, ModelInfo
@@ -273,7 +273,7 @@ def _record(request: Request, batch: int, count: int) -> SessionRecord:
 
 def versions() -> dict[str, str]:
     """Versions of everything that can move a number."""
-    found = {"brittlestar": brittlestar.__version__, "python": platform.python_version()}
+    found = {"brittlestar": VERSION, "python": platform.python_version()}
     return found | {name: version(name) for name in ("torch", "numpy", "pillow", "duckdb", "scipy")}
 
 
