@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-import brittlestar
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.version import VERSION
 from brittlestar.models.base import Preprocess
 from brittlestar.models.files import METADATA
 from brittlestar.models.wrap import TorchModel
@@ -111,7 +111,7 @@ def save_weights(module: nn.Module, path: Path, facts: dict[str, Any]) -> None:
 
     Loading reads ``preprocess`` (fields of ``Preprocess``) and tells ``recipe``, ``fields``, ``epochs`` and ``seed``.
     """
-    facts = facts | {"versions": {"brittlestar": brittlestar.__version__, "torch": torch.__version__}}
+    facts = facts | {"versions": {"brittlestar": VERSION, "torch": torch.__version__}}
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     with replacing(path) as beside:
         save_file(state, beside, metadata={METADATA: json.dumps(facts, sort_keys=True)})
