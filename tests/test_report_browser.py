@@ -1,0 +1,319 @@
+"""The page in headless Chromium, driven over WebDriver: no errors, filter, sort, keys, phone, dark."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthetic
+from brittlestar.report import build
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage",
+)  # fmt: skip
+KEYS = {"right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
+
+
+class Browser:
+    """A few words of WebDriver over plain HTTP."""
+
+    def __init__(self, port: int, profile: Path, chromium: str) -> None:
+        self.base = f"http://127.0.0.1:{port}"
+        options = {"binary": chromium, "args": [*FLAGS, f"--user-data-dir={profile}"]}
+        capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+        made = self.send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        self.base += f"/session/{made['sessionId']}"
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = json.dumps(body or {}).encode() if method == "POST" else None
+        request = urllib.request.Request(self.base + path, data=data, method=method)
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()[:600]) from error
+
+    def open(self, page: Path) -> None:
+        self.send("POST", "/url", {"url": page.as_uri()})
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def find(self, selector: str) -> str:
+        return str(self.send("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT])
+
+    def click(self, selector: str) -> None:
+        self.run(
+            "document.querySelector(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", selector
+        )
+        self.send("POST", f"/element/{self.find(selector)}/click")
+
+    def type(self, selector: str, text: str) -> None:
+        self.send("POST", f"/element/{self.find(selector)}/value", {"text": text})
+
+    def press(self, *names: str) -> None:
+        actions = [{"type": kind, "value": KEYS[n]} for n in names for kind in ("keyDown", "keyUp")]
+        self.send("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
+
+    def hover(self, selector: str, x: int = 0, y: int = 0) -> None:
+        self.run(
+            "document.querySelector(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", selector
+        )
+        origin = {ELEMENT: self.find(selector)}
+        move = {"type": "pointerMove", "duration": 0, "x": x, "y": y, "origin": origin}
+        pointer = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [move]}
+        self.send("POST", "/actions", {"actions": [pointer]})
+
+    def size(self, width: int, height: int) -> None:
+        """The page's own size, also below the smallest window."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+
+    def devtools(self, command: str, parameters: dict[str, Any]) -> Any:
+        return self.send("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+
+    def errors(self) -> list[str]:
+        entries = self.send("POST", "/se/log", {"type": "browser"})
+        return [e["message"] for e in entries if e["level"] in ("SEVERE", "WARNING")]
+
+
+def _found(*names: str) -> str | None:
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    chromium, driver = _found("chromium", "chromium-browser", "google-chrome"), _found("chromedriver")
+    if chromium is None or driver is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("the browser tests need chromium and chromedriver (apt-get install chromium chromium-driver)")
+        pytest.skip("chromium and chromedriver are not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("chromium")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([driver, f"--port={port}"], stdout=log, stderr=log)
+    try:
+        opened = None
+        for _ in range(100):
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+            except OSError:
+                time.sleep(0.1)
+        opened = Browser(port, folder / "profile", chromium)
+        yield opened
+        opened.send("DELETE", "")
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = synthetic.make_run(tmp_path_factory.mktemp("page") / "three", samples=300)
+    return build([store])
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Browser:
+    browser.size(1400, 900)
+    browser.open(report)
+    return browser
+
+
+VISIBLE = """
+return [...document.querySelectorAll('#grid-table tbody tr')].filter(r => !r.hidden)
+  .map(r => r.cells[0].firstChild.textContent)
+"""
+
+
+def test_the_page_opens_without_a_word_on_the_console(page: Browser) -> None:
+    assert page.run("return document.title") == "natural, gaussian and adversarial on digits · Brittlestar report"
+    assert page.errors() == []
+    assert (
+        page.run("return performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).length") == 0
+    )
+
+
+def test_typing_filters_the_grid(page: Browser) -> None:
+    every = page.run(VISIBLE)
+    assert len(every) > 15
+    page.type("#grid .filter input", "noise gauss")
+    assert page.run(VISIBLE) == ["Gaussian noise"]
+    assert page.run("return document.querySelector('#grid .shown').textContent") == f"1 of {len(every)} shifts"
+    page.run(
+        "const i = document.querySelector('#grid .filter input'); i.value = ''; i.dispatchEvent(new Event('input'))"
+    )
+    assert page.run(VISIBLE) == every
+
+
+def test_clicking_a_header_sorts_and_clicking_on_restores(page: Browser) -> None:
+    before = page.run(VISIBLE)
+    values = "return [...document.querySelectorAll('#grid-table tbody tr')].map(r => +r.cells[1].dataset.v)"
+    page.click("#grid-table [data-sort='0:0']")
+    down = page.run(values)
+    assert down == sorted(down, reverse=True)
+    assert page.run("return document.querySelector(\"[data-sort='0:0']\").getAttribute('aria-sort')") == "descending"
+    page.click("#grid-table [data-sort='0:0']")
+    assert page.run(values) == sorted(down)
+    page.click("#grid-table [data-sort='0:0']")
+    assert page.run(VISIBLE) == before
+    page.click("#grid-table [data-sort='name']")
+    assert page.run(VISIBLE) == sorted(before, key=str.casefold)
+
+
+def test_rows_without_a_value_sort_last(page: Browser) -> None:
+    page.click("#grid-table [data-sort='0:6']")
+    last = page.run(
+        "return [...document.querySelectorAll('#grid-table tbody tr')].map(r => r.cells[7].dataset.v ?? null)"
+    )
+    given = [v for v in last if v is not None]
+    assert len(given) < len(last) and last[: len(given)] == given
+
+
+def test_a_cell_tells_its_interval_count_and_failing_images(page: Browser) -> None:
+    page.hover("#grid-table td[data-c^='gaussian_noise'][data-v]:nth-child(8)")
+    assert page.run("return document.getElementById('tip').hidden") is False
+    text = page.run("return document.getElementById('tip').innerText")
+    assert "Gaussian noise" in text and "accuracy" in text and "[" in text and "n = 300" in text
+    assert page.run("return document.querySelectorAll('#tip img').length") >= 1
+    page.press("escape")
+    assert page.run("return document.getElementById('tip').hidden") is True
+
+
+def test_the_grid_is_walked_with_the_arrow_keys(page: Browser) -> None:
+    assert page.run("return document.querySelectorAll('#grid-table td[tabindex=\"0\"]').length") == 1
+    page.run("document.querySelector('#grid-table td[tabindex=\"0\"]').focus()")
+    page.press("right", "right", "down")
+    place = page.run("const c = document.activeElement; return [c.cellIndex, c.parentElement.rowIndex]")
+    assert place == [3, 3]
+    assert page.run("return document.getElementById('tip').innerText.split('\\n')[0]").startswith("Shot noise")
+
+
+def test_a_slash_goes_to_the_filter(page: Browser) -> None:
+    page.press("slash")
+    assert page.run("return document.activeElement === document.querySelector('.tools input')") is True
+    assert page.run("return document.activeElement.value") == ""
+
+
+def test_models_are_switched_on_and_off_but_never_all_off(page: Browser) -> None:
+    shown = """
+    return [...document.querySelectorAll('#grid-table .group')].filter(g => g.offsetParent !== null)
+      .map(g => g.innerText.trim())
+    """
+    assert page.run(shown) == ["natural", "gaussian", "adversarial"]
+    for place in range(3):
+        page.click(f"#grid [data-group='{place}']")
+    assert page.run(shown) == ["adversarial"]
+    page.click("#grid [data-group='0']")
+    assert page.run(shown) == ["natural", "adversarial"]
+
+
+def test_one_model_can_be_held_up(page: Browser) -> None:
+    page.click("#curves [data-light='m1']")
+    assert page.run("return document.body.dataset.lit") == "m1"
+    assert (
+        page.run("return [...document.querySelectorAll('.chart .line.m1')].every(l => l.classList.contains('lit'))")
+        is True
+    )
+    page.click("#curves [data-light='m1']")
+    assert page.run("return document.querySelectorAll('.lit').length") == 0
+
+
+def test_pointing_at_a_frequency_shows_all_models(page: Browser) -> None:
+    page.hover("svg.map", 40, -30)
+    text = page.run("return document.getElementById('tip').innerText")
+    assert text.startswith("Frequency") and all(m in text for m in ("natural", "gaussian", "adversarial"))
+    crosses = page.run("return [...document.querySelectorAll('.cross')].filter(c => c.style.display !== 'none').length")
+    assert crosses == 2 * page.run("return document.querySelectorAll('svg.map').length")
+
+
+def test_the_gallery_filters_by_model_and_word(page: Browser) -> None:
+    visible = "return [...document.querySelectorAll('.gallery li')].filter(l => !l.hidden).length"
+    assert page.run(visible) == 12
+    page.click("#gallery-more")
+    everything = page.run(visible)
+    assert everything > 12
+    page.run("const s = document.querySelector('[data-pick]'); s.value = 'm2'; s.dispatchEvent(new Event('change'))")
+    assert 0 < page.run(visible) < everything
+    page.type("#gallery-filter", "zebra")
+    assert page.run(visible) == 0
+    assert page.run("return document.querySelector('.gallery-tools .shown').textContent") == "No example fits"
+
+
+def test_the_theme_is_switched_and_remembered(page: Browser) -> None:
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    before = page.run(colour)
+    page.click("#theme")
+    after = page.run(colour)
+    assert before != after
+    page.run("location.reload()")
+    time.sleep(0.5)
+    assert page.run(colour) == after
+    page.run("localStorage.clear()")
+
+
+def test_dark_follows_the_system(page: Browser) -> None:
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    found = []
+    for scheme in ("light", "dark"):
+        page.devtools("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        found.append(page.run(colour))
+    page.devtools("Emulation.setEmulatedMedia", {"features": []})
+    assert found == ["rgb(251, 250, 248)", "rgb(16, 19, 23)"]
+
+
+@pytest.mark.parametrize("width", [320, 420, 768, 1400])
+def test_the_page_never_scrolls_sideways(page: Browser, report: Path, width: int) -> None:
+    page.size(width, 900)
+    page.open(report)
+    wide = page.run("return [document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1] == width
+    assert page.errors() == []
+
+
+def test_the_copy_button_copies_or_selects_the_command(page: Browser) -> None:
+    page.click(".copy")
+    time.sleep(0.2)
+    assert page.run("return document.querySelector('.copy').textContent") == "Copied"
+
+
+def test_the_page_prints_without_its_controls(page: Browser) -> None:
+    page.devtools("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = "return ['.bar', '.copy', '#grid .chips'].map(s => getComputedStyle(document.querySelector(s)).display)"
+    assert page.run(hidden) == ["none"] * 3
+    page.devtools("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_hostile_names_run_nothing(browser: Browser, tmp_path: Path) -> None:
+    evil = "<script>window.pwned = 1</script>"
+    store = synthetic.make_run(
+        tmp_path / "evil",
+        models=[evil, '"><img src=x onerror="window.pwned = 2">'],
+        classes=[evil, "</script><script>window.pwned = 3</script>", "c"],
+        samples=60,
+        name=evil,
+        shape=(1, 8, 8),
+    )
+    browser.size(1400, 900)
+    browser.open(build([store]))
+    browser.hover("#grid-table td[data-v]:nth-child(5)")
+    browser.hover("svg.map", 10, 10)
+    assert browser.run("return window.pwned ?? null") is None
+    assert browser.errors() == []
