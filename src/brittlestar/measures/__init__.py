@@ -29,11 +29,13 @@ from brittlestar.measures.compare import (
 from brittlestar.measures.fourier import (
     BANDS,
     FourierMap,
+    Ratio,
     Ring,
     band_contrast,
     band_difference,
     band_error,
     fourier_map,
+    high_low_ratio,
     radial_profile,
 )
 from brittlestar.measures.intervals import (
@@ -62,6 +64,7 @@ __all__ = [
     "FourierMap",
     "Measure",
     "NoSamplesError",
+    "Ratio",
     "ReliabilityBin",
     "Ring",
     "accuracy",
@@ -81,6 +84,7 @@ __all__ = [
     "error_increase",
     "error_rate",
     "fourier_map",
+    "high_low_ratio",
     "holm",
     "mcnemar",
     "mean_error",
@@ -118,13 +122,15 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     "accuracy": Measure("higher", "share of images classified as labelled; Wilson interval or confidence sequence"),
     "error": Measure("lower", "share of images not classified as labelled"),
+    "top_k_error": Measure("lower", "share of images whose label is not among the k highest classes"),
     "error_increase": Measure("lower", "error under a shift minus clean error on the same images; paired interval"),
     "severity_area": Measure("higher", "mean accuracy along a ladder of strengths"),
     "breaking_point": Measure("higher", "the weakest strength at which accuracy falls under a level"),
     "ece": Measure("lower", "expected calibration error, 15 equal-width bins"),
-    "rms_calibration": Measure("lower", "root mean squared calibration error, 15 equally filled bins"),
+    "rms_calibration": Measure("lower", "root mean squared calibration error, bins of 100 samples, none left out"),
     "fourier_band_error": Measure("lower", "mean error over a band of the Fourier-basis sensitivity map"),
     "fourier_contrast": Measure("neither", "error at high minus error at low frequencies"),
+    "high_low_ratio": Measure("neither", "error that high frequencies add to clean error over what low ones add"),
     "paired_difference": Measure(
         "neither", "error of one model minus another's on the same images, exact McNemar, Holm"
     ),

@@ -1,23 +1,39 @@
-"""The Fourier-basis sensitivity map: error by frequency, by ring, by band."""
+"""The Fourier-basis sensitivity map: error by frequency, by ring, by band.
+
+A frequency is a signed pair (row, column) in cycles per image height and width. A pair and its conjugate (-row,
+-column) are one perturbation: measured once, drawn twice, and counted twice in every mean over the plane (once where
+they coincide). Radii are relative to the Nyquist frequency: 1 is half a cycle a pixel along either axis, so images
+need not be square.
+
+Reference:
+    Yin et al., NeurIPS 2019, https://arxiv.org/abs/1906.08988
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
-from brittlestar.measures.base import Estimate, NoSamplesError
-from brittlestar.measures.intervals import mean_interval, signed_mean_interval, wilson_many
+from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule
+from brittlestar.measures.intervals import wilson_many
+from brittlestar.measures.samples import Positions, aligned, mean_difference_of, mean_of, repeated
+from brittlestar.measures.sequences import confidence_sequence_many
 
 Frequency = tuple[int, int]
-Array = npt.NDArray[np.float64]
+Wrong = npt.NDArray[np.float32]
 
-BANDS: tuple[tuple[str, float, float], ...] = (("low", 0.0, 0.25), ("mid", 0.25, 0.5), ("high", 0.5, np.inf))
-"""Bands by radius relative to the Nyquist frequency: lower end excluded (the mean, radius 0, is in none)."""
+BANDS: tuple[tuple[str, float, float], ...] = (("low", 0.0, 0.25), ("mid", 0.25, 0.5), ("high", 0.5, math.inf))
+"""Bands by radius relative to Nyquist, lower end excluded (the mean, radius 0, is in none): for n x n images up to
+n / 8 cycles, up to n / 4, and above."""
+
+_EDGE = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +44,14 @@ class FourierMap:
         height, width: Of the images.
         frequencies: Signed (row, column), each conjugate pair once.
         wrong: (frequencies, samples) 1.0 where the model errs.
-        positions: (samples,).
+        positions: (samples,), ascending.
     """
 
     height: int
     width: int
     frequencies: tuple[Frequency, ...]
-    wrong: Array
-    positions: npt.NDArray[np.int32]
+    wrong: Wrong
+    positions: Positions
 
     @property
     def samples(self) -> int:
@@ -43,107 +59,258 @@ class FourierMap:
         return int(self.wrong.shape[1])
 
     @property
-    def radius(self) -> Array:
-        """(frequencies,) radius relative to the Nyquist frequency: 1 at the edge of the plane's shorter reach."""
-        rows, columns = np.array(self.frequencies, float).reshape(-1, 2).T
-        return np.hypot(rows / (self.height / 2), columns / (self.width / 2))
+    def radius(self) -> Scores:
+        """(frequencies,) radius relative to the Nyquist frequency."""
+        row, column = np.array(self.frequencies, dtype=np.float64).reshape(-1, 2).T
+        return np.hypot(row / (self.height / 2), column / (self.width / 2))
 
     @property
-    def multiplicity(self) -> Array:
+    def multiplicity(self) -> Scores:
         """(frequencies,) places in the full plane that each stands for: 2, or 1 where it is its own conjugate."""
         own = [(2 * r) % self.height == 0 and (2 * c) % self.width == 0 for r, c in self.frequencies]
         return np.where(own, 1.0, 2.0)
 
     @property
-    def error(self) -> Array:
+    def error(self) -> Scores:
         """(frequencies,) error rates."""
-        return np.asarray(self.wrong.mean(1))
+        return np.asarray(self.wrong.mean(axis=1, dtype=np.float64))
 
-    def matrix(self) -> Array:
-        """(height, width) error with the mean at [height // 2, width // 2]; NaN where not measured."""
+    def matrix(self, values: npt.ArrayLike | None = None) -> Scores:
+        """(height, width) error, or other (frequencies,) values, with the mean at [height // 2, width // 2].
+
+        Conjugates have the same number; NaN where not measured.
+        """
+        shown = self.error if values is None else np.asarray(values, dtype=np.float64)
         full = np.full((self.height, self.width), np.nan)
-        for (row, column), error in zip(self.frequencies, self.error, strict=True):
-            for r, c in ((row, column), (-row, -column)):
-                full[(r + self.height // 2) % self.height, (c + self.width // 2) % self.width] = error
+        places = np.array(self.frequencies).reshape(-1, 2)
+        size = np.array([self.height, self.width])
+        for sign in (1, -1):
+            at = (sign * places + size // 2) % size
+            full[at[:, 0], at[:, 1]] = shown
         return full
 
-    def limits(self, level: float = 0.95, simultaneous: bool = False) -> tuple[Array, Array]:
-        """Wilson limits by frequency; ``simultaneous`` makes them hold together (Bonferroni over frequencies)."""
+    def limits(self, level: float = LEVEL, simultaneous: bool = False, rule: str = "fixed") -> tuple[Scores, Scores]:
+        """(low, high) by frequency; ``simultaneous`` makes all of them hold together (Bonferroni over frequencies)."""
+        check_level(level)
+        check_rule(rule)
         each = 1 - (1 - level) / len(self.frequencies) if simultaneous else level
-        return wilson_many(self.wrong.sum(1), np.full(len(self.frequencies), self.samples), each)
+        many = wilson_many if rule == "fixed" else confidence_sequence_many
+        return many(np.rint(self.error * self.samples), self.samples, each)
 
-    def half_width(self, level: float = 0.95) -> float:
+    def half_width(self, level: float = LEVEL, rule: str = "fixed") -> float:
         """The widest simultaneous half-width of any frequency."""
-        low, high = self.limits(level, simultaneous=True)
+        low, high = self.limits(level, simultaneous=True, rule=rule)
         return float((high - low).max() / 2)
 
 
 def fourier_map(rows: Mapping[Frequency, Rows], height: int, width: int) -> FourierMap:
-    """A map from rows by frequency.
+    """A map from rows by frequency, on the samples that all frequencies have.
+
+    Args:
+        rows: Keys (row, column) in cycles, ``-height / 2 <= row <= height / 2`` and likewise for columns.
+        height, width: Of the images.
 
     Raises:
         NoSamplesError: No frequency, or no sample that all of them share.
+        UsageError: A frequency outside the plane, or one together with its conjugate, or several frames a sample.
     """
     if not rows:
         raise NoSamplesError("no frequency was measured")
     frequencies = tuple(sorted(rows, key=lambda f: (f[0] ** 2 + f[1] ** 2, f)))
-    shared = next(iter(rows.values())).position
-    for found in rows.values():
-        if len(found) != len(shared) or (found.position != shared).any():
-            shared = np.intersect1d(shared, found.position)
-    if not len(shared):
-        raise NoSamplesError("the frequencies share no samples")
-    wrong = np.empty((len(frequencies), len(shared)))
-    for place, frequency in enumerate(frequencies):
-        found = rows[frequency]
-        wrong[place] = ~found.correct[np.isin(found.position, shared)] if len(found) != len(shared) else ~found.correct
-    return FourierMap(height, width, frequencies, wrong, np.asarray(shared, np.int32))
+    seen: set[Frequency] = set()
+    for row, column in frequencies:
+        require(
+            2 * abs(row) <= height and 2 * abs(column) <= width,
+            f"frequency ({row}, {column}) is not in the plane of {height} x {width} images",
+            UsageError,
+        )
+        require(
+            (row % height, column % width) not in seen,
+            f"frequency ({row}, {column}) is measured twice; give each conjugate pair once",
+            UsageError,
+        )
+        seen |= {(row % height, column % width), (-row % height, -column % width)}
+    positions, correct = aligned([rows[f] for f in frequencies])
+    require(not repeated(positions), "a Fourier map has one frame a sample; choose a frame", UsageError)
+    return FourierMap(height, width, frequencies, np.ascontiguousarray(~correct.T, dtype=np.float32), positions)
 
 
-def _weights(found: FourierMap, low: float, high: float) -> Array:
-    inside = (found.radius > low) & (found.radius <= high)
+def _weights(found: FourierMap, low: float, high: float) -> Scores:
+    inside = (found.radius > low + _EDGE) & (found.radius <= high + _EDGE)
+    if not inside.any():
+        raise NoSamplesError(f"no measured frequency has a radius in ({low:g}, {high:g}] of Nyquist")
     weights = found.multiplicity * inside
-    total = weights.sum()
-    if total == 0:
-        raise NoSamplesError(f"no frequency has a radius in ({low:g}, {high:g}]")
-    return np.asarray(weights / total)
+    return np.asarray(weights / weights.sum())
 
 
-def band_error(found: FourierMap, low: float, high: float, level: float = 0.95) -> Estimate:
-    """Mean error over the frequencies with radius in (low, high], relative to Nyquist; each place in the plane once."""
+def _scores(found: FourierMap, weights: Scores) -> Scores:
+    used = np.flatnonzero(weights)
+    return np.asarray(weights[used] @ found.wrong[used])
+
+
+def _effective(weights: Scores) -> float:
+    return float(1 / np.square(weights).sum())
+
+
+def band_error(found: FourierMap, low: float, high: float, level: float = LEVEL, rule: str = "fixed") -> Estimate:
+    """Mean error over the frequencies with radius in (low, high], relative to Nyquist; each place in the plane once.
+
+    Raises:
+        NoSamplesError: No measured frequency lies there.
+    """
     weights = _weights(found, low, high)
-    return mean_interval(weights @ found.wrong, level, cap=float(1 / (weights**2).sum()))
+    return mean_of(found.positions, _scores(found, weights), rule, level, _effective(weights))
 
 
-def band_difference(a: FourierMap, b: FourierMap, low: float, high: float, level: float = 0.95) -> Estimate:
-    """Band error of ``a`` minus that of ``b`` on the samples and frequencies that both have."""
+def band_difference(
+    a: FourierMap, b: FourierMap, low: float, high: float, level: float = LEVEL, rule: str = "fixed"
+) -> Estimate:
+    """Band error of ``a`` minus that of ``b`` on the samples and frequencies that both have; in [-1, 1].
+
+    Raises:
+        NoSamplesError: They share nothing there.
+        UsageError: Maps of different image sizes.
+    """
     a, b = common(a, b)
     weights = _weights(a, low, high)
-    return signed_mean_interval(weights @ (a.wrong - b.wrong), level, cap=float(1 / (weights**2).sum()))
+    used = np.flatnonzero(weights)
+    apart = a.wrong[used] - b.wrong[used]
+    discordance = float(weights[used] @ np.abs(apart).mean(axis=1))
+    return mean_difference_of(a.positions, weights[used] @ apart, rule, level, _effective(weights), discordance)
 
 
-def band_contrast(found: FourierMap, level: float = 0.95) -> Estimate:
-    """Error in the high band minus error in the low band (``BANDS``), on the same samples."""
-    low, high = (_weights(found, *next(b[1:] for b in BANDS if b[0] == name)) for name in ("low", "high"))
-    weights = high - low
-    return signed_mean_interval(weights @ found.wrong, level, cap=float(1 / (weights**2).sum()))
+def band_contrast(found: FourierMap, level: float = LEVEL, rule: str = "fixed") -> Estimate:
+    """Error in the high band minus error in the low band (``BANDS``), on the same samples; in [-1, 1].
+
+    Raises:
+        NoSamplesError: No measured frequency lies in one of the bands.
+    """
+    high, low = (_weights(found, *_band(name)) for name in ("high", "low"))
+    scores = _scores(found, high) - _scores(found, low)
+    cap = max(1.0, min(_effective(high), _effective(low)))
+    return mean_difference_of(found.positions, scores, rule, level, cap)
+
+
+def _band(name: str) -> tuple[float, float]:
+    return next((low, high) for known, low, high in BANDS if known == name)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """A ratio that may be undefined.
+
+    Fields:
+        defined: Whether the denominator is shown to be above 0 at the confidence level.
+        reason: Why it is not, in words; empty where it is.
+        value, low, high: The ratio and its interval; NaN where undefined.
+        above, below: Numerator and denominator with their intervals.
+        n: Samples.
+        level: Confidence level.
+        method: How the interval was made.
+    """
+
+    defined: bool
+    reason: str
+    value: float
+    low: float
+    high: float
+    above: Estimate
+    below: Estimate
+    n: int
+    level: float = LEVEL
+    method: str = "Fieller"
+
+
+def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Ratio:
+    """How many times more error high frequencies add to the clean error than low ones do (``BANDS``).
+
+    Fieller's interval over per-sample increases. It is undefined, and says so, unless the increase at low frequencies
+    is shown to be above 0. (A percentile bootstrap covers less: docs/measures.md.)
+
+    Args:
+        found: The map.
+        clean: Rows of the unchanged images; the samples of both are used.
+        level: Confidence level.
+
+    Raises:
+        NoSamplesError: No sample in common with ``clean``, or no measured frequency in one of the bands.
+
+    Reference:
+        Fieller 1954, https://doi.org/10.1111/j.2517-6161.1954.tb00159.x
+    """
+    shared, in_map, in_clean = np.intersect1d(found.positions, clean.position, return_indices=True)
+    if len(shared) == 0:
+        raise NoSamplesError("the map and the clean rows share no samples")
+    wrong = ~clean.correct[in_clean]
+    weights = [_weights(found, *_band(name)) for name in ("high", "low")]
+    scores = np.stack([_scores(found, w)[in_map] - wrong for w in weights])
+    caps = [_effective(w) for w in weights]
+    above, below = (mean_difference_of(shared, s, "fixed", level, cap) for s, cap in zip(scores, caps, strict=True))
+    n = len(shared)
+    defined, reason, ends = False, "", (math.nan, math.nan)
+    if below.low <= 0 or n < 2:
+        reason = "low frequencies are not shown to add error, so nothing can be divided by it"
+    else:
+        # Two samples of opposite sign are added to each variance, which keeps it above 0 (as in Bonett-Price).
+        squares = np.cov(scores, bias=True) * n + np.diag([2 / cap for cap in caps])
+        ends = fieller(above.value, below.value, squares / (n - 1) / n, float(special.stdtrit(n - 1, 0.5 + level / 2)))
+        defined = math.isfinite(ends[0])
+        reason = "" if defined else "the increase at low frequencies is too uncertain to divide by"
+    value = above.value / below.value if defined else math.nan
+    return Ratio(
+        defined=defined,
+        reason=reason,
+        value=value,
+        low=ends[0],
+        high=ends[1],
+        above=above,
+        below=below,
+        n=n,
+        level=level,
+    )
+
+
+def fieller(top: float, bottom: float, covariance: Scores, quantile: float) -> tuple[float, float]:
+    """Ends of Fieller's set for ``top / bottom``: the ratios r with ``|top - r bottom| <= quantile * its error``.
+
+    NaN where the set is not a finite interval (``bottom`` is not significantly different from 0).
+    """
+    square = quantile * quantile
+    a = bottom * bottom - square * float(covariance[1, 1])
+    b = top * bottom - square * float(covariance[0, 1])
+    c = top * top - square * float(covariance[0, 0])
+    if a <= 0:
+        return math.nan, math.nan
+    root = math.sqrt(max(b * b - a * c, 0.0))
+    return (b - root) / a, (b + root) / a
 
 
 def common(a: FourierMap, b: FourierMap) -> tuple[FourierMap, FourierMap]:
-    """Both maps cut to the frequencies and samples that both have."""
+    """Both maps cut to the frequencies and samples that both have.
+
+    Raises:
+        NoSamplesError: They share none.
+        UsageError: Maps of different image sizes.
+    """
+    require(
+        (a.height, a.width) == (b.height, b.width),
+        f"maps of {a.height} x {a.width} and {b.height} x {b.width} images cannot be compared",
+        UsageError,
+    )
     if a.frequencies == b.frequencies and np.array_equal(a.positions, b.positions):
         return a, b
-    both = tuple(f for f in a.frequencies if f in set(b.frequencies))
-    shared = np.intersect1d(a.positions, b.positions)
+    known = set(b.frequencies)
+    both = tuple(f for f in a.frequencies if f in known)
+    shared, in_a, in_b = np.intersect1d(a.positions, b.positions, return_indices=True)
     if not both or not len(shared):
-        raise NoSamplesError("the two maps share nothing")
+        raise NoSamplesError("the two maps share no frequency or no sample")
 
-    def cut(found: FourierMap) -> FourierMap:
-        rows = [found.frequencies.index(f) for f in both]
-        wrong = found.wrong[rows][:, np.isin(found.positions, shared)]
-        return FourierMap(found.height, found.width, both, wrong, np.asarray(shared, np.int32))
+    def cut(found: FourierMap, samples: npt.NDArray[np.intp]) -> FourierMap:
+        index = {f: place for place, f in enumerate(found.frequencies)}
+        wrong = found.wrong[[index[f] for f in both]][:, samples]
+        return FourierMap(found.height, found.width, both, wrong, shared)
 
-    return cut(a), cut(b)
+    return cut(a, in_a), cut(b, in_b)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,22 +322,25 @@ class Ring:
     estimate: Estimate
 
 
-def radial_profile(found: FourierMap, rings: int | None = None, level: float = 0.95) -> Sequence[Ring]:
-    """Error by radius: rings of one cycle's width (or ``rings`` equal ones), the mean at radius 0 by itself."""
+def radial_profile(
+    found: FourierMap, rings: int | None = None, level: float = LEVEL, rule: str = "fixed"
+) -> Sequence[Ring]:
+    """Error by radius: rings of one cycle's width (or ``rings`` equal ones), the mean at radius 0 by itself.
+
+    Args:
+        found: The map.
+        rings: Number of rings between radius 0 and the largest; one a cycle of the shorter side if left out.
+        level: Confidence level of each ring by itself.
+        rule: ``fixed`` or ``anytime``.
+    """
     radius = found.radius
-    number = rings or max(2, min(found.height, found.width) // 2)
-    edges = (
-        np.linspace(0, float(radius.max()), number + 1)
-        if rings
-        else np.arange(0, radius.max() + 1 / number, 1 / number)
-    )
+    largest = float(radius.max())
+    width = largest / rings if rings else 1 / max(2, min(found.height, found.width) // 2)
+    place = np.where(radius <= _EDGE, 0, np.maximum(np.ceil((radius - _EDGE) / max(width, _EDGE)), 1)).astype(np.int64)
     profile = []
-    spans = [(-1.0, 0.0), *itertools.pairwise(edges)]
-    for low, high in spans:
-        inside = (radius > low + (1e-9 if low >= 0 else 0)) & (radius <= high + 1e-9)
-        if inside.any():
-            weights = found.multiplicity * inside
-            weights = weights / weights.sum()
-            estimate = mean_interval(weights @ found.wrong, level, cap=float(1 / (weights**2).sum()))
-            profile.append(Ring(float(weights @ radius), int(inside.sum()), estimate))
+    for at in np.unique(place):
+        weights = found.multiplicity * (place == at)
+        weights = weights / weights.sum()
+        estimate = mean_of(found.positions, _scores(found, weights), rule, level, _effective(weights))
+        profile.append(Ring(float(weights @ radius), int(np.count_nonzero(weights)), estimate))
     return profile
