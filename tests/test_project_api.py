@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import make_world
 
 import brittlestar as bs
 from brittlestar.api import parse_duration
 from brittlestar.core.errors import UsageError
+from tiny import make_world
 
 
 def test_evaluate_a_module_on_arrays(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import command, make_world
 
 from brittlestar.core.rows import Rows
 from brittlestar.store import RunStore
+from tiny import command, make_world
 
 
 def run_words(folder: Path, out: str, *more: object, factory: str = "model") -> list[str]:

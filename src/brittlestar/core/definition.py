@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -26,7 +27,7 @@ def fingerprint_of(value: Any) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Definition:
+class Definition(ABC):
     """Base of everything that is listed by name: shifts, attacks, measures, recipes.
 
     Class attributes:

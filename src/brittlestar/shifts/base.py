@@ -121,6 +121,7 @@ class Shift(Perturbation):
             images.shape[1] in self.channels,
             f"{self.name} is defined for {' or '.join(map(str, self.channels))} channels, got {images.shape[1]}",
         )
+        images = images.contiguous()
         if images.dtype == torch.uint8:
             return images.to(torch.float32) / 255
         require(images.is_floating_point(), f"{self.name} needs uint8 or floats in [0, 1], got {images.dtype}")
