@@ -21,9 +21,9 @@ from brittlestar.report import build
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--disable-dev-shm-usage",
-)  # fmt: skip
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+)
 KEYS = {"right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
 
 

@@ -143,6 +143,9 @@ def _horizontal(
             return place[value]
         return start + (value - xs[0]) / (xs[-1] - xs[0]) * (stop - start)
 
+    if look.even is False:
+        round_ones = [v for v in nice_ticks(xs[0], xs[-1], 6) if xs[0] <= v <= xs[-1]]
+        return x_of, [(x_of(v), f"{v:g}") for v in round_ones]
     ticks: list[tuple[float, str]] = []
     for i, x in enumerate(xs):
         text = _tick(labels[x])

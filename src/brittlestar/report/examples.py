@@ -64,7 +64,10 @@ def _listed(folder: Path) -> list[dict[str, Any]]:
 
 
 def _by_shift(subject: Subject, entries: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The subject's examples by severity curve; in each, the weakest failing strength's surest first."""
+    """The subject's examples by severity curve; in each, the middle failing strength's surest first.
+
+    Families take turns, so that the first ones shown are of all kinds.
+    """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     name = subject.entry.about.get("name", subject.entry.name)
     order = {condition: place for place, condition in enumerate(subject.infos)}
@@ -77,7 +80,10 @@ def _by_shift(subject: Subject, entries: Sequence[dict[str, Any]]) -> list[list[
         middle = len(strengths) // 2
         turn = {s: abs(i - middle) for i, s in enumerate(strengths)}
         group.sort(key=lambda e: (turn[order[e["condition"]]], -float(e.get("confidence", 0))))
-    return list(groups.values())
+    families: dict[str, list[list[dict[str, Any]]]] = {}
+    for group in groups.values():
+        families.setdefault(subject.infos[group[0]["condition"]].family, []).append(group)
+    return list(_round_robin(list(families.values())))
 
 
 def _round_robin(queues: Sequence[Sequence[Any]]) -> Iterator[Any]:

@@ -170,9 +170,9 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
             ("Tables", listing(sorted({info.table for info in gathered.infos.values() if info.table}))),
             ("Seeds", listing(sorted({str(s.manifest.seed) for s in gathered.stores}))),
             ("Order", "seeded, class-balanced in every prefix; every draw keyed by seed, image and shift"),
-            ("After", "; ".join(papers)),
         )
     )
+    facts.append(_facts("Papers", *((p.rpartition(", ")[0] or p, p.rpartition(", ")[2]) for p in papers)))
     attacks = series_of(gathered, "attack")
     facts.append(
         _facts("Threat models", *((s.title, merged([i.threat for i in s.infos if i.threat])) for s in attacks))

@@ -203,7 +203,7 @@ def _spectrum(c: ReportContent) -> dict[str, Any]:
         ],
         "differences": [
             Figure(
-                f"{m.model.name} − {first.model.name}",
+                m.model.name,
                 maps.difference_map(m.model, first.model, d, limit, plane),
                 hue=model_class(m.model),
                 against=first.model.name,

@@ -49,7 +49,7 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
         ),
         rows=rows,
         columns=columns,
-        norm=f"L2 norm {norm:g} a channel" if norm is not None else "",
+        norm=f"L2 norm {norm:.3g} a channel" if norm is not None else "",
         covered=_covered(plane, measured, rows),
     )
 
