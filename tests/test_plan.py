@@ -1,3 +1,5 @@
+"""The plan: block-major, complete, nothing twice, fast for a million cells."""
+
 from __future__ import annotations
 
 import time
