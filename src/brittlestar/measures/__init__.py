@@ -24,6 +24,7 @@ from brittlestar.measures.compare import (
     corrected,
     holm,
     mcnemar,
+    mcnemar_counts,
     paired_difference,
 )
 from brittlestar.measures.fourier import (
@@ -87,6 +88,7 @@ __all__ = [
     "high_low_ratio",
     "holm",
     "mcnemar",
+    "mcnemar_counts",
     "mean_error",
     "mean_error_difference",
     "mean_error_increase",
