@@ -177,6 +177,7 @@ def test_identical_models_show_no_difference(tmp_path: Path) -> None:
     pair = found.comparison.pairs[0]
     assert (pair.better, pair.worse) == (0, 0)
     sentences = [s for v in found.verdicts if v.model is None for s in v.sentences]
+    assert sentences[0].lead == "No clear best model:"
     assert sum("no difference shown" in s.text for s in sentences) == 2
     assert "no difference is shown" in sentences[-1].text
 

@@ -129,7 +129,7 @@ def _difference(found: Found, place: int, low: float, high: float, level: float)
 
 def _reach(low: float, high: float) -> str:
     if low <= 0:
-        return f"up to {high:.3g} cycles"
+        return f"up to {high:.3g} {'cycle' if high == 1 else 'cycles'}"
     return f"above {low:.3g} cycles" if math.isinf(high) else f"from {low:.3g} to {high:.3g} cycles"
 
 

@@ -283,7 +283,10 @@ def _compare_shifted(subjects: list[Subject], numbers: Numbers, where: str) -> l
             )
     asked = f"{count(len(shared), 'shifted condition')}{where}"
     text = f"on average over {asked}: {listing(parts)} ({images(error.n)}, the same images)."
-    return [Sentence(lead=f"{best.entry.name} errs least, {share(error)},", text=text, estimates=tuple(estimates))]
+    lead = f"{best.entry.name} errs least, {share(error)},"
+    if not all(away(gap) for gap in estimates[1:2]):
+        lead, text = "No clear best model:", f"{best.entry.name} errs in {share(error)} {text}"
+    return [Sentence(lead=lead, text=text, estimates=tuple(estimates))]
 
 
 def _compare_clean(subjects: list[Subject], numbers: Numbers, where: str) -> list[Sentence]:
