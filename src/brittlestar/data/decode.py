@@ -58,10 +58,25 @@ class Header:
 def read_header(content: bytes, name: str) -> Header:
     """The header of an encoded image; ``DataError`` names the file where it cannot be used."""
     with _opened(content, name) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        try:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        except Exception as error:
+            raise damaged(name, error) from error
         size = image.size[::-1] if turned else image.size
         grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
         return Header(size, 1 if grey else 3, image.format == "JPEG")
+
+
+def damaged(name: str, error: Exception) -> DataError:
+    """What to say of a file that cannot be decoded."""
+    return DataError(f"{name} is damaged or truncated ({error}); mend it or leave it out with --skip-bad")
+
+
+def looks_whole(content: bytes) -> bool:
+    """Whether a JPEG or PNG has its end marker near its end; other formats are not judged by their end."""
+    if content[:2] == b"\xff\xd8":
+        return b"\xff\xd9" in content[-4096:]
+    return content[:4] == b"\x89PNG" and b"IEND" in content[-4096:]
 
 
 def decode(content: bytes, name: str, how: Preparation | None = None) -> Pixels:
@@ -80,9 +95,7 @@ def decode(content: bytes, name: str, how: Preparation | None = None) -> Pixels:
             image.load()
             upright = ImageOps.exif_transpose(image)
         except Exception as error:
-            raise DataError(
-                f"{name} is damaged or truncated ({error}); mend it or leave it out with --skip-bad"
-            ) from error
+            raise damaged(name, error) from error
         grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
         plain = _opaque(upright).convert("L" if (how.channels or (1 if grey else 3)) == 1 else "RGB")
     if how.resize and min(plain.size) != how.resize:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.data.base import DataInfo, Source
-from brittlestar.data.decode import Header, Pixels, Preparation, decode, read_header
+from brittlestar.data.decode import Header, Pixels, Preparation, decode, looks_whole, read_header
 from brittlestar.data.order import digest_of, sample_ids
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -69,7 +69,10 @@ class EncodedSource(Source):
         skip_bad: bool,
         progress: Progress | None,
     ) -> npt.NDArray[np.int64]:
-        """Hash every image and read its header; with ``skip_bad`` decode it too. Gives the places that are kept."""
+        """Hash every image and read its header; decode it where its end is missing or ``skip_bad`` is set.
+
+        Gives the places that are kept.
+        """
         digests: list[bytes] = []
         labels: list[int] = []
         kept: list[int] = []
@@ -80,7 +83,7 @@ class EncodedSource(Source):
         for place, (content, file, label) in enumerate(listing):
             try:
                 header: Header = read_header(content, file)
-                if skip_bad:
+                if skip_bad or not looks_whole(content):
                     decode(content, file, want)
             except DataError:
                 if not skip_bad:
