@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pytest
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from brittlestar import measures
 from brittlestar.core.rows import Rows
@@ -200,6 +200,31 @@ def test_coverage(case: Case) -> None:
     assert held >= stats.binom.ppf(1e-5, tried, case.required), f"held {held} of {tried}, needed {case.required:.1%}"
 
 
+def plain_bootstrap(rows: Rows, g: np.random.Generator) -> measures.Estimate:
+    """The percentile bootstrap of ECE, an alternative to the test inversion (and reflected, another)."""
+    n, resampled = len(rows), []
+    for _ in range(200):
+        index = g.integers(0, n, n)
+        place = np.clip(np.ceil(rows.confidence[index] * 15).astype(int) - 1, 0, 14)
+        resampled.append(np.abs(np.bincount(place, rows.confidence[index] - rows.correct[index], 15)).sum() / n)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    value = measures.ece(rows).value
+    return measures.Estimate(value=value, low=float(low), high=float(high), n=n, method="percentile")
+
+
+def alternatives(repeats: int) -> None:
+    """What the plain percentile bootstrap, and its reflection about the value, would have covered for ECE."""
+    for world, (sample, accuracy) in WORLDS.items():
+        g, held = np.random.default_rng(9), np.zeros(2)
+        truth = calibration_case("ece", world, 1000).truth
+        for _ in range(repeats):
+            confidence = sample(g, 1000)
+            e = plain_bootstrap(rows_of(g.random(1000) < accuracy(confidence), confidence), g)
+            held += e.low <= truth <= e.high, max(0, 2 * e.value - e.high) <= truth <= 2 * e.value - e.low
+        print(f"| (ece, percentile bootstrap) | n = 1000, {world} | {held[0] / repeats:.3f} | |")
+        print(f"| (ece, reflected bootstrap) | n = 1000, {world} | {held[1] / repeats:.3f} | |", flush=True)
+
+
 # ------------------------------------------------------------------ exact coverage, by summing over all outcomes
 
 
@@ -218,25 +243,50 @@ def test_shares_cover_exactly(n: int) -> None:
     assert 0.945 < wilson.mean() < 0.965 and wilson.min() > 0.83
 
 
-def pairs_coverage(n: int) -> Floats:
-    """Coverage of ``paired_rates`` over discordant shares and their balance, exactly."""
+def tango(b: int, c: int, n: int) -> tuple[float, float]:
+    """Tango's score interval (1998), an alternative to ``paired_rates``."""
+
+    def score(d: float) -> float:
+        linear = (2 * n - b + c) * d - b - c
+        q = (math.sqrt(max(linear**2 + 8 * n * c * d * (1 - d), 0)) - linear) / (4 * n)
+        return (b - c - n * d) / math.sqrt(max(n * (2 * q + d * (1 - d)), 1e-300))
+
+    z, edge, at = stats.norm.ppf(0.975), 1 - 1e-9, (b - c) / n
+    low = -1.0 if score(-edge) < z else optimize.brentq(lambda d: score(d) - z, -edge, min(at, edge))
+    high = 1.0 if score(edge) > -z else optimize.brentq(lambda d: score(d) + z, max(at, -edge), edge)
+    return float(low), float(high)
+
+
+def wald(b: int, c: int, n: int) -> tuple[float, float]:
+    half = 1.959964 * math.sqrt(b + c - (b - c) ** 2 / n) / n
+    return (b - c) / n - half, (b - c) / n + half
+
+
+def bonett_price(b: int, c: int, n: int) -> tuple[float, float]:
+    found = measures.paired_rates(b, c, n)
+    return found.low, found.high
+
+
+def pairs_coverage(n: int, interval: Callable[[int, int, int], tuple[float, float]] = bonett_price) -> Floats:
+    """Coverage (first row) and mean width over discordant shares and their balance, exactly."""
     b, c = (x.ravel() for x in np.meshgrid(np.arange(n + 1), np.arange(n + 1)))
     b, c = b[b + c <= n], c[b + c <= n]
-    found = [measures.paired_rates(int(x), int(y), n) for x, y in zip(b, c, strict=True)]
-    low, high = np.array([e.low for e in found]), np.array([e.high for e in found])
+    low, high = np.array([interval(int(x), int(y), n) for x, y in zip(b, c, strict=True)]).T
     coverage = []
     for discordant in (0.02, 0.05, 0.1, 0.2, 0.4, 0.6):
         for balance in (0.5, 0.6, 0.75, 0.9, 1.0):
             p, q = discordant * balance, discordant * (1 - balance)
             weight = stats.multinomial.pmf(np.stack([b, c, n - b - c], 1), n, [p, q, 1 - p - q])
-            coverage.append(weight[(low <= p - q + 1e-12) & (p - q - 1e-12 <= high)].sum())
-    return np.array(coverage)
+            held = weight[(low <= p - q + 1e-12) & (p - q - 1e-12 <= high)].sum()
+            coverage.append((held, weight @ (high - low)))
+    return np.array(coverage).T
 
 
 @pytest.mark.parametrize("n", [10, 20, 40])
 def test_pairs_cover_exactly(n: int) -> None:
-    coverage = pairs_coverage(n)
+    coverage = pairs_coverage(n)[0]
     assert coverage.min() > 0.925 and coverage.mean() > 0.95
+    assert pairs_coverage(n, wald)[0].min() < 0.6, "the plain interval should fail here"
 
 
 def main(repeats: int) -> None:
@@ -246,12 +296,14 @@ def main(repeats: int) -> None:
             c = shares_coverage(interval, n)
             print(f"| {name} | n = {n}, p from 0.02 to 0.98, exact | mean {c.mean():.3f}, least {c.min():.3f} | |")
     for n in (10, 20, 40):
-        c = pairs_coverage(n)
-        print(f"| paired_rates | n = {n}, 30 worlds, exact | mean {c.mean():.3f}, least {c.min():.3f} | |")
+        for name, pair in (("paired_rates", bonett_price), ("(Tango)", tango), ("(Wald)", wald)):
+            c, w = pairs_coverage(n, pair)
+            print(f"| {name} | n = {n}, 30 worlds, exact | mean {c.mean():.3f}, least {c.min():.3f} | {w.mean():.4f} |")
     for case in CASES:
         held, tried, width = simulate(case, repeats)
         few = "" if tried == repeats else f" ({tried} of {repeats} defined)"
         print(f"| {case.name} | {case.world} | {held / tried:.3f}{few} | {width:.4f} |", flush=True)
+    alternatives(max(100, repeats // 4))
 
 
 if __name__ == "__main__":

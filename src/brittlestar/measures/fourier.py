@@ -225,7 +225,7 @@ def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Rati
     """How many times more error high frequencies add to the clean error than low ones do (``BANDS``).
 
     Fieller's interval over per-sample increases. It is undefined, and says so, unless the increase at low frequencies
-    is shown to be above 0. (A percentile bootstrap covers less: docs/measures.md.)
+    is shown to be above 0.
 
     Args:
         found: The map.

@@ -155,7 +155,8 @@ def _quantile(level: float, ratio: float, n: int) -> float:
 def paired_rates(b: float, c: float, n: float, level: float = LEVEL) -> Estimate:
     """The difference of two shares on the same samples, ``(b - c) / n`` in [-1, 1].
 
-    Wald's interval after adding one sample of each discordant kind; best of those simulated (docs/measures.md).
+    Wald's interval after adding one sample of each discordant kind: covers like Tango's score interval and is narrower
+    (docs/measures.md).
 
     Args:
         b: Samples where only the first outcome is 1.
