@@ -117,8 +117,8 @@ def _follow(processes: Mapping[str, BaseProcess], news: Any, epochs: int, say: C
             dead = [name for name in sorted(open_ones) if processes[name].exitcode is not None]
             if dead and news.empty():
                 raise BrittlestarError(
-                    f"training {dead[0]} ended without an answer (exit code {processes[dead[0]].exitcode}; killed, or out "
-                    "of memory?); run the same command again to go on with what is lacking"
+                    f"training {dead[0]} ended without an answer (exit code {processes[dead[0]].exitcode}; killed, or "
+                    "out of memory?); run the same command again to go on with what is lacking"
                 ) from None
             continue
         if error:
@@ -135,7 +135,7 @@ def _follow(processes: Mapping[str, BaseProcess], news: Any, epochs: int, say: C
 
 
 def _train_one(recipe: Recipe, seed: int, epochs: int, path: Path, facts: dict[str, Any], news: Any) -> None:
-    """In a process of its own. Sends (name, epochs done, loss, error); one more than all epochs: the file is written."""
+    """In a process of its own. Sends (name, epochs done, loss, error); one epoch too many says: the file is written."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     name, losses = recipe.name, [0.0]

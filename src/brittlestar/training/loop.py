@@ -32,7 +32,7 @@ def train(
     epochs: int,
     seed: int,
     batch: int = 64,
-    rate: float = 6e-3,
+    rate: float = 4e-3,
     jitter: int = 0,
     preprocess: Preprocess | None = None,
     progress: Callable[[int, int, float], None] = lambda *_: None,
@@ -61,7 +61,7 @@ def train(
     require(images.dtype == torch.uint8, f"training takes uint8 images, got {images.dtype}", UsageError)
     require(
         min(epochs, batch) >= 1 and rate > 0 and jitter >= 0,
-        f"epochs and batch must be at least 1, rate above 0, jitter at least 0; got {epochs}, {batch}, {rate}, {jitter}",
+        f"epochs and batch must be at least 1, rate above 0, jitter at least 0, got {(epochs, batch, rate, jitter)}",
         UsageError,
     )
     model = TorchModel(module, name="training", spec="", preprocess=preprocess or Preprocess(), identity="")
