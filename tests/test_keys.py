@@ -82,6 +82,32 @@ def test_poisson_off_the_8_bit_grid() -> None:
     assert abs(draws.var() - mean) < 6 * np.sqrt((mean + 2 * mean**2) / len(draws))
 
 
+def test_poisson_rates_between_the_grid_follow_the_law() -> None:
+    """The grid's part and the remainder's are drawn apart; their sum is Poisson. Also where the remainder is large."""
+    k = keys()
+    for level, scale in ((0.5019, 30.0), (0.0035, 10_000.0), (0.0037, 2.0)):
+        draws = k.poisson(torch.full((len(k), 800), level), scale).flatten().numpy().astype(int)
+        law = stats.poisson(level * scale)
+        low, high = int(law.ppf(2e-3)), int(law.ppf(1 - 2e-3))
+        edges = np.arange(low, high + 1)
+        seen = np.array([(draws <= low).sum(), *[(draws == e).sum() for e in edges[1:-1]], (draws >= high).sum()])
+        expected = len(draws) * np.diff([0, *law.cdf(edges[:-1]), 1])
+        assert stats.chisquare(seen, expected * seen.sum() / expected.sum()).pvalue > 1e-3, (level, scale)
+        assert abs(draws.mean() - law.mean()) < 4 * law.std() / len(draws) ** 0.5
+
+
+def test_poisson_counts_do_not_see_their_neighbours() -> None:
+    """Values on the 8-bit grid, off by rounding only, beside values far off it: at a scale where rounding counts."""
+    k = keys()
+    on = (torch.arange(256).repeat(len(k), 16) / 255).float()
+    alone = k.poisson(on, 10_000.0)
+    mixed = on.clone()
+    mixed[::2] = (mixed[::2] + 0.4 / 255).clamp_max(1)
+    assert torch.equal(k.poisson(mixed, 10_000.0)[1::2], alone[1::2])
+    with pytest.raises(UsageError, match="Poisson scale"):
+        k.poisson(on, 0.0)
+
+
 def test_signs_and_integers() -> None:
     k = keys()
     signs = k.signs((4000,))
@@ -91,6 +117,29 @@ def test_signs_and_integers() -> None:
     assert stats.chisquare(np.bincount(numbers + 3)).pvalue > 1e-3
     with pytest.raises(UsageError, match="low < high"):
         k.integers((1,), 2, 2)
+
+
+def test_strengths_share_their_bits_but_purposes_do_not() -> None:
+    k = keys()
+    a, b = k.stream("impulse_noise"), k.stream("salt_and_pepper")
+    assert torch.equal(a.bits64(4), k.stream("impulse_noise").bits64(4))
+    assert not torch.equal(a.words, b.words)
+    apart = {int(v) for s in ("x", "y", ("x", 1), ("x", 2), ("x", "1", "2")) for v in k.stream(*s).words.tolist()}
+    assert len(apart) == 5 * len(k), "two purposes or two samples share a key"
+
+
+def test_bits_of_neighbouring_keys_differ_in_half_their_places() -> None:
+    """Raw keys that differ in one bit, ids that differ in one character, seeds that differ by one."""
+    base = torch.arange(2000) * 7919
+    first = SampleKeys(base).bits64(1)[:, 0]
+    pairs = [first ^ SampleKeys(base ^ (1 << place)).bits64(1)[:, 0] for place in (0, 1, 31, 62)]
+    ids = [f"image-{i}" for i in range(2000)]
+    pairs.append(SampleKeys.of(0, ids).words ^ SampleKeys.of(1, ids).words)
+    pairs.append(SampleKeys.of(0, ids).words[1:] ^ SampleKeys.of(0, ids).words[:-1])
+    for place, changed in enumerate(pairs):
+        bits = (changed[:, None] >> torch.arange(64)) & 1
+        share = bits.double().mean(0)
+        assert float((share - 0.5).abs().max()) < 5 * 0.5 / len(changed) ** 0.5, place
 
 
 def test_no_correlation_between_neighbours() -> None:

@@ -56,6 +56,55 @@ def examples(shape: tuple[int, int, int]) -> list[Shift]:
 
 CASES = [pytest.param(shape, shift, id=f"{shape}-{shift}") for shape in SHAPES for shift in examples(shape)]
 
+ODD_SHAPES = [(1, 9, 13), (3, 37, 21)]
+"""Sides that fill no vector register: loops have remainders there, and batches shift where they fall."""
+
+
+def one_each(shape: tuple[int, int, int]) -> dict[str, Shift]:
+    """The last setting of every shift in the broad suite."""
+    return {c.info.shift: c.definition for c in get_suite("broad").conditions(shape) if isinstance(c.definition, Shift)}
+
+
+ODD_CASES = [pytest.param(s, shift, id=f"{s}-{name}") for s in ODD_SHAPES for name, shift in one_each(s).items()]
+
+
+@pytest.mark.parametrize(("shape", "shift"), ODD_CASES)
+def test_batches_of_odd_sizes_and_values_off_the_8_bit_grid(shape: tuple[int, int, int], shift: Shift) -> None:
+    """Bit-equal pixels however the batch is cut, also where some images are on the 8-bit grid and others are not."""
+    count = 23
+    k = keys(count)
+    x = picture(shape, count)
+    x[1::3] = (x[1::3] + 0.0011).clamp(0, 1)
+    y = shift(x, k)
+    for size in (1, 2, 5, 11):
+        pieces = zip(x.split(size), k.words.split(size), strict=True)
+        cut = torch.cat([shift(a.clone(), SampleKeys(words.clone())) for a, words in pieces])
+        assert torch.equal(cut, y), f"batches of {size} change pixels"
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32)])
+def test_no_images_give_no_images(shape: tuple[int, int, int]) -> None:
+    for name, shift in one_each(shape).items():
+        for dtype in (torch.uint8, torch.float32):
+            nothing = torch.zeros(0, *shape, dtype=dtype)
+            result = shift(nothing, SampleKeys.of(0, []))
+            assert result.shape == nothing.shape, name
+            assert result.dtype == dtype, name
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
+    """Every number field of every shift."""
+    tried = 0
+    for name, shift in one_each((3, 32, 32)).items():
+        for field, good in shift.config().items():
+            if isinstance(good, (int, float)) and not isinstance(good, bool):
+                tried += 1
+                with pytest.raises(ShiftError):
+                    type(shift)(**{**shift.config(), field: value})
+                    pytest.fail(f"{name}.{field} took {value}")
+    assert tried > 20
+
 
 def test_every_concrete_shift_is_listed_and_in_the_broad_suite() -> None:
     defined = set()

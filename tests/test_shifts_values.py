@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from brittlestar.core.errors import ShiftError
+from brittlestar.core.errors import ShiftError, UsageError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import (
     BandNoise,
     Brightness,
     Contrast,
+    Fog,
     FourierBasis,
     GaussianBlur,
     GaussianNoise,
@@ -31,8 +32,11 @@ from brittlestar.shifts import (
     ShotNoise,
     Translation,
 )
+from brittlestar.shifts.ops.reduce import total
 from brittlestar.shifts.ops.spectrum import basis_vector, half_plane
+from brittlestar.shifts.spectral import _kept_wave
 from brittlestar.shifts.transform import KeyedTransform, ShiftedDataset
+from brittlestar.shifts.weather import plasma
 from brittlestar.suites import get_suite
 from brittlestar.suites.fourier import map_norm
 
@@ -260,8 +264,104 @@ def test_transform_and_data_set() -> None:
     transform = pickle.loads(pickle.dumps(KeyedTransform(shift, 1)))
     assert torch.equal(transform(data[2][0]), KeyedTransform(shift, 1)(data[2][0]))
     assert not torch.equal(transform(data[2][0]) - data[2][0], transform(data[3][0]) - data[3][0])
+    assert torch.equal(transform(data[2][0]), transform(data[2][0].clone()))
     shifted_set = ShiftedDataset(data, shift, seed=2)
     loader = torch.utils.data.DataLoader(shifted_set, batch_size=4)
     batches = torch.cat([images for images, _ in loader])
     assert len(shifted_set) == 6
     assert torch.equal(batches[5], shifted_set[5][0])
+    assert torch.equal(batches[5], shifted_set[-1][0])
+    assert shifted_set[4][1] == 4
+    with pytest.raises(IndexError):
+        shifted_set[6]
+
+
+def test_data_set_by_id_and_of_bare_images() -> None:
+    images = [rand(1, 8, 8, seed=i) for i in range(4)]
+    shift, ids = GaussianNoise(sigma=0.2), ["a", "b", "c", "d"]
+    forward = ShiftedDataset(images, shift, seed=2, ids=ids)
+    backward = ShiftedDataset(images[::-1], shift, seed=2, ids=ids[::-1])
+    assert torch.equal(forward[1], backward[2]), "the id decides, not the place"
+    assert torch.equal(forward[1], shift(images[1][None], SampleKeys.of(2, ["b"]))[0])
+    with pytest.raises(UsageError, match="one id an item"):
+        ShiftedDataset(images, shift, ids=ids[:3])
+
+
+def test_sums_are_the_same_bits_for_any_batch_and_nearly_exact() -> None:
+    for length in (1, 2, 3, 1000, 1031):
+        x = rand(5, 3, length) - 0.3
+        whole = total(x)
+        assert torch.equal(torch.stack([total(row) for row in x]), whole)
+        assert float((whole.double() - x.double().sum(-1)).abs().max()) < 2e-6 * length**0.5
+
+
+def test_contrast_keeps_every_channels_mean() -> None:
+    x = rand(3, 3, 17, 23) * 0.4 + 0.3
+    means = Contrast(factor=0.2)(x).mean((2, 3))
+    assert float((means - x.mean((2, 3))).abs().max()) < 1e-6
+
+
+def test_high_pass_keeps_the_mean_unless_asked() -> None:
+    x = rand(2, 3, 28, 28)
+    kept, removed = HighPass(bandwidth=5)(x), HighPass(bandwidth=5, keep_mean=False)(x)
+    assert float((kept.mean((2, 3)) - x.mean((2, 3))).abs().max()) < 1e-6
+    assert float((kept - kept.mean((2, 3), keepdim=True) - removed).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (8, 11), (28, 28)])
+def test_filters_are_those_of_the_definition(size: tuple[int, int]) -> None:
+    """Against numpy: mask the shifted spectrum, go back, take the real part (odd and even sides and bandwidths)."""
+    height, width = size
+    x = rand(2, 1, *size)
+    spectrum = np.fft.fftshift(np.fft.fft2(x.numpy().astype(float)), axes=(2, 3))
+    for bandwidth in range(1, min(size) + 1):
+        mask = np.zeros(size)
+        top, left = height // 2 - bandwidth // 2, width // 2 - bandwidth // 2
+        mask[top : top + bandwidth, left : left + bandwidth] = 1
+        expected = np.fft.ifft2(np.fft.ifftshift(spectrum * mask, axes=(2, 3))).real
+        assert np.abs(LowPass(bandwidth=bandwidth)(x).numpy() - expected).max() < 1e-5, bandwidth
+
+
+def test_large_waves_are_not_kept_in_memory() -> None:
+    """Above 64 x 64 a map's waves would take gigabytes."""
+    _kept_wave.cache_clear()
+    x, k = torch.full((1, 1, 96, 96), 0.5), keys(1)
+    for row in range(5):
+        FourierBasis(row=row, column=7, norm=1.0)(x, k)
+    assert _kept_wave.cache_info().currsize == 0
+    FourierBasis(row=1, column=7, norm=1.0)(x[..., :32, :32], k)
+    assert _kept_wave.cache_info().currsize == 1
+
+
+PLASMA = [  # size, decay, mean, standard deviation, [0, 0], [1, 2], [size / 2, size / 2] of the reference with seed 0
+    (256, 2.0, 0.511294, 0.150162, 0.0, 0.074462, 0.203732),
+    (256, 1.4, 0.532071, 0.166472, 0.199883, 0.225160, 0.315815),
+    (32, 3.0, 0.468802, 0.120297, 0.0, 0.235633, 0.203732),
+    (32, 1.75, 0.518213, 0.166583, 0.034795, 0.309792, 0.219310),
+    (64, 1.75, 0.518252, 0.163720, 0.034795, 0.192588, 0.219310),
+]
+
+
+@pytest.mark.parametrize("case", PLASMA, ids=str)
+def test_clouds_are_those_of_the_reference_with_its_draws(case: tuple[float, ...]) -> None:
+    size, decay, mean, spread, first, second, centre = case
+    numbers = np.random.RandomState(0)
+
+    def draw(rows: int, columns: int) -> torch.Tensor:
+        return torch.from_numpy(numbers.uniform(-1, 1, rows * columns).reshape(1, rows, columns))
+
+    cloud = plasma(int(size), decay, draw)[0]
+    got = [cloud.mean(), cloud.std(correction=0), cloud[0, 0], cloud[1, 2], cloud[int(size) // 2, int(size) // 2]]
+    assert np.allclose([float(v) for v in got], [mean, spread, first, second, centre], atol=2e-6)
+
+
+def test_fog_keeps_the_maximum_and_lies_low_in_the_spectrum() -> None:
+    x = rand(20, 3, 32, 32) * 0.8
+    y = Fog.at(3, "cifar-c")(x, keys(20))
+    assert bool((y.amax((1, 2, 3)) <= x.amax((1, 2, 3)) + 1e-6).all())
+    smooth = torch.full((20, 1, 32, 32), 0.5)
+    power = torch.fft.fft2(Fog.at(3, "cifar-c")(smooth, keys(20)) - smooth).abs().pow(2).mean((0, 1))
+    power[0, 0] = 0
+    reach = torch.fft.fftfreq(32, 1 / 32).abs()
+    low = (reach[:, None] <= 4) & (reach[None] <= 4)
+    assert float(power[low].sum() / power.sum()) > 0.8

@@ -139,13 +139,14 @@ class SampleKeys:
 
     def poisson(self, levels: torch.Tensor, scale: float) -> torch.Tensor:
         """Poisson draws with mean ``scale * levels``: (batch, ...) float32 for ``levels`` (batch, ...) in [0, 1]."""
-        require(scale > 0, f"the Poisson scale must be positive, got {scale}", UsageError)
+        require(0 < scale <= 10_000, f"the Poisson scale must be in (0, 10000], got {scale}", UsageError)
         exact = levels.to(torch.float32) * 255
         level = (exact + 1e-3).floor().clamp_(0, 255)
         draws = self._poisson_on_grid(level.to(torch.int32), scale)
-        rest = exact - level
-        if bool((rest > 2e-3).any()):
-            draws += self.stream("remainder")._small_poisson(rest.clamp_(0, 1) * (scale / 255))
+        rest = (exact - level).clamp_(0, 1)
+        rest = rest.mul_(rest > 2e-3)  # Rounding of values on the grid: what neighbours need must not reach them.
+        if bool(rest.any()):
+            draws += self.stream("remainder")._poisson_by_steps(rest.to(torch.float64) * (scale / 255))
         return draws
 
     def _poisson_on_grid(self, level: torch.Tensor, scale: float) -> torch.Tensor:
@@ -161,16 +162,17 @@ class SampleKeys:
             active = active[u[active] >= limits[(base[active] + value[active]).long()]]
         return value.to(torch.float32).view(shape)
 
-    def _small_poisson(self, rate: torch.Tensor) -> torch.Tensor:
-        u = self.uniform(rate.shape[1:])
+    def _poisson_by_steps(self, rate: torch.Tensor) -> torch.Tensor:
+        """Inversion by adding up the probabilities in float64, against 24 random bits; float32 counts."""
+        u = self.uniform(rate.shape[1:]).to(torch.float64)
         term = torch.exp(-rate)
         cumulative, value, k = term.clone(), torch.zeros_like(rate), 0
-        while bool((u >= cumulative).any()) and k < 200:
+        while bool((beyond := u >= cumulative).any()):
             k += 1
-            value += (u >= cumulative).to(value)
+            value += beyond
             term = term * rate / k
             cumulative += term
-        return value
+        return value.to(torch.float32)
 
 
 @functools.lru_cache(maxsize=8)

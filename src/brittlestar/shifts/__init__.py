@@ -15,6 +15,7 @@ from brittlestar.shifts.noise import (
     UniformNoise,
 )
 from brittlestar.shifts.spectral import BandNoise, FourierBasis, HighPass, LowPass
+from brittlestar.shifts.weather import Fog
 
 SHIFTS: Catalogue[Shift] = Catalogue(
     "shift",
@@ -26,6 +27,7 @@ SHIFTS: Catalogue[Shift] = Catalogue(
         UniformNoise,
         SaltAndPepper,
         GaussianBlur,
+        Fog,
         Brightness,
         Contrast,
         Saturation,
@@ -49,6 +51,7 @@ __all__ = [
     "BandNoise",
     "Brightness",
     "Contrast",
+    "Fog",
     "FourierBasis",
     "GaussianBlur",
     "GaussianNoise",

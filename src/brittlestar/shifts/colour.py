@@ -10,6 +10,7 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.ops.reduce import total
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 LUMA = (0.299, 0.587, 0.114)
@@ -86,7 +87,7 @@ class Contrast(Shift):
         require(0 <= self.factor <= 10, f"contrast.factor must be in [0, 10], got {self.factor}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        means = torch.stack([image.flatten(1).mean(1) for image in x])[:, :, None, None]
+        means = (total(x.flatten(2)) / (x.shape[2] * x.shape[3]))[:, :, None, None]
         return (x - means).mul_(self.factor).add_(means)
 
 

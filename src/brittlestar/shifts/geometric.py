@@ -20,7 +20,7 @@ _ENGSTROM = "Engstrom et al., ICML 2019, https://arxiv.org/abs/1712.02779"
 
 @dataclass(frozen=True, kw_only=True)
 class Affine(Shift):
-    """An affine map of the image plane about its centre.
+    """An affine map of the image plane about its centre, bilinear (a shrunken image is not smoothed first).
 
     Fields:
         border: What lies outside the image: ``zeros`` (black) or ``edge`` (the outermost pixels repeated).

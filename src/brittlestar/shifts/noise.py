@@ -9,7 +9,7 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 
@@ -38,6 +38,7 @@ class GaussianNoise(Shift):
     sigma: float
 
     def __post_init__(self) -> None:
+        check_finite(self.name, sigma=self.sigma)
         require(self.sigma >= 0, f"gaussian_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
@@ -161,6 +162,7 @@ class SpeckleNoise(Shift):
     sigma: float
 
     def __post_init__(self) -> None:
+        check_finite(self.name, sigma=self.sigma)
         require(self.sigma >= 0, f"speckle_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
@@ -186,6 +188,7 @@ class UniformNoise(Shift):
     half_width: float
 
     def __post_init__(self) -> None:
+        check_finite(self.name, half_width=self.half_width)
         require(self.half_width >= 0, f"uniform_noise.half_width must be at least 0, got {self.half_width}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data.order import digest_of
 from brittlestar.shifts.base import Shift
@@ -34,17 +36,35 @@ class KeyedTransform:
 
 
 class ShiftedDataset(Dataset[Any]):
-    """A data set of (image, label, ...) items with a shift on every image; the key comes from the item's place.
+    """A map-style data set with a shift on every image; the same item has the same pixels in every epoch and worker.
 
-    The same place gives the same pixels in every epoch and worker.
+    Args:
+        dataset: Its items are images, (channel, height, width) tensors before any normalisation, or tuples that begin
+            with one.
+        shift: The shift.
+        seed: Of the keys.
+        ids: A stable id for every item; its place in the data set where left out.
+
+    Raises:
+        UsageError: There are not as many ids as items.
+        IndexError: A place outside the data set.
     """
 
-    def __init__(self, dataset: Any, shift: Shift, seed: int = 0) -> None:
-        self.dataset, self.shift, self.seed = dataset, shift, seed
+    def __init__(self, dataset: Any, shift: Shift, seed: int = 0, ids: Sequence[str] | None = None) -> None:
+        require(
+            ids is None or len(ids) == len(dataset),
+            f"a shifted data set needs one id an item, got {len(ids or ())} for {len(dataset)} items",
+            UsageError,
+        )
+        self.dataset, self.shift, self.seed, self.ids = dataset, shift, seed, ids
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, place: int) -> Any:
-        image, *rest = self.dataset[place]
-        return self.shift(image[None], SampleKeys.of(self.seed, [str(place)]).to(image.device))[0], *rest
+        place = range(len(self))[place]
+        item = self.dataset[place]
+        image = item if isinstance(item, torch.Tensor) else item[0]
+        name = str(place) if self.ids is None else self.ids[place]
+        shifted = self.shift(image[None], SampleKeys.of(self.seed, [name]).to(image.device))[0]
+        return shifted if isinstance(item, torch.Tensor) else (shifted, *item[1:])

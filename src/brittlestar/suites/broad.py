@@ -14,6 +14,7 @@ from brittlestar.shifts import (
     BandNoise,
     Brightness,
     Contrast,
+    Fog,
     GaussianBlur,
     GaussianNoise,
     Greyscale,
@@ -199,6 +200,27 @@ def _blur_and_digital(table: str, size: float) -> list[Condition]:
     ]
 
 
+def nearest_table(size: int) -> str:
+    """The published table made for images of about this size."""
+    return "cifar-c" if size <= 45 else "tiny-c" if size <= 120 else "imagenet-c"
+
+
+def _weather(size: int) -> list[Condition]:
+    table = nearest_table(size)
+    return [
+        condition(
+            Fog.at(severity, table),
+            shown=(),
+            label=f"severity {severity}",
+            strength=float(severity),
+            strength_name=f"severity ({table})",
+            severity=severity,
+            table=table,
+        )
+        for severity in range(1, 6)
+    ]
+
+
 def _geometric(table: str) -> list[Condition]:
     closer, farther = (1.15, 1.3, 1.5, 1.8), (0.85, 0.7, 0.55, 0.4)
     return [
@@ -256,6 +278,7 @@ def _spectral(table: str, shape: Shape) -> list[Condition]:
             table,
             label="lowest {0:d} x {0:d} removed",
             axis="frequencies removed along a side",
+            title="High-pass filter, mean kept",
         ),
     ]
     for band in ("low", "high"):
@@ -303,6 +326,7 @@ def _build(shape: Shape) -> tuple[Condition, ...]:
         *_noise(table),
         *_colour(table, channels),
         *_blur_and_digital(table, (height * width) ** 0.5),
+        *_weather(max(height, width)),
         *_geometric(table),
         *_spectral(table, shape),
         *map_conditions(shape, frequencies, f"{table}, {extent}"),
@@ -311,6 +335,6 @@ def _build(shape: Shape) -> tuple[Condition, ...]:
 
 
 BROAD = Suite(
-    "broad", "noise, colour, blur, digital, geometry, frequencies, the Fourier map, white-box attacks", _build
+    "broad", "noise, colour, blur, digital, fog, geometry, frequencies, the Fourier map, white-box attacks", _build
 )
 NOISE = Suite("noise", "clean images and six kinds of noise", lambda shape: (clean(), *_noise(_table(shape))))

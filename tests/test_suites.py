@@ -1,0 +1,194 @@
+"""Suites: what they hold, in which order, for which sizes, and how fast they are built."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+import torch
+
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.errors import DataError, UsageError
+from brittlestar.core.keys import SampleKeys
+from brittlestar.shifts import SHIFTS, BandNoise, FourierBasis, GaussianBlur
+from brittlestar.shifts.ops.spectrum import canonical, half_plane
+from brittlestar.suites import SUITES, get_suite
+from brittlestar.suites.broad import bandwidths
+from brittlestar.suites.fourier import coarse_lattice, map_norm
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 40, 56), (3, 96, 96), (3, 224, 224)]
+
+
+def infos(shape: tuple[int, int, int], suite: str = "broad") -> list[ConditionInfo]:
+    return [c.info for c in get_suite(suite).conditions(shape)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_broad_holds_every_part_in_order(shape: tuple[int, int, int]) -> None:
+    listed = infos(shape)
+    kinds = [i.kind for i in listed]
+    assert kinds == sorted(kinds, key=["clean", "shift", "fourier", "attack"].index)
+    count = Counter(kinds)
+    assert count["clean"] == 1
+    assert 90 <= count["shift"] + count["attack"] <= 125
+    families = {i.family for i in listed}
+    assert families == {
+        "clean", "noise", "colour", "blur", "digital", "geometric", "spectral", "fourier", "attack"
+    }  # fmt: skip
+    shifts = {i.shift for i in listed if i.kind in ("shift", "fourier")}
+    assert shifts == {name for name, kind in SHIFTS.items() if shape[0] in kind.channels}
+    assert {i.shift for i in listed if i.kind == "attack"} == {"linf_pgd", "l2_pgd"}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_condition_is_described(shape: tuple[int, int, int]) -> None:
+    for name in SUITES:
+        for info in infos(shape, name)[1:]:
+            assert info.title and info.label and info.paper and info.table, info.id
+            assert info.detail == ("outcome" if info.kind == "fourier" else "full"), info.id
+            assert bool(info.threat) == (info.kind == "attack"), info.id
+            assert (info.strength is None) <= (info.shift in ("inversion", "greyscale", "fourier_basis")), info.id
+            assert info.strength is None or info.strength_name, info.id
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_strengths_rise_along_every_series(shape: tuple[int, int, int]) -> None:
+    series: dict[tuple[str, str], list[float]] = {}
+    for info in infos(shape):
+        if info.strength is not None:
+            series.setdefault((info.shift, info.series), []).append(info.strength)
+    assert len(series) > 20
+    for name, strengths in series.items():
+        assert strengths == sorted(set(strengths)), name
+        assert len(strengths) >= (2 if shape[1] == 8 else 3), name
+
+
+@pytest.mark.parametrize("size", [8, 16, 28, 32])
+def test_small_images_have_the_whole_map(size: int) -> None:
+    found = [(i.config["row"], i.config["column"]) for i in infos((1, size, size)) if i.kind == "fourier"]
+    assert found == half_plane(size, size)
+    assert len(found) == (size * size - 4) // 2 + 4, "every conjugate pair once, and the four that are their own"
+    assert found[0] == (0, 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 33, 33), (3, 64, 64), (3, 40, 56), (3, 224, 224)])
+def test_large_images_have_a_lattice_of_the_map(shape: tuple[int, int, int]) -> None:
+    _, height, width = shape
+    listed = [i for i in infos(shape) if i.kind == "fourier"]
+    found = [(i.config["row"], i.config["column"]) for i in listed]
+    assert 30 <= len(found) <= 150
+    assert len(set(found)) == len(found)
+    assert all(canonical(height, width, *f) == f and max(map(abs, f)) <= 31 for f in found)
+    assert (0, 0) in found
+    assert all("every 4th" in i.table for i in listed)
+
+
+def test_a_lattice_names_no_pair_twice_even_where_it_wraps() -> None:
+    for height, width in ((33, 40), (36, 36), (48, 200)):
+        listed = coarse_lattice(height, width, 4)
+        waves = {min((r % height, c % width), (-r % height, -c % width)) for r, c in listed}
+        assert len(waves) == len(listed)
+
+
+def test_fourier_suite_maps_the_central_square_of_large_images() -> None:
+    whole = [i for i in infos((3, 63, 63), "fourier") if i.kind == "fourier"]
+    centre = [i for i in infos((3, 224, 224), "fourier") if i.kind == "fourier"]
+    assert len(whole) == len(centre) == (63 * 63 + 1) // 2
+    assert {(i.config["row"], i.config["column"]) for i in whole} == {
+        (i.config["row"], i.config["column"]) for i in centre
+    }
+
+
+def test_lengths_scale_with_the_image_and_shares_do_not() -> None:
+    def values(shape: tuple[int, int, int], shift: str, field: str) -> list[float]:
+        return [i.config[field] for i in infos(shape) if i.shift == shift]
+
+    small, large = (3, 32, 32), (3, 64, 64)
+    for weak, strong in zip(
+        values(small, "gaussian_blur", "sigma"), values(large, "gaussian_blur", "sigma"), strict=True
+    ):
+        assert strong == pytest.approx(2 * weak, abs=2e-3)
+    for shift, field in (("rotation", "degrees"), ("impulse_noise", "amount"), ("translation", "fraction")):
+        assert values(small, shift, field) == values(large, shift, field)
+    assert values(small, "l2_pgd", "epsilon") == pytest.approx(
+        [v / 2 for v in values(large, "l2_pgd", "epsilon")], rel=0.05
+    )
+    assert {i.table for i in infos(large) if i.family == "blur"} == {"broad-64x64"}
+
+
+def test_map_norm_rises_smoothly() -> None:
+    assert map_norm(32, 32) == 4
+    assert map_norm(224, 224) == pytest.approx(15.7, abs=0.01)
+    norms = [map_norm(n, n) for n in (8, 16, 28, 32, 33, 64, 128, 224, 320)]
+    assert norms == sorted(set(norms))
+    rms = [n / s for n, s in zip(norms, (8, 16, 28, 32, 33, 64, 128, 224, 320), strict=True)]
+    assert rms == sorted(rms, reverse=True), "the change per pixel never rises with the size"
+    assert map_norm(16, 64) == map_norm(32, 32)
+
+
+def test_low_and_high_noise_are_paired_by_norm_and_bandwidth() -> None:
+    listed = [c.definition for c in get_suite("broad").conditions((3, 32, 32)) if isinstance(c.definition, BandNoise)]
+    assert len({d.norm for d in listed}) == 1
+    low = [d.bandwidth for d in listed if d.band == "low"]
+    assert low == [d.bandwidth for d in listed if d.band == "high"] == bandwidths(32)
+
+
+@pytest.mark.parametrize("size", [8, 9, 28, 32, 63, 224])
+def test_bandwidths_are_odd_and_inside_the_plane(size: int) -> None:
+    """Odd squares are symmetric: no unpaired row or column of frequencies is cut in half."""
+    found = bandwidths(size)
+    assert len(found) >= 3
+    assert all(b % 2 == 1 and 1 < b < size for b in found)
+
+
+def test_images_that_no_suite_is_for_are_refused() -> None:
+    for shape in ((2, 32, 32), (3, 7, 32), (4, 32, 32)):
+        with pytest.raises(DataError, match="suites need"):
+            get_suite("broad").conditions(shape)
+
+
+def test_a_wrong_suite_name_gets_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean broad"):
+        get_suite("brod")
+    assert list(SUITES) == [suite.name for suite in SUITES.values()]
+    assert all(suite.summary for suite in SUITES.values())
+
+
+def test_two_conditions_of_one_id_are_refused() -> None:
+    from brittlestar.shifts.conditions import clean
+    from brittlestar.suites.base import Suite
+
+    with pytest.raises(UsageError, match="twice"):
+        Suite("twice", "", lambda shape: (clean(), clean())).conditions((1, 8, 8))
+
+
+def test_building_takes_no_time() -> None:
+    get_suite("broad").conditions((3, 32, 32))
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        get_suite("broad").conditions((3, 32, 32))
+        times.append(time.process_time() - began)
+    assert min(times) < 0.2
+
+
+def test_the_map_costs_one_multiplication_and_addition_a_value() -> None:
+    """No transform and no basis is computed again once a block has been through the map."""
+    x = torch.full((50, 3, 32, 32), 0.5)
+    keys = SampleKeys.of(0, [str(i) for i in range(50)])
+    maps = [
+        c.definition for c in get_suite("fourier").conditions((3, 32, 32)) if isinstance(c.definition, FourierBasis)
+    ]
+
+    def spent(shifts: list[FourierBasis] | list[GaussianBlur]) -> float:
+        best = float("inf")
+        for _ in range(3):
+            began = time.process_time()
+            for shift in shifts:
+                shift.compute(x, keys)
+            best = min(best, (time.process_time() - began) / len(shifts))
+        return best
+
+    spent(maps)
+    assert spent(maps) < 0.5 * spent([GaussianBlur(sigma=1.0)] * 50)
