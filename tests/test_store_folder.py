@@ -183,7 +183,10 @@ while True:
         words = [sys.executable, "-c", script, str(store.path), str(start)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent) as writer:
             assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
-            time.sleep(0.1 + chance.random() * 0.3)
+            deadline = time.monotonic() + 30
+            while len(store.files("m")) <= start // 50 and time.monotonic() < deadline:
+                time.sleep(0.005)
+            time.sleep(chance.random() * 0.2)
             writer.send_signal(signal.SIGKILL)
         done = RunStore.open(store.path).finished_groups("m")
         assert len(done) > start // 50
