@@ -53,7 +53,7 @@ def plasma(size: int, decay: float, draw: Draw) -> torch.Tensor:
 class Fog(Shift):
     """Add a cloud that is the same in all channels, then scale back to the image's own maximum.
 
-    ``(x + amount * cloud) * m / (m + amount)`` with ``m`` the clean image's maximum; the cloud is ``plasma`` at the next
+    ``(x + amount * cloud) * m / (m + amount)``, ``m`` the clean image's maximum; the cloud is ``plasma`` at the next
     power of two, cut to the image. Mostly low frequencies: what adversarial training is known to hurt.
 
     Fields:
