@@ -134,7 +134,7 @@ class Saturation(Shift):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Greyscale(Shift):
-    """Take the colour away: all channels become the Rec. 601 luma. RGB only."""
+    """Take the colour away: all channels become the luma (Rec. 601 weights). RGB only."""
 
     name: ClassVar[str] = "greyscale"
     title: ClassVar[str] = "Greyscale"
