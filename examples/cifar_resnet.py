@@ -71,7 +71,7 @@ def _factory(layers: int) -> Callable[[], nn.Module]:
 
     build.__name__ = f"resnet{layers}"
     build.__doc__ = f"ResNet-{layers} without its weights, in evaluation mode."
-    build.mean, build.std = MEAN, STD  # type: ignore[attr-defined]
+    build.mean, build.std = MEAN, STD
     return build
 
 

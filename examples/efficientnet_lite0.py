@@ -113,5 +113,5 @@ def efficientnet_lite0() -> nn.Module:
     return network.eval()
 
 
-efficientnet_lite0.mean = 127 / 255  # type: ignore[attr-defined]
-efficientnet_lite0.std = 128 / 255  # type: ignore[attr-defined]
+efficientnet_lite0.mean = 127 / 255
+efficientnet_lite0.std = 128 / 255

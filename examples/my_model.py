@@ -30,9 +30,9 @@ def model() -> nn.Module:
 
 
 # 3. What your model does to images in [0, 1] before its first layer. It happens after the shift: noise of 0.1 is noise
-# of 0.1 in the picture, whatever the normalisation. Leave out what you do not need; flags of `brittlestar run` override.
-model.mean = (0.485, 0.456, 0.406)  # type: ignore[attr-defined]
-model.std = (0.229, 0.224, 0.225)  # type: ignore[attr-defined]
+# of 0.1 in the picture, whatever the normalisation. Leave out what you do not need; flags of `brittlestar run` win.
+model.mean = (0.485, 0.456, 0.406)
+model.std = (0.229, 0.224, 0.225)
 # model.channels = 3    # grey images are repeated, colour images reduced to luma
 # model.resize = 256    # shorter side in pixels
 # model.crop = 224      # central square in pixels
