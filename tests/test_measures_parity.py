@@ -1,4 +1,4 @@
-"""Each measure against an independent library, a published number or a slow direct computation."""
+"""Each measure against an independent library, a known number or a slow direct computation."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_shares_equal_statsmodels(kn: tuple[int, int], level: float) -> None:
         (1813, 2021, 0.995, 0.8767487, 0.9151810),
     ],
 )
-def test_clopper_pearson_published(k: int, n: int, level: float, low: float, high: float) -> None:
+def test_clopper_pearson_known_values(k: int, n: int, level: float, low: float, high: float) -> None:
     found = measures.clopper_pearson(k, n, level)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1.5e-7)
 
@@ -287,7 +287,7 @@ def test_ece_equals_scikit_learn() -> None:
     assert measures.ece(rows).value == pytest.approx(weights @ np.abs(share - mean))
 
 
-def test_rms_published() -> None:
+def test_rms_known_value() -> None:
     """100 rows of confidence .6 (50 right), 100 of .9 (95 right): all bins .0790569 (without the last: .0707107)."""
     right = np.concatenate([np.arange(100) < 50, np.arange(100) < 95])
     found = measures.rms_calibration(rows_of(right, np.repeat([0.6, 0.9], 100)))
