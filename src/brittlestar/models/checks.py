@@ -223,7 +223,8 @@ def _looks(logits: torch.Tensor, labels: torch.Tensor, scale: float) -> list[str
         notes.append("the outputs are log-probabilities, which serve as logits")
     count, classes = logits.shape
     right = int((logits.argmax(1) == labels).sum())
-    if stats.binom.sf(right - 1, count, 1 / classes) > 0.01:
+    enough = (1 / classes) ** count < 0.01
+    if enough and stats.binom.sf(right - 1, count, 1 / classes) > 0.01:
         notes.append(
             f"only {right} of the first {count} clean images are right, no better than chance: "
             "check the normalisation and the order of the classes"

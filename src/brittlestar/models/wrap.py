@@ -8,6 +8,7 @@ import inspect
 import numbers
 import pickle
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -177,19 +178,22 @@ def source_of(thing: Any) -> str:
         return name
 
 
-def _captured(function: Any) -> list[str]:
-    """Digests of what a function carries with it: the object it is a method of, defaults, captured variables."""
-    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    carried = [*cells, getattr(function, "__defaults__", None), getattr(function, "__self__", None)]
-    if not hasattr(function, "__qualname__"):
-        carried.append(function)
-    return [_content(value) for value in carried if value is not None]
+def _captured(thing: Any, depth: int = 0) -> list[str]:
+    """Digests of what a function or an object carries with it: captured variables, defaults, its object, attributes."""
+    if depth > 4 or isinstance(thing, ModuleType | type):
+        return []
+    carried = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or ()]
+    carried += [value for name in ("__defaults__", "__self__") if (value := getattr(thing, name, None)) is not None]
+    attributes = getattr(thing, "__dict__", None)
+    if isinstance(attributes, dict):
+        carried += [value for _, value in sorted(attributes.items())]
+    return [_content(value, depth + 1) for value in carried]
 
 
-def _content(value: Any) -> str:
+def _content(value: Any, depth: int) -> str:
     if isinstance(value, nn.Module):
         return TorchModel(value, name="", spec="", preprocess=Preprocess(), identity=f"{value}").fingerprint()
     try:
         return hashlib.sha256(pickle.dumps(value, protocol=4)).hexdigest()
     except Exception:
-        return f"{type(value).__module__}.{type(value).__qualname__}"
+        return " ".join([source_of(value), *_captured(value, depth)])
