@@ -50,7 +50,7 @@ def logit_rows(n: int, classes: int, seed: int) -> Rows:
 # ------------------------------------------------------------------ shares
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.95]))
 def test_shares_equal_statsmodels(kn: tuple[int, int], level: float) -> None:
     k, n = kn
@@ -116,7 +116,7 @@ def test_frames_are_averaged_by_sample() -> None:
 # ------------------------------------------------------------------ pairs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=60))
 def test_pairs_equal_a_mean_with_two_samples_added(d: list[float]) -> None:
     """Bonett-Price is Wald's interval for the mean of the differences and of one +1 and one -1."""
@@ -126,7 +126,9 @@ def test_pairs_equal_a_mean_with_two_samples_added(d: list[float]) -> None:
     half = stats.norm.ppf(0.975) * padded.std / math.sqrt(n + 2)
     assert found.low == pytest.approx(min(max(padded.mean - half, -1), (b - c) / n), abs=1e-9)
     assert found.high == pytest.approx(max(min(padded.mean + half, 1), (b - c) / n), abs=1e-9)
-    assert measures.signed_mean_interval(d) == dataclasses.replace(found)
+    mean = measures.signed_mean_interval(d)
+    assert (mean.low, mean.value, mean.high) == pytest.approx((found.low, found.value, found.high), abs=1e-12)
+    assert (mean.n, mean.method) == (n, found.method)
 
 
 def test_positions_are_intersected_in_any_order() -> None:
@@ -148,7 +150,7 @@ def test_positions_are_intersected_in_any_order() -> None:
         measures.paired_difference(a.take(np.arange(100)), b.take(np.arange(100, 200)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(0, 80), st.integers(0, 80))
 def test_mcnemar_equals_statsmodels(b: int, c: int) -> None:
     found = measures.mcnemar_counts(b, c)
@@ -196,7 +198,7 @@ def test_means_of_single_outcomes_are_shares() -> None:
             assert (found.low, found.value, found.high) == pytest.approx((share.low, share.value, share.high))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.integers(0, 10), min_size=1, max_size=50))
 def test_means_are_between_best_and_worst_case(tens: list[int]) -> None:
     """Never narrower than all outcomes independent, and of zero width never."""
@@ -301,7 +303,8 @@ def test_calibration_intervals_are_decided_by_the_content() -> None:
     shuffled = rows.take(ANY.permutation(700))
     for measure in (measures.ece, measures.rms_calibration):
         assert measure(rows) == measure(rows)
-        assert measure(shuffled).value == pytest.approx(measure(rows).value)
+        one, other = measure(rows), measure(shuffled)
+        assert (other.value, other.low, other.high) == pytest.approx((one.value, one.low, one.high), abs=1e-6)
         assert measure(rows, level=0.8).high <= measure(rows).high
 
 

@@ -185,8 +185,9 @@ class _Gaps:
         return cls(gap, count / count.sum(), scale, (overall, float(confidence.mean())), n)
 
     def generator(self, purpose: str) -> np.random.Generator:
-        """Random numbers decided by the content alone."""
-        content = purpose.encode() + self.gap.tobytes() + self.weights.tobytes() + self.n.to_bytes(8, "little")
+        """Random numbers decided by the content alone, whatever the order of the rows (sums round differently)."""
+        gap = np.round(self.gap, 9) + 0.0
+        content = purpose.encode() + gap.tobytes() + self.weights.tobytes() + self.n.to_bytes(8, "little")
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "little"))
 
     def noise(self, generator: np.random.Generator, draws: int) -> Scores:
