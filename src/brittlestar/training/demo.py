@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.core.errors import BrittlestarError
+from brittlestar.core.errors import BrittlestarError, StoreError
 from brittlestar.data import open_source
 from brittlestar.models.files import METADATA
 from brittlestar.models.small_cnn import small_cnn
@@ -54,6 +54,7 @@ def train_demo_models(
 
     Raises:
         DataError: The digits are not installed.
+        StoreError: The folder cannot be made or written.
         BrittlestarError: A training process died.
     """
     fingerprint = open_source(DATA).info.fingerprint
@@ -68,6 +69,10 @@ def train_demo_models(
         else:
             arguments = (recipe, seed, epochs, paths[recipe.name], facts, news)
             processes[recipe.name] = context.Process(target=_train_one, args=arguments, daemon=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {folder}: {error.strerror}") from error
     try:
         for process in processes.values():
             process.start()

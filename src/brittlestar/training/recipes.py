@@ -43,7 +43,7 @@ class GaussianAugmentation(Recipe):
     """Normal noise of a fixed strength on every training image, clamped to [0, 1].
 
     Fields:
-        sigma: Standard deviation in units of the value range.
+        sigma: Standard deviation in units of the value range; above 0.
 
     Reference:
         Ford et al., ICML 2019, https://arxiv.org/abs/1901.10513
@@ -67,8 +67,8 @@ class Adversarial(Recipe):
     """Every training image is replaced by the worst one that L-inf PGD finds around it.
 
     Fields:
-        epsilon: Radius in units of the value range.
-        steps: PGD steps.
+        epsilon: Radius in units of the value range; above 0.
+        steps: PGD steps; at least 1.
 
     Reference:
         Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083
@@ -78,6 +78,10 @@ class Adversarial(Recipe):
 
     epsilon: float = 0.2
     steps: int = 5
+
+    def __post_init__(self) -> None:
+        require(self.epsilon > 0, f"adversarial.epsilon must be positive, got {self.epsilon}")
+        require(self.steps >= 1, f"adversarial.steps must be at least 1, got {self.steps}")
 
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
         """Attacked images."""
