@@ -10,7 +10,7 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
 
 Draw = Callable[[int, int], torch.Tensor]
 
@@ -77,6 +77,7 @@ class Fog(Shift):
     decay: float
 
     def __post_init__(self) -> None:
+        check_finite(self.name, amount=self.amount, decay=self.decay)
         require(self.amount > 0, f"fog.amount must be above 0, got {self.amount}")
         require(self.decay > 1, f"fog.decay must be above 1, got {self.decay}")
 
