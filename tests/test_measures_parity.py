@@ -198,6 +198,15 @@ def test_means_of_single_outcomes_are_shares() -> None:
             assert (found.low, found.value, found.high) == pytest.approx((share.low, share.value, share.high))
 
 
+def test_effective_number_of_samples_by_its_formula() -> None:
+    scores = np.array([0.4, 0.5, 0.6] * 20)
+    ratio = (0.4 * 60 / 59 + 2) / (60 * 0.25 + 2)
+    t = ratio * stats.norm.ppf(0.975) + (1 - ratio) * stats.t.ppf(0.975, 59)
+    low, high = proportion_confint(30 / ratio, 60 / ratio, 2 * stats.norm.sf(t), "wilson")
+    found = measures.mean_interval(scores, cap=1000)
+    assert (found.low, found.value, found.high) == pytest.approx((low, 0.5, high), abs=1e-9)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.integers(0, 10), min_size=1, max_size=50))
 def test_means_are_between_best_and_worst_case(tens: list[int]) -> None:
@@ -313,6 +322,20 @@ def test_calibration_without_a_mistake_has_width() -> None:
     for measure in (measures.ece, measures.rms_calibration):
         found = measure(rows)
         assert found.value == found.low == 0 and found.high > 0.03
+
+
+def test_a_bin_without_a_mistake_is_not_taken_for_certain() -> None:
+    """60 of 60 right at a confidence of .97 happens to a calibrated model in one of six cases."""
+    rows = rows_of(np.ones(60, bool), np.full(60, 0.97))
+    for found in (measures.ece(rows), measures.rms_calibration(rows)):
+        assert found.value == pytest.approx(0.03, abs=1e-6) and found.low == 0
+
+
+def test_rms_has_one_bin_under_200_rows() -> None:
+    confidence = np.repeat([0.6, 0.8], 75)
+    rows = rows_of(np.repeat([True, False], 75), confidence)
+    assert measures.rms_calibration(rows).value == pytest.approx(0.2, abs=1e-6)
+    assert measures.rms_calibration(rows, bins=2).value == pytest.approx(math.sqrt((0.4**2 + 0.8**2) / 2), abs=1e-6)
 
 
 def test_fast_enough_for_a_report() -> None:
