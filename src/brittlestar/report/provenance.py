@@ -83,7 +83,7 @@ def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
         return "confidence sequences", (
             f"Intervals of accuracies, errors and differences are {percent} confidence sequences: they stay valid "
             "although the run stopped as soon as it was precise enough, and are wider than ordinary ones. Those of "
-            "calibration, of the Fourier bands and of single frequencies are ordinary ones for the final count."
+            "calibration and of single frequencies are ordinary ones for the final count."
         )
     return "intervals", (
         f"All intervals are {percent} intervals for a number of images that did not depend on the results: Wilson's "

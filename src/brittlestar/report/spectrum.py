@@ -37,12 +37,12 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
         return None
     plane = found[0][1]
     rows, columns = _axis(found, 0), _axis(found, 1)
-    bands = _bands(found, numbers.level)
+    bands = _bands(found, numbers)
     scale = math.hypot(plane.height / 2, plane.width / 2) / math.sqrt(2)
     measured = max(int(m.multiplicity.sum()) for _, m in found)
     return Spectrum(
         maps=tuple(_map(s, m, rows, columns, numbers.level) for s, m in found),
-        profile=tuple(_profile(s, m, scale, numbers.level) for s, m in found),
+        profile=tuple(_profile(s, m, scale, numbers) for s, m in found),
         bands=bands,
         borders=tuple(
             high * scale for name, _, high in measures.BANDS if math.isfinite(high) and name != bands[-1].name
@@ -86,15 +86,15 @@ def _wrapped(frequency: int, size: int) -> int:
     return (frequency + size // 2) % size - size // 2
 
 
-def _profile(subject: Subject, found: FourierMap, scale: float, level: float) -> Line:
-    rings = measures.radial_profile(found, level=level)
+def _profile(subject: Subject, found: FourierMap, scale: float, numbers: Numbers) -> Line:
+    rings = measures.radial_profile(found, level=numbers.level, rule=numbers.rule)
     points = tuple(
         Point(x=ring.radius * scale, label=f"{ring.radius * scale:.1f}", estimate=ring.estimate) for ring in rings
     )
     return Line(model=subject.entry, points=points)
 
 
-def _bands(found: Found, level: float) -> tuple[BandRow, ...]:
+def _bands(found: Found, numbers: Numbers) -> tuple[BandRow, ...]:
     """One row a band that every map has frequencies in."""
     plane = found[0][1]
     scale = math.hypot(plane.height / 2, plane.width / 2) / math.sqrt(2)
@@ -102,7 +102,7 @@ def _bands(found: Found, level: float) -> tuple[BandRow, ...]:
     for name, low, high in measures.BANDS:
         inside = (plane.radius > low) & (plane.radius <= high)
         try:
-            errors = tuple(measures.band_error(m, low, high, level) for _, m in found)
+            errors = tuple(measures.band_error(m, low, high, numbers.level, numbers.rule) for _, m in found)
         except NoSamplesError:
             continue
         made.append(
@@ -111,18 +111,18 @@ def _bands(found: Found, level: float) -> tuple[BandRow, ...]:
                 reach=_reach(low * scale, high * scale),
                 frequencies=int(inside.sum()),
                 errors=errors,
-                differences=tuple(_difference(found, place, low, high, level) for place in range(len(found))),
+                differences=tuple(_difference(found, place, low, high, numbers) for place in range(len(found))),
             )
         )
     return tuple(made)
 
 
-def _difference(found: Found, place: int, low: float, high: float, level: float) -> Estimate | None:
+def _difference(found: Found, place: int, low: float, high: float, numbers: Numbers) -> Estimate | None:
     (subject, own), (first, reference) = found[place], found[0]
     if place == 0 or subject.entry.data != first.entry.data:
         return None
     try:
-        return measures.band_difference(own, reference, low, high, level)
+        return measures.band_difference(own, reference, low, high, numbers.level, numbers.rule)
     except NoSamplesError:
         return None
 
