@@ -33,7 +33,7 @@ ALWAYS = (
         "Published corruption suites",
         "ImageNet-C, CIFAR-10-C, MNIST-C and their summaries such as mCE: numbers here are not comparable with theirs.",
     ),
-    ("weather", "Weather", "Fog, snow, frost, rain: slow, structured changes of a scene."),
+    ("weather", "Weather", "Snow, frost, rain and fog together: slow, structured changes of a scene."),
     (
         "objects",
         "Unusual objects and places",
@@ -49,6 +49,19 @@ FAMILIES = (
     ("geometric", "Geometry", "Rotation, translation, scale, shear."),
     ("spectral", "Filters", "Low-pass, high-pass, noise confined to a band."),
 )
+
+
+SUITE_FROM = 10
+"""A published table counts as a suite that was run from this many of its corruptions on."""
+
+
+def _by_table(gathered: Gathered) -> dict[str, set[str]]:
+    """Shifts at published severities, by the table's name."""
+    found: dict[str, set[str]] = {}
+    for info in gathered.infos.values():
+        if info.severity is not None:
+            found.setdefault(info.table, set()).add(info.shift)
+    return found
 
 
 def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
@@ -70,8 +83,12 @@ def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
                 text="No gradients reach the images, or the run has not come that far.",
             )
         )
-    tables = {info.table for info in gathered.infos.values() if info.severity is not None}
-    present = families | kinds | ({"published"} if tables else set())
+    present = (families | kinds) - {"weather"}
+    weather = {info.shift for info in gathered.infos.values() if info.family == "weather"}
+    if len(weather) > 1:
+        present.add("weather")
+    if any(len(shifts) >= SUITE_FROM for shifts in _by_table(gathered).values()):
+        present.add("published")
     found += [Missing(title=title, text=text) for key, title, text in ALWAYS if key not in present]
     return tuple(found)
 
