@@ -10,6 +10,7 @@ compared with their bare forward and backward passes. Printed: the ratios, per p
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
@@ -25,6 +26,7 @@ from brittlestar.models.base import Model
 from brittlestar.runs.bench import Bench, Order
 from brittlestar.runs.cell import passes
 from brittlestar.runs.plan import WorkItem
+from brittlestar.runs.workers import keep_memory
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 
@@ -55,8 +57,10 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=250)
     parser.add_argument("--batch", type=int, default=250)
     parser.add_argument("--attacks", action="store_true", help="measure attacks as well")
+    parser.add_argument("--every", type=int, default=4, help="measure every so many Fourier conditions")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_memory()
 
     if options.model or options.weights:
         text = options.model or f"resnet20=torch:{HERE.parent / 'examples' / 'cifar_resnet.py'}:resnet20"
@@ -88,21 +92,24 @@ def main() -> None:
         bare(model, images, 3, options.batch, False)
         bench.do(WorkItem(0, stop, ((0, (0,)),), 1.0))
         spent: dict[str, list[float]] = {}
+        ratios: dict[str, list[float]] = {}
         kinds = [
             "attack" if c.info.kind == "attack" else "fourier" if c.info.kind == "fourier" else "shifts"
             for c in conditions
         ]
         for kind in dict.fromkeys(kinds):
             places = [i for i, k in enumerate(kinds) if k == kind]
-            size = 1 if kind == "attack" else 16
+            places = places[:: options.every] if kind == "fourier" else places
+            size = 1 if kind == "attack" else 32
+            bench._block = (-1, -1)  # the first item of a kind pays for decoding; the runner decodes once a block
             for first in range(0, len(places), size):
                 chunk = tuple(places[first : first + size])
                 count = sum(int(getattr(conditions[c].definition, "steps", 1)) for c in chunk)
                 pure = bare(model, images, count, options.batch, kind == "attack")
-                bench._block = (-1, -1)  # every item pays for decoding, although the runner does so once a block
                 done = bench.do(WorkItem(0, stop, ((0, chunk),), sum(passes(conditions[c]) for c in chunk)))
                 pure = (pure + bare(model, images, count, options.batch, kind == "attack")) / 2
                 spent.setdefault(kind, [0.0, 0.0, 0.0])
+                ratios.setdefault(kind, []).append(done.seconds / pure)
                 for place, value in enumerate((done.seconds, pure, len(chunk))):
                     spent[kind][place] += value
 
@@ -110,11 +117,11 @@ def main() -> None:
         f"{options.suite} on {source.info.name}, {stop} images of {source.info.shape}, batch {options.batch}, 1 thread"
     )
     for kind, (ours, pure, number) in spent.items():
-        print(f"{kind:<8} {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}")
-    ours, pure = (sum(v[i] for v in spent.values()) for i in (0, 1))
-    print(
-        f"whole    {len(conditions):>4} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}"
-    )
+        middle = statistics.median(ratios[kind])
+        text = f"{kind:<8} {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}"
+        print(f"{text}  (median of {len(ratios[kind])} items {middle:.3f})")
+    ours, pure, number = (sum(v[i] for v in spent.values()) for i in range(3))
+    print(f"whole    {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}")
 
 
 if __name__ == "__main__":
