@@ -48,12 +48,12 @@ def write_parquet(path: Path, count: int) -> None:
             Image.fromarray(pixels).save(buffer, "PNG")
             pictures.append(buffer.getvalue())
         part = path.with_name(f"{path.stem}-{first}.parquet")
-        table = {"bytes": np.array(pictures, dtype=object), "label": np.arange(first, first + len(pictures)) % 10}
-        duckdb.sql("SELECT {'bytes': bytes::BLOB, 'path': NULL::VARCHAR} AS image, label FROM table").write_parquet(
+        pieces = {"bytes": np.array(pictures, dtype=object), "label": np.arange(first, first + len(pictures)) % 10}
+        duckdb.sql("SELECT {'bytes': bytes::BLOB, 'path': NULL::VARCHAR} AS image, label FROM pieces").write_parquet(
             str(part)
         )
         parts.append(str(part))
-        del table
+        del pieces
     duckdb.sql(f"COPY (SELECT * FROM read_parquet({parts})) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 1000)")
     for part in parts:
         Path(part).unlink()

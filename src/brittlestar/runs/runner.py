@@ -51,6 +51,7 @@ def run(
     deadline: float | None = None,
     enough: Callable[[Progress], bool] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_interrupt: Callable[[], None] = lambda: None,
 ) -> str:
     """Do the items in order.
 
@@ -61,6 +62,7 @@ def run(
         deadline: ``time.monotonic()`` after which no further item begins.
         enough: Asked after every finished block; ``True`` stops the run.
         on_progress: Called after every item.
+        on_interrupt: Called at Ctrl-C, before the items in hand are finished.
 
     Returns:
         Why it ended: ``complete``, ``budget``, ``precision`` or ``interrupted`` (Ctrl-C: items in hand are finished
@@ -88,6 +90,7 @@ def run(
                     upcoming, reason = None, "precision"
     except KeyboardInterrupt:
         reason = "interrupted"
+        on_interrupt()
         engine.close()
     return reason
 

@@ -111,6 +111,7 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
         StoreError: The folder is in use, of another version, or holds other data.
     """
     watch = watch or Watch()
+    note = watch.note
     source = request.source
     count = _sample_count(request)
     order = source.order(request.seed)
@@ -151,6 +152,7 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
                         deadline=deadline,
                         enough=watch.enough,
                         on_progress=watch.progress,
+                        on_interrupt=lambda: note("stopping: finishing the cells in hand"),
                     )
             else:
                 stop = "complete"
