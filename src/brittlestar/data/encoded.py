@@ -212,10 +212,8 @@ class ParquetSource(EncodedSource):
 
     def _all(self, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[bytes, str]]:
         for number, file in enumerate(self.paths):
-            for first in range(0, int(self.starts[number + 1] - self.starts[number]), 2000):
-                where = (
-                    f"WHERE file_row_number >= {first} AND file_row_number < {first + 2000} ORDER BY file_row_number"
-                )
+            for first in range(0, int(self.starts[number + 1] - self.starts[number]), 500):
+                where = f"WHERE file_row_number >= {first} AND file_row_number < {first + 500} ORDER BY file_row_number"
                 for row, content in _query(con, file, f"SELECT file_row_number, {self.column}", where):
                     yield _content(content, row, file), f"row {row} of {Path(file).name}"
 
@@ -242,7 +240,8 @@ def _connection() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
         config={
             "threads": 1,
-            "memory_limit": "512MB",
+            "memory_limit": "256MB",
+            "enable_external_file_cache": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
