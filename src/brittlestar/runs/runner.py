@@ -21,6 +21,7 @@ class Progress:
         block: The block being worked on, ``(start, stop)``.
         images: Shifted images evaluated in this session.
         began: ``time.monotonic()`` at the start.
+        warm: Seconds and forward passes when the first item was done.
     """
 
     tallies: dict[tuple[int, int], list[int]]
@@ -29,6 +30,7 @@ class Progress:
     block: tuple[int, int] = (0, 0)
     images: int = 0
     began: float = field(default_factory=time.monotonic)
+    warm: tuple[float, float] | None = None
 
     @property
     def elapsed(self) -> float:
@@ -36,11 +38,16 @@ class Progress:
         return time.monotonic() - self.began
 
     @property
-    def remaining(self) -> float | None:
-        """Estimated seconds left for the whole plan; ``None`` before the first item is done."""
-        if self.work_done == 0:
+    def pace(self) -> float | None:
+        """Seconds a forward pass since the first finished item (which waits for processes to start)."""
+        if self.warm is None or self.work_done <= self.warm[1]:
             return None
-        return self.elapsed * (self.work_total - self.work_done) / self.work_done
+        return (self.elapsed - self.warm[0]) / (self.work_done - self.warm[1])
+
+    @property
+    def remaining(self) -> float | None:
+        """Estimated seconds left for the whole plan; ``None`` before there is a pace."""
+        return None if self.pace is None else self.pace * (self.work_total - self.work_done)
 
 
 def run(
@@ -59,7 +66,7 @@ def run(
         items: In block-major order.
         engine: Where they are done.
         progress: Is brought up to date after every item.
-        deadline: ``time.monotonic()`` after which no further item begins.
+        deadline: ``time.monotonic()``; no item begins that would end later, judged by the pace so far.
         enough: Asked after every finished block; ``True`` stops the run.
         on_progress: Called after every item.
         on_interrupt: Called at Ctrl-C, before the items in hand are finished.
@@ -72,18 +79,21 @@ def run(
     for item in items:
         left[item.stop] = left.get(item.stop, 0) + 1
     pending = iter(items)
+    in_hand = 0.0
     upcoming = next(pending, None)
     reason = "complete"
     try:
         while upcoming is not None or engine.waiting:
             while upcoming is not None and engine.free > 0:
-                if deadline is not None and time.monotonic() >= deadline:
+                if deadline is not None and _too_late(progress, in_hand + upcoming.work, deadline):
                     upcoming, reason = None, "budget"
                     break
                 engine.submit(upcoming)
+                in_hand += upcoming.work
                 upcoming = next(pending, None)
             for done in engine.collect() if engine.waiting else ():
                 _count(progress, done)
+                in_hand -= done.item.work
                 left[done.item.stop] -= 1
                 on_progress(progress)
                 if left[done.item.stop] == 0 and upcoming is not None and enough is not None and enough(progress):
@@ -95,8 +105,15 @@ def run(
     return reason
 
 
+def _too_late(progress: Progress, work: float, deadline: float) -> bool:
+    """Whether so much work would end after the deadline, at the pace so far (once there is one)."""
+    return time.monotonic() + work * (progress.pace or 0.0) >= deadline
+
+
 def _count(progress: Progress, done: Done) -> None:
     progress.work_done += done.item.work
+    if progress.warm is None:
+        progress.warm = (progress.elapsed, progress.work_done)
     progress.block = (done.item.start, done.item.stop)
     for model, condition, samples, errors in done.tallies:
         tally = progress.tallies.setdefault((model, condition), [0, 0])
