@@ -160,7 +160,7 @@ def test_two_conditions_of_one_id_are_refused() -> None:
     from brittlestar.suites.base import Suite
 
     with pytest.raises(UsageError, match="twice"):
-        Suite("twice", "", lambda shape: (clean(), clean())).conditions((1, 8, 8))
+        Suite("twice", "", lambda shape, storage: (clean(), clean())).conditions((1, 8, 8))
 
 
 def test_building_takes_no_time() -> None:

@@ -122,6 +122,7 @@ def evaluate(
     data: Any,
     *,
     suite: str | Sequence[str] = "broad",
+    storage: str | None = None,
     out: str | Path | None = None,
     samples: int | None = None,
     budget: str | float | None = None,
@@ -144,6 +145,7 @@ def evaluate(
             a ``ModelSpec``, or a mapping of names to any of these. Images in [0, 1], NCHW, in; logits out.
         data: A path or name as on the command line, ``(images, labels)`` arrays, or an opened source.
         suite: Name of a suite, or several.
+        storage: How published suites keep shifted images (``float``, ``uint8``, ``jpeg85``), if not as published.
         out: Run folder; ``runs/<data>`` by default. A later call on the same folder resumes and adds.
         samples: How many images; all by default.
         budget: Stop after this time (``"5m"``).
@@ -167,7 +169,7 @@ def evaluate(
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
     suites = [suite] if isinstance(suite, str) else list(suite)
-    conditions = conditions_of(suites, source.info.shape)
+    conditions = conditions_of(suites, source.info.shape, storage)
     names = tuple(classes) if classes is not None else source.info.classes
     labels = source.labels if classes is None else _mapped(source, names)
     portable = all(isinstance(value, ModelSpec) for _, value in specs)
@@ -197,11 +199,19 @@ def evaluate(
     return Run(request.folder, run_session(request, watch))
 
 
-def conditions_of(suites: Sequence[str], shape: tuple[int, int, int]) -> tuple[Condition, ...]:
-    """The conditions of several suites, each once, in order."""
+def conditions_of(
+    names: Sequence[str], shape: tuple[int, int, int], storage: str | None = None
+) -> tuple[Condition, ...]:
+    """The conditions of several suites, each once, in order; ``storage`` is for those that were published with one."""
+    suites = [get_suite(name) for name in names]
+    require(
+        storage is None or any(len(suite.storages) > 1 for suite in suites),
+        f"a storage is for published suites such as imagenet-c; {', '.join(names)} has none",
+        UsageError,
+    )
     seen: dict[str, Condition] = {}
-    for name in suites:
-        for condition in get_suite(name).conditions(shape):
+    for suite in suites:
+        for condition in suite.conditions(shape, storage if len(suite.storages) > 1 else None):
             seen.setdefault(condition.fingerprint, condition)
     return tuple(seen.values())
 

@@ -26,6 +26,10 @@ def run(
     ],
     data: Annotated[str, typer.Option(help="Image folder, .parquet file or folder, .npz, digits, fashion-mnist.")],
     suite: Annotated[list[str] | None, typer.Option(help="Suite, may be repeated; `brittlestar list suites`.")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="How published suites keep shifted images, if not as published: float, uint8, jpeg85."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; an existing one is resumed and added to.")] = None,
     budget: Annotated[str | None, typer.Option(help="Stop after this time: 90s, 5m, 1h30m.")] = None,
     precision: Annotated[
@@ -87,6 +91,7 @@ def run(
             specs,
             data,
             suite=suite or ["broad"],
+            storage=storage,
             out=out,
             samples=samples,
             budget=budget,

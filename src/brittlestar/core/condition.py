@@ -14,7 +14,7 @@ class ConditionInfo:
     Fields:
         id: Stable readable name, unique in a run: ``clean``, ``gaussian_noise/sigma=0.1``.
         fingerprint: Of everything that decides the pixels (and, for attacks, the procedure).
-        kind: ``clean``, ``shift``, ``fourier`` or ``attack``.
+        kind: ``clean``, ``shift``, ``sequence``, ``fourier`` or ``attack``.
         family: ``noise``, ``blur``, ``colour``, ``digital``, ``geometric``, ``spectral``, ``fourier``, ``attack``.
         shift: The definition's name (``gaussian_noise``); conditions that differ only in strength share it
             together with ``series``.
@@ -47,6 +47,7 @@ class ConditionInfo:
     paper: str = ""
     threat: str = ""
     detail: str = "full"
+    storage: str = "float"
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; ``ConditionInfo(**value)`` takes them back."""

@@ -15,6 +15,7 @@ from brittlestar.core.rows import FULL_LOGITS_UP_TO, TOP, Rows
 from brittlestar.models.base import Model
 from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
+from brittlestar.shifts.storage import stored
 
 
 def passes(condition: Condition) -> float:
@@ -35,7 +36,7 @@ def perturbed(
         return definition.perturb(model, images, labels, keys)
     assert isinstance(definition, Shift)
     with torch.inference_mode():
-        return definition.compute(images, keys)
+        return stored(definition.compute(images, keys), condition.info.storage)
 
 
 def fill(

@@ -15,7 +15,7 @@ from brittlestar.data import open_source
 from brittlestar.models import ModelSpec, load_model, map_labels
 from brittlestar.runs.bench import Bench, Order
 from brittlestar.shifts import SHIFTS
-from brittlestar.shifts.conditions import Condition
+from brittlestar.shifts.conditions import Condition, fingerprint_with
 from brittlestar.store import RunStore
 
 
@@ -30,7 +30,7 @@ def condition_of(info: ConditionInfo) -> Condition:
     catalogue: Any = ATTACKS if info.kind == "attack" else SHIFTS
     definition = catalogue[info.shift].from_config(info.config)
     require(
-        definition.fingerprint() == info.fingerprint,
+        fingerprint_with(definition, info.storage) == info.fingerprint,
         f"{info.id} is defined otherwise in this version; its rows cannot be made again",
         StoreError,
     )

@@ -46,6 +46,7 @@ def condition(
     threat: str = "",
     detail: str = "full",
     title: str = "",
+    storage: str = "float",
 ) -> Condition:
     """Describe a definition as a condition.
 
@@ -61,13 +62,15 @@ def condition(
         threat: Threat model in one sentence, for attacks.
         detail: ``full`` rows or ``outcome`` only.
         title: Overrides the definition's title.
+        storage: How the images are kept (``storage.STORAGES``); part of the id if not ``float``.
     """
     config = definition.config()
     parts = [definition.name, *([f"{table}-{severity}"] if severity is not None else [])]
     parts += [f"{field}={_short(config[field])}" for field in shown]
+    parts += [storage] if storage != "float" else []
     info = ConditionInfo(
         id="/".join(parts),
-        fingerprint=definition.fingerprint(),
+        fingerprint=fingerprint_with(definition, storage),
         kind=definition.kind,
         family=definition.family,
         shift=definition.name,
@@ -82,8 +85,15 @@ def condition(
         paper=definition.paper,
         threat=threat,
         detail=detail,
+        storage=storage,
     )
     return Condition(info, definition)
+
+
+def fingerprint_with(definition: Perturbation, storage: str) -> str:
+    """Identity of a definition together with its storage."""
+    own = definition.fingerprint()
+    return own if storage == "float" else fingerprint_of({"definition": own, "storage": storage})
 
 
 def _short(value: object) -> str:

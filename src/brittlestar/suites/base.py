@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from brittlestar.core.errors import DataError, require
+from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.shifts.conditions import Condition
 
 Shape = tuple[int, int, int]
@@ -18,22 +18,34 @@ class Suite:
     Fields:
         name: What people type.
         summary: One line.
-        build: Conditions for (channel, height, width).
+        build: Conditions for (channel, height, width) and a storage.
+        storages: How shifted images may be kept (``shifts.storage``); the first is the one that was published.
     """
 
     name: str
     summary: str
-    build: Callable[[Shape], tuple[Condition, ...]]
+    build: Callable[[Shape, str], tuple[Condition, ...]]
+    storages: tuple[str, ...] = ("float",)
 
-    def conditions(self, shape: Shape) -> tuple[Condition, ...]:
-        """The conditions for images of ``shape``, with unique ids and fingerprints."""
+    def conditions(self, shape: Shape, storage: str | None = None) -> tuple[Condition, ...]:
+        """The conditions for images of ``shape``, with unique ids and fingerprints.
+
+        Raises:
+            DataError: Images of a shape that the suite is not defined for.
+            UsageError: A storage that the suite does not have.
+        """
         channels, height, width = shape
+        require(
+            storage is None or storage in self.storages,
+            f"suite {self.name} keeps its images as {' or '.join(self.storages)}, not {storage}",
+            UsageError,
+        )
         require(
             channels in (1, 3) and min(height, width) >= 8,
             f"suites need 1 or 3 channels and at least 8 x 8 pixels, got {shape}",
             DataError,
         )
-        listed = self.build(shape)
+        listed = self.build(shape, storage or self.storages[0])
         for what in ("id", "fingerprint"):
             values = [getattr(c.info, what) for c in listed]
             twice = {v for v in values if values.count(v) > 1} if len(set(values)) < len(values) else set()

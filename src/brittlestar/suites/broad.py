@@ -313,7 +313,7 @@ def _table(shape: Shape) -> str:
     return f"broad-{shape[1]}x{shape[2]}"
 
 
-def _build(shape: Shape) -> tuple[Condition, ...]:
+def _build(shape: Shape, storage: str) -> tuple[Condition, ...]:
     channels, height, width = shape
     table = _table(shape)
     if max(height, width) <= WHOLE_MAP_UP_TO:
@@ -337,4 +337,4 @@ def _build(shape: Shape) -> tuple[Condition, ...]:
 BROAD = Suite(
     "broad", "noise, colour, blur, digital, fog, geometry, frequencies, the Fourier map, white-box attacks", _build
 )
-NOISE = Suite("noise", "clean images and six kinds of noise", lambda shape: (clean(), *_noise(_table(shape))))
+NOISE = Suite("noise", "clean images and six kinds of noise", lambda shape, storage: (clean(), *_noise(_table(shape))))

@@ -3,4 +3,4 @@
 from brittlestar.shifts.conditions import clean
 from brittlestar.suites.base import Suite
 
-CLEAN = Suite("clean", "the unchanged images only", lambda shape: (clean(),))
+CLEAN = Suite("clean", "the unchanged images only", lambda shape, storage: (clean(),))

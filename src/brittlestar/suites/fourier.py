@@ -48,7 +48,7 @@ def coarse_lattice(height: int, width: int, step: int, region: int = WHOLE_UP_TO
     return sorted(found, key=lambda f: (f[0] ** 2 + f[1] ** 2, f))
 
 
-def _build(shape: Shape) -> tuple[Condition, ...]:
+def _build(shape: Shape, storage: str) -> tuple[Condition, ...]:
     _, height, width = shape
     region = None if max(height, width) <= WHOLE_UP_TO else WHOLE_UP_TO
     table = "whole plane" if region is None else f"central {region} x {region} frequencies"

@@ -1,4 +1,5 @@
-"""Separable convolution, one image and channel at a time in effect: results do not depend on the batch."""
+"""Convolution by sums of shifted copies in a fixed order: every value is made by the same additions whatever the
+batch, on every device, compiled or not."""
 
 from __future__ import annotations
 
@@ -6,11 +7,14 @@ import functools
 import math
 
 import torch
-from torch.nn import functional
+
+from brittlestar.shifts.ops.fast import kernels
+
+Weights = tuple[float, ...]
 
 
 @functools.lru_cache(maxsize=256)
-def gaussian_weights(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
+def gaussian_weights(sigma: float, truncate: float = 4.0) -> Weights:
     """Normalised samples of the normal density at whole steps, out to ``truncate`` standard deviations."""
     radius = int(truncate * sigma + 0.5)
     weights = [math.exp(-0.5 * (i / sigma) ** 2) if sigma > 0 else 1.0 for i in range(-radius, radius + 1)]
@@ -18,25 +22,72 @@ def gaussian_weights(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
     return tuple(w / total for w in weights)
 
 
-def gaussian(x: torch.Tensor, sigma: float, truncate: float = 4.0) -> torch.Tensor:
-    """Gaussian blur of (n, c, h, w) with repeated edges.
+@functools.lru_cache(maxsize=256)
+def border_index(size: int, radius: int, border: str) -> torch.Tensor:
+    """Which of ``size`` samples stand at places ``-radius`` to ``size + radius - 1``.
 
-    Sums of shifted copies in a fixed order: every output value is made by the same additions whatever the batch.
+    ``edge`` repeats the outermost (aaa|abc|ccc), ``symmetric`` mirrors with it (cba|abc|cba), ``reflect`` without it
+    (dcb|abcd|cba).
     """
+    place = torch.arange(-radius, size + radius)
+    if border == "edge":
+        return place.clamp(0, size - 1)
+    if border == "symmetric":
+        place = place.remainder(2 * size)
+        return torch.minimum(place, 2 * size - 1 - place)
+    place = place.remainder(max(1, 2 * size - 2))
+    return torch.minimum(place, (2 * size - 2 - place).clamp_min(0))
+
+
+def padded(x: torch.Tensor, radius: int, dim: int, border: str) -> torch.Tensor:
+    """``x`` continued by ``radius`` on both sides of dimension ``dim``."""
+    return x.index_select(dim, border_index(x.shape[dim], radius, border).to(x.device))
+
+
+def gaussian(x: torch.Tensor, sigma: float, truncate: float = 4.0, border: str = "edge") -> torch.Tensor:
+    """Gaussian blur of (n, c, h, w) float32."""
     weights = gaussian_weights(float(sigma), truncate)
     if len(weights) == 1:
         return x.clone()
-    return along(along(x, weights, 3), weights, 2)
+    if (fast := kernels(x)) is not None:
+        radius = len(weights) // 2
+        return fast.separable(x, weights, *(border_index(size, radius, border) for size in x.shape[2:]))
+    return along(along(x, weights, 3, border), weights, 2, border)
 
 
-def along(x: torch.Tensor, weights: tuple[float, ...], dim: int) -> torch.Tensor:
-    """Correlate with symmetric weights along dimension 2 or 3; edges are repeated."""
+def along(x: torch.Tensor, weights: Weights, dim: int, border: str = "edge") -> torch.Tensor:
+    """Correlate with symmetric weights along dimension 2 or 3."""
     radius = len(weights) // 2
-    pad = (radius, radius, 0, 0) if dim == 3 else (0, 0, radius, radius)
-    padded = functional.pad(x, pad, mode="replicate")
+    wide = padded(x, radius, dim, border)
     size = x.shape[dim]
-    out = padded.narrow(dim, radius, size) * weights[radius]
+    out = wide.narrow(dim, radius, size) * weights[radius]
     for step in range(1, radius + 1):
-        pair = padded.narrow(dim, radius - step, size) + padded.narrow(dim, radius + step, size)
+        pair = wide.narrow(dim, radius - step, size) + wide.narrow(dim, radius + step, size)
         out.add_(pair.mul_(weights[radius + step]))
+    return out
+
+
+def symmetric_correlate(x: torch.Tensor, quarter: tuple[Weights, ...]) -> torch.Tensor:
+    """Correlate (n, c, h, w) with a kernel that is symmetric in both axes; borders ``reflect``.
+
+    Args:
+        x: float32.
+        quarter: Weights at (row, column) distances from the centre, ``quarter[row][column]``; rows may be short.
+    """
+    radius = len(quarter) - 1
+    if (fast := kernels(x)) is not None:
+        return fast.correlate(x, quarter, *(border_index(size, radius, "reflect") for size in x.shape[2:]))
+    height, width = x.shape[2:]
+    wide = padded(padded(x, radius, 2, "reflect"), radius, 3, "reflect")
+    out = torch.zeros_like(x)
+    for row, weights in enumerate(quarter):
+        lines = wide.narrow(2, radius + row, height)
+        if row:
+            lines = lines + wide.narrow(2, radius - row, height)
+        for column, weight in enumerate(weights):
+            if weight == 0:
+                continue
+            part = lines.narrow(3, radius + column, width)
+            part = part + lines.narrow(3, radius - column, width) if column else part
+            out.add_(part * weight)
     return out

@@ -1,0 +1,59 @@
+"""Zooming into the centre with linear interpolation, as scipy.ndimage.zoom does after a central crop."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+
+from brittlestar.shifts.ops.fast import kernels
+
+Tap = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""For every output place: the two source places and the share of the second."""
+
+
+@functools.lru_cache(maxsize=512)
+def zoom_taps(size: int, factor: float) -> Tap:
+    """Where each of ``size`` places of the enlarged centre comes from.
+
+    The central ``ceil(size / factor)`` samples are enlarged to ``round(that * factor)``, ends on ends, and cut back to
+    ``size`` around the centre.
+    """
+    cropped = math.ceil(size / factor)
+    start = (size - cropped) // 2
+    enlarged = round(cropped * factor)
+    trimmed = (enlarged - size) // 2
+    ratio = (cropped - 1) / (enlarged - 1) if enlarged > 1 else 1.0
+    places = [(i + trimmed) * ratio for i in range(size)]
+    first = torch.tensor([min(int(p), cropped - 1) + start for p in places])
+    second = torch.tensor([min(int(p) + 1, cropped - 1) + start for p in places])
+    return first, second, torch.tensor([p - int(p) for p in places], dtype=torch.float32)
+
+
+def zoomed(x: torch.Tensor, factor: float) -> torch.Tensor:
+    """(n, c, h, w) float32 enlarged about the centre; same shape."""
+    down, along = zoom_taps(x.shape[2], factor), zoom_taps(x.shape[3], factor)
+    return _across(_along(x, down), along)
+
+
+def zoom_sum(x: torch.Tensor, factors: tuple[float, ...]) -> torch.Tensor:
+    """``x`` plus its zoomed copies, added one after another."""
+    taps = [(zoom_taps(x.shape[2], f), zoom_taps(x.shape[3], f)) for f in factors]
+    if (fast := kernels(x)) is not None:
+        return fast.zoom_sum(x, taps)
+    out = x.clone()
+    for down, along in taps:
+        out.add_(_across(_along(x, down), along))
+    return out
+
+
+def _along(x: torch.Tensor, tap: Tap) -> torch.Tensor:
+    first, second, share = (t.to(x.device) for t in tap)
+    share = share[:, None]
+    return (x.index_select(2, first) * (1 - share)).add_(x.index_select(2, second).mul_(share))
+
+
+def _across(x: torch.Tensor, tap: Tap) -> torch.Tensor:
+    first, second, share = (t.to(x.device) for t in tap)
+    return (x.index_select(3, first) * (1 - share)).add_(x.index_select(3, second).mul_(share))
