@@ -106,14 +106,14 @@ def test_numbers_that_are_not_finite_are_refused(value: float) -> None:
     assert tried > 20
 
 
-def test_every_concrete_shift_is_listed_and_in_the_broad_suite() -> None:
+def test_every_concrete_shift_is_listed_and_in_a_suite() -> None:
     defined = set()
     for module in pkgutil.walk_packages(brittlestar.shifts.__path__, "brittlestar.shifts."):
         for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             if issubclass(kind, Shift) and not inspect.isabstract(kind):
                 defined.add(kind)
     assert defined == set(SHIFTS.values())
-    used = {type(c.definition) for c in get_suite("broad").conditions((3, 32, 32))}
+    used = {type(c.definition) for s in SUITES.values() for c in s.conditions((max(s.channels), 32, 32))}
     assert defined <= used
 
 
@@ -143,6 +143,17 @@ def test_contract(shape: tuple[int, int, int], shift: Shift) -> None:
     assert copy.deepcopy(shift) == shift
 
 
+@pytest.mark.parametrize(("shape", "shift"), CASES + ODD_CASES)
+def test_compiled_and_plain_loops_give_the_same_bits(
+    shape: tuple[int, int, int], shift: Shift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba", reason="the compiled path needs the extra `fast`")
+    x, k = picture(shape, 3), keys(3)
+    fast = shift(x, k)
+    monkeypatch.setenv("BRITTLESTAR_FAST", "0")
+    assert torch.equal(shift(x, k), fast)
+
+
 @pytest.mark.parametrize(("shape", "shift"), CASES)
 def test_dtypes(shape: tuple[int, int, int], shift: Shift) -> None:
     """uint8 in, uint8 out; float64 in, float64 out, with the values of float32."""
@@ -160,9 +171,15 @@ def test_dtypes(shape: tuple[int, int, int], shift: Shift) -> None:
 def test_declared_randomness_is_true(shape: tuple[int, int, int], shift: Shift) -> None:
     x, k = picture(shape), keys()
     other = SampleKeys.of(6, [f"sample {i}" for i in range(COUNT)])
-    assert (not torch.equal(shift(x, k), shift(x, other))) == shift.random
+    reach = getattr(shift, "reach", 0)
+    drawn = shift.random and min(shape[1:]) > 2 * reach  # Glass blur has no inner pixels on a very small image.
+    assert (not torch.equal(shift(x, k), shift(x, other))) == drawn
     if not shift.random:
         assert torch.equal(shift(x), shift(x, k))
+
+
+UNEVEN = ("saturate", "glass_blur", "snow", "frost", "spatter", "elastic_transform")
+"""Published tables whose mean squared change does not rise at every step; people ordered them, not pixels."""
 
 
 def ladders() -> list[Any]:
@@ -171,7 +188,8 @@ def ladders() -> list[Any]:
         series: dict[tuple[str, str], list[tuple[float, Shift]]] = {}
         for condition in get_suite("broad").conditions(shape):
             info = condition.info
-            if isinstance(condition.definition, Shift) and info.strength is not None and info.shift != "band_noise":
+            measured = info.shift != "band_noise" and info.shift not in UNEVEN
+            if isinstance(condition.definition, Shift) and info.strength is not None and measured:
                 series.setdefault((info.shift, info.series), []).append((info.strength, condition.definition))
         found += [pytest.param(shape, rows, id=f"{shape}-{name}") for name, rows in series.items()]
     return found
@@ -191,17 +209,16 @@ def tables() -> list[Any]:
         pytest.param(kind, rows, id=f"{kind.name}-{table}")
         for kind in SHIFTS.values()
         for table, rows in kind.severities.items()
-        if kind.name != "saturate"
     ]
 
 
 @pytest.mark.parametrize(("kind", "rows"), tables())
 def test_published_severities_raise_distortion(kind: type[Shift], rows: Any) -> None:
-    """Saturate is left out: its published table goes down first and then up."""
     x, k = picture((3, 32, 32), 40), keys(40)
     distances = [float((kind(**fields)(x, k) - x).pow(2).mean()) for fields in rows]
     assert len(rows) == 5
-    assert distances == sorted(distances)
+    assert min(distances) > 0
+    assert kind.name in UNEVEN or distances == sorted(distances)
 
 
 def test_wrong_images_are_refused_with_what_was_got() -> None:
@@ -225,7 +242,7 @@ def test_wrong_images_are_refused_with_what_was_got() -> None:
 
 def test_conditions_are_unique_and_stable_for_every_suite_and_shape() -> None:
     for suite in SUITES.values():
-        for shape in [*SHAPES, (3, 224, 224)]:
+        for shape in [s for s in [*SHAPES, (3, 224, 224)] if s[0] in suite.channels]:
             listed = suite.conditions(shape)
             assert listed[0].info.id == "clean"
             assert [c.fingerprint for c in listed] == [c.fingerprint for c in suite.conditions(shape)]

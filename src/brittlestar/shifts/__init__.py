@@ -5,7 +5,11 @@ from brittlestar.shifts.base import Shift
 from brittlestar.shifts.blur import GaussianBlur
 from brittlestar.shifts.colour import Brightness, Contrast, Greyscale, Inversion, Saturation
 from brittlestar.shifts.digital import Jpeg, Pixelation
+from brittlestar.shifts.elastic import ElasticTransform
+from brittlestar.shifts.frost import Frost
 from brittlestar.shifts.geometric import Rotation, Scale, Shear, Translation
+from brittlestar.shifts.glass import GlassBlur
+from brittlestar.shifts.lens import DefocusBlur, MotionBlur, ZoomBlur
 from brittlestar.shifts.noise import (
     GaussianNoise,
     ImpulseNoise,
@@ -14,6 +18,8 @@ from brittlestar.shifts.noise import (
     SpeckleNoise,
     UniformNoise,
 )
+from brittlestar.shifts.snow import Snow
+from brittlestar.shifts.spatter import Spatter
 from brittlestar.shifts.spectral import BandNoise, FourierBasis, HighPass, LowPass
 from brittlestar.shifts.weather import Fog
 
@@ -27,12 +33,20 @@ SHIFTS: Catalogue[Shift] = Catalogue(
         UniformNoise,
         SaltAndPepper,
         GaussianBlur,
+        DefocusBlur,
+        GlassBlur,
+        MotionBlur,
+        ZoomBlur,
+        Snow,
+        Frost,
         Fog,
+        Spatter,
         Brightness,
         Contrast,
         Saturation,
         Greyscale,
         Inversion,
+        ElasticTransform,
         Pixelation,
         Jpeg,
         Rotation,
@@ -51,16 +65,21 @@ __all__ = [
     "BandNoise",
     "Brightness",
     "Contrast",
+    "DefocusBlur",
+    "ElasticTransform",
     "Fog",
     "FourierBasis",
+    "Frost",
     "GaussianBlur",
     "GaussianNoise",
+    "GlassBlur",
     "Greyscale",
     "HighPass",
     "ImpulseNoise",
     "Inversion",
     "Jpeg",
     "LowPass",
+    "MotionBlur",
     "Pixelation",
     "Rotation",
     "SaltAndPepper",
@@ -69,7 +88,10 @@ __all__ = [
     "Shear",
     "Shift",
     "ShotNoise",
+    "Snow",
+    "Spatter",
     "SpeckleNoise",
     "Translation",
     "UniformNoise",
+    "ZoomBlur",
 ]

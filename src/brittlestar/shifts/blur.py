@@ -28,6 +28,7 @@ class GaussianBlur(Shift):
     strength_unit: ClassVar[str] = "pixels"
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(sigma=(1.0, 2.0, 3.0, 4.0, 6.0)),
+        "imagenet-c-299": levels(sigma=(1.5, 2.5, 3.5, 4.5, 6.5)),
         "cifar-c": levels(sigma=(0.4, 0.6, 0.7, 0.8, 1.0)),
         "tiny-c": levels(sigma=(0.5, 0.75, 1.0, 1.25, 1.5)),
     }

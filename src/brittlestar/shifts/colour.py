@@ -42,6 +42,7 @@ class Brightness(Shift):
     strength: ClassVar[str | None] = "offset"
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(offset=(0.1, 0.2, 0.3, 0.4, 0.5)),
+        "imagenet-c-299": levels(offset=(0.1, 0.2, 0.3, 0.4, 0.5)),
         "cifar-c": levels(offset=(0.05, 0.1, 0.15, 0.2, 0.3)),
         "tiny-c": levels(offset=(0.1, 0.2, 0.3, 0.4, 0.5)),
     }
@@ -77,6 +78,7 @@ class Contrast(Shift):
     rising: ClassVar[bool] = False
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(factor=(0.4, 0.3, 0.2, 0.1, 0.05)),
+        "imagenet-c-299": levels(factor=(0.4, 0.3, 0.2, 0.1, 0.05)),
         "cifar-c": levels(factor=(0.75, 0.5, 0.4, 0.3, 0.15)),
         "tiny-c": levels(factor=(0.4, 0.3, 0.2, 0.1, 0.05)),
     }
@@ -109,6 +111,7 @@ class Saturation(Shift):
     channels: ClassVar[tuple[int, ...]] = (3,)
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
+        "imagenet-c-299": levels(factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
         "cifar-c": levels(factor=(0.3, 0.1, 1.5, 2.0, 2.5), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
         "tiny-c": levels(factor=(0.3, 0.1, 2.0, 5.0, 30.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
     }

@@ -45,6 +45,7 @@ class Jpeg(Shift):
     rising: ClassVar[bool] = False
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(quality=(25, 18, 15, 10, 7)),
+        "imagenet-c-299": levels(quality=(23, 16, 13, 8, 5)),
         "cifar-c": levels(quality=(80, 65, 58, 50, 40)),
         "tiny-c": levels(quality=(65, 58, 50, 40, 25)),
     }
@@ -83,6 +84,7 @@ class Pixelation(Shift):
     rising: ClassVar[bool] = False
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(factor=(0.6, 0.5, 0.4, 0.3, 0.25)),
+        "imagenet-c-299": levels(factor=(0.5, 0.4, 0.3, 0.25, 0.2)),
         "cifar-c": levels(factor=(0.95, 0.9, 0.85, 0.75, 0.65)),
         "tiny-c": levels(factor=(0.9, 0.8, 0.7, 0.6, 0.5)),
     }

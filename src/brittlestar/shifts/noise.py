@@ -31,6 +31,7 @@ class GaussianNoise(Shift):
     random: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(sigma=(0.08, 0.12, 0.18, 0.26, 0.38)),
+        "imagenet-c-299": levels(sigma=(0.09, 0.13, 0.19, 0.27, 0.4)),
         "cifar-c": levels(sigma=(0.04, 0.06, 0.08, 0.09, 0.10)),
         "tiny-c": levels(sigma=(0.04, 0.08, 0.12, 0.15, 0.18)),
     }
@@ -63,6 +64,7 @@ class ShotNoise(Shift):
     random: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(photons=(60.0, 25.0, 12.0, 5.0, 3.0)),
+        "imagenet-c-299": levels(photons=(50.0, 20.0, 10.0, 5.0, 3.0)),
         "cifar-c": levels(photons=(500.0, 250.0, 100.0, 75.0, 50.0)),
         "tiny-c": levels(photons=(250.0, 100.0, 50.0, 30.0, 15.0)),
     }
@@ -93,6 +95,7 @@ class ImpulseNoise(Shift):
     random: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(amount=(0.03, 0.06, 0.09, 0.17, 0.27)),
+        "imagenet-c-299": levels(amount=(0.04, 0.07, 0.1, 0.18, 0.28)),
         "cifar-c": levels(amount=(0.01, 0.02, 0.03, 0.05, 0.07)),
         "tiny-c": levels(amount=(0.01, 0.02, 0.05, 0.08, 0.14)),
     }
@@ -155,6 +158,7 @@ class SpeckleNoise(Shift):
     random: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(sigma=(0.15, 0.2, 0.35, 0.45, 0.6)),
+        "imagenet-c-299": levels(sigma=(0.16, 0.21, 0.36, 0.46, 0.61)),
         "cifar-c": levels(sigma=(0.06, 0.1, 0.12, 0.16, 0.2)),
         "tiny-c": levels(sigma=(0.15, 0.2, 0.25, 0.3, 0.35)),
     }

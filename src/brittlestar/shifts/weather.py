@@ -69,6 +69,7 @@ class Fog(Shift):
     random: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(amount=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2.0, 2.0, 1.7, 1.5, 1.4)),
+        "imagenet-c-299": levels(amount=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2.0, 2.0, 1.8, 1.6, 1.5)),
         "cifar-c": levels(amount=(0.2, 0.5, 0.75, 1.0, 1.5), decay=(3.0, 3.0, 2.5, 2.0, 1.75)),
         "tiny-c": levels(amount=(0.4, 0.7, 1.0, 1.5, 2.0), decay=(3.0, 3.0, 2.5, 2.0, 1.75)),
     }

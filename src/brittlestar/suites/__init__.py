@@ -4,11 +4,12 @@ from brittlestar.core.errors import unknown
 from brittlestar.suites.base import Suite
 from brittlestar.suites.broad import BROAD, NOISE
 from brittlestar.suites.clean import CLEAN
+from brittlestar.suites.corruptions import CORRUPTIONS
 from brittlestar.suites.fourier import FOURIER
 
 __all__ = ["SUITES", "Suite", "get_suite"]
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (BROAD, CLEAN, NOISE, FOURIER)}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (BROAD, CLEAN, NOISE, FOURIER, *CORRUPTIONS.values())}
 
 
 def get_suite(name: str) -> Suite:

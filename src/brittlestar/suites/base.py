@@ -20,12 +20,14 @@ class Suite:
         summary: One line.
         build: Conditions for (channel, height, width) and a storage.
         storages: How shifted images may be kept (``shifts.storage``); the first is the one that was published.
+        channels: Numbers of colour channels it is defined for.
     """
 
     name: str
     summary: str
     build: Callable[[Shape, str], tuple[Condition, ...]]
     storages: tuple[str, ...] = ("float",)
+    channels: tuple[int, ...] = (1, 3)
 
     def conditions(self, shape: Shape, storage: str | None = None) -> tuple[Condition, ...]:
         """The conditions for images of ``shape``, with unique ids and fingerprints.
@@ -41,8 +43,9 @@ class Suite:
             UsageError,
         )
         require(
-            channels in (1, 3) and min(height, width) >= 8,
-            f"suites need 1 or 3 channels and at least 8 x 8 pixels, got {shape}",
+            channels in self.channels and min(height, width) >= 8,
+            f"suite {self.name} needs {' or '.join(map(str, self.channels))} channels and at least 8 x 8 pixels, "
+            f"got {shape}",
             DataError,
         )
         listed = self.build(shape, storage or self.storages[0])

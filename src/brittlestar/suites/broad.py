@@ -14,7 +14,6 @@ from brittlestar.shifts import (
     BandNoise,
     Brightness,
     Contrast,
-    Fog,
     GaussianBlur,
     GaussianNoise,
     Greyscale,
@@ -38,6 +37,7 @@ from brittlestar.shifts.base import Perturbation
 from brittlestar.shifts.conditions import Condition, clean, condition
 from brittlestar.shifts.ops.spectrum import half_plane
 from brittlestar.suites.base import Shape, Suite
+from brittlestar.suites.corruptions import nearest_table, severities
 from brittlestar.suites.fourier import coarse_lattice, map_conditions, map_norm
 
 WHOLE_MAP_UP_TO = 32
@@ -200,25 +200,26 @@ def _blur_and_digital(table: str, size: float) -> list[Condition]:
     ]
 
 
-def nearest_table(size: int) -> str:
-    """The published table made for images of about this size."""
-    return "cifar-c" if size <= 45 else "tiny-c" if size <= 120 else "imagenet-c"
+PUBLISHED = (
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "spatter",
+    "elastic_transform",
+)
+"""Shifts of the published corruption suites that have no ladder of their own here."""
+
+CHOSEN = (1, 3, 5)
+"""Their published severities that are in the suite."""
 
 
-def _weather(size: int) -> list[Condition]:
+def _published(size: int) -> list[Condition]:
     table = nearest_table(size)
-    return [
-        condition(
-            Fog.at(severity, table),
-            shown=(),
-            label=f"severity {severity}",
-            strength=float(severity),
-            strength_name=f"severity ({table})",
-            severity=severity,
-            table=table,
-        )
-        for severity in range(1, 6)
-    ]
+    return [c for name in PUBLISHED for c in severities(name, table, "float", CHOSEN)]
 
 
 def _geometric(table: str) -> list[Condition]:
@@ -326,7 +327,7 @@ def _build(shape: Shape, storage: str) -> tuple[Condition, ...]:
         *_noise(table),
         *_colour(table, channels),
         *_blur_and_digital(table, (height * width) ** 0.5),
-        *_weather(max(height, width)),
+        *_published(max(height, width)),
         *_geometric(table),
         *_spectral(table, shape),
         *map_conditions(shape, frequencies, f"{table}, {extent}"),

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 
-compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+from brittlestar.shifts.ops.compiled_liquid import compiled
+from brittlestar.shifts.ops.compiled_liquid import relief as relief
 
 
 def planes(x: torch.Tensor) -> Any:

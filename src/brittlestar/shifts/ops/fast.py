@@ -6,18 +6,44 @@ import functools
 import importlib
 import importlib.util
 import os
-from types import ModuleType
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
 
-import torch
+from torch import Tensor
 
 
-def kernels(x: torch.Tensor) -> ModuleType | None:
+class Kernels(Protocol):
+    """What the compiled module has; each function's torch counterpart describes it."""
+
+    def separable(self, x: Tensor, weights: Sequence[float], rows: Tensor, columns: Tensor, /) -> Tensor:
+        """``convolve.gaussian``."""
+
+    def correlate(self, x: Tensor, quarter: Sequence[Sequence[float]], rows: Tensor, columns: Tensor, /) -> Tensor:
+        """``convolve.symmetric_correlate``."""
+
+    def motion(self, x: Tensor, steps: Tensor, weights: Sequence[float], /) -> Tensor:
+        """``motion.motion_blur``."""
+
+    def zoom_sum(self, x: Tensor, taps: Sequence[tuple[Any, Any]], /) -> Tensor:
+        """``zoom.zoom_sum``."""
+
+    def sample(self, x: Tensor, rows: Tensor, columns: Tensor, border: str, /) -> Tensor:
+        """``warp.sample``."""
+
+    def shuffle(self, x: Tensor, down: Tensor, right: Tensor, reach: int, exchange: bool, /) -> Tensor:
+        """``glass.shuffle``."""
+
+    def relief(self, liquid: Tensor, /) -> Tensor:
+        """``liquid.relief``."""
+
+
+def kernels(x: Tensor) -> Kernels | None:
     """The compiled kernels if they can take ``x``, else ``None``. ``BRITTLESTAR_FAST=0`` switches them off."""
     return _loaded() if x.device.type == "cpu" and os.environ.get("BRITTLESTAR_FAST", "1") != "0" else None
 
 
 @functools.cache
-def _loaded() -> ModuleType | None:
+def _loaded() -> Kernels | None:
     if importlib.util.find_spec("numba") is None:
         return None
-    return importlib.import_module("brittlestar.shifts.ops.compiled")
+    return cast(Kernels, importlib.import_module("brittlestar.shifts.ops.compiled"))

@@ -20,8 +20,7 @@ def zoom_taps(size: int, factor: float) -> Tap:
     The central ``ceil(size / factor)`` samples are enlarged to ``round(that * factor)``, ends on ends, and cut back to
     ``size`` around the centre.
     """
-    cropped = math.ceil(size / factor)
-    start = (size - cropped) // 2
+    start, cropped = centre(size, factor)
     enlarged = round(cropped * factor)
     trimmed = (enlarged - size) // 2
     ratio = (cropped - 1) / (enlarged - 1) if enlarged > 1 else 1.0
@@ -31,9 +30,17 @@ def zoom_taps(size: int, factor: float) -> Tap:
     return first, second, torch.tensor([p - int(p) for p in places], dtype=torch.float32)
 
 
-def zoomed(x: torch.Tensor, factor: float) -> torch.Tensor:
-    """(n, c, h, w) float32 enlarged about the centre; same shape."""
-    down, along = zoom_taps(x.shape[2], factor), zoom_taps(x.shape[3], factor)
+def centre(size: int, factor: float) -> tuple[int, int]:
+    """Start and length of the central part that fills ``size`` when enlarged."""
+    length = math.ceil(size / factor)
+    return (size - length) // 2, length
+
+
+def enlarged(x: torch.Tensor, factor: float, height: int, width: int) -> torch.Tensor:
+    """The central part (n, c, ``centre(height)``, ``centre(width)``) of a larger image, enlarged to (height, width)."""
+    down, along = zoom_taps(height, factor), zoom_taps(width, factor)
+    top, left = centre(height, factor)[0], centre(width, factor)[0]
+    down, along = (down[0] - top, down[1] - top, down[2]), (along[0] - left, along[1] - left, along[2])
     return _across(_along(x, down), along)
 
 

@@ -1,0 +1,217 @@
+"""Frost: crystals on the window, from the published textures or from our own."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, final
+
+import numpy as np
+import torch
+from PIL import Image
+
+from brittlestar.core.errors import DataError, require
+from brittlestar.core.keys import SampleKeys
+from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.weather import plasma
+
+FOLDER_VARIABLE = "BRITTLESTAR_FROST"
+"""Environment variable that names a folder with the reference's textures."""
+
+FILES = {
+    "frost1.png": "ff9f907860bd7a83",
+    "frost2.png": "fe211a89b336999c",
+    "frost3.png": "2d0d50b4a9bb213f",
+    "frost4.jpg": "3f8b91ca1a9fa716",
+    "frost5.jpg": "5fc6a19df4a429ba",
+    "frost6.jpg": "1f92b2f484087480",
+}
+"""The reference's textures and the first 16 digits of their SHA-256."""
+
+NOT_COMPARABLE = "frost drawn with procedural textures: not comparable with published ImageNet-C"
+
+
+def texture_folder() -> Path | None:
+    """Where the reference's six textures lie: the folder that ``BRITTLESTAR_FROST`` names, or the installed
+    ``imagecorruptions`` package (which is not imported); ``None`` if nowhere.
+
+    Raises:
+        DataError: The named folder lacks a texture, or holds another file of its name.
+    """
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        _check(Path(named))
+        return Path(named)
+    found = importlib.util.find_spec("imagecorruptions")
+    folder = Path(found.origin).parent / "frost" if found is not None and found.origin else None
+    return folder if folder is not None and all(_digest(folder / name) == d for name, d in FILES.items()) else None
+
+
+def _check(folder: Path) -> None:
+    for name, digest in FILES.items():
+        require(
+            _digest(folder / name) == digest,
+            f"{folder / name} is not the texture of the ImageNet-C code ({FOLDER_VARIABLE} names a folder with "
+            f"{', '.join(FILES)}; `pip install --no-deps imagecorruptions` brings them)",
+            DataError,
+        )
+
+
+@functools.lru_cache(maxsize=32)
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def available_textures() -> str:
+    """``reference`` where the reference's textures are found, else ``procedural``."""
+    return "procedural" if texture_folder() is None else "reference"
+
+
+@functools.lru_cache(maxsize=16)
+def textures(scale: float, height: int, width: int) -> tuple[torch.Tensor, ...]:
+    """The reference's textures, (3, rows, columns) float32 in [0, 1], scaled, and enlarged where an image of
+    (height, width) would not fit into them."""
+    folder = texture_folder()
+    require(
+        folder is not None,
+        "the frost textures of the ImageNet-C code are not here: `pip install --no-deps imagecorruptions`, name a "
+        f'folder with them in {FOLDER_VARIABLE}, or use textures="procedural"',
+        DataError,
+    )
+    assert folder is not None
+    found = []
+    for name in FILES:
+        pixels = np.asarray(Image.open(folder / name).convert("RGB"), dtype=np.float32)
+        texture = torch.from_numpy(pixels.copy()).permute(2, 0, 1).div_(255)
+        fit = max(scale, (height + 1) / texture.shape[1], (width + 1) / texture.shape[2])
+        found.append(texture.contiguous() if fit == 1 else _scaled(texture, fit))
+    return tuple(found)
+
+
+def _scaled(texture: torch.Tensor, factor: float) -> torch.Tensor:
+    """Bilinear, without smoothing before, 8 bits after: as OpenCV scales by a factor."""
+    rows, columns = (round(side * factor) for side in texture.shape[1:])
+    out = texture
+    for dim, size in ((1, rows), (2, columns)):
+        place = ((torch.arange(size, dtype=torch.float64) + 0.5) / factor - 0.5).clamp_(0, texture.shape[dim] - 1)
+        first = place.floor().to(torch.int64)
+        share = (place - first).to(torch.float32).view([-1 if d == dim else 1 for d in range(3)])
+        second = (first + 1).clamp_(max=texture.shape[dim] - 1)
+        out = out.index_select(dim, first) * (1 - share) + out.index_select(dim, second) * share
+    return out.mul_(255).round_().div_(255)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Frost(Shift):
+    """Lay a random cut of a frost texture over the image: ``image * x + texture * frost``.
+
+    Fields:
+        image, texture: Weights of the image and of the texture; at least 0.
+        scale: Of the texture: 1 for photographs, 0.2 at 32 pixels, 0.3 at 64. Where an image would not fit into the
+            texture, the texture is enlarged just enough.
+        textures: ``reference`` (the six pictures of the ImageNet-C code) or ``procedural`` (our own crystals; results
+            are then not comparable with published ImageNet-C).
+        sixth: Draw the sixth texture too; the published code never does.
+
+    Grey images get the texture's mean over colours.
+    """
+
+    name: ClassVar[str] = "frost"
+    title: ClassVar[str] = "Frost"
+    family: ClassVar[str] = "weather"
+    paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
+    strength: ClassVar[str | None] = "texture"
+    random: ClassVar[bool] = True
+    severities: ClassVar[dict[str, Levels]] = {
+        "imagenet-c": levels(image=(1.0, 0.8, 0.7, 0.65, 0.6), texture=(0.4, 0.6, 0.7, 0.7, 0.75)),
+        "cifar-c": levels(image=(1.0, 1.0, 0.9, 0.85, 0.75), texture=(0.2, 0.3, 0.4, 0.4, 0.45), scale=(0.2,) * 5),
+        "tiny-c": levels(image=(1.0, 0.9, 0.8, 0.75, 0.7), texture=(0.3, 0.4, 0.45, 0.5, 0.55), scale=(0.3,) * 5),
+    }
+    severities["imagenet-c-299"] = severities["imagenet-c"]
+
+    image: float
+    texture: float
+    scale: float = 1.0
+    textures: str = "procedural"
+    sixth: bool = False
+
+    def __post_init__(self) -> None:
+        require(0 <= self.image <= 10, f"frost.image must be in [0, 10], got {self.image}")
+        require(0 <= self.texture <= 10, f"frost.texture must be in [0, 10], got {self.texture}")
+        require(0.01 <= self.scale <= 10, f"frost.scale must be in [0.01, 10], got {self.scale}")
+        require(
+            self.textures in ("reference", "procedural"),
+            f"frost.textures must be reference or procedural, got {self.textures!r}",
+        )
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        height, width = x.shape[2:]
+        if self.textures == "procedural":
+            frost = crystals(keys, height, width, self.scale).expand(-1, x.shape[1], -1, -1)
+        else:
+            choice = textures(self.scale, height, width)[: 6 if self.sixth else 5]
+            which, down, right = keys.uniform((3,)).unbind(1)
+            number = (which * len(choice)).to(torch.int64)
+            room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
+            frost = cuts(choice, number, (down * room[:, 0]).to(torch.int64), (right * room[:, 1]).to(torch.int64), x)
+        return (x * self.image).add_(frost * self.texture)
+
+
+def cuts(
+    choice: tuple[torch.Tensor, ...], number: torch.Tensor, top: torch.Tensor, left: torch.Tensor, like: Images
+) -> Images:
+    """The parts of textures that cover images.
+
+    Args:
+        choice: Textures, (3, rows, columns) each.
+        number, top, left: (n,) int64: which texture, and where its cut begins.
+        like: (n, c, h, w): grey images get the mean over colours.
+
+    Returns:
+        (n, c, h, w).
+    """
+    _, channels, height, width = like.shape
+    if like.is_cuda:
+        sheet = torch.zeros(len(choice), 3, *(max(t.shape[i] for t in choice) for i in (1, 2)))
+        for place, texture in enumerate(choice):
+            sheet[place, :, : texture.shape[1], : texture.shape[2]] = texture
+        rows = (top[:, None] + torch.arange(height, device=like.device))[:, :, None]
+        columns = (left[:, None] + torch.arange(width, device=like.device))[:, None]
+        found = sheet.to(like.device)[number[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
+    else:
+        places = zip(number.tolist(), top.tolist(), left.tolist(), strict=True)
+        parts = [choice[k][:, row : row + height, column : column + width] for k, row, column in places]
+        found = torch.stack(parts) if parts else torch.empty(0, 3, height, width)
+    return found if channels == 3 else (found[:, :1] + found[:, 1:2] + found[:, 2:]) / 3
+
+
+def crystals(keys: SampleKeys, height: int, width: int, scale: float) -> torch.Tensor:
+    """Our own frost, (n, 1, height, width) in [0, 1]: bright veins where two clouds of the same smoothness cross.
+
+    Args:
+        keys: The samples' keys.
+        height, width: In pixels.
+        scale: As for the textures: 1 for photographs.
+    """
+    size = 1 << (max(height, width) - 1).bit_length()
+    decay = 1.6 if scale >= 1 else 1.9
+    veins = torch.zeros(len(keys), size, size, device=keys.device)
+    for layer, sharpness in ((0, 9.0), (1, 16.0)):
+        numbers = iter(range(64))
+        own = keys.stream("crystals", layer)
+
+        def draw(rows: int, columns: int, own: SampleKeys = own, numbers: object = numbers) -> torch.Tensor:
+            return own.stream(next(numbers)).uniform((rows, columns), -1.0, 1.0)  # type: ignore[call-overload]
+
+        cloud = plasma(size, decay, draw)
+        ridge = 1 - ((cloud - 0.5) * sharpness).abs().clamp_(max=1)
+        veins = torch.maximum(veins, ridge * (0.65 + 0.35 * cloud))
+    return veins[:, None, :height, :width].mul(0.75).add_(0.2)

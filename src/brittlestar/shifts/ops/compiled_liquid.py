@@ -1,0 +1,190 @@
+"""The compiled counterpart of ``liquid.relief``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+
+from brittlestar.shifts.ops.liquid import FARTHEST, HIGH, LOW, RELIEF, TANGENT
+
+compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+_FAR = FARTHEST * 65536
+_ONE, _DIAGONAL, _KNIGHT = 65536, 91750, 143976
+_RELIEF = np.array(RELIEF)
+
+
+def relief(liquid: torch.Tensor) -> torch.Tensor:
+    """See ``liquid.relief``."""
+    out = torch.empty(liquid.shape, dtype=torch.uint8)
+    _relief(liquid.contiguous().numpy(), out.numpy())
+    return out
+
+
+@compiled
+def _relief(liquid: Any, out: Any) -> None:
+    count, height, width = liquid.shape
+    distance = np.empty((height, width), np.int64)
+    smooth = np.empty((height, width), np.int64)
+    for n in range(count):
+        _edges(liquid[n], distance)
+        _distances(distance)
+        for y in range(height):
+            up, down = _mirror(y - 1, height), _mirror(y + 1, height)
+            for x in range(width):
+                left, right = _mirror(x - 1, width), _mirror(x + 1, width)
+                total = 0.0
+                for row in (up, y, down):
+                    total += distance[row, left] / 65536 + distance[row, x] / 65536 + distance[row, right] / 65536
+                smooth[y, x] = int(np.floor(total / 9 + 1e-9))
+        _equalise(smooth)
+        for y in range(height):
+            for x in range(width):
+                value = 0
+                for row in range(3):
+                    for column in range(3):
+                        if _RELIEF[row, column]:
+                            level = smooth[_mirror(y + row - 1, height), _mirror(x + column - 1, width)]
+                            value += _RELIEF[row, column] * level
+                distance[y, x] = min(max(value, 0), 255)
+        for y in range(height):
+            up, down = _mirror(y - 1, height), _mirror(y + 1, height)
+            for x in range(width):
+                left, right = _mirror(x - 1, width), _mirror(x + 1, width)
+                sum_ = 0
+                for row in (up, y, down):
+                    sum_ += distance[row, left] + distance[row, x] + distance[row, right]
+                out[n, y, x] = np.uint8(np.rint(sum_ / 9))
+
+
+@compiled
+def _mirror(place: int, size: int) -> int:
+    if place < 0:
+        return min(-place, size - 1)
+    return place if place < size else max(2 * size - 2 - place, 0)
+
+
+@compiled
+def _edges(image: Any, out: Any) -> None:
+    """0 at edges, far elsewhere."""
+    height, width = image.shape
+    dx = np.empty((height, width), np.int64)
+    dy = np.empty((height, width), np.int64)
+    size = np.zeros((height + 2, width + 2), np.int64)
+    for y in range(height):
+        up, down = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(width):
+            left, right = max(x - 1, 0), min(x + 1, width - 1)
+            a, b, c = np.int64(image[up, left]), np.int64(image[up, x]), np.int64(image[up, right])
+            d, e = np.int64(image[y, left]), np.int64(image[y, right])
+            f, g, h = np.int64(image[down, left]), np.int64(image[down, x]), np.int64(image[down, right])
+            dx[y, x] = c + 2 * e + h - a - 2 * d - f
+            dy[y, x] = f + 2 * g + h - a - 2 * b - c
+            size[y + 1, x + 1] = abs(dx[y, x]) + abs(dy[y, x])
+    weak = np.zeros((height + 2, width + 2), np.bool_)
+    stack = np.empty((height * width, 2), np.int64)
+    depth = 0
+    for y in range(height):
+        for x in range(width):
+            out[y, x] = _FAR
+            s = size[y + 1, x + 1]
+            if s <= LOW:
+                continue
+            flat, steep = abs(dx[y, x]) * TANGENT, abs(dy[y, x]) << 15
+            if steep < flat:
+                peak = s > size[y + 1, x] and s >= size[y + 1, x + 2]
+            elif steep > flat + (abs(dx[y, x]) << 16):
+                peak = s > size[y, x + 1] and s >= size[y + 2, x + 1]
+            elif (dx[y, x] ^ dy[y, x]) < 0:
+                peak = s > size[y, x + 2] and s > size[y + 2, x]
+            else:
+                peak = s > size[y, x] and s > size[y + 2, x + 2]
+            if peak:
+                weak[y + 1, x + 1] = True
+                if s > HIGH:
+                    out[y, x] = 0
+                    stack[depth, 0], stack[depth, 1] = y, x
+                    depth += 1
+    while depth:
+        depth -= 1
+        y, x = stack[depth, 0], stack[depth, 1]
+        for row in range(y, y + 3):
+            for column in range(x, x + 3):
+                if weak[row, column] and out[row - 1, column - 1] != 0:
+                    out[row - 1, column - 1] = 0
+                    stack[depth, 0], stack[depth, 1] = row - 1, column - 1
+                    depth += 1
+
+
+@compiled
+def _distances(d: Any) -> None:
+    """Two passes of the 5 x 5 mask, in place."""
+    height, width = d.shape
+    for y in range(height):
+        for x in range(width):
+            best = d[y, x]
+            if x > 0:
+                best = min(best, d[y, x - 1] + _ONE)
+            if y > 0:
+                best = min(best, d[y - 1, x] + _ONE)
+                if x > 0:
+                    best = min(best, d[y - 1, x - 1] + _DIAGONAL)
+                if x < width - 1:
+                    best = min(best, d[y - 1, x + 1] + _DIAGONAL)
+                if x > 1:
+                    best = min(best, d[y - 1, x - 2] + _KNIGHT)
+                if x < width - 2:
+                    best = min(best, d[y - 1, x + 2] + _KNIGHT)
+            if y > 1:
+                if x > 0:
+                    best = min(best, d[y - 2, x - 1] + _KNIGHT)
+                if x < width - 1:
+                    best = min(best, d[y - 2, x + 1] + _KNIGHT)
+            d[y, x] = best
+    for y in range(height - 1, -1, -1):
+        for x in range(width - 1, -1, -1):
+            best = d[y, x]
+            if x < width - 1:
+                best = min(best, d[y, x + 1] + _ONE)
+            if y < height - 1:
+                best = min(best, d[y + 1, x] + _ONE)
+                if x > 0:
+                    best = min(best, d[y + 1, x - 1] + _DIAGONAL)
+                if x < width - 1:
+                    best = min(best, d[y + 1, x + 1] + _DIAGONAL)
+                if x > 1:
+                    best = min(best, d[y + 1, x - 2] + _KNIGHT)
+                if x < width - 2:
+                    best = min(best, d[y + 1, x + 2] + _KNIGHT)
+            if y < height - 2:
+                if x > 0:
+                    best = min(best, d[y + 2, x - 1] + _KNIGHT)
+                if x < width - 1:
+                    best = min(best, d[y + 2, x + 1] + _KNIGHT)
+            d[y, x] = best
+
+
+@compiled
+def _equalise(levels: Any) -> None:
+    height, width = levels.shape
+    count = height * width
+    histogram = np.zeros(256, np.int64)
+    for y in range(height):
+        for x in range(width):
+            histogram[levels[y, x]] += 1
+    first = 0
+    while histogram[first] == 0:
+        first += 1
+    if histogram[first] == count:
+        return
+    scale = np.float32(255.0 / (count - histogram[first]))
+    table = np.zeros(256, np.int64)
+    total = 0
+    for level in range(first + 1, 256):
+        total += histogram[level]
+        table[level] = int(min(np.rint(np.float32(total) * scale), np.float32(255)))
+    for y in range(height):
+        for x in range(width):
+            levels[y, x] = table[levels[y, x]]

@@ -1,0 +1,113 @@
+"""The published corruption suites of Hendrycks and Dietterich (ICLR 2019): 15 corruptions, 4 more for validation, at
+five severities, made from anyone's images."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+from brittlestar.shifts import SHIFTS
+from brittlestar.shifts.base import Shift
+from brittlestar.shifts.conditions import Condition, clean, condition
+from brittlestar.shifts.frost import Frost, available_textures
+from brittlestar.suites.base import Shape, Suite
+
+TEST = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+)
+"""The 15 that mCE is made of, in the published order."""
+
+VALIDATION = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+"""The four for tuning; never part of mCE."""
+
+TABLES = {"cifar-c": 45, "tiny-c": 120, "imagenet-c": 260}
+"""Tables by the largest image they are taken for; beyond, ``imagenet-c-299``."""
+
+
+def nearest_table(size: int) -> str:
+    """The published table made for images of about this size."""
+    return next((name for name, largest in TABLES.items() if size <= largest), "imagenet-c-299")
+
+
+def corruption(name: str, severity: int, table: str) -> Shift:
+    """A published corruption; frost with the reference's textures where they are found."""
+    made: Shift = SHIFTS[name].at(severity, table)
+    return dataclasses.replace(made, textures=available_textures()) if isinstance(made, Frost) else made
+
+
+def severities(name: str, table: str, storage: str, chosen: Sequence[int] = (1, 2, 3, 4, 5)) -> list[Condition]:
+    """The published conditions of one corruption."""
+    listed = []
+    for severity in chosen:
+        definition = corruption(name, severity, table)
+        procedural = getattr(definition, "textures", "") == "procedural"
+        listed.append(
+            condition(
+                definition,
+                shown=(),
+                label=f"severity {severity}" + (" (procedural textures)" if procedural else ""),
+                strength=float(severity),
+                strength_name=f"severity ({table})",
+                severity=severity,
+                table=table,
+                storage=storage,
+            )
+        )
+    return listed
+
+
+def _build(names: tuple[str, ...], table: str | None, shape: Shape, storage: str) -> tuple[Condition, ...]:
+    channels, height, width = shape
+    chosen = table or nearest_table(max(height, width))
+    fitting = (name for name in names if channels in SHIFTS[name].channels)
+    return (clean(), *(c for name in fitting for c in severities(name, chosen, storage)))
+
+
+def _suite(name: str, summary: str, names: tuple[str, ...], table: str | None, storage: str) -> Suite:
+    others = tuple(s for s in ("jpeg85", "uint8", "float") if s != storage)
+    return Suite(name, summary, functools.partial(_build, names, table), (storage, *others))
+
+
+CORRUPTIONS: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        _suite(
+            "imagenet-c",
+            "ImageNet-C: 15 corruptions x 5 severities, stored as JPEG; the table nearest to the images' size",
+            TEST,
+            None,
+            "jpeg85",
+        ),
+        _suite(
+            "imagenet-c-extra",
+            "ImageNet-C's four validation corruptions, never part of mCE",
+            VALIDATION,
+            None,
+            "jpeg85",
+        ),
+        _suite("cifar-c", "CIFAR-10-C and CIFAR-100-C: the 15 as made for 32 pixels", TEST, "cifar-c", "uint8"),
+        _suite(
+            "cifar-c-extra",
+            "CIFAR-10-C's four validation corruptions, made for 32 pixels",
+            VALIDATION,
+            "cifar-c",
+            "uint8",
+        ),
+        _suite("tiny-c", "Tiny-ImageNet-C and ImageNet-64-C: the 15 as made for 64 pixels", TEST, "tiny-c", "jpeg85"),
+    )
+}
