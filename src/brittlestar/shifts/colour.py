@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import numpy as np
 import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
 from brittlestar.shifts.ops.reduce import total
+from brittlestar.shifts.storage import BELOW
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 LUMA = (0.299, 0.587, 0.114)
@@ -22,6 +25,14 @@ def luma(x: Images) -> Images:
     if x.shape[1] == 1:
         return x
     return x[:, 0:1] * LUMA[0] + x[:, 1:2] * LUMA[1] + x[:, 2:3] * LUMA[2]
+
+
+@functools.lru_cache(maxsize=64)
+def _short_sums(offset: float) -> torch.Tensor:
+    """What to take from each of 256 raised levels so that truncation to 8 bits gives what float64 sums give."""
+    sums = np.clip(np.arange(256) / 255.0 + offset, 0, 1) * 255
+    short = np.floor(sums + 1e-6) > np.floor(sums)
+    return torch.from_numpy(short.astype(np.float32) * np.float32(BELOW))
 
 
 @final
@@ -58,6 +69,7 @@ class Brightness(Shift):
             return x + self.offset
         value = x.amax(1, keepdim=True)
         raised = (value + self.offset).clamp(0, 1)
+        raised = raised - _short_sums(self.offset).to(x.device)[(value * 255).round_().to(torch.int64)]
         return torch.where(value > 0, x * (raised / value.clamp_min(1e-12)), raised)
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.ops.blend import blend
 from brittlestar.shifts.weather import plasma
 
 FOLDER_VARIABLE = "BRITTLESTAR_FROST"
@@ -162,7 +163,7 @@ class Frost(Shift):
             number = (which * len(choice)).to(torch.int64)
             room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
             frost = cuts(choice, number, (down * room[:, 0]).to(torch.int64), (right * room[:, 1]).to(torch.int64), x)
-        return (x * self.image).add_(frost * self.texture)
+        return blend(x, frost, self.image, self.texture)
 
 
 def cuts(

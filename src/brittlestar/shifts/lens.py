@@ -15,6 +15,7 @@ from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.convolve import symmetric_correlate
 from brittlestar.shifts.ops.motion import motion_blur
 from brittlestar.shifts.ops.zoom import zoom_sum
+from brittlestar.shifts.storage import BELOW
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 _GRID = 8
@@ -52,6 +53,13 @@ def disk_quarter(radius: float, alias: float, renormalise: bool) -> tuple[tuple[
     return tuple(tuple(float(w) for w in row[:used]) for row in quarter[:used])
 
 
+@functools.lru_cache(maxsize=64)
+def _falls_short(quarter: tuple[tuple[float, ...], ...]) -> bool:
+    """Whether the weights sum to a little less than 1, so that the published code's even areas lose a level."""
+    doubled = [[w * (2 if column else 1) for column, w in enumerate(row)] for row in quarter]
+    return 1 - 1e-6 < sum(sum(row) * (2 if place else 1) for place, row in enumerate(doubled)) < 1
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class DefocusBlur(Shift):
@@ -86,7 +94,9 @@ class DefocusBlur(Shift):
         require(0 < self.alias <= 10, f"defocus_blur.alias must be in (0, 10] pixels, got {self.alias}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        return symmetric_correlate(x, disk_quarter(self.radius, self.alias, self.renormalise))
+        quarter = disk_quarter(self.radius, self.alias, self.renormalise)
+        blurred = symmetric_correlate(x, quarter)
+        return blurred.sub_(BELOW) if _falls_short(quarter) else blurred
 
 
 @final

@@ -20,11 +20,14 @@ STORAGES = {
 """What each storage does, in words."""
 
 QUALITY = 85
-_SLACK = 2.0**-10
+_SLACK = 2.0**-13
+BELOW = 2 * _SLACK / 255
+"""Taken from a whole level, it makes ``truncated`` give the level below: for shifts whose published code computes in
+float64 and falls short of the level there. A quarter of a thousandth of a level: it matters to nothing else."""
 
 
 def truncated(y: Images) -> Images:
-    """Cut off to multiples of 1/255, in [0, 1]. A value within 0.001 below a level counts as that level (rounding)."""
+    """Cut off to multiples of 1/255, in [0, 1]. A value a rounding error below a level counts as that level."""
     return y.clamp(0, 1).mul_(255).add_(_SLACK).floor_().div_(255)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from brittlestar.shifts.ops.blend import FINE, SHORT
 from brittlestar.shifts.ops.compiled_liquid import compiled
 from brittlestar.shifts.ops.compiled_liquid import relief as relief
 
@@ -234,3 +235,21 @@ def _shuffle(x: Any, down: Any, right: Any, reach: int, exchange: bool) -> None:
                         x[n, c, h, w] = x[n, c, from_h, from_w]
                         if exchange:
                             x[n, c, from_h, from_w] = value
+
+
+def blend(x: torch.Tensor, other: torch.Tensor, own: float, its: float) -> torch.Tensor:
+    """A weighted sum in float64; see ``blend.blend``."""
+    out = torch.empty(x.shape, dtype=torch.float32)
+    _blend(x.reshape(-1).numpy(), other.reshape(-1).numpy(), out.view(-1).numpy(), float(own), float(its))
+    return out
+
+
+@compiled
+def _blend(x: Any, other: Any, out: Any, own: float, its: float) -> None:
+    scale, fine = np.float32(255), np.float32(FINE)
+    for i in range(len(x)):
+        first = np.float64(np.rint(x[i] * scale * fine)) / FINE
+        second = np.float64(np.rint(other[i] * scale * fine)) / FINE
+        total = first * own + second * its
+        short = np.floor(total + 1e-6) - np.floor(total)
+        out[i] = np.float32((total - short * SHORT) / 255.0)

@@ -33,6 +33,9 @@ class Kernels(Protocol):
     def shuffle(self, x: Tensor, down: Tensor, right: Tensor, reach: int, exchange: bool, /) -> Tensor:
         """``glass.shuffle``."""
 
+    def blend(self, x: Tensor, other: Tensor, own: float, its: float, /) -> Tensor:
+        """``blend.blend``."""
+
     def relief(self, liquid: Tensor, /) -> Tensor:
         """``liquid.relief``."""
 
