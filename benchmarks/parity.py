@@ -23,12 +23,12 @@ import torch
 
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.base import Images
+from brittlestar.shifts.blur import even
 from brittlestar.shifts.elastic import elastic
 from brittlestar.shifts.frost import cuts, textures
 from brittlestar.shifts.glass import shuffle
-from brittlestar.shifts.ops.blend import blend
-from brittlestar.shifts.ops.convolve import gaussian
 from brittlestar.shifts.ops.motion import motion_blur
+from brittlestar.shifts.ops.whole import blend
 from brittlestar.shifts.ops.zoom import centre
 from brittlestar.shifts.snow import snow_layer, snowed
 from brittlestar.shifts.spatter import drops, spattered
@@ -83,7 +83,7 @@ def with_glass(x: Images, how: Any, draws: Draws) -> Images:
     rows, columns = x.shape[2] - 2 * how.reach, x.shape[3] - 2 * how.reach
     taken = np.stack([d[0].reshape(how.iterations, rows, columns, 2)[:, ::-1, ::-1] for d in draws])
     right, down = (torch.from_numpy(np.ascontiguousarray(taken[..., i])) for i in range(2))
-    return gaussian(shuffle(truncated(gaussian(x, how.sigma)), down, right, how.reach, False), how.sigma)
+    return even(shuffle(truncated(even(x, how.sigma)), down, right, how.reach, False), how.sigma)
 
 
 def with_spatter(x: Images, how: Any, draws: Draws) -> Images:

@@ -8,7 +8,11 @@ from typing import ClassVar, final
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolve import gaussian
+from brittlestar.shifts.ops.convolve import along, gaussian, gaussian_weights
+from brittlestar.shifts.ops.whole import exact_levels, fallen, settled, short_in_blur
+
+_THREE = 3
+"""Kernels of so many weights are applied in float64: their sums are often whole levels, or next to them."""
 
 
 @final
@@ -39,4 +43,13 @@ class GaussianBlur(Shift):
         require(0 <= self.sigma <= 200, f"gaussian_blur.sigma must be in [0, 200] pixels, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        return gaussian(x, self.sigma)
+        return even(x, self.sigma)
+
+
+def even(x: Images, sigma: float) -> Images:
+    """Gaussian blur with edges repeated; in even areas it truncates to the 8 bits that float64 sums give."""
+    weights = gaussian_weights(float(sigma))
+    if len(weights) == _THREE:
+        exact = along(along(exact_levels(x) / 255.0, weights, 2), weights, 3)
+        return settled(exact * 255.0)
+    return fallen(gaussian(x, sigma), short_in_blur(float(sigma)))

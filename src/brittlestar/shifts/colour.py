@@ -6,14 +6,14 @@ import functools
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import numpy as np
 import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.ops.hsv import saturated
 from brittlestar.shifts.ops.reduce import total
-from brittlestar.shifts.storage import BELOW
+from brittlestar.shifts.ops.whole import SHORT, short_levels
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 LUMA = (0.299, 0.587, 0.114)
@@ -28,11 +28,8 @@ def luma(x: Images) -> Images:
 
 
 @functools.lru_cache(maxsize=64)
-def _short_sums(offset: float) -> torch.Tensor:
-    """What to take from each of 256 raised levels so that truncation to 8 bits gives what float64 sums give."""
-    sums = np.clip(np.arange(256) / 255.0 + offset, 0, 1) * 255
-    short = np.floor(sums + 1e-6) > np.floor(sums)
-    return torch.from_numpy(short.astype(np.float32) * np.float32(BELOW))
+def _short_in_sum(offset: float) -> torch.Tensor:
+    return short_levels(lambda level: level + offset)
 
 
 @final
@@ -69,7 +66,8 @@ class Brightness(Shift):
             return x + self.offset
         value = x.amax(1, keepdim=True)
         raised = (value + self.offset).clamp(0, 1)
-        raised = raised - _short_sums(self.offset).to(x.device)[(value * 255).round_().to(torch.int64)]
+        taken = _short_in_sum(self.offset).to(x.device)[(value * 255).round_().to(torch.int64)]
+        raised = raised.sub_(taken, alpha=SHORT / 255)
         return torch.where(value > 0, x * (raised / value.clamp_min(1e-12)), raised)
 
 
@@ -136,14 +134,7 @@ class Saturation(Shift):
         check_finite(self.name, factor=self.factor, offset=self.offset)
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        value, least = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
-        spread = value - least
-        saturation = spread / value.clamp_min(1e-12)
-        changed = (saturation * self.factor + self.offset).clamp_(0, 1)
-        coloured = value - (value - x) * (changed / saturation.clamp_min(1e-12))
-        # A grey pixel has hue 0 in HSV, so a raised saturation turns it red.
-        red = torch.cat([value, value * (1 - changed), value * (1 - changed)], 1)
-        return torch.where(spread > 0, coloured, red)
+        return saturated(x, self.factor, self.offset)
 
 
 @final

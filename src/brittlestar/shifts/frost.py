@@ -17,7 +17,7 @@ from PIL import Image
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.blend import blend
+from brittlestar.shifts.ops.whole import blend
 from brittlestar.shifts.weather import plasma
 
 FOLDER_VARIABLE = "BRITTLESTAR_FROST"

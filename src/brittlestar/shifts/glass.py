@@ -10,7 +10,7 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolve import gaussian
+from brittlestar.shifts.blur import even
 from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.storage import truncated
 
@@ -105,10 +105,10 @@ class GlassBlur(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         rows, columns = x.shape[2] - 2 * self.reach, x.shape[3] - 2 * self.reach
-        blurred = truncated(gaussian(x, self.sigma))
+        blurred = truncated(even(x, self.sigma))
         if rows > 0 and columns > 0:
             # Two 16-bit draws a pixel, each scaled to 2 * reach values.
             draws = keys.bits16((2, self.iterations, rows, columns)).to(torch.int32) + 32768
             offsets = ((draws * (2 * self.reach)) >> 16).sub_(self.reach).to(torch.int8)
             blurred = shuffle(blurred, offsets[:, 0], offsets[:, 1], self.reach, self.exchange)
-        return gaussian(blurred, self.sigma)
+        return even(blurred, self.sigma)

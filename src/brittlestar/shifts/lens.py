@@ -14,12 +14,15 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.convolve import symmetric_correlate
 from brittlestar.shifts.ops.motion import motion_blur
+from brittlestar.shifts.ops.whole import SHORT, exact_levels, settled
 from brittlestar.shifts.ops.zoom import zoom_sum
-from brittlestar.shifts.storage import BELOW
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 _GRID = 8
 """Disks up to this radius are drawn on a grid of this half width and smoothed by 3 x 3, larger ones by 5 x 5."""
+
+_SMALL = 3
+"""Kernels of up to this half width, centre included, are applied in float64: few weights make many whole levels."""
 
 
 def disk(radius: float, alias: float, renormalise: bool = False) -> npt.NDArray[np.float64]:
@@ -95,8 +98,10 @@ class DefocusBlur(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         quarter = disk_quarter(self.radius, self.alias, self.renormalise)
+        if len(quarter) <= _SMALL:
+            return settled(symmetric_correlate(exact_levels(x) / 255.0, quarter) * 255.0)
         blurred = symmetric_correlate(x, quarter)
-        return blurred.sub_(BELOW) if _falls_short(quarter) else blurred
+        return blurred.sub_(SHORT / 255) if _falls_short(quarter) else blurred
 
 
 @final

@@ -21,9 +21,6 @@ STORAGES = {
 
 QUALITY = 85
 _SLACK = 2.0**-13
-BELOW = 2 * _SLACK / 255
-"""Taken from a whole level, it makes ``truncated`` give the level below: for shifts whose published code computes in
-float64 and falls short of the level there. A quarter of a thousandth of a level: it matters to nothing else."""
 
 
 def truncated(y: Images) -> Images:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from brittlestar.shifts.ops.blend import FINE, SHORT
 from brittlestar.shifts.ops.compiled_liquid import compiled
 from brittlestar.shifts.ops.compiled_liquid import relief as relief
+from brittlestar.shifts.ops.whole import FINE, NEAR, REACH, SHORT
 
 
 def planes(x: torch.Tensor) -> Any:
@@ -238,7 +238,7 @@ def _shuffle(x: Any, down: Any, right: Any, reach: int, exchange: bool) -> None:
 
 
 def blend(x: torch.Tensor, other: torch.Tensor, own: float, its: float) -> torch.Tensor:
-    """A weighted sum in float64; see ``blend.blend``."""
+    """A weighted sum in float64; see ``whole.blend``."""
     out = torch.empty(x.shape, dtype=torch.float32)
     _blend(x.reshape(-1).numpy(), other.reshape(-1).numpy(), out.view(-1).numpy(), float(own), float(its))
     return out
@@ -251,5 +251,104 @@ def _blend(x: Any, other: Any, out: Any, own: float, its: float) -> None:
         first = np.float64(np.rint(x[i] * scale * fine)) / FINE
         second = np.float64(np.rint(other[i] * scale * fine)) / FINE
         total = first * own + second * its
-        short = np.floor(total + 1e-6) - np.floor(total)
+        short = np.floor(total + REACH) - np.floor(total)
         out[i] = np.float32((total - short * SHORT) / 255.0)
+
+
+def fallen(y: torch.Tensor, short: torch.Tensor) -> torch.Tensor:
+    """Some whole levels lowered; see ``whole.fallen``."""
+    out = torch.empty(y.shape, dtype=torch.float32)
+    _fallen(y.reshape(-1).numpy(), out.view(-1).numpy(), short.numpy(), np.float32(SHORT / 255.0))
+    return out
+
+
+@compiled
+def _fallen(y: Any, out: Any, short: Any, step: Any) -> None:
+    scale, near = np.float32(255), np.float32(NEAR)
+    zero, most = np.float32(0), np.float32(255)
+    for i in range(len(y)):
+        level = y[i] * scale
+        whole = min(max(np.rint(level), zero), most)
+        out[i] = y[i] - step * short[int(whole)] if abs(level - whole) < near else y[i]
+
+
+def saturated(x: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
+    """Saturation changed; see ``hsv.saturated``."""
+    out = torch.empty(x.shape, dtype=torch.float32)
+    _saturated(x.contiguous().flatten(2).numpy(), out.flatten(2).numpy(), float(factor), float(offset))
+    return out
+
+
+@compiled
+def _saturated(x: Any, out: Any, factor: float, offset: float) -> None:
+    one, zero, tiny = np.float32(1), np.float32(0), np.float32(1e-12)
+    single_factor, single_offset = np.float32(factor), np.float32(offset)
+    scale, near, step = np.float32(255), np.float32(NEAR), np.float32(SHORT / 255.0)
+    for n in range(len(x)):
+        for i in range(x.shape[2]):
+            r, g, b = x[n, 0, i], x[n, 1, i], x[n, 2, i]
+            value, least = max(r, g, b), min(r, g, b)
+            spread = value - least
+            saturation = spread / max(value, tiny)
+            changed = min(max(saturation * single_factor + single_offset, zero), one)
+            ratio = changed / max(saturation, tiny)
+            pale = value * (one - changed)
+            whole_one = False
+            for c in range(3):
+                y = value - (value - x[n, c, i]) * ratio if spread > 0 else value if c == 0 else pale
+                out[n, c, i] = y
+                level = y * scale
+                whole_one = whole_one or abs(level - np.rint(level)) < near
+            if whole_one:
+                exact = _round_trip(r, g, b, factor, offset)
+                for c in range(3):
+                    level = out[n, c, i] * scale
+                    whole = np.rint(level)
+                    if abs(level - whole) < near and np.floor(exact[c]) < np.float64(whole):
+                        out[n, c, i] -= step
+
+
+@compiled
+def _round_trip(red: Any, green: Any, blue: Any, factor: float, offset: float) -> Any:
+    """Levels of one pixel in float64 by way of hue, saturation and value."""
+    scale, fine = np.float32(255), np.float32(FINE)
+    r = np.float64(np.rint(red * scale * fine)) / FINE / 255.0
+    g = np.float64(np.rint(green * scale * fine)) / FINE / 255.0
+    b = np.float64(np.rint(blue * scale * fine)) / FINE / 255.0
+    value = max(r, g, b)
+    spread = value - min(r, g, b)
+    hue = 0.0
+    saturation = 0.0
+    if spread > 0:
+        if b == value:
+            place = 4.0 + (r - g) / spread
+        elif g == value:
+            place = 2.0 + (b - r) / spread
+        else:
+            place = (g - b) / spread
+        hue = (place / 6.0) % 1.0 * 6.0
+        saturation = spread / value
+    changed = min(max(saturation * factor + offset, 0.0), 1.0)
+    sector = np.floor(hue)
+    part = hue - sector
+    p = value * (1.0 - changed)
+    q = value * (1.0 - part * changed)
+    t = value * (1.0 - (1.0 - part) * changed)
+    which = int(sector) % 6
+    if which == 0:
+        found = (value, t, p)
+    elif which == 1:
+        found = (q, value, p)
+    elif which == 2:
+        found = (p, value, t)
+    elif which == 3:
+        found = (p, q, value)
+    elif which == 4:
+        found = (t, p, value)
+    else:
+        found = (value, p, q)
+    return (
+        min(max(found[0], 0.0), 1.0) * 255.0,
+        min(max(found[1], 0.0), 1.0) * 255.0,
+        min(max(found[2], 0.0), 1.0) * 255.0,
+    )

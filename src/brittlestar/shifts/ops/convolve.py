@@ -56,7 +56,7 @@ def gaussian(x: torch.Tensor, sigma: float, truncate: float = 4.0, border: str =
 
 
 def along(x: torch.Tensor, weights: Weights, dim: int, border: str = "edge") -> torch.Tensor:
-    """Correlate with symmetric weights along dimension 2 or 3."""
+    """Correlate (n, c, h, w) floats with symmetric weights along dimension 2 or 3."""
     radius = len(weights) // 2
     wide = padded(x, radius, dim, border)
     size = x.shape[dim]
@@ -71,11 +71,11 @@ def symmetric_correlate(x: torch.Tensor, quarter: tuple[Weights, ...]) -> torch.
     """Correlate (n, c, h, w) with a kernel that is symmetric in both axes; borders ``reflect``.
 
     Args:
-        x: float32.
+        x: float32, or float64 (then never compiled).
         quarter: Weights at (row, column) distances from the centre, ``quarter[row][column]``; rows may be short.
     """
     radius = len(quarter) - 1
-    if (fast := kernels(x)) is not None:
+    if x.dtype == torch.float32 and (fast := kernels(x)) is not None:
         return fast.correlate(x, quarter, *(border_index(size, radius, "reflect") for size in x.shape[2:]))
     height, width = x.shape[2:]
     wide = padded(padded(x, radius, 2, "reflect"), radius, 3, "reflect")

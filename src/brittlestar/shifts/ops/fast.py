@@ -34,7 +34,13 @@ class Kernels(Protocol):
         """``glass.shuffle``."""
 
     def blend(self, x: Tensor, other: Tensor, own: float, its: float, /) -> Tensor:
-        """``blend.blend``."""
+        """``whole.blend``."""
+
+    def fallen(self, y: Tensor, short: Tensor, /) -> Tensor:
+        """``whole.fallen``."""
+
+    def saturated(self, x: Tensor, factor: float, offset: float, /) -> Tensor:
+        """``hsv.saturated``."""
 
     def relief(self, liquid: Tensor, /) -> Tensor:
         """``liquid.relief``."""
