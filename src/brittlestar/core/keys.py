@@ -124,7 +124,7 @@ class SampleKeys:
     def normal(self, shape: Sequence[int]) -> torch.Tensor:
         """(batch, *shape) float32 standard normal draws."""
         index = self.bits16(shape).to(torch.int32) + 32768
-        table = _normal_table(self.device.type, self.device.index)
+        table = normal_table(self.device.type, self.device.index)
         return table.index_select(0, index.flatten()).view(index.shape)
 
     def signs(self, shape: Sequence[int]) -> torch.Tensor:
@@ -150,7 +150,7 @@ class SampleKeys:
         return draws
 
     def _poisson_on_grid(self, level: torch.Tensor, scale: float) -> torch.Tensor:
-        guide, limits, width = _poisson_tables(scale, self.device.type, self.device.index)
+        guide, limits, width = poisson_tables(scale, self.device.type, self.device.index)
         shape = level.shape
         u = (self.bits16(shape[1:]).to(torch.int32) + 32768).flatten()
         level = level.flatten()
@@ -176,7 +176,7 @@ class SampleKeys:
 
 
 @functools.lru_cache(maxsize=8)
-def _normal_table(device: str, index: int | None) -> torch.Tensor:
+def normal_table(device: str, index: int | None) -> torch.Tensor:
     """Mean of the standard normal over 65,536 equally likely slices: phi(a) - phi(b), times 65,536."""
     edges = special.ndtri(np.arange(1, 65536) / 65536)
     density = np.concatenate([[0.0], np.exp(-(edges**2) / 2) / math.sqrt(2 * math.pi), [0.0]])
@@ -185,7 +185,7 @@ def _normal_table(device: str, index: int | None) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=32)
-def _poisson_tables(scale: float, device: str, index: int | None) -> tuple[torch.Tensor, torch.Tensor, int]:
+def poisson_tables(scale: float, device: str, index: int | None) -> tuple[torch.Tensor, torch.Tensor, int]:
     """For each of 256 levels: the cumulative distribution in 65,536ths, and where to start for each top byte."""
     width = int(stats.poisson.isf(1e-9, scale)) + 2
     cdf = stats.poisson.cdf(np.arange(width)[None], (np.arange(256) / 255 * scale)[:, None])

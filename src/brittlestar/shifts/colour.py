@@ -11,6 +11,7 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.hsv import saturated
 from brittlestar.shifts.ops.reduce import total
 from brittlestar.shifts.ops.whole import SHORT, short_levels
@@ -64,6 +65,8 @@ class Brightness(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         if x.shape[1] == 1:
             return x + self.offset
+        if (fast := kernels(x)) is not None:
+            return fast.brightened(x, self.offset, _short_in_sum(self.offset))
         value = x.amax(1, keepdim=True)
         raised = (value + self.offset).clamp(0, 1)
         taken = _short_in_sum(self.offset).to(x.device)[(value * 255).round_().to(torch.int64)]

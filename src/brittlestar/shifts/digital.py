@@ -14,17 +14,24 @@ from PIL import Image
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.ops.fast import kernels
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 
 
 def through_pillow(x: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
     """Apply a Pillow operation to every image, as 8-bit pixels rounded to the nearest level."""
-    levels8 = (x.clamp(0, 1) * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    fast = kernels(x)
+    if fast is not None:
+        levels8 = fast.pixels_last(x)
+    else:
+        levels8 = (x.clamp(0, 1) * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     changed = np.empty_like(levels8)
     for place, pixels in enumerate(levels8):
         picture = change(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
         changed[place] = np.asarray(picture).reshape(pixels.shape)
+    if fast is not None:
+        return fast.channels_first(changed)
     return torch.from_numpy(changed).to(x.device).permute(0, 3, 1, 2).to(torch.float32).div_(255).contiguous()
 
 

@@ -12,6 +12,7 @@ from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.convolve import border_index, gaussian, gaussian_weights
+from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.warp import sample
 
 _MATRIX_FROM = 12
@@ -51,6 +52,8 @@ def affine_of(height: int, width: int, jitter: torch.Tensor) -> torch.Tensor:
 
 def warped(x: Images, back: torch.Tensor) -> Images:
     """(n, c, h, w) seen through ``affine_of``'s maps; edges are mirrored without repeating them."""
+    if (fast := kernels(x)) is not None:
+        return fast.affine(x, back)
     rows = torch.arange(x.shape[2], dtype=torch.float64, device=x.device)[:, None]
     columns = torch.arange(x.shape[3], dtype=torch.float64, device=x.device)
     m = back[:, :, :, None, None]
@@ -149,7 +152,10 @@ def elastic(x: Images, jitter: torch.Tensor, fields: torch.Tensor | None, alpha:
     x = warped(x, affine_of(height, width, jitter))
     if fields is None or alpha == 0:
         return x
-    moved = smoothed(fields, sigma) * alpha
+    fields = smoothed(fields, sigma)
+    if (fast := kernels(x)) is not None:
+        return fast.displaced(x, fields, alpha)
+    moved = fields * alpha
     rows = moved[:, 1] + torch.arange(height, dtype=torch.float32, device=x.device)[:, None]
     columns = moved[:, 0] + torch.arange(width, dtype=torch.float32, device=x.device)
     return sample(x, rows, columns, "symmetric")

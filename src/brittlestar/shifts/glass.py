@@ -107,6 +107,9 @@ class GlassBlur(Shift):
         rows, columns = x.shape[2] - 2 * self.reach, x.shape[3] - 2 * self.reach
         blurred = truncated(even(x, self.sigma))
         if rows > 0 and columns > 0:
+            if (fast := kernels(x)) is not None:
+                shuffled = fast.glass(blurred, keys.words, self.reach, self.iterations, self.exchange)
+                return even(shuffled, self.sigma)
             # Two 16-bit draws a pixel, each scaled to 2 * reach values.
             draws = keys.bits16((2, self.iterations, rows, columns)).to(torch.int32) + 32768
             offsets = ((draws * (2 * self.reach)) >> 16).sub_(self.reach).to(torch.int8)

@@ -10,6 +10,7 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.ops.fast import kernels
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 
@@ -43,6 +44,8 @@ class GaussianNoise(Shift):
         require(self.sigma >= 0, f"gaussian_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        if (fast := kernels(x)) is not None:
+            return fast.normal_noise(x, keys.words, self.sigma, False)
         return keys.normal(x.shape[1:]).mul_(self.sigma).add_(x)
 
 
@@ -75,6 +78,8 @@ class ShotNoise(Shift):
         require(0 < self.photons <= 10_000, f"shot_noise.photons must be in (0, 10000], got {self.photons}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        if (fast := kernels(x)) is not None and (y := fast.shot_noise(x, keys.words, self.photons)) is not None:
+            return y
         return keys.poisson(x, self.photons).div_(self.photons)
 
 
@@ -106,6 +111,8 @@ class ImpulseNoise(Shift):
         require(0 <= self.amount <= 1, f"impulse_noise.amount must be in [0, 1], got {self.amount}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        if (fast := kernels(x)) is not None:
+            return fast.impulse_noise(x, keys.words, round(self.amount * 32768))
         return _salt_and_pepper(x, keys.bits16(x.shape[1:]), self.amount)
 
 
@@ -170,6 +177,8 @@ class SpeckleNoise(Shift):
         require(self.sigma >= 0, f"speckle_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        if (fast := kernels(x)) is not None:
+            return fast.normal_noise(x, keys.words, self.sigma, True)
         return keys.normal(x.shape[1:]).mul_(self.sigma).add_(1).mul_(x)
 
 

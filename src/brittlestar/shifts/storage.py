@@ -10,6 +10,7 @@ from PIL import Image
 from brittlestar.core.errors import unknown
 from brittlestar.shifts.base import Images
 from brittlestar.shifts.digital import through_pillow
+from brittlestar.shifts.ops.fast import kernels
 
 STORAGES = {
     "float": "kept in memory as floats",
@@ -25,6 +26,8 @@ _SLACK = 2.0**-13
 
 def truncated(y: Images) -> Images:
     """Cut off to multiples of 1/255, in [0, 1]. A value a rounding error below a level counts as that level."""
+    if (fast := kernels(y)) is not None:
+        return fast.truncate(y, _SLACK)
     return y.clamp(0, 1).mul_(255).add_(_SLACK).floor_().div_(255)
 
 

@@ -11,6 +11,7 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.ops.fast import kernels
 
 Draw = Callable[[int, int], torch.Tensor]
 
@@ -85,11 +86,12 @@ class Fog(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         height, width = x.shape[2:]
         size = 1 << (max(height, width) - 1).bit_length()
-        numbers = iter(range(64))
-
-        def draw(rows: int, columns: int) -> torch.Tensor:
-            return keys.stream("cloud", next(numbers)).uniform((rows, columns), -1.0, 1.0)
-
-        cloud = plasma(size, self.decay, draw)[:, None, :height, :width]
+        blocks = iter([keys.stream("cloud", number) for number in range(3 * (size.bit_length() - 1))])
+        if (fast := kernels(x)) is not None:
+            words = torch.stack([block.words for block in blocks], 1)
+            cloud = fast.plasma(words, size, self.decay)
+        else:
+            cloud = plasma(size, self.decay, lambda rows, columns: next(blocks).uniform((rows, columns), -1.0, 1.0))
+        cloud = cloud[:, None, :height, :width]
         most = x.amax((1, 2, 3), keepdim=True)
         return (x + self.amount * cloud) * (most / (most + self.amount))

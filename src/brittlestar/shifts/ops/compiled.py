@@ -9,9 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from brittlestar.shifts.ops.compiled_liquid import compiled
+from brittlestar.shifts.ops.compiled_colour import blend as blend
+from brittlestar.shifts.ops.compiled_colour import brightened as brightened
+from brittlestar.shifts.ops.compiled_colour import channels_first as channels_first
+from brittlestar.shifts.ops.compiled_colour import fallen as fallen
+from brittlestar.shifts.ops.compiled_colour import pixels_last as pixels_last
+from brittlestar.shifts.ops.compiled_colour import saturated as saturated
+from brittlestar.shifts.ops.compiled_colour import snowed as snowed
+from brittlestar.shifts.ops.compiled_colour import truncate as truncate
+from brittlestar.shifts.ops.compiled_liquid import compiled, inlined
 from brittlestar.shifts.ops.compiled_liquid import relief as relief
-from brittlestar.shifts.ops.whole import FINE, NEAR, REACH, SHORT
+from brittlestar.shifts.ops.compiled_noise import glass as glass
+from brittlestar.shifts.ops.compiled_noise import impulse_noise as impulse_noise
+from brittlestar.shifts.ops.compiled_noise import normal_noise as normal_noise
+from brittlestar.shifts.ops.compiled_noise import plasma as plasma
+from brittlestar.shifts.ops.compiled_noise import shot_noise as shot_noise
 
 
 def planes(x: torch.Tensor) -> Any:
@@ -194,24 +206,28 @@ def _folded(place: int, size: int, reflect: bool) -> int:
 
 @compiled
 def _sample(x: Any, out: Any, rows: Any, columns: Any, reflect: bool) -> None:
-    count, channels, height, width = x.shape
-    one = np.float32(1)
-    for n in range(count):
+    for n in range(len(x)):
         for y in range(out.shape[2]):
             for i in range(out.shape[3]):
-                r, c = np.floor(rows[n, y, i]), np.floor(columns[n, y, i])
-                down, along = rows[n, y, i] - r, columns[n, y, i] - c
-                up, back = one - down, one - along
-                top, left = int(r), int(c)
-                if 0 <= top < height - 1 and 0 <= left < width - 1:
-                    bottom, right = top + 1, left + 1
-                else:
-                    bottom, right = _folded(top + 1, height, reflect), _folded(left + 1, width, reflect)
-                    top, left = _folded(top, height, reflect), _folded(left, width, reflect)
-                for k in range(channels):
-                    first = x[n, k, top, left] * back + x[n, k, top, right] * along
-                    second = x[n, k, bottom, left] * back + x[n, k, bottom, right] * along
-                    out[n, k, y, i] = first * up + second * down
+                _take(x, out, n, y, i, rows[n, y, i], columns[n, y, i], reflect)
+
+
+@inlined
+def _take(x: Any, out: Any, n: int, y: int, i: int, row: Any, column: Any, reflect: bool) -> None:
+    height, width, one = x.shape[2], x.shape[3], np.float32(1)
+    above, before = np.floor(row), np.floor(column)
+    down, along = row - above, column - before
+    up, back = one - down, one - along
+    top, left = int(above), int(before)
+    if 0 <= top < height - 1 and 0 <= left < width - 1:
+        bottom, right = top + 1, left + 1
+    else:
+        bottom, right = _folded(top + 1, height, reflect), _folded(left + 1, width, reflect)
+        top, left = _folded(top, height, reflect), _folded(left, width, reflect)
+    for k in range(x.shape[1]):
+        first = x[n, k, top, left] * back + x[n, k, top, right] * along
+        second = x[n, k, bottom, left] * back + x[n, k, bottom, right] * along
+        out[n, k, y, i] = first * up + second * down
 
 
 def shuffle(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor, reach: int, exchange: bool) -> torch.Tensor:
@@ -237,118 +253,36 @@ def _shuffle(x: Any, down: Any, right: Any, reach: int, exchange: bool) -> None:
                             x[n, c, from_h, from_w] = value
 
 
-def blend(x: torch.Tensor, other: torch.Tensor, own: float, its: float) -> torch.Tensor:
-    """A weighted sum in float64; see ``whole.blend``."""
+def affine(x: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
+    """Images seen through affine maps; see ``elastic.warped``."""
     out = torch.empty(x.shape, dtype=torch.float32)
-    _blend(x.reshape(-1).numpy(), other.reshape(-1).numpy(), out.view(-1).numpy(), float(own), float(its))
+    _affine(x.contiguous().numpy(), out.numpy(), back.contiguous().numpy())
     return out
 
 
 @compiled
-def _blend(x: Any, other: Any, out: Any, own: float, its: float) -> None:
-    scale, fine = np.float32(255), np.float32(FINE)
-    for i in range(len(x)):
-        first = np.float64(np.rint(x[i] * scale * fine)) / FINE
-        second = np.float64(np.rint(other[i] * scale * fine)) / FINE
-        total = first * own + second * its
-        short = np.floor(total + REACH) - np.floor(total)
-        out[i] = np.float32((total - short * SHORT) / 255.0)
-
-
-def fallen(y: torch.Tensor, short: torch.Tensor) -> torch.Tensor:
-    """Some whole levels lowered; see ``whole.fallen``."""
-    out = torch.empty(y.shape, dtype=torch.float32)
-    _fallen(y.reshape(-1).numpy(), out.view(-1).numpy(), short.numpy(), np.float32(SHORT / 255.0))
-    return out
-
-
-@compiled
-def _fallen(y: Any, out: Any, short: Any, step: Any) -> None:
-    scale, near = np.float32(255), np.float32(NEAR)
-    zero, most = np.float32(0), np.float32(255)
-    for i in range(len(y)):
-        level = y[i] * scale
-        whole = min(max(np.rint(level), zero), most)
-        out[i] = y[i] - step * short[int(whole)] if abs(level - whole) < near else y[i]
-
-
-def saturated(x: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
-    """Saturation changed; see ``hsv.saturated``."""
-    out = torch.empty(x.shape, dtype=torch.float32)
-    _saturated(x.contiguous().flatten(2).numpy(), out.flatten(2).numpy(), float(factor), float(offset))
-    return out
-
-
-@compiled
-def _saturated(x: Any, out: Any, factor: float, offset: float) -> None:
-    one, zero, tiny = np.float32(1), np.float32(0), np.float32(1e-12)
-    single_factor, single_offset = np.float32(factor), np.float32(offset)
-    scale, near, step = np.float32(255), np.float32(NEAR), np.float32(SHORT / 255.0)
+def _affine(x: Any, out: Any, back: Any) -> None:
     for n in range(len(x)):
-        for i in range(x.shape[2]):
-            r, g, b = x[n, 0, i], x[n, 1, i], x[n, 2, i]
-            value, least = max(r, g, b), min(r, g, b)
-            spread = value - least
-            saturation = spread / max(value, tiny)
-            changed = min(max(saturation * single_factor + single_offset, zero), one)
-            ratio = changed / max(saturation, tiny)
-            pale = value * (one - changed)
-            whole_one = False
-            for c in range(3):
-                y = value - (value - x[n, c, i]) * ratio if spread > 0 else value if c == 0 else pale
-                out[n, c, i] = y
-                level = y * scale
-                whole_one = whole_one or abs(level - np.rint(level)) < near
-            if whole_one:
-                exact = _round_trip(r, g, b, factor, offset)
-                for c in range(3):
-                    level = out[n, c, i] * scale
-                    whole = np.rint(level)
-                    if abs(level - whole) < near and np.floor(exact[c]) < np.float64(whole):
-                        out[n, c, i] -= step
+        m = back[n]
+        for y in range(x.shape[2]):
+            for i in range(x.shape[3]):
+                row = np.float32(m[1, 0] * np.float64(i) + m[1, 1] * np.float64(y) + m[1, 2])
+                column = np.float32(m[0, 0] * np.float64(i) + m[0, 1] * np.float64(y) + m[0, 2])
+                _take(x, out, n, y, i, row, column, True)
+
+
+def displaced(x: torch.Tensor, fields: torch.Tensor, alpha: float) -> torch.Tensor:
+    """Images displaced by fields of (columns, rows); see ``elastic.elastic``."""
+    out = torch.empty(x.shape, dtype=torch.float32)
+    _displaced(x.contiguous().numpy(), out.numpy(), fields.contiguous().numpy(), np.float32(alpha))
+    return out
 
 
 @compiled
-def _round_trip(red: Any, green: Any, blue: Any, factor: float, offset: float) -> Any:
-    """Levels of one pixel in float64 by way of hue, saturation and value."""
-    scale, fine = np.float32(255), np.float32(FINE)
-    r = np.float64(np.rint(red * scale * fine)) / FINE / 255.0
-    g = np.float64(np.rint(green * scale * fine)) / FINE / 255.0
-    b = np.float64(np.rint(blue * scale * fine)) / FINE / 255.0
-    value = max(r, g, b)
-    spread = value - min(r, g, b)
-    hue = 0.0
-    saturation = 0.0
-    if spread > 0:
-        if b == value:
-            place = 4.0 + (r - g) / spread
-        elif g == value:
-            place = 2.0 + (b - r) / spread
-        else:
-            place = (g - b) / spread
-        hue = (place / 6.0) % 1.0 * 6.0
-        saturation = spread / value
-    changed = min(max(saturation * factor + offset, 0.0), 1.0)
-    sector = np.floor(hue)
-    part = hue - sector
-    p = value * (1.0 - changed)
-    q = value * (1.0 - part * changed)
-    t = value * (1.0 - (1.0 - part) * changed)
-    which = int(sector) % 6
-    if which == 0:
-        found = (value, t, p)
-    elif which == 1:
-        found = (q, value, p)
-    elif which == 2:
-        found = (p, value, t)
-    elif which == 3:
-        found = (p, q, value)
-    elif which == 4:
-        found = (t, p, value)
-    else:
-        found = (value, p, q)
-    return (
-        min(max(found[0], 0.0), 1.0) * 255.0,
-        min(max(found[1], 0.0), 1.0) * 255.0,
-        min(max(found[2], 0.0), 1.0) * 255.0,
-    )
+def _displaced(x: Any, out: Any, fields: Any, alpha: Any) -> None:
+    for n in range(len(x)):
+        for y in range(x.shape[2]):
+            for i in range(x.shape[3]):
+                row = fields[n, 1, y, i] * alpha + np.float32(y)
+                column = fields[n, 0, y, i] * alpha + np.float32(i)
+                _take(x, out, n, y, i, row, column, False)

@@ -11,6 +11,7 @@ from numba import njit
 from brittlestar.shifts.ops.liquid import FARTHEST, HIGH, LOW, RELIEF, TANGENT
 
 compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+inlined: Any = njit(cache=True, nogil=True, error_model="numpy", inline="always")
 _FAR = FARTHEST * 65536
 _ONE, _DIAGONAL, _KNIGHT = 65536, 91750, 143976
 _RELIEF = np.array(RELIEF)

@@ -33,6 +33,42 @@ class Kernels(Protocol):
     def shuffle(self, x: Tensor, down: Tensor, right: Tensor, reach: int, exchange: bool, /) -> Tensor:
         """``glass.shuffle``."""
 
+    def affine(self, x: Tensor, back: Tensor, /) -> Tensor:
+        """``elastic.warped``."""
+
+    def displaced(self, x: Tensor, fields: Tensor, alpha: float, /) -> Tensor:
+        """``elastic.elastic``."""
+
+    def normal_noise(self, x: Tensor, words: Tensor, sigma: float, speckle: bool, /) -> Tensor:
+        """``noise.GaussianNoise`` and ``noise.SpeckleNoise``."""
+
+    def impulse_noise(self, x: Tensor, words: Tensor, reach: int, /) -> Tensor:
+        """``noise.ImpulseNoise``."""
+
+    def shot_noise(self, x: Tensor, words: Tensor, photons: float, /) -> Tensor | None:
+        """``noise.ShotNoise``; ``None`` where a value lies between the 8-bit levels."""
+
+    def glass(self, x: Tensor, words: Tensor, reach: int, iterations: int, exchange: bool, /) -> Tensor:
+        """``glass.GlassBlur`` between its two blurs."""
+
+    def plasma(self, words: Tensor, size: int, decay: float, /) -> Tensor:
+        """``weather.plasma`` with one key a block of draws."""
+
+    def brightened(self, x: Tensor, offset: float, short: Tensor, /) -> Tensor:
+        """``colour.Brightness``."""
+
+    def snowed(self, x: Tensor, layer: Tensor, mix: float, /) -> Tensor:
+        """``snow.snowed``."""
+
+    def truncate(self, y: Tensor, slack: float, /) -> Tensor:
+        """``storage.truncated``."""
+
+    def pixels_last(self, x: Tensor, /) -> Any:
+        """(n, h, w, c) uint8 array of images, rounded."""
+
+    def channels_first(self, pixels: Any, /) -> Tensor:
+        """Float images of an (n, h, w, c) uint8 array."""
+
     def blend(self, x: Tensor, other: Tensor, own: float, its: float, /) -> Tensor:
         """``whole.blend``."""
 
