@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from brittlestar.shifts.ops.compiled_liquid import compiled
-from brittlestar.shifts.ops.whole import FINE, NEAR, REACH, SHORT
+from brittlestar.shifts.ops.whole import FINE, NEAR, REACH, SHORT, short_levels
 
 _STEP = np.float32(SHORT / 255.0)
 
@@ -144,39 +144,31 @@ def _snowed(x: Any, layer: Any, out: Any, mix: Any, rest: Any) -> None:
 def saturated(x: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
     """Saturation changed; see ``hsv.saturated``."""
     out = torch.empty(x.shape, dtype=torch.float32)
-    _saturated(x.contiguous().flatten(2).numpy(), out.flatten(2).numpy(), float(factor), float(offset))
+    kept = short_levels(lambda level: level).numpy()
+    _saturated(x.contiguous().flatten(2).numpy(), out.flatten(2).numpy(), float(factor), float(offset), kept)
     return out
 
 
 @compiled
-def _saturated(x: Any, out: Any, factor: float, offset: float) -> None:
-    one, zero, tiny = np.float32(1), np.float32(0), np.float32(1e-12)
-    single_factor, single_offset = np.float32(factor), np.float32(offset)
-    scale, near = np.float32(255), np.float32(NEAR)
+def _saturated(x: Any, out: Any, factor: float, offset: float, kept: Any) -> None:
     count = x.shape[2]
+    values = np.empty(count, np.float32)
     near_whole = np.empty(count, np.uint8)
+    scale, near = np.float32(255), np.float32(NEAR)
     for n in range(len(x)):
         red, green, blue = x[n, 0], x[n, 1], x[n, 2]
-        new_red, new_green, new_blue = out[n, 0], out[n, 1], out[n, 2]
+        _saturate_line(
+            red, green, blue, out[n, 0], out[n, 1], out[n, 2], values, np.float32(factor), np.float32(offset)
+        )
+        _find_whole(*new, values, near_whole)
         for i in range(count):
-            r, g, b = red[i], green[i], blue[i]
-            value, least = max(max(r, g), b), min(min(r, g), b)
-            spread = value - least
-            saturation = spread / max(value, tiny)
-            changed = min(max(saturation * single_factor + single_offset, zero), one)
-            ratio = changed / max(saturation, tiny)
-            pale = value * (one - changed)
-            coloured = spread > 0
-            r = value - (value - r) * ratio if coloured else value
-            g = value - (value - g) * ratio if coloured else pale
-            b = value - (value - b) * ratio if coloured else pale
-            new_red[i] = r
-            new_green[i] = g
-            new_blue[i] = b
-            r, g, b = r * scale, g * scale, b * scale
-            least = min(min(abs(r - np.rint(r)), abs(g - np.rint(g))), abs(b - np.rint(b)))
-            near_whole[i] = 1 if least < near else 0
-        for i in range(count):
+            # Whatever equals the value is the value: what float64 makes of it depends on its level alone.
+            level = values[i] * scale
+            whole = np.rint(level)
+            lowered = _STEP * kept[np.int32(whole)] if abs(level - whole) < near else np.float32(0)
+            for c in range(3):
+                if out[n, c, i] == values[i]:
+                    out[n, c, i] -= lowered
             if near_whole[i]:
                 exact = _round_trip(red[i], green[i], blue[i], factor, offset)
                 for c in range(3):
@@ -184,6 +176,38 @@ def _saturated(x: Any, out: Any, factor: float, offset: float) -> None:
                     whole = np.rint(level)
                     if abs(level - whole) < near and np.floor(exact[c]) < np.float64(whole):
                         out[n, c, i] -= _STEP
+
+
+@compiled
+def _saturate_line(
+    red: Any, green: Any, blue: Any, new_red: Any, new_green: Any, new_blue: Any, values: Any, factor: Any, offset: Any
+) -> None:
+    one, zero, tiny = np.float32(1), np.float32(0), np.float32(1e-12)
+    for i in range(len(red)):
+        r, g, b = red[i], green[i], blue[i]
+        value, least = max(max(r, g), b), min(min(r, g), b)
+        spread = value - least
+        saturation = spread / max(value, tiny)
+        changed = min(max(saturation * factor + offset, zero), one)
+        ratio = changed / max(saturation, tiny)
+        pale = value * (one - changed)
+        coloured = spread > 0
+        new_red[i] = value - (value - r) * ratio if coloured else value
+        new_green[i] = value - (value - g) * ratio if coloured else pale
+        new_blue[i] = value - (value - b) * ratio if coloured else pale
+        values[i] = value
+
+
+@compiled
+def _find_whole(red: Any, green: Any, blue: Any, values: Any, near_whole: Any) -> None:
+    """1 where a channel other than the value is next to a whole level."""
+    scale, near, far = np.float32(255), np.float32(NEAR), np.float32(1)
+    for i in range(len(red)):
+        r, g, b, value = red[i] * scale, green[i] * scale, blue[i] * scale, values[i] * scale
+        r = far if r == value else abs(r - np.rint(r))
+        g = far if g == value else abs(g - np.rint(g))
+        b = far if b == value else abs(b - np.rint(b))
+        near_whole[i] = min(min(r, g), b) < near
 
 
 @compiled

@@ -92,29 +92,31 @@ def shot_noise(x: torch.Tensor, words: torch.Tensor, photons: float) -> torch.Te
     """Poisson counts over ``photons``; ``None`` where a value lies between the 8-bit levels."""
     out = torch.empty(x.shape, dtype=torch.float32)
     guide, limits, width = poisson_tables(photons, "cpu", None)
-    quick = _quick(photons)
+    quick, undecided, values = _quick(photons)
     plain, noisy = flat(x), flat(out)
-    tables = (quick, guide.numpy(), limits.numpy(), width)
-    return out if _shot_noise(plain, noisy, words_of(words), *tables, np.float32(photons)) else None
-
-
-_OPEN = 65535
+    tables = (quick, undecided, values, guide.numpy(), limits.numpy(), width)
+    return out if _shot_noise(plain, noisy, words_of(words), *tables) else None
 
 
 @functools.lru_cache(maxsize=16)
-def _quick(photons: float) -> Any:
-    """The count for each level and the top 12 of 16 bits; ``_OPEN`` where the other 4 bits decide."""
+def _quick(photons: float) -> tuple[Any, int, Any]:
+    """Counts by level and top 12 of 16 bits, the mark where the other 4 decide, and each count over ``photons``."""
     _, limits, width = poisson_tables(photons, "cpu", None)
     tops = np.arange(4096) * 16
     rows = []
     for row in limits.numpy().reshape(256, width):
         first, last = (np.searchsorted(row, tops + add, side="right") for add in (0, 15))
-        rows.append(np.where(first == last, first, _OPEN).astype(np.uint16))
-    return np.concatenate(rows)
+        rows.append(np.where(first == last, first, -1))
+    table = np.concatenate(rows)
+    small = table.max() < 255
+    values = np.arange(width + 1, dtype=np.float32) / np.float32(photons)
+    return table.astype(np.uint8 if small else np.uint16), 255 if small else 65535, values
 
 
 @compiled
-def _shot_noise(x: Any, out: Any, words: Any, quick: Any, guide: Any, limits: Any, width: int, photons: Any) -> bool:
+def _shot_noise(
+    x: Any, out: Any, words: Any, quick: Any, undecided: int, values: Any, guide: Any, limits: Any, width: int
+) -> bool:
     count = x.shape[1]
     for n in range(len(x)):
         for start in range(0, count, 4):
@@ -127,11 +129,11 @@ def _shot_noise(x: Any, out: Any, words: Any, quick: Any, guide: Any, limits: An
                 draw = np.int64((bits & _LANE) ^ _HALF)
                 place = np.int64(level)
                 value = np.int64(quick[place * 4096 + (draw >> 4)])
-                if value == _OPEN:
+                if value == undecided:
                     value = np.int64(guide[place * 256 + (draw >> 8)])
                     while draw >= limits[place * width + value]:
                         value += 1
-                out[n, start + lane] = np.float32(value) / photons
+                out[n, start + lane] = values[value]
                 bits >>= _S16
     return True
 
