@@ -15,6 +15,14 @@ from brittlestar.measures.accuracy import (
     rate,
     top_k_error,
 )
+from brittlestar.measures.alexnet import (
+    ALEXNET,
+    ALEXNET_FLIPS,
+    CORRUPTION_SETS,
+    SEQUENCE_SETS,
+    PublishedErrors,
+    PublishedFlips,
+)
 from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.calibration import ReliabilityBin, ece, reliability, rms_calibration
 from brittlestar.measures.compare import (
@@ -26,6 +34,16 @@ from brittlestar.measures.compare import (
     mcnemar,
     mcnemar_counts,
     paired_difference,
+)
+from brittlestar.measures.corruption import (
+    RunErrors,
+    ce,
+    corruption_errors,
+    mce,
+    mean_ce_of,
+    mean_corruption_error,
+    relative_corruption_errors,
+    relative_mce,
 )
 from brittlestar.measures.fourier import (
     BANDS,
@@ -47,6 +65,8 @@ from brittlestar.measures.intervals import (
     wilson,
     wilson_many,
 )
+from brittlestar.measures.rankings import top5_between, zipf_between
+from brittlestar.measures.ratios import Normalised, NormalisedSet
 from brittlestar.measures.sequences import (
     anytime_p,
     bounded_sequence,
@@ -55,19 +75,41 @@ from brittlestar.measures.sequences import (
     paired_sequence,
 )
 from brittlestar.measures.severity import BreakingPoint, breaking_point, severity_area
+from brittlestar.measures.stability import (
+    RunSequences,
+    flip_probability,
+    flip_rates,
+    mean_flip_probability,
+    mean_rate_of,
+    mean_top5_distance,
+    top5_distance,
+    top5_rates,
+    zipf_distance,
+    zipf_of,
+)
 
 __all__ = [
+    "ALEXNET",
+    "ALEXNET_FLIPS",
     "BANDS",
+    "CORRUPTION_SETS",
     "MEASURES",
+    "SEQUENCE_SETS",
     "BreakingPoint",
     "Comparison",
     "Estimate",
     "FourierMap",
     "Measure",
     "NoSamplesError",
+    "Normalised",
+    "NormalisedSet",
+    "PublishedErrors",
+    "PublishedFlips",
     "Ratio",
     "ReliabilityBin",
     "Ring",
+    "RunErrors",
+    "RunSequences",
     "accuracy",
     "anytime_p",
     "band_contrast",
@@ -76,36 +118,54 @@ __all__ = [
     "benjamini_hochberg",
     "bounded_sequence",
     "breaking_point",
+    "ce",
     "clopper_pearson",
     "compare",
     "confidence_sequence",
     "confidence_sequence_many",
     "corrected",
+    "corruption_errors",
     "ece",
     "error_increase",
     "error_rate",
+    "flip_probability",
+    "flip_rates",
     "fourier_map",
     "high_low_ratio",
     "holm",
+    "mce",
     "mcnemar",
     "mcnemar_counts",
+    "mean_ce_of",
+    "mean_corruption_error",
     "mean_error",
     "mean_error_difference",
     "mean_error_increase",
+    "mean_flip_probability",
     "mean_interval",
+    "mean_rate_of",
+    "mean_top5_distance",
     "paired",
     "paired_difference",
     "paired_rates",
     "paired_sequence",
     "radial_profile",
     "rate",
+    "relative_corruption_errors",
+    "relative_mce",
     "reliability",
     "rms_calibration",
     "severity_area",
     "signed_mean_interval",
+    "top5_between",
+    "top5_distance",
+    "top5_rates",
     "top_k_error",
     "wilson",
     "wilson_many",
+    "zipf_between",
+    "zipf_distance",
+    "zipf_of",
 ]
 
 
@@ -133,6 +193,13 @@ MEASURES: dict[str, Measure] = {
     "fourier_band_error": Measure("lower", "mean error over a band of the Fourier-basis sensitivity map"),
     "fourier_contrast": Measure("neither", "error at high minus error at low frequencies"),
     "high_low_ratio": Measure("neither", "error that high frequencies add to clean error over what low ones add"),
+    "mean_corruption_error": Measure("lower", "mean error over a published set's corruptions and severities"),
+    "mce": Measure("lower", "mean CE: error per corruption over a named normaliser's (AlexNet or a run), 15 of them"),
+    "relative_mce": Measure("lower", "the same for what corruption adds to the clean error"),
+    "flip_probability": Measure("lower", "share of frame comparisons in which the prediction changes"),
+    "flip_rates": Measure("lower", "flip probability over a named normaliser's, and mFR, the mean of ten"),
+    "top5_distance": Measure("lower", "mean distance of the five likeliest classes between frames, 0 to 18"),
+    "zipf_distance": Measure("lower", "distance of whole rankings between frames, early ranks weighing most"),
     "paired_difference": Measure(
         "neither", "error of one model minus another's on the same images, exact McNemar, Holm"
     ),

@@ -1,0 +1,251 @@
+"""Numbers divided by a normaliser's: each by itself, and their mean (CE and mCE, flip rates and mFR).
+
+* The normaliser is a published table: the denominators are constants, each number is a mean of per-sample scores, and
+  so is their mean. Intervals are those of such means (``mean_interval``; ``bounded_sequence`` for ``anytime``).
+* The normaliser is another run on the same samples: its sampling error belongs to the interval. Samples are resampled
+  whole, numerators and denominators together. ``anytime``: every numerator and denominator gets a confidence sequence,
+  all holding together (Bonferroni), and the ends are divided: honest and wide.
+
+Coverage: docs/measures.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from brittlestar.core.errors import UsageError, require
+from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule, enclosing
+from brittlestar.measures.intervals import mean_interval, signed_mean_interval
+from brittlestar.measures.sequences import METHOD as SEQUENCE
+from brittlestar.measures.sequences import bounded_sequence
+
+BOOTSTRAP = "paired bootstrap"
+RESAMPLES = 2000
+_CHUNK = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Normalised:
+    """A number with everything that must be said beside it.
+
+    Fields:
+        name: What it may be called: ``mCE`` only for all 15 corruptions over a normaliser, else for instance
+            ``mean CE over 7 of 15``.
+        estimate: With its interval and number of samples; ``None`` where undefined.
+        undefined: Why it is not defined; empty where it is.
+        table: The published set.
+        normaliser: The model divided by; empty for numbers that are not normalised.
+        parts: The corruptions or sequences it is made of.
+        severities: The severities used, each once; empty for sets without.
+        conditions: How many conditions it is made of.
+    """
+
+    name: str
+    estimate: Estimate | None
+    undefined: str = ""
+    table: str
+    normaliser: str
+    parts: tuple[str, ...]
+    severities: tuple[int, ...]
+    conditions: int
+
+    @property
+    def samples(self) -> int:
+        """Number of samples; 0 where undefined."""
+        return self.estimate.n if self.estimate is not None else 0
+
+    def basis(self) -> str:
+        """What it rests on, in words: ``imagenet-c, 15 of its parts, severities 1 to 5, n = 5,000, over AlexNet``."""
+        found = [self.table, f"{len(self.parts)} of its parts"]
+        if self.severities:
+            found.append(f"severities {', '.join(str(s) for s in self.severities)}")
+        found.append(f"n = {self.samples:,}")
+        found.append(f"normalised by {self.normaliser}" if self.normaliser else "not normalised")
+        return ", ".join(found)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NormalisedSet:
+    """One number a part, and their mean."""
+
+    parts: Mapping[str, Normalised]
+    mean: Normalised
+
+
+@dataclasses.dataclass(frozen=True)
+class Divided:
+    """Ratios and their mean; ``None`` where a denominator is not above 0."""
+
+    parts: tuple[Estimate | None, ...]
+    mean: Estimate | None
+
+
+def mean_score(scores: Scores, lowest: float, highest: float, cap: float, rule: str, level: float) -> Estimate:
+    """The mean of per-sample scores in [lowest, highest], where lowest is 0 or ``-highest``.
+
+    Args:
+        scores: (n,).
+        lowest, highest: The range of a score.
+        cap: How many correlated outcomes each score averages (see ``mean_interval``).
+        rule: ``fixed`` or ``anytime``.
+        level: Confidence level.
+
+    Raises:
+        NoSamplesError: No scores.
+        UsageError: Scores outside the range, or an unknown rule.
+    """
+    check_rule(rule)
+    if rule == "anytime":
+        return bounded_sequence(scores, lowest, highest, level)
+    interval = signed_mean_interval if lowest < 0 else mean_interval
+    return scaled(interval(np.asarray(scores) / highest, level, max(cap, 1.0)), highest)
+
+
+def scaled(estimate: Estimate, factor: float) -> Estimate:
+    """An estimate times a positive constant."""
+    return dataclasses.replace(
+        estimate, value=estimate.value * factor, low=estimate.low * factor, high=estimate.high * factor
+    )
+
+
+def over_constants(
+    above: Scores,
+    below: Sequence[float],
+    caps: Sequence[float],
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    rule: str = "fixed",
+    level: float = LEVEL,
+) -> Divided:
+    """Means over known constants.
+
+    Args:
+        above: (n, k) scores in [lowest, highest], lowest being 0 or ``-highest``.
+        below: (k,) constants above 0.
+        caps: (k,) how many outcomes a score averages.
+        lowest, highest: The range of a score.
+        rule: ``fixed`` or ``anytime``.
+        level: Confidence level.
+
+    Raises:
+        NoSamplesError: No samples.
+        UsageError: A constant that is not above 0.
+    """
+    constants = np.asarray(below, dtype=np.float64)
+    require(bool((constants > 0).all()), f"denominators must be above 0, got {constants.tolist()}", UsageError)
+    parts = tuple(
+        scaled(mean_score(column, lowest, highest, cap, rule, level), float(1 / constant))
+        for column, constant, cap in zip(above.T, constants, caps, strict=True)
+    )
+    total = float(np.mean(1 / constants))
+    weights = 1 / constants / len(constants) / total
+    cap = float(1 / np.sum(np.square(weights) / np.asarray(caps, dtype=np.float64)))
+    mean = scaled(mean_score(above @ weights, lowest, highest, cap, rule, level), total)
+    return Divided(parts, mean)
+
+
+def over_scores(
+    above: Scores,
+    below: Scores,
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    rule: str = "fixed",
+    level: float = LEVEL,
+) -> Divided:
+    """Means over another model's means on the same samples, its sampling error included.
+
+    ``fixed``: percentile bootstrap over samples, 2,000 resamples, the draws seeded by the content (same scores, same
+    interval). Two made-up samples, one with the highest score throughout and one with the lowest, are in the pool, so
+    that the width is never 0; each end is the farther one of that interval and the same moved to the estimate. A
+    resample whose denominator is not above 0 counts against both ends, which may then be infinite.
+
+    Args:
+        above, below: (n, k) scores in [lowest, highest].
+        lowest, highest: The range of a score.
+        rule: ``fixed`` or ``anytime``.
+        level: Confidence level.
+
+    Raises:
+        NoSamplesError: No samples.
+        UsageError: Different shapes, an unknown rule.
+    """
+    check_rule(rule)
+    check_level(level)
+    require(above.shape == below.shape, f"paired scores differ in shape: {above.shape} and {below.shape}", UsageError)
+    n, k = above.shape
+    if n == 0:
+        raise NoSamplesError("no samples: a ratio of nothing is undefined")
+    bottoms = below.mean(axis=0)
+    defined = bottoms > 0
+    if not defined.any():
+        return Divided((None,) * k, None)
+    top, bottom = above[:, defined], below[:, defined]
+    values = top.mean(axis=0) / bottom.mean(axis=0)
+    if rule == "anytime":
+        ends = _sequence_ends(top, bottom, lowest, highest, level, 2 * int(defined.sum()))
+        found = []
+        for j, value in enumerate(values):
+            alone = _sequence_ends(top[:, [j]], bottom[:, [j]], lowest, highest, level, 2)
+            found.append(enclosing(float(value), float(alone[0, 0]), float(alone[1, 0]), n, level, SEQUENCE))
+        mean = enclosing(float(values.mean()), float(ends[0].mean()), float(ends[1].mean()), n, level, SEQUENCE)
+    else:
+        ratios, held = _resampled(top, bottom, lowest, highest)
+        floor = 0.0 if lowest >= 0 else -math.inf
+        found = [_percentiles(float(values[j]), ratios[:, j], held[:, j], n, level, floor) for j in range(len(values))]
+        mean = _percentiles(float(values.mean()), ratios.mean(axis=1), np.asarray(held.all(axis=1)), n, level, floor)
+    listed = iter(found)
+    return Divided(tuple(next(listed) if ok else None for ok in defined), mean if defined.all() else None)
+
+
+def _resampled(top: Scores, bottom: Scores, lowest: float, highest: float) -> tuple[Scores, npt.NDArray[np.bool_]]:
+    """(resamples + 1, k) ratios, those of the whole pool last, and whether their denominators are above 0."""
+    k = top.shape[1]
+    extremes = np.repeat([[highest], [lowest]], 2 * k, axis=1)
+    pool = np.concatenate([np.concatenate([top, bottom], axis=1), extremes])
+    size = len(pool)
+    content = np.round(pool.sum(axis=0), 6).tobytes() + size.to_bytes(8, "little")
+    seed = int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "little")
+    generator = np.random.default_rng(seed)
+    sums = np.empty((RESAMPLES + 1, 2 * k))
+    step = max(1, _CHUNK // size)
+    for first in range(0, RESAMPLES, step):
+        count = min(step, RESAMPLES - first)
+        drawn = generator.integers(0, size, (count, size)) + np.arange(count)[:, None] * size
+        weights = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
+        sums[first : first + count] = weights.astype(np.float64) @ pool
+    sums[-1] = pool.sum(axis=0)
+    held = sums[:, k:] > 0
+    return sums[:, :k] / np.where(held, sums[:, k:], 1.0), held
+
+
+def _percentiles(
+    value: float, ratios: Scores, held: npt.NDArray[np.bool_], n: int, level: float, floor: float
+) -> Estimate:
+    drawn, good, centre = ratios[:-1], held[:-1], float(ratios[-1])
+    tail = (1 - level) / 2
+    place = max(int(tail * (len(drawn) + 1)), 1)
+    # Without errors of the normaliser a ratio of scores from 0 on is at least as if it had a single one.
+    low = float(np.sort(np.where(good, drawn, drawn if floor == 0 else -math.inf))[place - 1])
+    high = float(np.sort(np.where(good, drawn, math.inf))[-place])
+    moved = value - centre
+    return enclosing(value, max(min(low, low + moved), floor), max(high, high + moved), n, level, BOOTSTRAP)
+
+
+def _sequence_ends(top: Scores, bottom: Scores, lowest: float, highest: float, level: float, tests: int) -> Scores:
+    """(2, k) ends of the ratios when ``tests`` confidence sequences hold together."""
+    each = 1 - (1 - level) / tests
+    ends = []
+    for a, b in zip(top.T, bottom.T, strict=True):
+        upper, lower = (bounded_sequence(x, lowest, highest, each) for x in (a, b))
+        if lower.low <= 0:
+            ends.append((0.0 if lowest >= 0 else -math.inf, math.inf))
+        else:
+            corners = [x / y for x in (upper.low, upper.high) for y in (lower.low, lower.high)]
+            ends.append((min(corners), max(corners)))
+    return np.array(ends, dtype=np.float64).T
