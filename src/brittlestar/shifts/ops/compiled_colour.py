@@ -157,9 +157,8 @@ def _saturated(x: Any, out: Any, factor: float, offset: float, kept: Any) -> Non
     scale, near = np.float32(255), np.float32(NEAR)
     for n in range(len(x)):
         red, green, blue = x[n, 0], x[n, 1], x[n, 2]
-        _saturate_line(
-            red, green, blue, out[n, 0], out[n, 1], out[n, 2], values, np.float32(factor), np.float32(offset)
-        )
+        new = out[n, 0], out[n, 1], out[n, 2]
+        _saturate_line(red, green, blue, *new, values, np.float32(factor), np.float32(offset))
         _find_whole(*new, values, near_whole)
         for i in range(count):
             # Whatever equals the value is the value: what float64 makes of it depends on its level alone.
