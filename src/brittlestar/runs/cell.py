@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator
+from collections.abc import Sequence as Sequence_
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +17,15 @@ from brittlestar.core.rows import FULL_LOGITS_UP_TO, TOP, Rows
 from brittlestar.models.base import Model
 from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
+from brittlestar.shifts.sequence_base import Sequence
 from brittlestar.shifts.storage import stored
 
 
 def passes(condition: Condition) -> float:
     """About how many forward passes a sample a condition costs (a backward pass counts as two)."""
     definition = condition.definition
+    if isinstance(definition, Sequence):
+        return float(definition.count)
     return 3.0 * getattr(definition, "steps", 1) + 1 if isinstance(definition, Attack) else 1.0
 
 
@@ -45,7 +50,7 @@ def fill(
     positions: npt.NDArray[np.int32],
     keys: SampleKeys,
     condition: Condition,
-    models: Sequence[Model],
+    models: Sequence_[Model],
     batch: int,
 ) -> list[Rows]:
     """Rows of one condition for each model.
@@ -62,6 +67,8 @@ def fill(
         ModelError: A model gave a number that is not finite.
     """
     target = torch.from_numpy(labels).to(images.device, torch.int64)
+    if isinstance(condition.definition, Sequence):
+        return _fill_frames(condition.definition, images, target, labels, positions, keys, condition, models, batch)
     parts: list[list[torch.Tensor]] = [[] for _ in models]
     for piece in _slices(len(images), batch):
         plain = images[piece].to(torch.float32).div_(255)
@@ -71,12 +78,49 @@ def fill(
             if x is None:
                 x = perturbed(condition, plain, target[piece], keys[piece], model)
                 shared = None if isinstance(condition.definition, Attack) else x
-            with torch.inference_mode():
-                parts[place].append(model.logits(x).detach().to(torch.float32))
+            parts[place].append(_answers(model, x))
     return [
         _rows(torch.cat(logits), target, labels, positions, condition, model)
         for model, logits in zip(models, parts, strict=True)
     ]
+
+
+def _answers(model: Model, x: Images) -> torch.Tensor:
+    with torch.inference_mode():
+        return model.logits(x).detach().to(torch.float32)
+
+
+def _fill_frames(
+    sequence: Sequence,
+    images: Images,
+    target: torch.Tensor,
+    labels: npt.NDArray[np.int32],
+    positions: npt.NDArray[np.int32],
+    keys: SampleKeys,
+    condition: Condition,
+    models: Sequence_[Model],
+    batch: int,
+) -> list[Rows]:
+    """Rows of every frame for each model, sorted by (position, frame); only one frame of a batch is held."""
+    frames: list[list[list[torch.Tensor]]] = [[[] for _ in range(sequence.count)] for _ in models]
+    for piece in _slices(len(images), batch):
+        plain = images[piece].to(torch.float32).div_(255)
+        for number, frame in enumerate(sequence.compute(plain, keys[piece])):
+            with torch.inference_mode():
+                kept = stored(frame, condition.info.storage)
+            for place, model in enumerate(models):
+                frames[place][number].append(_answers(model, kept))
+    found = []
+    for model, by_frame in zip(models, frames, strict=True):
+        parts = [
+            dataclasses.replace(
+                _rows(torch.cat(logits), target, labels, positions, condition, model),
+                frame=np.full(len(positions), number, np.int16),
+            )
+            for number, logits in enumerate(by_frame)
+        ]
+        found.append(Rows.concatenate(parts).sorted())
+    return found
 
 
 def _slices(count: int, batch: int) -> Iterator[slice]:

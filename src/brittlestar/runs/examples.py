@@ -28,15 +28,15 @@ LARGEST = 112
 def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     """Write ``examples/examples.json`` and its thumbnails into the run folder.
 
-    For every model and every condition but Fourier ones: the failures (right when clean) with the highest confidence
-    among the first ``count`` samples. Pixels are made again from the sample's key; an example whose prediction does
-    not come out the same again is left out.
+    For every model and every condition but Fourier ones and sequences: the failures (right when clean) with the
+    highest confidence among the first ``count`` samples. Pixels are made again from the sample's key; an example whose
+    prediction does not come out the same again is left out.
     """
     store, what = bench.store, bench.what
     clean = next((c for c in what.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return
-    shown = [c for c in what.conditions if c.info.kind != "fourier" and c is not clean]
+    shown = [c for c in what.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
     chosen: list[tuple[int, Condition, int, Rows, Rows]] = []
     for place, fingerprint in enumerate(what.fingerprints):
         before = store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)

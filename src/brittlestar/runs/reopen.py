@@ -14,7 +14,7 @@ from brittlestar.core.errors import StoreError, require
 from brittlestar.data import open_source
 from brittlestar.models import ModelSpec, load_model, map_labels
 from brittlestar.runs.bench import Bench, Order
-from brittlestar.shifts import SHIFTS
+from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
 from brittlestar.store import RunStore
 
@@ -27,8 +27,8 @@ def condition_of(info: ConditionInfo) -> Condition:
     """
     if info.kind == "clean":
         return Condition(info, None)
-    catalogue: Any = ATTACKS if info.kind == "attack" else SHIFTS
-    definition = catalogue[info.shift].from_config(info.config)
+    catalogues: dict[str, Any] = {"attack": ATTACKS, "sequence": SEQUENCES}
+    definition = catalogues.get(info.kind, SHIFTS)[info.shift].from_config(info.config)
     require(
         fingerprint_with(definition, info.storage) == info.fingerprint,
         f"{info.id} is defined otherwise in this version; its rows cannot be made again",

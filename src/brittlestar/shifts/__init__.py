@@ -18,6 +18,25 @@ from brittlestar.shifts.noise import (
     SpeckleNoise,
     UniformNoise,
 )
+from brittlestar.shifts.sequence_base import Sequence
+from brittlestar.shifts.sequences import (
+    BrightnessSequence,
+    GaussianBlurSequence,
+    GaussianNoiseSequence,
+    MotionBlurSequence,
+    ShotNoiseSequence,
+    SnowSequence,
+    SpatterSequence,
+    SpeckleNoiseSequence,
+)
+from brittlestar.shifts.sequences_geometric import (
+    RotateSequence,
+    ScaleSequence,
+    ShearSequence,
+    TiltSequence,
+    TranslateSequence,
+    ZoomBlurSequence,
+)
 from brittlestar.shifts.snow import Snow
 from brittlestar.shifts.spatter import Spatter
 from brittlestar.shifts.spectral import BandNoise, FourierBasis, HighPass, LowPass
@@ -60,7 +79,28 @@ SHIFTS: Catalogue[Shift] = Catalogue(
     ],
 )
 
+SEQUENCES: Catalogue[Sequence] = Catalogue(
+    "sequence",
+    [
+        GaussianNoiseSequence,
+        ShotNoiseSequence,
+        MotionBlurSequence,
+        ZoomBlurSequence,
+        SnowSequence,
+        BrightnessSequence,
+        TranslateSequence,
+        RotateSequence,
+        TiltSequence,
+        ScaleSequence,
+        SpeckleNoiseSequence,
+        GaussianBlurSequence,
+        SpatterSequence,
+        ShearSequence,
+    ],
+)
+
 __all__ = [
+    "SEQUENCES",
     "SHIFTS",
     "BandNoise",
     "Brightness",
@@ -85,6 +125,7 @@ __all__ = [
     "SaltAndPepper",
     "Saturation",
     "Scale",
+    "Sequence",
     "Shear",
     "Shift",
     "ShotNoise",

@@ -36,7 +36,7 @@ class Perturbation(Definition):
         strength_unit: What the strength is measured in, for axis labels.
         rising: Whether a larger value of the strength field is a stronger shift.
         channels: Numbers of colour channels it is defined for.
-        kind: ``shift``, ``fourier`` or ``attack``.
+        kind: ``shift``, ``sequence``, ``fourier`` or ``attack``.
     """
 
     family: ClassVar[str]
@@ -47,6 +47,29 @@ class Perturbation(Definition):
     rising: ClassVar[bool] = True
     channels: ClassVar[tuple[int, ...]] = (1, 3)
     kind: ClassVar[str] = "shift"
+
+    def checked(self, images: Images) -> Images:
+        """The images as float32 in [0, 1], or a ShiftError that says what is wrong."""
+        require(
+            isinstance(images, torch.Tensor) and images.ndim == 4,
+            f"{self.name} needs a tensor (batch, channel, height, width), got {_describe(images)}",
+        )
+        require(
+            images.shape[1] in self.channels,
+            f"{self.name} is defined for {' or '.join(map(str, self.channels))} channels, got {images.shape[1]}",
+        )
+        images = images.contiguous()
+        if images.dtype == torch.uint8:
+            return images.to(torch.float32) / 255
+        require(images.is_floating_point(), f"{self.name} needs uint8 or floats in [0, 1], got {images.dtype}")
+        x = images.to(torch.float32)
+        if len(x):
+            low, high = (v.item() for v in torch.aminmax(x))
+            require(
+                -1e-6 <= low <= high <= 1 + 1e-6,
+                f"{self.name} needs values in [0, 1], got {low:.4g} to {high:.4g}; normalise after the shift",
+            )
+        return x
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,29 +133,6 @@ class Shift(Perturbation):
     @abstractmethod
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         """New images from float32 ``x``, which must not be written to; each sample on its own."""
-
-    def checked(self, images: Images) -> Images:
-        """The images as float32 in [0, 1], or a ShiftError that says what is wrong."""
-        require(
-            isinstance(images, torch.Tensor) and images.ndim == 4,
-            f"{self.name} needs a tensor (batch, channel, height, width), got {_describe(images)}",
-        )
-        require(
-            images.shape[1] in self.channels,
-            f"{self.name} is defined for {' or '.join(map(str, self.channels))} channels, got {images.shape[1]}",
-        )
-        images = images.contiguous()
-        if images.dtype == torch.uint8:
-            return images.to(torch.float32) / 255
-        require(images.is_floating_point(), f"{self.name} needs uint8 or floats in [0, 1], got {images.dtype}")
-        x = images.to(torch.float32)
-        if len(x):
-            low, high = (v.item() for v in torch.aminmax(x))
-            require(
-                -1e-6 <= low <= high <= 1 + 1e-6,
-                f"{self.name} needs values in [0, 1], got {low:.4g} to {high:.4g}; normalise after the shift",
-            )
-        return x
 
     def restored(self, y: Images, like: Images) -> Images:
         """``y`` with the dtype of ``like``."""

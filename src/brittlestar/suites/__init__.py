@@ -6,10 +6,13 @@ from brittlestar.suites.broad import BROAD, NOISE
 from brittlestar.suites.clean import CLEAN
 from brittlestar.suites.corruptions import CORRUPTIONS
 from brittlestar.suites.fourier import FOURIER
+from brittlestar.suites.imagenet_p import SEQUENCE_SUITES
 
 __all__ = ["SUITES", "Suite", "get_suite"]
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (BROAD, CLEAN, NOISE, FOURIER, *CORRUPTIONS.values())}
+SUITES: dict[str, Suite] = {
+    suite.name: suite for suite in (BROAD, CLEAN, NOISE, FOURIER, *CORRUPTIONS.values(), *SEQUENCE_SUITES.values())
+}
 
 
 def get_suite(name: str) -> Suite:

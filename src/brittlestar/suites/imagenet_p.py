@@ -1,0 +1,102 @@
+"""ImageNet-P and its smaller forms: does an answer stay the same while the image hardly changes? (Hendrycks and
+Dietterich, ICLR 2019)"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+from brittlestar.shifts import SEQUENCES
+from brittlestar.shifts.conditions import Condition, clean, condition
+from brittlestar.shifts.sequence_base import Sequence
+from brittlestar.suites.base import Shape, Suite
+
+TEN = (
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+)
+"""The ten that mFR is made of, in the published order."""
+
+EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "shear")
+CIFAR_TEN = tuple("spatter" if name == "snow" else name for name in TEN)
+HARDER = ("gaussian_noise", "shot_noise")
+"""Noise has frames of its own for difficulties 2 and 3."""
+
+TABLES = {"cifar-p": 45, "tiny-p": 120, "imagenet-p": 260}
+"""Tables by the largest image (after the crop) they are taken for; beyond, ``imagenet-p-299``."""
+
+CROP_FROM = 256
+"""Images at least this large along both sides are shown without their outer eighth, as the published ones are."""
+
+
+def nearest_table(size: int) -> str:
+    """The published table made for frames of about this size."""
+    return next((name for name, largest in TABLES.items() if size <= largest), "imagenet-p-299")
+
+
+def sequence_condition(name: str, table: str, crop: int, difficulty: int = 1) -> Condition:
+    """One published sequence as a condition; frames are kept as 8 bits, cut off."""
+    kind: type[Sequence] = SEQUENCES[name]
+    definition: Sequence = kind.of(table, difficulty, crop)
+    shown = f", the central {crop} x {crop} pixels" if crop else ""
+    made = condition(
+        definition,
+        shown=(),
+        label=f"{definition.count} frames{shown}" + (f", difficulty {difficulty}" if difficulty > 1 else ""),
+        table=table,
+        series=f"difficulty {difficulty}" if difficulty > 1 else "",
+        storage="uint8",
+    )
+    parts = ["sequence", name, table, *([f"difficulty-{difficulty}"] if difficulty > 1 else [])]
+    return Condition(dataclasses.replace(made.info, id="/".join(parts)), definition)
+
+
+def _build(names: tuple[str, ...], table: str | None, shape: Shape, storage: str) -> tuple[Condition, ...]:
+    channels, height, width = shape
+    crop = 7 * min(height, width) // 8 if min(height, width) >= CROP_FROM else 0
+    chosen = table or nearest_table(crop or max(height, width))
+    fitting = (name for name in names if channels in SEQUENCES[name].channels)
+    return (clean(), *(sequence_condition(name, chosen, crop) for name in fitting))
+
+
+def _harder(shape: Shape, storage: str) -> tuple[Condition, ...]:
+    plain = _build(TEN, None, shape, storage)
+    first = plain[1]
+    assert isinstance(first.definition, Sequence)
+    more = [
+        sequence_condition(name, first.info.table, first.definition.crop, difficulty)
+        for difficulty in (2, 3)
+        for name in HARDER
+    ]
+    return (*plain, *more)
+
+
+SEQUENCE_SUITES: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            "imagenet-p",
+            "ImageNet-P: ten sequences of 31 or 41 small steps; the table nearest to the images' size",
+            functools.partial(_build, TEN, None),
+        ),
+        Suite("imagenet-p-hard", "ImageNet-P with the noise of difficulties 2 and 3", _harder),
+        Suite("imagenet-p-extra", "ImageNet-P's four validation sequences", functools.partial(_build, EXTRA, None)),
+        Suite(
+            "cifar-p",
+            "CIFAR-10-P: its ten sequences, made for 32 pixels",
+            functools.partial(_build, CIFAR_TEN, "cifar-p"),
+        ),
+        Suite(
+            "tiny-p", "Tiny-ImageNet-P: its ten sequences, made for 64 pixels", functools.partial(_build, TEN, "tiny-p")
+        ),
+    )
+}

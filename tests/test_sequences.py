@@ -1,0 +1,181 @@
+"""Perturbation sequences: their frames, and runs that hold several frames a sample."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from brittlestar.core.errors import ShiftError
+from brittlestar.core.keys import SampleKeys
+from brittlestar.runs.reopen import condition_of
+from brittlestar.shifts import SEQUENCES
+from brittlestar.shifts.sequence_base import Sequence
+from brittlestar.shifts.sequences_geometric import TiltSequence, seen_through
+from brittlestar.store import RunStore
+from brittlestar.suites import get_suite
+from brittlestar.suites.imagenet_p import CIFAR_TEN
+from test_run_resume import assert_same, calls, everything, run_words
+from tiny import command, make_world
+
+SHAPES = [(1, 16, 16), (3, 32, 32), (3, 40, 56)]
+
+
+def picture(shape: tuple[int, int, int], count: int = 5) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    coarse = torch.rand(count, shape[0], 4, 4, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=shape[1:], mode="bilinear", align_corners=False)
+    return ((0.8 * smooth + 0.2 * torch.rand(count, *shape, generator=generator)) * 255).round() / 255
+
+
+def keys(count: int = 5) -> SampleKeys:
+    return SampleKeys.of(5, [f"sample {i}" for i in range(count)])
+
+
+def every(shape: tuple[int, int, int]) -> list[Any]:
+    return [
+        pytest.param(shape, kind.of(table), id=f"{kind.name}-{table}-{shape}")
+        for kind in SEQUENCES.values()
+        for table in ("cifar-p", "imagenet-p")
+        if shape[0] in kind.channels
+    ]
+
+
+CASES = [case for shape in SHAPES for case in every(shape)]
+
+
+@pytest.mark.parametrize(("shape", "sequence"), CASES)
+def test_frames_depend_on_the_sample_alone(shape: tuple[int, int, int], sequence: Sequence) -> None:
+    x, k = picture(shape), keys()
+    before = x.clone()
+    frames = torch.stack(list(sequence.frames(x, k)))
+    assert frames.shape == (sequence.count, *x.shape)
+    assert torch.equal(x, before)
+    assert 0 <= float(frames.min()) <= float(frames.max()) <= 1
+    order = torch.tensor([3, 0, 4, 2, 1])
+    assert torch.equal(torch.stack(list(sequence.frames(x[order], k[order]))), frames[:, order])
+    for start, stop in ((0, 1), (1, 3), (3, 5)):
+        cut = torch.stack(list(sequence.frames(x[start:stop], k[start:stop])))
+        assert torch.equal(cut, frames[:, start:stop])
+    again = type(sequence).from_config(sequence.config())
+    assert again == sequence
+    assert again.fingerprint() == sequence.fingerprint()
+    steps = (frames[1:] - frames[:-1]).abs().mean((1, 2, 3, 4))
+    assert shape[1] < 32 or float(steps.min()) > 0, "two neighbouring frames are the same"
+
+
+def test_published_tables_are_complete() -> None:
+    counts = {name: [kind.of(t).count for t in kind.tables] for name, kind in SEQUENCES.items()}
+    assert counts["translate"] == [41, 41, 31, 16]
+    assert counts["motion_blur"] == [31, 31, 31, 21]
+    assert all(c == [31] * 4 for n, c in counts.items() if n not in ("translate", "motion_blur"))
+    assert SEQUENCES["gaussian_noise"].of("imagenet-p", 3).sigma == 0.08
+    with pytest.raises(ShiftError, match="difficulty 1 to 1"):
+        SEQUENCES["tilt"].of("imagenet-p", 2)
+    assert {kind.of("imagenet-p").compare for n, kind in SEQUENCES.items() if "noise" in n} == {"first"}
+    assert {kind.of("imagenet-p").compare for n, kind in SEQUENCES.items() if "noise" not in n} == {"previous"}
+
+
+def test_middle_or_first_frames_are_the_image() -> None:
+    x, k = picture((3, 32, 32)), keys()
+    still = {"gaussian_noise": 0, "shot_noise": 0, "speckle_noise": 0, "zoom_blur": 0, "translate": 20}
+    still |= dict.fromkeys(("rotate", "shear", "brightness"), 15)
+    for name, number in still.items():
+        frame = list(SEQUENCES[name].of("imagenet-p").frames(x, k))[number]
+        assert float((frame - x).abs().max()) < 2e-6, name
+
+
+def test_translation_moves_whole_pixels_and_black_comes_in() -> None:
+    x, k = picture((3, 32, 32)), keys()
+    frames = list(SEQUENCES["translate"].of("imagenet-p").frames(x, k))
+    assert torch.equal(frames[23][..., 3:], x[..., :-3])
+    assert not frames[23][..., :3].any()
+    assert torch.equal(frames[18][..., :-2], x[..., 2:])
+
+
+def test_a_crop_shows_the_centre_and_keeps_borders_out() -> None:
+    x, k = picture((3, 64, 64)), keys()
+    frame = next(SEQUENCES["translate"].of("imagenet-p", crop=24).frames(x, k))
+    assert torch.equal(frame, x[:, :, 20:44, 40:64])
+    with pytest.raises(ShiftError, match="65 x 65"):
+        SEQUENCES["snow"].of("imagenet-p", crop=65).frames(x, k)
+
+
+def test_zoom_blur_is_a_running_mean() -> None:
+    x, k = picture((3, 32, 32)), keys()
+    sequence = SEQUENCES["zoom_blur"].of("imagenet-p")
+    frames = list(sequence.frames(x, k))
+    copies = [seen_through(x, sequence._back(i, 32, 32)) for i in range(1, 4)]
+    assert torch.allclose(frames[3], (x + sum(copies)) / 4, atol=1e-6)
+
+
+def test_tilt_is_what_opencv_makes_of_the_published_matrix() -> None:
+    """Golden values: cv2.warpPerspective (OpenCV 5.0, bilinear) of the gradient ``(3 column + 2 row) % 256`` on 48 x 64
+    pixels with the published matrix at 15 degrees."""
+    rows, columns = np.mgrid[0:48, 0:64]
+    image = torch.from_numpy(((3 * columns + 2 * rows) % 256).astype(np.float32))[None, None] / 255
+    frame = list(TiltSequence.of("imagenet-p").frames(image, keys(1)))[30][0, 0] * 255
+    found = {(y, x): float(frame[y, x]) for y, x in GOLDEN_TILT}
+    assert found == pytest.approx(GOLDEN_TILT, abs=0.75)
+
+
+GOLDEN_TILT = {(10, 12): 60.0, (20, 20): 100.0, (24, 32): 145.0, (30, 40): 186.0, (40, 30): 174.0, (35, 22): 135.0}
+
+
+@pytest.mark.parametrize("suite", ["imagenet-p", "imagenet-p-hard", "imagenet-p-extra", "cifar-p", "tiny-p"])
+def test_suites_take_the_nearest_table_and_are_opened_again(suite: str) -> None:
+    for shape, table in (((3, 32, 32), "cifar-p"), ((3, 64, 64), "tiny-p"), ((3, 256, 300), "imagenet-p")):
+        listed = get_suite(suite).conditions(shape)[1:]
+        wanted = {"cifar-p": "cifar-p", "tiny-p": "tiny-p"}.get(suite, table)
+        assert {c.info.table for c in listed} == {wanted}
+        assert len(listed) == {"imagenet-p-hard": 14, "imagenet-p-extra": 4}.get(suite, 10)
+        assert {c.definition.crop for c in listed} == {224 if shape[1] == 256 else 0}  # type: ignore[union-attr]
+        assert [condition_of(c.info) for c in listed] == list(listed)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("frames")
+    make_world(folder, samples=60)
+    subprocess.run(run_words(folder, "whole", "--suite", "cifar-p"), check=True, capture_output=True)
+    return folder
+
+
+def test_a_run_holds_every_frame_of_every_sample(world: Path) -> None:
+    found = {name.split("/")[1]: rows for (_, name), rows in everything(world / "whole").items() if name != "clean"}
+    assert set(found) == set(CIFAR_TEN)
+    for name, rows in found.items():
+        count = SEQUENCES[name].of("cifar-p").count
+        np.testing.assert_array_equal(rows.position, np.repeat(np.arange(60), count))
+        np.testing.assert_array_equal(rows.frame, np.tile(np.arange(count), 60))
+    clean = everything(world / "whole")["m", "clean"]
+    np.testing.assert_array_equal(found["gaussian_noise"].prediction.reshape(60, 31)[:, 0], clean.prediction)
+    np.testing.assert_array_equal(found["translate"].prediction.reshape(60, 16)[:, 7], clean.prediction)
+
+
+def test_killed_and_resumed_and_spread_gives_the_same_rows(world: Path) -> None:
+    log = world / "calls"
+    words = run_words(world, "killed", "--suite", "cifar-p", factory="model")
+    process = subprocess.Popen(
+        words, env=os.environ | {"CALLS": str(log)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while process.poll() is None and calls(log) < 5000 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run([*words, "--workers", "2"], check=True, capture_output=True)
+    assert_same(everything(world / "killed"), everything(world / "whole"))
+    done = subprocess.run(command("audit", world / "whole", "--cells", 5), capture_output=True, text=True)
+    assert "5 of 5 cells are identical" in done.stdout, done.stderr
+    before = everything(world / "killed")
+    subprocess.run(command("store", "compact", world / "killed"), check=True, capture_output=True)
+    assert_same(everything(world / "killed"), before)
+    assert RunStore.open(world / "killed").manifest.sessions[-1].stop == "complete"
