@@ -10,6 +10,18 @@ from brittlestar.shifts.frost import Frost
 from brittlestar.shifts.geometric import Rotation, Scale, Shear, Translation
 from brittlestar.shifts.glass import GlassBlur
 from brittlestar.shifts.lens import DefocusBlur, MotionBlur, ZoomBlur
+from brittlestar.shifts.mnist import (
+    CannyEdges,
+    MnistElasticTransform,
+    MnistGlassBlur,
+    MnistSaturation,
+    PessimalNoise,
+    Quantization,
+    ReleasedShear,
+    Stripe,
+    VerticalBlur,
+)
+from brittlestar.shifts.mnist_lines import DottedLine, StraightLine, Zigzag
 from brittlestar.shifts.noise import (
     GaussianNoise,
     ImpulseNoise,
@@ -76,6 +88,18 @@ SHIFTS: Catalogue[Shift] = Catalogue(
         HighPass,
         BandNoise,
         FourierBasis,
+        Stripe,
+        StraightLine,
+        DottedLine,
+        Zigzag,
+        CannyEdges,
+        Quantization,
+        VerticalBlur,
+        MnistGlassBlur,
+        MnistSaturation,
+        MnistElasticTransform,
+        ReleasedShear,
+        PessimalNoise,
     ],
 )
 
@@ -104,8 +128,10 @@ __all__ = [
     "SHIFTS",
     "BandNoise",
     "Brightness",
+    "CannyEdges",
     "Contrast",
     "DefocusBlur",
+    "DottedLine",
     "ElasticTransform",
     "Fog",
     "FourierBasis",
@@ -119,8 +145,14 @@ __all__ = [
     "Inversion",
     "Jpeg",
     "LowPass",
+    "MnistElasticTransform",
+    "MnistGlassBlur",
+    "MnistSaturation",
     "MotionBlur",
+    "PessimalNoise",
     "Pixelation",
+    "Quantization",
+    "ReleasedShear",
     "Rotation",
     "SaltAndPepper",
     "Saturation",
@@ -132,7 +164,11 @@ __all__ = [
     "Snow",
     "Spatter",
     "SpeckleNoise",
+    "StraightLine",
+    "Stripe",
     "Translation",
     "UniformNoise",
+    "VerticalBlur",
+    "Zigzag",
     "ZoomBlur",
 ]

@@ -81,7 +81,10 @@ def smoothed(fields: torch.Tensor, sigma: float) -> torch.Tensor:
     if fields.is_cuda:
         return down @ fields @ across.T
     # One product at a time: the library's sums may depend on how many it is given.
-    return torch.stack([down @ field @ across.T for field in fields.flatten(0, 1)]).view(fields.shape)
+    out = torch.empty_like(fields)
+    for field, smooth in zip(fields.flatten(0, 1), out.flatten(0, 1), strict=True):
+        torch.matmul(down @ field, across.T, out=smooth)
+    return out
 
 
 def _scaled(side: int, *rows: tuple[float, float, float]) -> Levels:

@@ -17,6 +17,7 @@ from PIL import Image
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.colour import luma
 from brittlestar.shifts.ops.whole import blend
 from brittlestar.shifts.weather import plasma
 
@@ -122,7 +123,7 @@ class Frost(Shift):
             are then not comparable with published ImageNet-C).
         sixth: Draw the sixth texture too; the published code never does.
 
-    Grey images get the texture's mean over colours.
+    Grey images get the texture's luma.
     """
 
     name: ClassVar[str] = "frost"
@@ -174,7 +175,7 @@ def cuts(
     Args:
         choice: Textures, (3, rows, columns) each.
         number, top, left: (n,) int64: which texture, and where its cut begins.
-        like: (n, c, h, w): grey images get the mean over colours.
+        like: (n, c, h, w): grey images get the luma, in 8 bits.
 
     Returns:
         (n, c, h, w).
@@ -191,7 +192,7 @@ def cuts(
         places = zip(number.tolist(), top.tolist(), left.tolist(), strict=True)
         parts = [choice[k][:, row : row + height, column : column + width] for k, row, column in places]
         found = torch.stack(parts) if parts else torch.empty(0, 3, height, width)
-    return found if channels == 3 else (found[:, :1] + found[:, 1:2] + found[:, 2:]) / 3
+    return found if channels == 3 else luma(found).mul_(255).round_().div_(255)
 
 
 def crystals(keys: SampleKeys, height: int, width: int, scale: float) -> torch.Tensor:

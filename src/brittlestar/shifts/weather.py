@@ -60,6 +60,7 @@ class Fog(Shift):
     Fields:
         amount: Thickness; above 0.
         decay: Smoothness of the cloud; above 1.
+        map_size: Side of the cloud's square, a power of two that holds the image; 0 takes the smallest one.
     """
 
     name: ClassVar[str] = "fog"
@@ -77,15 +78,20 @@ class Fog(Shift):
 
     amount: float
     decay: float
+    map_size: int = 0
 
     def __post_init__(self) -> None:
         check_finite(self.name, amount=self.amount, decay=self.decay)
         require(self.amount > 0, f"fog.amount must be above 0, got {self.amount}")
         require(self.decay > 1, f"fog.decay must be above 1, got {self.decay}")
+        require(
+            isinstance(self.map_size, int) and 0 <= self.map_size <= 8192 and self.map_size & (self.map_size - 1) == 0,
+            f"fog.map_size must be 0 or a power of two up to 8192, got {self.map_size}",
+        )
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         height, width = x.shape[2:]
-        size = 1 << (max(height, width) - 1).bit_length()
+        size = max(self.map_size, 1 << (max(height, width) - 1).bit_length())
         blocks = iter([keys.stream("cloud", number) for number in range(3 * (size.bit_length() - 1))])
         if (fast := kernels(x)) is not None:
             words = torch.stack([block.words for block in blocks], 1)

@@ -7,11 +7,22 @@ from brittlestar.suites.clean import CLEAN
 from brittlestar.suites.corruptions import CORRUPTIONS
 from brittlestar.suites.fourier import FOURIER
 from brittlestar.suites.imagenet_p import SEQUENCE_SUITES
+from brittlestar.suites.mnist_c import MNIST_C, MNIST_C_EXTRA
 
 __all__ = ["SUITES", "Suite", "get_suite"]
 
 SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (BROAD, CLEAN, NOISE, FOURIER, *CORRUPTIONS.values(), *SEQUENCE_SUITES.values())
+    suite.name: suite
+    for suite in (
+        BROAD,
+        CLEAN,
+        NOISE,
+        FOURIER,
+        *CORRUPTIONS.values(),
+        *SEQUENCE_SUITES.values(),
+        MNIST_C,
+        MNIST_C_EXTRA,
+    )
 }
 
 
