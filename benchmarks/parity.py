@@ -115,10 +115,13 @@ def ours(name: str, severity: int, table: str, images: np.ndarray, draws: Draws)
     return levels.permute(0, 2, 3, 1).numpy()
 
 
-def reference(script: Path, python: str, images: Path, name: str, severity: int, out: Path) -> tuple[np.ndarray, Draws]:
+def reference(
+    script: Path, python: str, images: Path, name: str, severity: int, out: Path, draws: bool = True
+) -> tuple[np.ndarray, Draws]:
     """The reference's images and draws."""
     if not out.exists():
         words = [python, str(HERE / "parity_reference.py"), str(script), str(images), str(out), name, str(severity)]
+        words += [] if draws else ["--no-draws"]
         subprocess.run(words, check=True, env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"})
     with np.load(out) as file:
         found = file["images"]

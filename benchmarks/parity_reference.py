@@ -1,6 +1,6 @@
 """Run by the reference's own interpreter: corrupt images with its functions, and write down what it drew.
 
-    python parity_reference.py SCRIPT IMAGES.npy OUT.npz NAME SEVERITY
+    python parity_reference.py SCRIPT IMAGES.npy OUT.npz NAME SEVERITY [--no-draws]
 
 SCRIPT is make_imagenet_c.py or make_cifar_c.py of a checkout of hendrycks/robustness. IMAGES is (n, h, w, 3) uint8. OUT
 gets ``images``, the same shape after truncation to 8 bits, and ``draw_<i>_<k>``, the k-th array drawn for image i.
@@ -108,11 +108,13 @@ def main() -> None:
         if name == "impulse_noise":
             space["sk"] = sys.modules["skimage"]
         results.append(np.uint8(result))
+        if "--no-draws" in sys.argv:
+            continue
         if name == "glass_blur":
             drawn[f"draw_{place}_0"] = np.stack(recorder.taken).astype(np.int8)
         elif name not in ("gaussian_noise", "shot_noise", "speckle_noise"):
             drawn |= {f"draw_{place}_{k}": v for k, v in enumerate(recorder.taken)}
-    np.savez_compressed(target, images=np.stack(results), **drawn)
+    (np.savez_compressed if drawn else np.savez)(target, images=np.stack(results), **drawn)
 
 
 if __name__ == "__main__":
