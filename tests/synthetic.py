@@ -15,6 +15,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.rows import FULL_LOGITS_UP_TO, Rows
 from brittlestar.store import RunStore, SessionRecord
 from brittlestar.suites import get_suite
+from synthetic_sets import frames_of
 
 # per recipe: base margin, and sensitivity to noise, colour, blur, digital, geometric, low and high frequency, attack
 RECIPES: tuple[tuple[str, tuple[float, ...]], ...] = (
@@ -64,7 +65,8 @@ def loss_of(info: ConditionInfo, strength: float, traits: Sequence[float]) -> fl
     if info.family == "spectral":
         bend = low if info.shift == "high_pass" or info.series == "low" else high
         return bend * strength**1.6
-    sense = dict(zip(ORDER, (noise, colour, blur, digital, geometric), strict=True)).get(info.family, noise)
+    families = dict(zip(ORDER, (noise, colour, blur, digital, geometric), strict=True)) | {"weather": colour}
+    sense = families.get(info.family, noise)
     own = 0.6 + (int(info.fingerprint[:4], 16) % 3) * 0.1 if info.strength is None else 1.0
     spread = {
         "contrast": 1.35,
@@ -229,11 +231,13 @@ def make_run(
             cells = []
             for turn, (info, strength) in enumerate(conditions):
                 own = np.random.default_rng([seed, place, turn])
-                rows = answers(
-                    own, labels, difficulty, len(names), traits, loss_of(info, strength, traits), info.detail == "full"
-                )
+                if info.kind == "sequence":
+                    rows = frames_of(own, labels, difficulty, len(names), traits, info, strength)
+                else:
+                    loss, full = loss_of(info, strength, traits), info.detail == "full"
+                    rows = answers(own, labels, difficulty, len(names), traits, loss, full)
                 cells.append(
-                    (info.fingerprint, rows if partial is None or turn < 40 else rows.take(np.arange(partial)))
+                    (info.fingerprint, rows if partial is None or turn < 40 else rows.take(rows.position < partial))
                 )
             for info, (_, rows) in zip([i for i, _ in conditions], cells, strict=True):
                 if info.kind in ("shift", "attack"):
@@ -241,9 +245,11 @@ def make_run(
             fingerprint = store.manifest.models[given]["fingerprint"]
             for first in range(0, len(cells), 100):
                 chunk = cells[first : first + 100]
-                lengths = {len(rows) for _, rows in chunk}
-                for length in lengths:
-                    store.write_cells(fingerprint, 0, length, [c for c in chunk if len(c[1]) == length])
+                for wide in (False, True):  # rows of different columns go into different files
+                    for stop in {int(rows.position.max()) + 1 for _, rows in chunk}:
+                        same = [c for c in chunk if c[1].position.max() + 1 == stop and (c[1].frame.any() == wide)]
+                        if same:
+                            store.write_cells(fingerprint, 0, stop, same)
         if examples:
             write_examples(path, worst, shape, examples, np.random.default_rng([seed, 99]))
         store.end_session(

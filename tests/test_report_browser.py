@@ -188,7 +188,9 @@ def test_rows_without_a_value_sort_last(page: Browser) -> None:
 
 
 def test_a_cell_tells_its_interval_count_and_failing_images(page: Browser) -> None:
-    page.hover("#grid-table td[data-c^='gaussian_noise'][data-v]:nth-child(8)")
+    shown = "return [...document.querySelectorAll('.gallery li')].map(l => [l.dataset.c, l.dataset.m])"
+    condition, model = next(pair for pair in page.run(shown) if pair[0].startswith("gaussian_noise"))
+    page.hover(f"#grid-table td[data-c='{condition}'][data-m='{model}']")
     assert page.run("return document.getElementById('tip').hidden") is False
     text = page.run("return document.getElementById('tip').innerText")
     assert "Gaussian noise" in text and "accuracy" in text and "[" in text and "n = 300" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,8 @@ from brittlestar.core.files import write_atomic
 from brittlestar.core.version import VERSION
 from brittlestar.report import export
 from brittlestar.report.compare import build_comparison
-from brittlestar.report.content import ReportContent
+from brittlestar.report.content import ReportContent, Verdict
+from brittlestar.report.corruptions import CorruptionSet, build_corruptions, corruption_sentences
 from brittlestar.report.examples import build_failures
 from brittlestar.report.gather import Gathered, gather
 from brittlestar.report.numbers import Numbers
@@ -26,6 +28,7 @@ from brittlestar.report.provenance import (
 from brittlestar.report.render import render_html
 from brittlestar.report.series import build_breaks, build_curves, build_filters, build_grid, build_noise
 from brittlestar.report.spectrum import build_spectrum
+from brittlestar.report.stability import StabilitySet, build_stability, stability_sentences
 from brittlestar.report.verdict import build_verdicts
 from brittlestar.report.words import count, listing
 from brittlestar.store import RunStore
@@ -73,6 +76,9 @@ def _content(gathered: Gathered) -> ReportContent:
     kind, text = interval_words(gathered, numbers.level)
     missing = build_missing(gathered)
     breaks = build_breaks(gathered, numbers)
+    corruptions = build_corruptions(gathered, numbers)
+    stability = build_stability(gathered, numbers)
+    verdicts = build_verdicts(gathered, numbers, spectrum, calibration, comparison)
     return ReportContent(
         title=_title(gathered),
         subtitle="Robustness report",
@@ -84,12 +90,14 @@ def _content(gathered: Gathered) -> ReportContent:
         level=numbers.level,
         models=tuple(s.entry for s in gathered.subjects),
         data=gathered.data,
-        verdicts=build_verdicts(gathered, numbers, spectrum, calibration, comparison),
+        verdicts=tuple(_with_sets(v, corruptions, stability) for v in verdicts),
         not_asked=f"{listing([_lower(m.title) for m in missing])}.",
         table=build_table(gathered, numbers, spectrum, calibration),
+        corruptions=corruptions,
         grid=build_grid(gathered, numbers),
         curves=build_curves(gathered, numbers),
         breaks=breaks,
+        stability=stability,
         spectrum=spectrum,
         filters=build_filters(gathered, numbers),
         noise=build_noise(gathered, numbers),
@@ -103,8 +111,19 @@ def _content(gathered: Gathered) -> ReportContent:
         provenance=build_facts(gathered),
         sessions=build_sessions(gathered),
         commands=build_commands(gathered),
-        results=export.build_results(gathered, numbers, spectrum, calibration, breaks),
+        results=(
+            *export.build_results(gathered, numbers, spectrum, calibration, breaks),
+            *export.set_results(gathered, corruptions, stability),
+        ),
     )
+
+
+def _with_sets(verdict: Verdict, corruptions: Sequence[CorruptionSet], stability: Sequence[StabilitySet]) -> Verdict:
+    """The findings on a model with those on the published sets; the comparison of models stays as it is."""
+    if verdict.model is None:
+        return verdict
+    added = (*corruption_sentences(corruptions, verdict.model), *stability_sentences(stability, verdict.model))
+    return dataclasses.replace(verdict, sentences=(*verdict.sentences, *added))
 
 
 def _title(gathered: Gathered) -> str:
@@ -116,9 +135,12 @@ def _title(gathered: Gathered) -> str:
 
 def _facts(gathered: Gathered, kind: str, level: float) -> tuple[str, ...]:
     counts = {len(rows) for s in gathered.subjects for rows in s.rows.values()}
+    counts = counts or {s.entry.samples for s in gathered.subjects}
     few, many = min(counts), max(counts)
     images = count(many, "image") if few == many else f"{few:,} to {many:,} images a condition"
-    return (images, count(len(gathered.infos), "condition"), f"{level * 100:.0f} % {kind}")
+    asked = [count(len(gathered.infos), "condition")] if gathered.infos else []
+    asked += [count(len(gathered.sequences), "sequence")] if gathered.sequences else []
+    return (images, *asked, f"{level * 100:.0f} % {kind}")
 
 
 def _lower(title: str) -> str:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brittlestar.measures import BreakingPoint, Estimate, ReliabilityBin
+
+if TYPE_CHECKING:
+    from brittlestar.report.corruptions import CorruptionSet
+    from brittlestar.report.stability import StabilitySet
 
 Matrix = npt.NDArray[np.float64]
 
@@ -355,9 +359,11 @@ class ReportContent:
     verdicts: tuple[Verdict, ...]
     not_asked: str
     table: ModelTable
+    corruptions: tuple[CorruptionSet, ...]
     grid: Grid | None
     curves: tuple[Panel, ...]
     breaks: tuple[Break, ...]
+    stability: tuple[StabilitySet, ...]
     spectrum: Spectrum | None
     filters: tuple[Panel, ...]
     noise: Panel | None

@@ -11,10 +11,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from brittlestar.measures import Normalised
 from brittlestar.measures.base import Estimate
 from brittlestar.report.content import Break, Calibration, ModelEntry, ReportContent, Result, Spectrum
+from brittlestar.report.corruptions import CorruptionSet, corruption_results, summaries
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.stability import StabilitySet, means, plain, stability_results
 from brittlestar.report.words import interval, number, percent, spaced
 
 HEADER = ("model", "data", "condition", "measure", "value", "low", "high", "n")
@@ -44,6 +47,21 @@ def build_results(
             if e is not None
         ]
     return tuple(found)
+
+
+def set_results(
+    gathered: Gathered, corruptions: Sequence[CorruptionSet], stability: Sequence[StabilitySet]
+) -> tuple[Result, ...]:
+    """The numbers of the published sets, corruptions and sequences."""
+    return tuple(
+        Result(model=subject.entry.name, data=subject.data.name, condition=c, measure=m, estimate=e)
+        for subject in gathered.subjects
+        for c, m, e in itertools.chain(
+            *(corruption_results(found, subject.entry) for found in corruptions),
+            *(stability_results(found, subject.entry) for found in stability),
+        )
+        if e is not None
+    )
 
 
 Line = tuple[str, str, Estimate | None]
@@ -169,6 +187,33 @@ def summary_json(content: ReportContent) -> str:
             }
             for band in (content.spectrum.bands if content.spectrum else ())
         ],
+        "corruptions": [
+            {
+                "set": found.key,
+                "title": found.title,
+                "basis": spaced(found.basis),
+                "storage": found.storage,
+                "notes": list(found.notes),
+                "models": [
+                    {"model": m.model.name, "summaries": [_summary(name, n) for name, n in summaries(m)]}
+                    for m in found.models
+                ],
+            }
+            for found in content.corruptions
+        ],
+        "stability": [
+            {
+                "set": found.key,
+                "title": found.title,
+                "basis": spaced(found.basis),
+                "storage": found.storage,
+                "notes": list(found.notes),
+                "models": [
+                    {"model": m.model.name, "summaries": [_summary(n.name, n) for n in means(m)]} for m in found.models
+                ],
+            }
+            for found in content.stability
+        ],
         "comparison": [
             {
                 "model": p.model.name,
@@ -193,6 +238,19 @@ def _about(about: Any, name: str) -> dict[str, Any]:
     return {**about, "name": name}
 
 
+def _summary(name: str, found: Normalised) -> dict[str, Any]:
+    """A summary of a published set with its normaliser and what it is made of."""
+    values = _estimate(found.estimate) if found.estimate is not None else {"value": None, "undefined": found.undefined}
+    return {
+        "name": name,
+        **values,
+        "normaliser": found.normaliser or None,
+        "parts": list(found.parts),
+        "severities": list(found.severities),
+        "conditions": found.conditions,
+    }
+
+
 def _estimate(e: Estimate) -> dict[str, Any]:
     values = {"value": e.value, "low": e.low, "high": e.high}
     return {k: v if math.isfinite(v) else None for k, v in values.items()} | {
@@ -215,6 +273,7 @@ def markdown(content: ReportContent) -> str:
         shown = [f"{number(c.estimate.value * 100)} {interval(c.estimate)}" if c.estimate else "–" for c in cells]
         lines.append(f"| {_md(model.name)} | " + " | ".join(shown) + " |")
     lines += ["", "Numbers in percent with their intervals.", ""]
+    lines += _sets(content)
     for model in content.models:
         worst = _worst(content, model)
         if worst:
@@ -230,6 +289,39 @@ def markdown(content: ReportContent) -> str:
             ] + [""]
     lines += ["## Repeat it", "", "```sh", *content.commands, "```", "", content.interval_text, ""]
     return spaced("\n".join(lines))
+
+
+def _sets(content: ReportContent) -> list[str]:
+    """The summaries of the published sets, a table a set."""
+    lines = []
+    for found in content.corruptions:
+        listed = [(m.model, [(name, _both(n.estimate)) for name, n in summaries(m)]) for m in found.models]
+        over = f"; CE over {found.normaliser}" if found.normaliser else ""
+        lines += _set(found.title, f"{found.basis}{over}; images {found.storage}", listed, found.notes)
+    for moving in content.stability:
+        listed = [
+            (m.model, [(n.name, (plain if n is m.distance else _both)(n.estimate)) for n in means(m) if n.estimate])
+            for m in moving.models
+        ]
+        lines += _set(moving.title, f"{moving.basis}; frames {moving.storage}", listed, moving.notes)
+    return lines
+
+
+def _both(e: Estimate | None) -> str:
+    return f"{number(e.value * 100)} {interval(e)}" if e is not None else "–"
+
+
+def _set(
+    title: str, basis: str, listed: Sequence[tuple[ModelEntry, list[tuple[str, str]]]], notes: Sequence[str]
+) -> list[str]:
+    names = list(dict.fromkeys(name for _, cells in listed for name, _ in cells))
+    lines = [f"## {_md(title)}", "", f"{_md(basis)}.", ""]
+    lines.append("| model | " + " | ".join(_md(name) for name in names) + " |")
+    lines.append("|---|" + "---:|" * len(names))
+    for model, cells in listed:
+        shown = dict(cells)
+        lines.append(f"| {_md(model.name)} | " + " | ".join(shown.get(name, "–") for name in names) + " |")
+    return [*lines, "", *(f"{_md(note)}\n" for note in notes)]
 
 
 def _worst(content: ReportContent, model: ModelEntry) -> list[Result]:

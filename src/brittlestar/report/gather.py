@@ -17,6 +17,7 @@ from brittlestar.report.content import DataEntry, ModelEntry
 from brittlestar.store import RunStore
 
 CLEAN = "clean"
+SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,9 @@ class Subject:
         rows: The rows of each, ordered by position; equal positions are equal samples throughout one data set.
         titles: What every condition of the report is called without its strength, by id.
         run: Index of its run.
+        sequences: Descriptions of its sequences of frames, by id. They are in no other field, so that no section that
+            means single images can take a frame for one.
+        frames: The rows of each sequence, ordered by position and frame.
     """
 
     entry: ModelEntry
@@ -38,6 +42,8 @@ class Subject:
     rows: Mapping[str, Rows]
     titles: Mapping[str, str]
     run: int
+    sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
+    frames: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
 
     @property
     def clean(self) -> Rows | None:
@@ -56,13 +62,14 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """Everything read: subjects, data sets, every condition by id in order, the runs, and the interval rule."""
+    """Everything read: subjects, data sets, every condition and sequence by id in order, runs, the interval rule."""
 
     subjects: tuple[Subject, ...]
     data: tuple[DataEntry, ...]
     infos: Mapping[str, ConditionInfo]
     stores: tuple[RunStore, ...]
     rule: str
+    sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
 
     def sessions(self) -> list[tuple[int, dict[str, Any]]]:
         """(run, session as plain values) in order."""
@@ -89,6 +96,7 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
     rule = "anytime" if any(plain(s).get("rule") == "anytime" for r in stores for s in r.manifest.sessions) else "fixed"
     data, data_of, common = _data(stores)
     infos: dict[str, ConditionInfo] = {}
+    sequences: dict[str, ConditionInfo] = {}
     titles: dict[str, str] = {}
     subjects: list[Subject] = []
     names = _names(stores, data, data_of)
@@ -96,13 +104,9 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
         conditions = {c.id: c for c in (_info(v) for v in store.manifest.conditions.values())}
         for name, about in store.manifest.models.items():
             about = plain(about)
-            found = store.read(about["fingerprint"], [c.fingerprint for c in conditions.values()], detail=False)
-            rows = {
-                c.id: _paired(found[c.fingerprint], common[run])
-                for c in conditions.values()
-                if c.fingerprint in found and len(found[c.fingerprint])
-            }
-            if not rows:
+            rows = _read(store, about["fingerprint"], conditions, False, common[run])
+            frames = _read(store, about["fingerprint"], conditions, True, common[run])
+            if not rows and not frames:
                 continue
             place = len(subjects)
             entry = ModelEntry(
@@ -110,16 +114,52 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
                 place=place,
                 name=names[run, name],
                 data=data_of[run],
-                samples=len(rows.get(CLEAN) or next(iter(rows.values()))),
+                samples=_samples(rows, frames),
                 about=about,
             )
             own = {i: c for i, c in conditions.items() if i in rows}
             infos.update({i: c for i, c in own.items() if i not in infos})
-            subjects.append(Subject(entry=entry, data=data[data_of[run]], infos=own, rows=rows, titles=titles, run=run))
+            moving = {i: c for i, c in conditions.items() if i in frames}
+            sequences.update({i: c for i, c in moving.items() if i not in sequences})
+            subjects.append(
+                Subject(
+                    entry=entry,
+                    data=data[data_of[run]],
+                    infos=own,
+                    rows=rows,
+                    titles=titles,
+                    run=run,
+                    sequences=moving,
+                    frames=frames,
+                )
+            )
     if not subjects:
         raise StoreError(f"{', '.join(str(s.path) for s in stores)}: no rows yet; run `brittlestar run` first")
     titles.update(_titles(infos))
-    return Gathered(subjects=tuple(subjects), data=data, infos=infos, stores=stores, rule=rule)
+    return Gathered(subjects=tuple(subjects), data=data, infos=infos, stores=stores, rule=rule, sequences=sequences)
+
+
+def _read(
+    store: RunStore,
+    model: str,
+    conditions: Mapping[str, ConditionInfo],
+    moving: bool,
+    common: np.ndarray[Any, Any] | None,
+) -> dict[str, Rows]:
+    """A model's rows of single images, or of sequences (these with their top classes)."""
+    chosen = [c for c in conditions.values() if (c.kind == SEQUENCE) == moving]
+    found = store.read(model, [c.fingerprint for c in chosen], detail=moving) if chosen else {}
+    return {
+        c.id: _paired(found[c.fingerprint], common)
+        for c in chosen
+        if c.fingerprint in found and len(found[c.fingerprint])
+    }
+
+
+def _samples(rows: Mapping[str, Rows], frames: Mapping[str, Rows]) -> int:
+    """Images answered: of the clean condition, else of the first there is."""
+    still = rows.get(CLEAN, next(iter(rows.values()), None))
+    return len(still) if still is not None else len(np.unique(next(iter(frames.values())).position))
 
 
 def _titles(infos: Mapping[str, ConditionInfo]) -> dict[str, str]:

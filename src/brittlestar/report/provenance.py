@@ -6,7 +6,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from brittlestar.measures import CORRUPTION_SETS
 from brittlestar.report.content import Facts, Missing
+from brittlestar.report.corruptions import FEWEST
 from brittlestar.report.gather import Gathered, plain
 from brittlestar.report.series import series_of
 from brittlestar.report.words import count, duration, listing, merged
@@ -51,15 +55,17 @@ FAMILIES = (
 )
 
 
-SUITE_FROM = 10
-"""A published table counts as a suite that was run from this many of its corruptions on."""
+REAL_VIDEO = Missing(
+    title="Real video",
+    text="Natural motion between neighbouring frames of a film; the sequences here are made from single images.",
+)
 
 
 def _by_table(gathered: Gathered) -> dict[str, set[str]]:
-    """Shifts at published severities, by the table's name."""
+    """The published corruptions that were run, by the table's name."""
     found: dict[str, set[str]] = {}
     for info in gathered.infos.values():
-        if info.severity is not None:
+        if info.shift in CORRUPTION_SETS.get(info.table, ()):
             found.setdefault(info.table, set()).add(info.shift)
     return found
 
@@ -87,8 +93,11 @@ def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
     weather = {info.shift for info in gathered.infos.values() if info.family == "weather"}
     if len(weather) > 1:
         present.add("weather")
-    if any(len(shifts) >= SUITE_FROM for shifts in _by_table(gathered).values()):
+    if any(len(shifts) >= FEWEST for shifts in _by_table(gathered).values()):
         present.add("published")
+    if gathered.sequences:
+        present.add("video")
+        found.append(REAL_VIDEO)
     found += [Missing(title=title, text=text) for key, title, text in ALWAYS if key not in present]
     return tuple(found)
 
@@ -114,6 +123,7 @@ def build_notes(gathered: Gathered) -> tuple[str, ...]:
     notes = []
     for subject in gathered.subjects:
         counts = [len(rows) for rows in subject.rows.values()]
+        counts += [len(np.unique(rows.position)) for rows in subject.frames.values()]
         if min(counts) < max(counts):
             notes.append(
                 f"{subject.entry.name}: the run is not finished; "
@@ -174,17 +184,21 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
                 ("Fingerprint", about.get("fingerprint")),
             )
         )
-    kinds = {
-        kind: sum(info.kind == kind for info in gathered.infos.values())
-        for kind in ("clean", "shift", "fourier", "attack")
+    names = {
+        "clean": "clean",
+        "shift": "shifts",
+        "fourier": "single frequencies",
+        "attack": "attacks",
+        "sequence": "sequences",
     }
-    names = {"clean": "clean", "shift": "shifts", "fourier": "single frequencies", "attack": "attacks"}
-    papers = sorted({info.paper for info in gathered.infos.values() if info.paper})
+    asked = [*gathered.infos.values(), *gathered.sequences.values()]
+    kinds = {kind: sum(info.kind == kind for info in asked) for kind in names}
+    papers = sorted({info.paper for info in asked if info.paper})
     facts.append(
         _facts(
             "Conditions",
-            ("Asked", f"{len(gathered.infos):,}: " + listing([f"{n:,} {names[k]}" for k, n in kinds.items() if n])),
-            ("Tables", listing(sorted({info.table for info in gathered.infos.values() if info.table}))),
+            ("Asked", f"{len(asked):,}: " + listing([f"{n:,} {names[k]}" for k, n in kinds.items() if n])),
+            ("Tables", listing(sorted({info.table for info in asked if info.table}))),
             ("Seeds", listing(sorted({str(s.manifest.seed) for s in gathered.stores}))),
             ("Order", "seeded, class-balanced in every prefix; every draw keyed by seed, image and shift"),
         )

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from brittlestar.measures import BreakingPoint, Estimate
-from brittlestar.report import charts, maps
+from brittlestar.report import charts, maps, published
 from brittlestar.report.charts import LARGE, SMALL, Look, curve_table, curves, model_class
 from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent, Spectrum
 from brittlestar.report.palette import BUCKETS, bucket, stylesheet
@@ -76,6 +76,7 @@ def _environment() -> jinja2.Environment:
         gain=lambda v: f"{v:g}",
         family=family_title,
         counted=count,
+        **published.filters(),
     )
     return environment
 
@@ -121,6 +122,8 @@ def _context(c: ReportContent) -> dict[str, Any]:
         "calibration": calibration,
         "mean_tip": _mean_tip,
         "cell_tip": _cell_tip,
+        "spark": published.spark,
+        "dots": published.dots,
         **_spectrum(c),
     }
 
@@ -135,8 +138,10 @@ def _sections(c: ReportContent, curves_shown: bool, filters: bool) -> list[tuple
     listed = [
         ("verdict", "Findings", True),
         ("models", "Models", True),
+        ("corruptions", "Corruptions", bool(c.corruptions)),
         ("grid", "Grid", c.grid is not None),
         ("curves", "Curves", curves_shown),
+        ("stability", "Stability", bool(c.stability)),
         ("frequencies", "Frequencies", c.spectrum is not None),
         ("filters", "Filters", filters),
         ("attacks", "Attacks", bool(c.attacks)),

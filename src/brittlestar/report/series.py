@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.measures import BreakingPoint, Estimate
+from brittlestar.measures import CORRUPTION_SETS, BreakingPoint, Estimate
 from brittlestar.report.content import Break, Grid, GridCell, GridGroup, GridRow, Line, Panel, Point
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
@@ -59,9 +59,8 @@ def series_of(gathered: Gathered, *kinds: str) -> list[Series]:
     groups: dict[tuple[str, str, str, str], list[ConditionInfo]] = {}
     for info in gathered.infos.values():
         if info.kind in kinds:
-            groups.setdefault((info.family, info.shift, info.series, info.table if info.severity else ""), []).append(
-                info
-            )
+            published = f"{info.table} {info.storage}" if info.severity or info.table in CORRUPTION_SETS else ""
+            groups.setdefault((info.family, info.shift, info.series, published), []).append(info)
     families = list(dict.fromkeys(family for family, *_ in groups))
     found = []
     for (family, shift, name, _), infos in groups.items():
@@ -221,7 +220,11 @@ def build_filters(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:
 
 def build_noise(gathered: Gathered, numbers: Numbers) -> Panel | None:
     """Error under Gaussian noise over its standard deviation; clean images are the point at zero."""
-    found = [s for s in series_of(gathered, "shift") if s.shift == "gaussian_noise" and len(s.infos) > 2]
+    found = [
+        s
+        for s in series_of(gathered, "shift")
+        if s.shift == "gaussian_noise" and len(s.infos) > 2 and s.infos[0].severity is None
+    ]
     if not found:
         return None
     series = max(found, key=lambda s: len(s.infos))

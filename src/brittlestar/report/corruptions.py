@@ -1,0 +1,363 @@
+"""The published corruption sets: a table per set, its summaries with their normaliser, and what they may be called."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brittlestar import measures
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.measures import ALEXNET, CORRUPTION_SETS, Estimate, Normalised, NormalisedSet, NoSamplesError
+from brittlestar.measures.alexnet import PublishedErrors
+from brittlestar.measures.corruption import Conditions, Normaliser, RunErrors
+from brittlestar.report.content import ModelEntry, Point, Sentence
+from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.words import count, images, listing, share
+
+FEWEST = 10
+"""A set gets a section from this many of its corruptions on: more than the eight that the broad suite has of them."""
+
+TITLES = {
+    "imagenet-c": "ImageNet-C",
+    "imagenet-c-299": "ImageNet-C at 299 pixels",
+    "cifar-c": "CIFAR-C",
+    "tiny-c": "Tiny-ImageNet-C",
+    "mnist-c": "MNIST-C",
+}
+GROUPS = {
+    "Noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "Blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "Weather": ("snow", "frost", "fog", "brightness"),
+    "Digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+"""The published groups of the 15."""
+
+MNIST_GROUPS = {
+    "Noise": ("shot_noise", "impulse_noise"),
+    "Blur": ("glass_blur", "motion_blur"),
+    "Geometry": ("shear", "scale", "rotate", "translate"),
+    "Light and weather": ("brightness", "fog", "spatter"),
+    "Drawn over": ("stripe", "dotted_line", "zigzag", "canny_edges"),
+}
+
+PUBLISHED_STORAGE = {"cifar-c": "uint8", "mnist-c": "rounded8"}
+"""How a set's files were made; JPEG of quality 85 for the others."""
+
+KEPT = {
+    "uint8": "stored as 8 bits",
+    "rounded8": "stored as 8 bits, rounded",
+    "jpeg85": "stored as 8 bits and JPEG quality 85",
+}
+
+MARK = "†"
+ALEXNET_CLASSES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetModel:
+    """A model's summaries: mean corruption error, mean CE and mean relative CE; ``None`` without a normaliser.
+
+    ``marked``: whether the numbers contain a corruption that differs from the published one.
+    """
+
+    model: ModelEntry
+    mean: Normalised
+    mce: Normalised | None
+    relative: Normalised | None
+    marked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetCell:
+    """One corruption and model: error averaged over severities, CE, relative CE, and the error by severity."""
+
+    error: Estimate
+    ce: Estimate | None
+    relative: Estimate | None
+    curve: tuple[Point, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetRow:
+    """One corruption; ``cells`` has one entry a model; ``marked`` as in ``SetModel``."""
+
+    corruption: str
+    title: str
+    group: str
+    marked: bool
+    cells: tuple[SetCell | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptionSet:
+    """A published set on one data set.
+
+    Fields:
+        key: ``imagenet-c/jpeg85``: the set and its storage, for files.
+        title: ``ImageNet-C``, with the data set where there are several.
+        data: Index of the data set.
+        basis: Corruptions, severities and images, in words.
+        storage: How the images were kept, in words.
+        normaliser: What CE divides by; empty without one.
+        why: Why there is no published normaliser; empty where there is one.
+        models, rows: See their classes.
+        curved: Whether corruptions have severities.
+        notes: What must be said below the table.
+    """
+
+    key: str
+    title: str
+    data: int
+    basis: str
+    storage: str
+    normaliser: str
+    why: str
+    models: tuple[SetModel, ...]
+    rows: tuple[SetRow, ...]
+    curved: bool
+    notes: tuple[str, ...]
+
+
+def build_corruptions(gathered: Gathered, numbers: Numbers) -> tuple[CorruptionSet, ...]:
+    """Every published set of which these runs have at least ``FEWEST`` corruptions, in the order of the runs."""
+    asked: dict[tuple[int, str, str], dict[str, ConditionInfo]] = {}
+    for subject in gathered.subjects:
+        for info in subject.of_kind("shift"):
+            if info.shift in CORRUPTION_SETS.get(info.table, ()):
+                asked.setdefault((subject.entry.data, info.table, info.storage), {})[info.id] = info
+    found = []
+    for (data, table, storage), infos in asked.items():
+        if len({info.shift for info in infos.values()}) >= FEWEST:
+            subjects = [s for s in gathered.subjects if s.entry.data == data and any(i in s.rows for i in infos)]
+            found.append(_section(gathered, numbers, subjects, table, storage, infos))
+    return tuple(found)
+
+
+def _section(
+    gathered: Gathered,
+    numbers: Numbers,
+    subjects: Sequence[Subject],
+    table: str,
+    storage: str,
+    infos: Mapping[str, ConditionInfo],
+) -> CorruptionSet:
+    data = subjects[0].entry.data
+    normalisers, why = _normalisers(subjects, table, infos)
+    errors: list[NormalisedSet | None] = []
+    relatives: list[NormalisedSet | None] = []
+    models = []
+    odd = {info.shift for info in infos.values() if info.config.get("textures") == "procedural"}
+    how: dict[str, Any] = {"table": table, "rule": numbers.rule, "level": numbers.level}
+    for subject, normaliser in zip(subjects, normalisers, strict=True):
+        conditions = _conditions(subject, infos)
+        ce = relative = None
+        with contextlib.suppress(NoSamplesError):  # a normaliser run on other images
+            if normaliser is not None:
+                ce = measures.corruption_errors(conditions, normaliser, **how)
+                if subject.clean is not None and (isinstance(normaliser, PublishedErrors) or normaliser.clean):
+                    relative = measures.relative_corruption_errors(conditions, subject.clean, normaliser, **how)
+        errors.append(ce)
+        relatives.append(relative)
+        models.append(
+            SetModel(
+                model=subject.entry,
+                mean=measures.mean_corruption_error(conditions, **how),
+                mce=ce.mean if ce else None,
+                relative=relative.mean if relative else None,
+                marked=any(key[0] in odd for key in conditions),
+            )
+        )
+    rows = []
+    for corruption in _ordered(table):
+        own = [info for info in infos.values() if info.shift == corruption]
+        if own:
+            cells = tuple(
+                _cell(subject, numbers, own, e, r) for subject, e, r in zip(subjects, errors, relatives, strict=True)
+            )
+            group = next(g for g, members in _groups(table).items() if corruption in members)
+            rows.append(
+                SetRow(
+                    corruption=corruption,
+                    title=gathered.subjects[0].titles[own[0].id],
+                    group=group,
+                    marked=corruption in odd,
+                    cells=cells,
+                )
+            )
+    named = next((m.mce.normaliser for m in models if m.mce is not None), "")
+    title = TITLES[table] + (f" · {subjects[0].data.name}" if len(gathered.data) > 1 else "")
+    return CorruptionSet(
+        key="/".join([table, *([storage] if storage != "float" else []), *(["procedural-frost"] if odd else [])]),
+        title=title,
+        data=data,
+        basis=_basis(models, table),
+        storage=storage_words(table, storage),
+        normaliser=named,
+        why=why,
+        models=tuple(models),
+        rows=tuple(rows),
+        curved=any(info.severity is not None for info in infos.values()),
+        notes=_notes(table, bool(odd), named, subjects),
+    )
+
+
+def _normalisers(
+    subjects: Sequence[Subject], table: str, infos: Mapping[str, ConditionInfo]
+) -> tuple[list[Normaliser | None], str]:
+    """What each model's errors are divided by: AlexNet's, or the first model's; and why not AlexNet's."""
+    outputs = {int(s.entry.about.get("classes") or len(s.data.classes)) for s in subjects}
+    if table == ALEXNET.table and outputs == {ALEXNET_CLASSES}:
+        return [ALEXNET] * len(subjects), ""
+    if table == ALEXNET.table:
+        why = "AlexNet's published errors are for the 1,000 classes of ImageNet, so there is no published mCE here"
+    else:
+        why = f"AlexNet's errors on {TITLES[table]} were never published, so there is no published mCE for it"
+    first, *rest = subjects
+    base = RunErrors(name=first.entry.name, conditions=_conditions(first, infos), clean=first.clean)
+    shared = [base if any(key in base.conditions for key in _conditions(s, infos)) else None for s in rest]
+    return [None, *shared], why
+
+
+def _conditions(subject: Subject, infos: Mapping[str, ConditionInfo]) -> Conditions:
+    return {(info.shift, info.severity): subject.rows[i] for i, info in infos.items() if i in subject.rows}
+
+
+def _groups(table: str) -> Mapping[str, tuple[str, ...]]:
+    return MNIST_GROUPS if table == "mnist-c" else GROUPS
+
+
+def _ordered(table: str) -> list[str]:
+    return [corruption for members in _groups(table).values() for corruption in members]
+
+
+def _cell(
+    subject: Subject,
+    numbers: Numbers,
+    infos: Sequence[ConditionInfo],
+    ce: NormalisedSet | None,
+    relative: NormalisedSet | None,
+) -> SetCell | None:
+    have = sorted((i for i in infos if i.id in subject.rows), key=lambda i: i.severity or 0)
+    if not have:
+        return None
+    points = tuple(
+        Point(
+            x=float(info.severity or 0),
+            label=f"severity {info.severity}" if info.severity is not None else "",
+            estimate=numbers.error(subject, info.id),
+            condition=info.id,
+        )
+        for info in have
+    )
+    return SetCell(
+        error=numbers.mean_error(subject, [i.id for i in have]),
+        ce=_part(ce, have[0].shift),
+        relative=_part(relative, have[0].shift),
+        curve=points,
+    )
+
+
+def _part(found: NormalisedSet | None, corruption: str) -> Estimate | None:
+    part = found.parts.get(corruption) if found is not None else None
+    return part.estimate if part is not None else None
+
+
+def _basis(models: Sequence[SetModel], table: str) -> str:
+    most = max((m.mean for m in models), key=lambda mean: (len(mean.parts), mean.conditions))
+    asked, every = len(most.parts), len(CORRUPTION_SETS[table])
+    words = f"all {every} corruptions" if asked == every else f"{asked} of the {every} corruptions"
+    if most.severities:
+        even = most.conditions == asked * len(most.severities)
+        words += (
+            f" at {count(len(most.severities), 'severity', 'severities')}"
+            if even
+            else f" at {most.conditions} severities in all"
+        )
+    samples = {m.mean.samples for m in models}
+    return f"{words}, {images(min(samples))}" + ("" if len(samples) == 1 else f" to {max(samples):,}")
+
+
+def storage_words(table: str, storage: str) -> str:
+    """How the images were kept, and whether the published ones were."""
+    published = PUBLISHED_STORAGE.get(table, "jpeg85")
+    if storage == published:
+        return f"{KEPT[storage]}, as published"
+    if storage == "float":
+        return "in memory as floats: easier than the published images"
+    kept = KEPT.get(storage, f"stored as {storage}")
+    return f"{kept}, where the published images are {KEPT[published]}"
+
+
+def _notes(table: str, procedural: bool, normaliser: str, subjects: Sequence[Subject]) -> tuple[str, ...]:
+    notes = []
+    if procedural:
+        notes.append(
+            f"{MARK} Frost is made with procedural textures, not with the reference's photographs: numbers that "
+            f"contain it are not comparable with published {TITLES[table]}."
+        )
+    if table == ALEXNET.table and normaliser == ALEXNET.name and len(subjects[0].data.classes) != ALEXNET_CLASSES:
+        notes.append(
+            f"AlexNet's errors are over all 1,000 classes; these images are of {len(subjects[0].data.classes)}."
+        )
+    return tuple(notes)
+
+
+def marked(text: str, mark: bool) -> str:
+    """The text, with the mark where it applies."""
+    return text + MARK if mark else text
+
+
+def summaries(entry: SetModel) -> list[tuple[str, Normalised]]:
+    """The model's summaries with the names they may have, those first that need no normaliser."""
+    listed = [entry.mean, entry.mce, entry.relative]
+    return [(marked(n.name, entry.marked), n) for n in listed if n is not None]
+
+
+def corruption_sentences(sets: Sequence[CorruptionSet], model: ModelEntry) -> Iterator[Sentence]:
+    """One finding a set: the mean corruption error, its normalised forms with their normaliser, what they rest on."""
+    for found in sets:
+        entry = next((m for m in found.models if m.model.key == model.key), None)
+        if entry is None or entry.mean.estimate is None:
+            continue
+        others = [
+            f"{name} {share(n.estimate)}" if n.estimate is not None else f"{name} undefined ({n.undefined})"
+            for name, n in summaries(entry)[1:]
+        ]
+        place = [m.model.key for m in found.models].index(model.key)
+        cells = [(row, row.cells[place]) for row in found.rows]
+        row, worst = max(((r, c) for r, c in cells if c is not None), key=lambda pair: pair[1].error.value)
+        text = f"over {found.basis}."
+        text += f" Divided by {found.normaliser}: {listing(others)}." if others else ""
+        text += f" Most under {marked(row.title, row.marked)}: {share(worst.error)}."
+        text += f" Images {found.storage}." + ("".join(f" {n}" for n in found.notes[:1]) if entry.marked else "")
+        estimates = [n.estimate for _, n in summaries(entry) if n.estimate is not None]
+        yield Sentence(
+            lead=f"{found.title}: {marked(entry.mean.name, entry.marked)} {share(entry.mean.estimate)}",
+            text=text,
+            estimates=(*estimates, worst.error),
+        )
+
+
+def corruption_results(found: CorruptionSet, model: ModelEntry) -> Iterator[tuple[str, str, Estimate | None]]:
+    """(condition, measure, estimate) lines of one model for ``results.csv``."""
+    place = next((i for i, m in enumerate(found.models) if m.model.key == model.key), None)
+    if place is None:
+        return
+    entry, over = found.models[place], f"_over_{found.normaliser}"
+    for number in (entry.mean, entry.mce, entry.relative):
+        if number is not None:
+            yield found.key, slug(number.name) + (over if number.normaliser else ""), number.estimate
+    for row in found.rows:
+        cell = row.cells[place]
+        if cell is not None:
+            yield f"{found.key}/{row.corruption}", "mean_error", cell.error
+            yield f"{found.key}/{row.corruption}", f"ce{over}", cell.ce
+            yield f"{found.key}/{row.corruption}", f"relative_ce{over}", cell.relative
+
+
+def slug(name: str) -> str:
+    """``mean CE over 7 of 15`` as ``mean_ce_over_7_of_15``."""
+    return "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())

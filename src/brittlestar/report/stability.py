@@ -1,0 +1,294 @@
+"""Stability along sequences: flip probability, flip rate over a named normaliser, top-5 distance."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brittlestar import measures
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.rows import Rows
+from brittlestar.measures import (
+    ALEXNET_FLIPS,
+    SEQUENCE_SETS,
+    Estimate,
+    Normalised,
+    NormalisedSet,
+    NoSamplesError,
+    RunSequences,
+)
+from brittlestar.measures.stability import compare_of
+from brittlestar.report.content import ModelEntry, Sentence
+from brittlestar.report.corruptions import slug
+from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.words import count, images, number, share
+
+TITLES = {"imagenet-p": "ImageNet-P", "cifar-p": "CIFAR-P", "tiny-p": "Tiny-ImageNet-P"}
+VIDEO = "the published ones are H.264 video, whose compression changes the numbers"
+REMEMBERED = "not verified against the paper"
+ALEXNET_CLASSES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilityModel:
+    """A model's means over the set's sequences; ``None`` where not defined or not measured.
+
+    Fields:
+        model: Whose.
+        flips: Mean FP.
+        distance: Mean T5D.
+        rate: mFR over the first model.
+        remembered: mFR over AlexNet's flip rates as they are remembered.
+    """
+
+    model: ModelEntry
+    flips: Normalised | None
+    distance: Normalised | None
+    rate: Normalised | None
+    remembered: Normalised | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilityCell:
+    """One sequence and model: FP, T5D, Zipf distance (with few classes), FR over the first model."""
+
+    flips: Estimate
+    distance: Estimate | None
+    zipf: Estimate | None
+    rate: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilityRow:
+    """One sequence; ``compared`` says with which frame; ``counted`` whether it is in the means."""
+
+    condition: str
+    title: str
+    frames: int
+    compared: str
+    counted: bool
+    cells: tuple[StabilityCell | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StabilitySet:
+    """The sequences of one published set on one data set.
+
+    Fields:
+        key: ``imagenet-p``, with the storage if there is one.
+        title: ``ImageNet-P``, with the data set where there are several.
+        basis: Sequences and images, in words.
+        storage: How the frames were kept, in words.
+        normaliser: The first model, where there are several.
+        models, rows: See their classes.
+        limit: End of the common scale of flip probabilities.
+        notes: What must be said below the table.
+    """
+
+    key: str
+    title: str
+    basis: str
+    storage: str
+    normaliser: str
+    models: tuple[StabilityModel, ...]
+    rows: tuple[StabilityRow, ...]
+    limit: float
+    notes: tuple[str, ...]
+
+
+def build_stability(gathered: Gathered, numbers: Numbers) -> tuple[StabilitySet, ...]:
+    """Every set of sequences, in the order of the runs."""
+    asked: dict[tuple[int, str, str], dict[str, ConditionInfo]] = {}
+    for subject in gathered.subjects:
+        for info in subject.sequences.values():
+            asked.setdefault((subject.entry.data, info.table, info.storage), {})[info.id] = info
+    return tuple(
+        _section(gathered, numbers, data, table, storage, infos) for (data, table, storage), infos in asked.items()
+    )
+
+
+def _section(
+    gathered: Gathered, numbers: Numbers, data: int, table: str, storage: str, infos: Mapping[str, ConditionInfo]
+) -> StabilitySet:
+    subjects = [s for s in gathered.subjects if s.entry.data == data and any(i in s.frames for i in infos)]
+    counted: dict[str, str] = {}
+    for info in infos.values():
+        if info.shift in SEQUENCE_SETS.get(table, ()):
+            counted.setdefault(info.shift, info.id)
+    compare = {infos[i].shift: _compare(infos[i]) for i in counted.values()}
+    how: dict[str, Any] = {"rule": numbers.rule, "level": numbers.level, "compare": compare}
+    first = _sequences(subjects[0], counted)
+    rates: list[NormalisedSet | None] = [None]
+    for subject in subjects[1:]:
+        own = _sequences(subject, counted)
+        run = RunSequences(name=subjects[0].entry.name, sequences=first)
+        rates.append(None)
+        if set(own) & set(first):
+            with contextlib.suppress(NoSamplesError):  # the first model was run on other images
+                rates[-1] = measures.flip_rates(own, run, table=table, **how)
+    rows = []
+    for info in infos.values():
+        cells = tuple(_cell(s, info, numbers, r) for s, r in zip(subjects, rates, strict=True))
+        sample = next(s.frames[info.id] for s in subjects if info.id in s.frames)
+        rows.append(
+            StabilityRow(
+                condition=info.id,
+                title=info.title + (f", {info.label}" if info.label and info.id not in counted.values() else ""),
+                frames=int(sample.frame.max()) + 1,
+                compared="first" if _compare(info) == "first" else "previous",
+                counted=info.id in counted.values(),
+                cells=cells,
+            )
+        )
+    rows.sort(key=lambda row: not row.counted)
+    models = tuple(_means(s, counted, table, rate, how) for s, rate in zip(subjects, rates, strict=True))
+    most = max(c.flips.high for row in rows for c in row.cells if c is not None)
+    samples = {c.flips.n for row in rows for c in row.cells if c is not None}
+    title = TITLES.get(table, table) + (f" · {subjects[0].data.name}" if len(gathered.data) > 1 else "")
+    return StabilitySet(
+        key="/".join([table, *([storage] if storage != "float" else [])]),
+        title=title,
+        basis=f"{count(len(rows), 'sequence')}, {images(min(samples))}"
+        + ("" if len(samples) == 1 else f" to {max(samples):,}"),
+        storage=_storage_words(storage),
+        normaliser=subjects[0].entry.name if len(subjects) > 1 else "",
+        models=models,
+        rows=tuple(rows),
+        limit=_limit(most),
+        notes=_notes(rows, models, table),
+    )
+
+
+def _compare(info: ConditionInfo) -> str:
+    return str(info.config.get("compare") or compare_of(info.shift))
+
+
+def _sequences(subject: Subject, counted: Mapping[str, str]) -> dict[str, Rows]:
+    return {name: subject.frames[i] for name, i in counted.items() if i in subject.frames}
+
+
+def _ranked(rows: Rows) -> bool:
+    """Whether the rows tell the likeliest classes."""
+    return rows.logits is not None or (rows.top_classes is not None and rows.top_classes.shape[1] >= 5)
+
+
+def _cell(subject: Subject, info: ConditionInfo, numbers: Numbers, rates: NormalisedSet | None) -> StabilityCell | None:
+    rows = subject.frames.get(info.id)
+    if rows is None:
+        return None
+    how: dict[str, Any] = {"compare": _compare(info), "rule": numbers.rule, "level": numbers.level}
+    part = rates.parts.get(info.shift) if rates is not None else None
+    return StabilityCell(
+        flips=measures.flip_probability(rows, **how),
+        distance=measures.top5_distance(rows, **how) if _ranked(rows) else None,
+        zipf=measures.zipf_distance(rows, **how) if rows.logits is not None else None,
+        rate=part.estimate if part is not None else None,
+    )
+
+
+def _means(
+    subject: Subject, counted: Mapping[str, str], table: str, rates: NormalisedSet | None, how: Mapping[str, Any]
+) -> StabilityModel:
+    own = _sequences(subject, counted)
+    outputs = int(subject.entry.about.get("classes") or len(subject.data.classes))
+    known = table == ALEXNET_FLIPS.table and outputs == ALEXNET_CLASSES
+    return StabilityModel(
+        model=subject.entry,
+        flips=measures.mean_flip_probability(own, table, **how) if own else None,
+        distance=measures.mean_top5_distance(own, table, **how) if own and all(map(_ranked, own.values())) else None,
+        rate=rates.mean if rates is not None else None,
+        remembered=measures.flip_rates(own, ALEXNET_FLIPS, table=table, **how).mean if own and known else None,
+    )
+
+
+def _storage_words(storage: str) -> str:
+    kept = {
+        "float": "in memory as floats",
+        "uint8": "stored as 8 bits",
+        "rounded8": "stored as 8 bits",
+        "jpeg85": "stored as JPEG of quality 85",
+    }
+    return f"{kept.get(storage, f'stored as {storage}')}; {VIDEO}"
+
+
+def _limit(most: float) -> float:
+    """A round end of the scale at or above the largest limit, at most 1."""
+    return next(v for v in (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0) if v >= min(most, 1.0))
+
+
+def _notes(rows: Sequence[StabilityRow], models: Sequence[StabilityModel], table: str) -> tuple[str, ...]:
+    notes = []
+    if any(row.compared == "first" for row in rows):
+        notes.append(
+            "Frames of noise sequences are compared with the first, clean frame, those of the others with the frame "
+            "before. A model that is wrong but steady flips never: read this beside the accuracy."
+        )
+    if any(not row.counted for row in rows):
+        asked = "the sequences marked ○ are not among the ten of the set and are in no mean"
+        notes.append(f"{asked[0].upper()}{asked[1:]}.")
+    if any(m.remembered is not None for m in models):
+        notes.append(f"mFR over {ALEXNET_FLIPS.name}: those denominators are {REMEMBERED}; quote FP, which needs none.")
+    if any(m.distance is not None for m in models):
+        notes.append("T5D is not normalised: 0 where the five likeliest classes stay, 15 where all five change.")
+    return tuple(notes)
+
+
+def means(entry: StabilityModel) -> list[Normalised]:
+    """The model's means that there are."""
+    return [n for n in (entry.flips, entry.distance, entry.rate, entry.remembered) if n is not None]
+
+
+def plain(estimate: Estimate | None) -> str:
+    """A number that is no share: ``2.01 [1.95, 2.06]``."""
+    if estimate is None:
+        return "–"
+    low, high = (number(v, 2) for v in (estimate.low, estimate.high))
+    return f"{number(estimate.value, 2)} [{low}, {high}]"
+
+
+def stability_sentences(sets: Sequence[StabilitySet], model: ModelEntry) -> Iterator[Sentence]:
+    """One finding a set: how often the answer changes, under what most, and what it is compared with."""
+    for found in sets:
+        place = next((i for i, m in enumerate(found.models) if m.model.key == model.key), None)
+        entry = found.models[place] if place is not None else None
+        if place is None or entry is None or entry.flips is None or entry.flips.estimate is None:
+            continue
+        flips = entry.flips.estimate
+        cells = [(row, row.cells[place]) for row in found.rows if row.counted]
+        row, worst = max(((r, c) for r, c in cells if c is not None), key=lambda pair: pair[1].flips.value)
+        estimates = [flips, worst.flips]
+        text = (
+            f"between frames: {entry.flips.name} over {count(len(entry.flips.parts), 'sequence')} of {found.title}, "
+            f"{images(flips.n)}. Most under {row.title}: {share(worst.flips)}."
+        )
+        for rate in (entry.rate, entry.remembered):
+            if rate is not None and rate.estimate is not None:
+                text += f" {rate.name} {share(rate.estimate)} over {rate.normaliser}"
+                text += f" ({REMEMBERED})." if rate is entry.remembered else "."
+                estimates.append(rate.estimate)
+        if entry.distance is not None and entry.distance.estimate is not None:
+            text += f" {entry.distance.name[0].upper()}{entry.distance.name[1:]} {plain(entry.distance.estimate)}."
+            estimates.append(entry.distance.estimate)
+        lead = f"Changes its answer in {share(flips)} of the steps"
+        yield Sentence(lead=lead, text=text, estimates=tuple(estimates))
+
+
+def stability_results(found: StabilitySet, model: ModelEntry) -> Iterator[tuple[str, str, Estimate | None]]:
+    """(condition, measure, estimate) lines of one model for ``results.csv``."""
+    place = next((i for i, m in enumerate(found.models) if m.model.key == model.key), None)
+    if place is None:
+        return
+    entry = found.models[place]
+    for mean in means(entry):
+        over = f"_over_{mean.normaliser}" if mean.normaliser else ""
+        yield found.key, slug(mean.name) + over, mean.estimate
+    for row in found.rows:
+        cell = row.cells[place]
+        if cell is not None:
+            yield row.condition, "flip_probability", cell.flips
+            yield row.condition, "top5_distance", cell.distance
+            yield row.condition, "zipf_distance", cell.zipf
+            yield row.condition, f"flip_rate_over_{found.normaliser}", cell.rate
