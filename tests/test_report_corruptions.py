@@ -18,6 +18,7 @@ from brittlestar.report import ReportContent, build, content_of, render_html
 from brittlestar.report.corruptions import storage_words
 from brittlestar.report.words import spaced
 from brittlestar.store import RunStore
+from brittlestar.suites import get_suite
 from synthetic_sets import moving, published
 from test_report_html import Page
 
@@ -96,6 +97,43 @@ def test_marks_stay_away_from_the_references_textures(tmp_path: Path) -> None:
     content = content_of([imagenet(tmp_path / "a", published("imagenet-c", "jpeg85"), models=1)])
     (found,) = content.corruptions
     assert not found.notes and "†" not in render_html(content) and found.key == "imagenet-c/jpeg85"
+
+
+def described(suite: str, shape: tuple[int, int, int]) -> Infos:
+    """The real suites' descriptions; sequences made short."""
+    infos = [c.info for c in get_suite(suite).conditions(shape) if c.info.kind != "clean"]
+    short = [dataclasses.replace(i, config={**i.config, "count": 5}) if i.kind == "sequence" else i for i in infos]
+    return [(info, 0.5) for info in short]
+
+
+def test_the_real_suites_fit_the_sections(tmp_path: Path) -> None:
+    digits = content_of([made(tmp_path / "a", described("mnist-c", (1, 28, 28)))])
+    (found,) = digits.corruptions
+    assert len(found.rows) == 15 and found.storage == "stored as 8 bits, rounded, as published"
+    assert found.models[0].mean.name == "mean corruption error" and found.models[1].mce is not None
+    for name, shape, storage in (
+        ("imagenet-c", (3, 224, 224), "stored as 8 bits and JPEG quality 85, as published"),
+        ("cifar-c", (3, 32, 32), "stored as 8 bits, as published"),
+        ("tiny-c", (3, 64, 64), "stored as 8 bits and JPEG quality 85, as published"),
+    ):
+        (found,) = content_of([made(tmp_path / name, described(name, shape), models=1, samples=20)]).corruptions
+        assert len(found.rows) == 15 and found.storage == storage and found.models[0].mean.conditions == 75
+    assert (
+        content_of([made(tmp_path / "broad", described("broad", (3, 32, 32)), models=1, samples=20)]).corruptions == ()
+    )
+
+
+@pytest.mark.parametrize("size", [32, 64, 224])
+def test_the_real_sequences_fit_the_sections(tmp_path: Path, size: int) -> None:
+    infos = described("imagenet-p-hard", (3, size, size))
+    (found,) = content_of([made(tmp_path / "a", infos, models=1, samples=20)]).stability
+    assert [row.counted for row in found.rows] == [True] * 10 + [False] * 4
+    assert found.models[0].flips is not None and found.models[0].flips.name == "mean FP"
+    assert found.rows[-1].title == "Shot noise, difficulty 3" and "8 bits" in found.storage and "H.264" in found.storage
+    by_title = {row.title: row.cells[0] for row in found.rows}
+    assert set(by_title["Tilt"].harder) == {2, 3} and not by_title["Shot noise"].harder
+    titles = {32: "CIFAR-P, with the sequences of ImageNet-P", 64: "Tiny-ImageNet-P", 224: "ImageNet-P"}
+    assert found.title == titles[size]
 
 
 @pytest.mark.parametrize("corruptions", [9, 10])

@@ -121,16 +121,29 @@ class CorruptionSet:
     notes: tuple[str, ...]
 
 
+RENAMED = {"rotation": "rotate", "translation": "translate"}
+"""Shifts that MNIST-C calls otherwise."""
+
+
+def published_name(info: ConditionInfo) -> str:
+    """What the condition's published set calls its shift; empty where it is none of the set's corruptions."""
+    name = info.shift
+    if info.table == "mnist-c":
+        name = name.removeprefix("mnist_")
+        name = RENAMED.get(name, name)
+    return name if name in CORRUPTION_SETS.get(info.table, ()) else ""
+
+
 def build_corruptions(gathered: Gathered, numbers: Numbers) -> tuple[CorruptionSet, ...]:
     """Every published set of which these runs have at least ``FEWEST`` corruptions, in the order of the runs."""
     asked: dict[tuple[int, str, str], dict[str, ConditionInfo]] = {}
     for subject in gathered.subjects:
         for info in subject.of_kind("shift"):
-            if info.shift in CORRUPTION_SETS.get(info.table, ()):
+            if published_name(info):
                 asked.setdefault((subject.entry.data, info.table, info.storage), {})[info.id] = info
     found = []
     for (data, table, storage), infos in asked.items():
-        if len({info.shift for info in infos.values()}) >= FEWEST:
+        if len({published_name(info) for info in infos.values()}) >= FEWEST:
             subjects = [s for s in gathered.subjects if s.entry.data == data and any(i in s.rows for i in infos)]
             found.append(_section(gathered, numbers, subjects, table, storage, infos))
     return tuple(found)
@@ -149,7 +162,7 @@ def _section(
     errors: list[NormalisedSet | None] = []
     relatives: list[NormalisedSet | None] = []
     models = []
-    odd = {info.shift for info in infos.values() if info.config.get("textures") == "procedural"}
+    odd = {published_name(info) for info in infos.values() if info.config.get("textures") == "procedural"}
     how: dict[str, Any] = {"table": table, "rule": numbers.rule, "level": numbers.level}
     for subject, normaliser in zip(subjects, normalisers, strict=True):
         conditions = _conditions(subject, infos)
@@ -172,7 +185,7 @@ def _section(
         )
     rows = []
     for corruption in _ordered(table):
-        own = [info for info in infos.values() if info.shift == corruption]
+        own = [info for info in infos.values() if published_name(info) == corruption]
         if own:
             cells = tuple(
                 _cell(subject, numbers, own, e, r) for subject, e, r in zip(subjects, errors, relatives, strict=True)
@@ -222,7 +235,7 @@ def _normalisers(
 
 
 def _conditions(subject: Subject, infos: Mapping[str, ConditionInfo]) -> Conditions:
-    return {(info.shift, info.severity): subject.rows[i] for i, info in infos.items() if i in subject.rows}
+    return {(published_name(info), info.severity): subject.rows[i] for i, info in infos.items() if i in subject.rows}
 
 
 def _groups(table: str) -> Mapping[str, tuple[str, ...]]:
@@ -254,8 +267,8 @@ def _cell(
     )
     return SetCell(
         error=numbers.mean_error(subject, [i.id for i in have]),
-        ce=_part(ce, have[0].shift),
-        relative=_part(relative, have[0].shift),
+        ce=_part(ce, published_name(have[0])),
+        relative=_part(relative, published_name(have[0])),
         curve=points,
     )
 

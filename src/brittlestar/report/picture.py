@@ -6,10 +6,11 @@ import base64
 import io
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from PIL import Image, ImageDraw, ImageFont
 
 from brittlestar.core.version import VERSION
-from brittlestar.report.render import _asset, _environment
+from brittlestar.report.render import asset, environment
 
 CELL = 150
 """Pictures are shown this wide and high."""
@@ -104,8 +105,8 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont |
 
 def grid_html(grid: PictureGrid) -> str:
     """The grid as one self-contained page; every name is escaped."""
-    page = _environment().get_template("picture.html")
-    return page.render(g=grid, uri=_uri, css=_asset("report.css"), version=VERSION, size=CELL)
+    page = environment().get_template("picture.html")
+    return page.render(g=grid, uri=_uri, css=Markup(asset("report.css")), version=VERSION, size=CELL)
 
 
 def _uri(picture: Image.Image) -> str:

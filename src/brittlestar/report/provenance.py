@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from brittlestar.measures import CORRUPTION_SETS
 from brittlestar.report.content import Facts, Missing
-from brittlestar.report.corruptions import FEWEST
+from brittlestar.report.corruptions import FEWEST, published_name
 from brittlestar.report.gather import Gathered, plain
 from brittlestar.report.series import series_of
 from brittlestar.report.words import count, duration, listing, merged
@@ -65,7 +64,7 @@ def _by_table(gathered: Gathered) -> dict[str, set[str]]:
     """The published corruptions that were run, by the table's name."""
     found: dict[str, set[str]] = {}
     for info in gathered.infos.values():
-        if info.shift in CORRUPTION_SETS.get(info.table, ()):
+        if published_name(info):
             found.setdefault(info.table, set()).add(info.shift)
     return found
 

@@ -30,7 +30,7 @@ from brittlestar.report.words import (
     share,
 )
 
-FAMILY_TITLES = {"colour": "Colour and light", "geometric": "Geometry", "spectral": "Filters"}
+FAMILY_TITLES = {"colour": "Colour and light", "geometric": "Geometry", "spectral": "Filters", "mnist": "MNIST-C"}
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,15 @@ class Figure:
 
 def render_html(content: ReportContent) -> str:
     """The page. Every name is escaped; nothing is loaded from anywhere."""
-    template = _environment().get_template("report.html")
+    template = environment().get_template("report.html")
     return template.render(**_context(content))
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where templates come from: the package's assets, with autoescape."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset),
+        loader=jinja2.FunctionLoader(asset),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -82,7 +83,8 @@ def _environment() -> jinja2.Environment:
 
 
 @functools.cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file in ``assets/``."""
     return resources.files("brittlestar.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
@@ -104,8 +106,8 @@ def _context(c: ReportContent) -> dict[str, Any]:
     ]
     return {
         "c": c,
-        "css": Markup(stylesheet() + _asset("report.css")),
-        "js": Markup(_asset("report.js")),
+        "css": Markup(stylesheet() + asset("report.css")),
+        "js": Markup(asset("report.js")),
         "data": Markup(json_for_script(_data(c))),
         "level": f"{c.level * 100:.0f} %",
         "buckets": BUCKETS,

@@ -53,9 +53,13 @@ class StabilityModel:
 
 @dataclass(frozen=True, kw_only=True)
 class StabilityCell:
-    """One sequence and model: FP, T5D, Zipf distance (with few classes), FR over the first model."""
+    """One sequence and model: FP, T5D, Zipf distance (with few classes), FR over the first model.
+
+    ``harder``: FP with frames d apart by d, for sequences whose harder ones are these.
+    """
 
     flips: Estimate
+    harder: Mapping[int, Estimate]
     distance: Estimate | None
     zipf: Estimate | None
     rate: Estimate | None
@@ -115,8 +119,9 @@ def _section(
 ) -> StabilitySet:
     subjects = [s for s in gathered.subjects if s.entry.data == data and any(i in s.frames for i in infos)]
     counted: dict[str, str] = {}
+    ten = _ten(table, infos)
     for info in infos.values():
-        if info.shift in SEQUENCE_SETS.get(table, ()):
+        if info.shift in SEQUENCE_SETS.get(ten, ()):
             counted.setdefault(info.shift, info.id)
     compare = {infos[i].shift: _compare(infos[i]) for i in counted.values()}
     how: dict[str, Any] = {"rule": numbers.rule, "level": numbers.level, "compare": compare}
@@ -128,15 +133,17 @@ def _section(
         rates.append(None)
         if set(own) & set(first):
             with contextlib.suppress(NoSamplesError):  # the first model was run on other images
-                rates[-1] = measures.flip_rates(own, run, table=table, **how)
+                rates[-1] = measures.flip_rates(own, run, table=ten, **how)
     rows = []
+    harder = sorted({int(d) for i in infos.values() if (d := i.series.removeprefix("difficulty ")).isdigit()})
     for info in infos.values():
-        cells = tuple(_cell(s, info, numbers, r) for s, r in zip(subjects, rates, strict=True))
+        steps = harder if _compare(info) == "previous" else ()
+        cells = tuple(_cell(s, info, numbers, r, steps) for s, r in zip(subjects, rates, strict=True))
         sample = next(s.frames[info.id] for s in subjects if info.id in s.frames)
         rows.append(
             StabilityRow(
                 condition=info.id,
-                title=info.title + (f", {info.label}" if info.label and info.id not in counted.values() else ""),
+                title=info.title + (f", {info.series}" if info.series else ""),
                 frames=int(sample.frame.max()) + 1,
                 compared="first" if _compare(info) == "first" else "previous",
                 counted=info.id in counted.values(),
@@ -144,10 +151,11 @@ def _section(
             )
         )
     rows.sort(key=lambda row: not row.counted)
-    models = tuple(_means(s, counted, table, rate, how) for s, rate in zip(subjects, rates, strict=True))
+    models = tuple(_means(s, counted, table, ten, rate, how) for s, rate in zip(subjects, rates, strict=True))
     most = max(c.flips.high for row in rows for c in row.cells if c is not None)
     samples = {c.flips.n for row in rows for c in row.cells if c is not None}
-    title = TITLES.get(table, table) + (f" · {subjects[0].data.name}" if len(gathered.data) > 1 else "")
+    title = TITLES.get(table, table) + (", with the sequences of ImageNet-P" if ten != table else "")
+    title += f" · {subjects[0].data.name}" if len(gathered.data) > 1 else ""
     return StabilitySet(
         key="/".join([table, *([storage] if storage != "float" else [])]),
         title=title,
@@ -160,6 +168,12 @@ def _section(
         limit=_limit(most),
         notes=_notes(rows, models, table),
     )
+
+
+def _ten(table: str, infos: Mapping[str, ConditionInfo]) -> str:
+    """The set whose ten sequences are meant: ImageNet-P's where its own were made at the strengths for small images."""
+    asked = {info.shift for info in infos.values()}
+    return "imagenet-p" if table == "cifar-p" and "snow" in asked and "spatter" not in asked else table
 
 
 def _compare(info: ConditionInfo) -> str:
@@ -175,7 +189,13 @@ def _ranked(rows: Rows) -> bool:
     return rows.logits is not None or (rows.top_classes is not None and rows.top_classes.shape[1] >= 5)
 
 
-def _cell(subject: Subject, info: ConditionInfo, numbers: Numbers, rates: NormalisedSet | None) -> StabilityCell | None:
+def _cell(
+    subject: Subject,
+    info: ConditionInfo,
+    numbers: Numbers,
+    rates: NormalisedSet | None,
+    harder: Sequence[int],
+) -> StabilityCell | None:
     rows = subject.frames.get(info.id)
     if rows is None:
         return None
@@ -183,6 +203,7 @@ def _cell(subject: Subject, info: ConditionInfo, numbers: Numbers, rates: Normal
     part = rates.parts.get(info.shift) if rates is not None else None
     return StabilityCell(
         flips=measures.flip_probability(rows, **how),
+        harder={d: measures.flip_probability(rows, difficulty=d, **how) for d in harder},
         distance=measures.top5_distance(rows, **how) if _ranked(rows) else None,
         zipf=measures.zipf_distance(rows, **how) if rows.logits is not None else None,
         rate=part.estimate if part is not None else None,
@@ -190,15 +211,20 @@ def _cell(subject: Subject, info: ConditionInfo, numbers: Numbers, rates: Normal
 
 
 def _means(
-    subject: Subject, counted: Mapping[str, str], table: str, rates: NormalisedSet | None, how: Mapping[str, Any]
+    subject: Subject,
+    counted: Mapping[str, str],
+    table: str,
+    ten: str,
+    rates: NormalisedSet | None,
+    how: Mapping[str, Any],
 ) -> StabilityModel:
     own = _sequences(subject, counted)
     outputs = int(subject.entry.about.get("classes") or len(subject.data.classes))
     known = table == ALEXNET_FLIPS.table and outputs == ALEXNET_CLASSES
     return StabilityModel(
         model=subject.entry,
-        flips=measures.mean_flip_probability(own, table, **how) if own else None,
-        distance=measures.mean_top5_distance(own, table, **how) if own and all(map(_ranked, own.values())) else None,
+        flips=measures.mean_flip_probability(own, ten, **how) if own else None,
+        distance=measures.mean_top5_distance(own, ten, **how) if own and all(map(_ranked, own.values())) else None,
         rate=rates.mean if rates is not None else None,
         remembered=measures.flip_rates(own, ALEXNET_FLIPS, table=table, **how).mean if own and known else None,
     )
@@ -289,6 +315,8 @@ def stability_results(found: StabilitySet, model: ModelEntry) -> Iterator[tuple[
         cell = row.cells[place]
         if cell is not None:
             yield row.condition, "flip_probability", cell.flips
+            for d, flips in cell.harder.items():
+                yield row.condition, f"flip_probability_difficulty_{d}", flips
             yield row.condition, "top5_distance", cell.distance
             yield row.condition, "zipf_distance", cell.zipf
             yield row.condition, f"flip_rate_over_{found.normaliser}", cell.rate
