@@ -27,6 +27,12 @@ def _suites() -> Lines:
     return ((name, suite.summary) for name, suite in SUITES.items())
 
 
+def _sequences() -> Lines:
+    from brittlestar.shifts import SEQUENCES
+
+    return ((name, kind.summary()) for name, kind in SEQUENCES.items())
+
+
 def _models() -> Lines:
     from brittlestar.models import describe_models
 
@@ -48,14 +54,15 @@ def _measures() -> Lines:
 KINDS: dict[str, Callable[[], Lines]] = {
     "shifts": _shifts,
     "suites": _suites,
+    "sequences": _sequences,
     "models": _models,
     "data": _data,
     "measures": _measures,
 }
 
 
-def listing(kind: Annotated[str, typer.Argument(help="shifts, suites, models, data or measures.")]) -> None:
-    """List shifts, suites, kinds of models and data, or measures, one line each."""
+def listing(kind: Annotated[str, typer.Argument(help="shifts, suites, sequences, models, data or measures.")]) -> None:
+    """List shifts, suites, sequences, kinds of models and data, or measures, one line each."""
     if kind not in KINDS:
         raise unknown("list", kind, KINDS)
     lines = list(KINDS[kind]())

@@ -1,4 +1,4 @@
-"""``brittlestar show``: one shift or one suite, explained, with a picture."""
+"""``brittlestar show``: one shift, one suite or one sequence, explained, with a picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brittlestar.cli import show_suite
 from brittlestar.core.errors import UsageError, require, unknown
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from brittlestar.shifts.base import Shift
 
-app = typer.Typer(no_args_is_help=True, help="Explain one shift or one suite.")
+app = typer.Typer(no_args_is_help=True, help="Explain one shift, one suite or one sequence.")
+app.command("suite")(show_suite.suite)
+app.command("sequence")(show_suite.sequence)
 
 
 @app.command()
@@ -49,26 +52,6 @@ def shift(
     target = out or Path(f"{name}.png")
     _write(target, pixels, [s for _, s in panels], seed)
     typer.echo(f"picture: {target}")
-
-
-@app.command()
-def suite(
-    name: Annotated[str, typer.Argument(help="A name of `brittlestar list suites`.")],
-    channels: Annotated[int, typer.Option(help="1 or 3.")] = 3,
-    size: Annotated[int, typer.Option(help="Height and width of the images in pixels.")] = 32,
-) -> None:
-    """List a suite's conditions for an image size."""
-    from brittlestar.suites import get_suite
-
-    conditions = get_suite(name).conditions((channels, size, size))
-    fourier = [c for c in conditions if c.info.kind == "fourier"]
-    for condition in conditions:
-        if condition.info.kind != "fourier":
-            info = condition.info
-            typer.echo(f"{info.id:<44} {info.title:<24} {info.label}  [{info.table}]")
-    if fourier:
-        typer.echo(f"fourier_basis: {len(fourier)} frequencies  [{fourier[0].info.table}]")
-    typer.echo(f"{len(conditions)} conditions")
 
 
 def _picture(image: Path | None) -> torch.Tensor:

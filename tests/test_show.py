@@ -1,0 +1,78 @@
+"""``brittlestar show suite`` and ``show sequence``: what they write, and what they say when they cannot."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tiny import command
+
+
+def show(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command("show", *words), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "cat <script>&.png"
+    Image.effect_mandelbrot((90, 60), (-2, -1, 1, 1), 40).convert("RGB").save(path)
+    return path
+
+
+def test_a_suite_is_drawn_as_picture_and_page(photograph: Path, tmp_path: Path) -> None:
+    done = show("suite", "imagenet-c", "--image", photograph, "--out", tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "new" / "imagenet-c.png") as sheet:
+        assert sheet.size == (190 + 6 * 156 + 6, 64 + 30 + 15 * 156 + 6)
+        assert sheet.convert("L").getextrema() != (0, 0)
+    page = (tmp_path / "new" / "imagenet-c.html").read_text()
+    assert "<script>" not in page
+    assert "cat &lt;script&gt;&amp;.png" in page
+    assert page.count("<tr") == 16
+    assert page.count("data:image/png") == 75 + 15
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+    assert "60 x 60 pixels" in page
+    assert "JPEG of quality 85" in page
+
+
+def test_grey_suites_are_drawn_grey_and_ladders_by_their_labels(photograph: Path, tmp_path: Path) -> None:
+    done = show("suite", "mnist-c", "--image", photograph, "--out", tmp_path, "--size", 28)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mnist-c.html").read_text().count("<figcaption>") == 15
+    done = show("suite", "broad", "--image", photograph, "--out", tmp_path, "--size", 16)
+    assert done.returncode == 0, done.stderr
+    assert "Fourier vectors, sequences and attacks are not drawn" in (tmp_path / "broad.html").read_text()
+
+
+def test_a_sequence_is_animated(photograph: Path, tmp_path: Path) -> None:
+    for name, kind in (("tilt.webp", "WEBP"), ("snow.gif", "GIF")):
+        done = show("sequence", name.split(".")[0], "--image", photograph, "--out", tmp_path / name, "--size", 48)
+        assert done.returncode == 0, done.stderr
+        with Image.open(tmp_path / name) as animation:
+            assert animation.format == kind
+            assert getattr(animation, "n_frames", 1) >= 30
+            assert animation.size == (192, 192)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("suite", "imagenet-d", "--out", "."), "imagenet-c"),
+        (("suite", "imagenet-c", "--image", "missing.png"), "no such image"),
+        (("suite", "imagenet-p", "--out", "."), "show sequence"),
+        (("suite", "mnist-c", "--out", ".", "--channels", 3), "needs 1 channels"),
+        (("suite", "broad", "--out", ".", "--storage", "uint8"), "keeps its images as float"),
+        (("sequence", "tild"), "tilt"),
+        (("sequence", "tilt", "--out", "tilt.mp4"), "use .webp or .gif"),
+        (("sequence", "tilt", "--table", "mnist-p"), "has no table"),
+    ],
+)
+def test_mistakes_are_explained(words: tuple[object, ...], message: str, tmp_path: Path) -> None:
+    done = subprocess.run(command("show", *words), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
