@@ -118,9 +118,8 @@ def test_the_real_suites_fit_the_sections(tmp_path: Path) -> None:
     ):
         (found,) = content_of([made(tmp_path / name, described(name, shape), models=1, samples=20)]).corruptions
         assert len(found.rows) == 15 and found.storage == storage and found.models[0].mean.conditions == 75
-    assert (
-        content_of([made(tmp_path / "broad", described("broad", (3, 32, 32)), models=1, samples=20)]).corruptions == ()
-    )
+    broad = [pair for pair in described("broad", (3, 32, 32)) if pair[0].kind == "shift"]
+    assert content_of([made(tmp_path / "broad", broad, models=1, samples=20)]).corruptions == ()
 
 
 @pytest.mark.parametrize("size", [32, 64, 224])
