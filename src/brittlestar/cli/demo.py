@@ -32,7 +32,7 @@ def demo(
         result = api.evaluate(
             specs,
             "digits",
-            suite="broad",
+            suite=["broad", "mnist-c"],
             out=out / "run",
             samples=samples,
             workers=workers or min(os.cpu_count() or 1, 8),

@@ -27,7 +27,7 @@ from brittlestar.runs.cell import passes
 from brittlestar.runs.examples import write_examples
 from brittlestar.runs.plan import FIRST_BLOCK, WorkItem, plan
 from brittlestar.runs.runner import Progress, run
-from brittlestar.runs.workers import Engine, InProcess, Processes
+from brittlestar.runs.workers import Engine, InProcess, Processes, one_thread
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore, SessionRecord
 
@@ -110,7 +110,11 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
         UsageError: Impossible numbers, a model that breaks the contract.
         StoreError: The folder is in use, of another version, or holds other data.
     """
-    watch = watch or Watch()
+    with one_thread(request.models[0].device):
+        return _run_session(request, watch or Watch())
+
+
+def _run_session(request: Request, watch: Watch) -> Outcome:
     note = watch.note
     source = request.source
     count = _sample_count(request)

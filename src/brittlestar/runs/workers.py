@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -61,15 +62,12 @@ class Engine(ABC):
 
 
 class InProcess(Engine):
-    """One item at a time, here. On a CPU with one torch thread, so that rows equal those of worker processes."""
+    """One item at a time, here."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         keep_memory()
         self._taken: list[WorkItem] = []
-        self._threads = torch.get_num_threads()
-        if bench.models[0].device.type == "cpu":
-            torch.set_num_threads(1)
 
     def submit(self, item: WorkItem) -> None:
         """Take an item."""
@@ -91,8 +89,19 @@ class InProcess(Engine):
         return len(self._taken)
 
     def close(self) -> None:
-        """Give torch its threads back."""
-        torch.set_num_threads(self._threads)
+        """Nothing is left to do."""
+
+
+@contextlib.contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """On a CPU one torch thread: rows equal those of worker processes, and a busy machine does not stall the others."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Processes(Engine):
