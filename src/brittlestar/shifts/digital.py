@@ -8,31 +8,58 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.ops.box import box_resize
 from brittlestar.shifts.ops.fast import kernels
+from brittlestar.shifts.ops.jpeg import round_trip
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 
 
-def through_pillow(x: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
-    """Apply a Pillow operation to every image, as 8-bit pixels rounded to the nearest level."""
+def on_levels(
+    x: Images, change: Callable[[Image.Image], Image.Image], on_device: Callable[[torch.Tensor], torch.Tensor]
+) -> Images:
+    """Apply a change of 8-bit images, rounded to the nearest level before.
+
+    Args:
+        x: (n, c, h, w) float32.
+        change: The change as a Pillow operation: on the CPU.
+        on_device: The same on a uint8 batch, bit for bit: elsewhere.
+    """
+    if x.device.type != "cpu":
+        return on_device((x.clamp(0, 1) * 255).round_().to(torch.uint8)).to(torch.float32).div_(255)
     fast = kernels(x)
     if fast is not None:
         levels8 = fast.pixels_last(x)
     else:
-        levels8 = (x.clamp(0, 1) * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        levels8 = (x.clamp(0, 1) * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     changed = np.empty_like(levels8)
     for place, pixels in enumerate(levels8):
-        picture = change(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
-        changed[place] = np.asarray(picture).reshape(pixels.shape)
+        changed[place] = np.asarray(change(_picture(pixels))).reshape(pixels.shape)
     if fast is not None:
         return fast.channels_first(changed)
-    return torch.from_numpy(changed).to(x.device).permute(0, 3, 1, 2).to(torch.float32).div_(255).contiguous()
+    return torch.from_numpy(changed).permute(0, 3, 1, 2).to(torch.float32).div_(255).contiguous()
+
+
+def _picture(pixels: npt.NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def through_jpeg(x: Images, quality: int) -> Images:
+    """Images as JPEG gives them back, 8 bits."""
+
+    def stored(picture: Image.Image) -> Image.Image:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        return Image.open(buffer)
+
+    return on_levels(x, stored, lambda levels8: round_trip(levels8, quality))
 
 
 @final
@@ -66,12 +93,7 @@ class Jpeg(Shift):
         )
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        def stored(picture: Image.Image) -> Image.Image:
-            buffer = io.BytesIO()
-            picture.save(buffer, "JPEG", quality=self.quality)
-            return Image.open(buffer)
-
-        return through_pillow(x, stored)
+        return through_jpeg(x, self.quality)
 
 
 @final
@@ -102,8 +124,12 @@ class Pixelation(Shift):
         require(0 < self.factor <= 1, f"pixelate.factor must be in (0, 1], got {self.factor}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        def coarse(picture: Image.Image) -> Image.Image:
-            small = (max(1, int(picture.width * self.factor)), max(1, int(picture.height * self.factor)))
-            return picture.resize(small, Image.Resampling.BOX).resize(picture.size, Image.Resampling.BOX)
+        height, width = (max(1, int(side * self.factor)) for side in x.shape[2:])
 
-        return through_pillow(x, coarse)
+        def coarse(picture: Image.Image) -> Image.Image:
+            return picture.resize((width, height), Image.Resampling.BOX).resize(picture.size, Image.Resampling.BOX)
+
+        def on_device(levels8: torch.Tensor) -> torch.Tensor:
+            return box_resize(box_resize(levels8, height, width), *levels8.shape[2:])
+
+        return on_levels(x, coarse, on_device)

@@ -3,13 +3,9 @@ of them: ImageNet-C measured in memory comes out easier than on disk."""
 
 from __future__ import annotations
 
-import io
-
-from PIL import Image
-
 from brittlestar.core.errors import unknown
 from brittlestar.shifts.base import Images
-from brittlestar.shifts.digital import through_pillow
+from brittlestar.shifts.digital import through_jpeg
 from brittlestar.shifts.ops.fast import kernels
 
 STORAGES = {
@@ -44,11 +40,5 @@ def stored(y: Images, storage: str) -> Images:
     if storage == "rounded8":
         return y.clamp(0, 1).mul_(255).round_().div_(255)
     if storage == "jpeg85":
-        return through_pillow(truncated(y), _through_file)
+        return through_jpeg(truncated(y), QUALITY)
     raise unknown("storage", storage, STORAGES)
-
-
-def _through_file(picture: Image.Image) -> Image.Image:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=QUALITY)
-    return Image.open(buffer)
