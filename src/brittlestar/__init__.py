@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from brittlestar.core.version import VERSION as __version__
 
-__all__ = ["Run", "SampleKeys", "__version__", "evaluate", "keys", "measures", "open_source", "shifts"]
+__all__ = ["Run", "SampleKeys", "__version__", "corrupt", "evaluate", "keys", "measures", "open_source", "shifts"]
 
 _HOMES = {
     "Run": "brittlestar.api",
+    "corrupt": "brittlestar.suites.corruptions",
     "evaluate": "brittlestar.api",
     "SampleKeys": "brittlestar.core.keys",
     "open_source": "brittlestar.data",
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from brittlestar.api import Run, evaluate
     from brittlestar.core.keys import SampleKeys
     from brittlestar.data import open_source
+    from brittlestar.suites.corruptions import corrupt
 
 
 def keys(seed: int, ids: Any, device: Any = "cpu") -> SampleKeys:

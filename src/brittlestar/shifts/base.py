@@ -14,6 +14,9 @@ from brittlestar.core.errors import ShiftError, require
 from brittlestar.core.keys import SampleKeys
 
 Images = torch.Tensor
+PIECE = 700_000
+"""On a CPU so many values are worked on at a time: they stay in the processor's cache."""
+
 Levels = tuple[Mapping[str, Any], ...]
 
 
@@ -117,6 +120,8 @@ class Shift(Perturbation):
         Raises:
             ShiftError: Images of another rank, type, range or channel count; keys missing or not one a sample.
         """
+        if (levels8 := self._on_levels(images)) is not None:
+            return levels8
         x = self.checked(images)
         if keys is None:
             require(not self.random, f"{self.name} draws random numbers: give keys, one a sample")
@@ -125,10 +130,24 @@ class Shift(Perturbation):
         require(keys.device == x.device, f"{self.name} got keys on {keys.device} and images on {x.device}")
         return self.restored(self.compute(x, keys), images)
 
+    def _on_levels(self, images: Images) -> Images | None:
+        plain = isinstance(images, torch.Tensor) and images.dtype == torch.uint8 and images.ndim == 4 and len(images)
+        return self.compute_levels(images) if plain and images.shape[1] in self.channels else None
+
     def compute(self, x: Images, keys: SampleKeys) -> Images:
         """The shift without checks, float32 in and out: what the runner calls on images it has checked already."""
-        y = self._apply(x, keys.stream(self.name, *(getattr(self, name) for name in self.stream_fields)))
+        keys = keys.stream(self.name, *(getattr(self, name) for name in self.stream_fields))
+        size = max(1, PIECE // max(1, x[0].numel())) if len(x) else 1
+        if x.device.type == "cpu" and len(x) > size:
+            pieces = [slice(start, start + size) for start in range(0, len(x), size)]
+            y = torch.cat([self._apply(x[piece], keys[piece]) for piece in pieces])
+        else:
+            y = self._apply(x, keys)
         return y.clamp(0, 1) if self.clamps else y
+
+    def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
+        """uint8 to uint8 without going through floats, for shifts that work on 8 bits anyway; ``None`` for others."""
+        return None
 
     @abstractmethod
     def _apply(self, x: Images, keys: SampleKeys) -> Images:

@@ -53,13 +53,28 @@ def _picture(pixels: npt.NDArray[np.uint8]) -> Image.Image:
 
 def through_jpeg(x: Images, quality: int) -> Images:
     """Images as JPEG gives them back, 8 bits."""
+    return on_levels(x, _file_of(quality), lambda levels8: round_trip(levels8, quality))
 
+
+def _file_of(quality: int) -> Callable[[Image.Image], Image.Image]:
     def stored(picture: Image.Image) -> Image.Image:
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality)
         return Image.open(buffer)
 
-    return on_levels(x, stored, lambda levels8: round_trip(levels8, quality))
+    return stored
+
+
+def picture_by_picture(levels8: torch.Tensor, change: Callable[[Image.Image], Image.Image]) -> torch.Tensor | None:
+    """uint8 images on the CPU through a Pillow operation; ``None`` elsewhere. Nothing is copied where the images lie in
+    memory with their channels last, and so does the result."""
+    if levels8.device.type != "cpu":
+        return None
+    pixels = levels8.permute(0, 2, 3, 1).contiguous().numpy()
+    changed = np.empty_like(pixels)
+    for place, image in enumerate(pixels):
+        changed[place] = np.asarray(change(_picture(image))).reshape(image.shape)
+    return torch.from_numpy(changed).permute(0, 3, 1, 2)
 
 
 @final
@@ -95,6 +110,10 @@ class Jpeg(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         return through_jpeg(x, self.quality)
 
+    def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
+        """The same on uint8, without copies where channels lie last in memory."""
+        return picture_by_picture(levels, _file_of(self.quality))
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +143,24 @@ class Pixelation(Shift):
         require(0 < self.factor <= 1, f"pixelate.factor must be in (0, 1], got {self.factor}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        height, width = (max(1, int(side * self.factor)) for side in x.shape[2:])
-
-        def coarse(picture: Image.Image) -> Image.Image:
-            return picture.resize((width, height), Image.Resampling.BOX).resize(picture.size, Image.Resampling.BOX)
+        height, width = self._small(x)
 
         def on_device(levels8: torch.Tensor) -> torch.Tensor:
             return box_resize(box_resize(levels8, height, width), *levels8.shape[2:])
 
-        return on_levels(x, coarse, on_device)
+        return on_levels(x, self._coarse(height, width), on_device)
+
+    def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
+        """The same on uint8, without copies where channels lie last in memory."""
+        return picture_by_picture(levels, self._coarse(*self._small(levels)))
+
+    def _small(self, x: torch.Tensor) -> tuple[int, int]:
+        height, width = (max(1, int(side * self.factor)) for side in x.shape[2:])
+        return height, width
+
+    @staticmethod
+    def _coarse(height: int, width: int) -> Callable[[Image.Image], Image.Image]:
+        def coarse(picture: Image.Image) -> Image.Image:
+            return picture.resize((width, height), Image.Resampling.BOX).resize(picture.size, Image.Resampling.BOX)
+
+        return coarse

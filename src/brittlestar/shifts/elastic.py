@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -138,8 +139,15 @@ class ElasticTransform(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         jitter = keys.stream("jitter").uniform((3, 2), -self.jitter, self.jitter)
-        fields = keys.stream("field").uniform((2, *x.shape[2:]), -1.0, 1.0) if self.alpha else None
+        fields = _fields(x, keys.stream("field")) if self.alpha else None
         return elastic(x, jitter, fields, self.alpha, self.sigma)
+
+
+def _fields(x: Images, keys: SampleKeys) -> torch.Tensor:
+    shape = (2, *x.shape[2:])
+    if (fast := kernels(x)) is not None:
+        return fast.uniform(keys.words, math.prod(shape), -1.0, 1.0).view(len(x), *shape)
+    return keys.uniform(shape, -1.0, 1.0)
 
 
 def elastic(x: Images, jitter: torch.Tensor, fields: torch.Tensor | None, alpha: float, sigma: float) -> Images:

@@ -110,8 +110,8 @@ class GlassBlur(Shift):
             if (fast := kernels(x)) is not None:
                 shuffled = fast.glass(blurred, keys.words, self.reach, self.iterations, self.exchange)
                 return even(shuffled, self.sigma)
-            # Two 16-bit draws a pixel, each scaled to 2 * reach values.
-            draws = keys.bits16((2, self.iterations, rows, columns)).to(torch.int32) + 32768
-            offsets = ((draws * (2 * self.reach)) >> 16).sub_(self.reach).to(torch.int8)
-            blurred = shuffle(blurred, offsets[:, 0], offsets[:, 1], self.reach, self.exchange)
+            # 32 bits a pixel: its two halves, each scaled to 2 * reach values.
+            draws = keys.bits32((self.iterations, rows, columns))
+            down, right = (((half & 0xFFFF) * (2 * self.reach) >> 16) - self.reach for half in (draws, draws >> 16))
+            blurred = shuffle(blurred, down.to(torch.int8), right.to(torch.int8), self.reach, self.exchange)
         return even(blurred, self.sigma)

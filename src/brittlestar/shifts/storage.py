@@ -3,6 +3,8 @@ of them: ImageNet-C measured in memory comes out easier than on disk."""
 
 from __future__ import annotations
 
+import torch
+
 from brittlestar.core.errors import unknown
 from brittlestar.shifts.base import Images
 from brittlestar.shifts.digital import through_jpeg
@@ -42,3 +44,10 @@ def stored(y: Images, storage: str) -> Images:
     if storage == "jpeg85":
         return through_jpeg(truncated(y), QUALITY)
     raise unknown("storage", storage, STORAGES)
+
+
+def truncated_levels(y: Images) -> Images:
+    """uint8 levels of float32 images, cut off as ``truncated`` does."""
+    if (fast := kernels(y)) is not None:
+        return fast.truncate_levels(y, _SLACK)
+    return y.clamp(0, 1).mul_(255).add_(_SLACK).to(torch.uint8)

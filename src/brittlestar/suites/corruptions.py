@@ -7,10 +7,15 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 
+import torch
+
+from brittlestar.core.errors import require, unknown
+from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import SHIFTS
-from brittlestar.shifts.base import Shift
+from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition, clean, condition
 from brittlestar.shifts.frost import Frost, available_textures
+from brittlestar.shifts.storage import stored, truncated_levels
 from brittlestar.suites.base import Shape, Suite
 
 TEST = (
@@ -48,6 +53,51 @@ def corruption(name: str, severity: int, table: str) -> Shift:
     """A published corruption; frost with the reference's textures where they are found."""
     made: Shift = SHIFTS[name].at(severity, table)
     return dataclasses.replace(made, textures=available_textures()) if isinstance(made, Frost) else made
+
+
+def corrupt(
+    images: Images,
+    name: str,
+    severity: int,
+    keys: SampleKeys | None = None,
+    *,
+    table: str | None = None,
+    storage: str = "uint8",
+) -> Images:
+    """Corrupt a batch as published, on its own, outside any run.
+
+    Args:
+        images: (batch, channel, height, width), uint8, or floats in [0, 1].
+        name: One of the 19, for instance ``fog``.
+        severity: 1 to 5.
+        keys: One key a sample (``brittlestar.keys(seed, ids)``); may be left out for corruptions that draw nothing.
+        table: Parameters of ``imagenet-c``, ``imagenet-c-299``, ``cifar-c`` or ``tiny-c``; the nearest to the size.
+        storage: ``uint8`` (cut off, as published), ``jpeg85`` (published ImageNet-C) or ``float``.
+
+    Returns:
+        uint8 images; with ``float`` storage float32 in [0, 1].
+
+    Raises:
+        UsageError: Unknown name or storage.
+        ShiftError: Impossible severity, table, images or keys.
+    """
+    if name not in (*TEST, *VALIDATION):
+        raise unknown("corruption", name, (*TEST, *VALIDATION))
+    definition = corruption(name, severity, table or nearest_table(max(images.shape[2:])))
+    if storage == "uint8" and images.dtype == torch.uint8:
+        levels = definition.compute_levels(images)
+        if levels is not None:
+            return levels
+    x = definition.checked(images)
+    require(keys is not None or not definition.random, f"{name} draws random numbers: give keys, one a sample")
+    given = keys or SampleKeys(torch.zeros(len(x), dtype=torch.int64, device=x.device))
+    require(len(given) == len(x), f"{name} got {len(given)} keys for {len(x)} images")
+    with torch.inference_mode():
+        y = definition.compute(x, given)
+        if storage == "uint8":
+            return truncated_levels(y)
+        y = stored(y, storage)
+        return y if storage == "float" else (y * 255).round_().to(torch.uint8)
 
 
 def severities(name: str, table: str, storage: str, chosen: Sequence[int] = (1, 2, 3, 4, 5)) -> list[Condition]:

@@ -17,6 +17,7 @@ from brittlestar.shifts.ops.compiled_colour import pixels_last as pixels_last
 from brittlestar.shifts.ops.compiled_colour import saturated as saturated
 from brittlestar.shifts.ops.compiled_colour import snowed as snowed
 from brittlestar.shifts.ops.compiled_colour import truncate as truncate
+from brittlestar.shifts.ops.compiled_colour import truncate_levels as truncate_levels
 from brittlestar.shifts.ops.compiled_liquid import compiled, inlined
 from brittlestar.shifts.ops.compiled_liquid import relief as relief
 from brittlestar.shifts.ops.compiled_noise import glass as glass
@@ -24,6 +25,7 @@ from brittlestar.shifts.ops.compiled_noise import impulse_noise as impulse_noise
 from brittlestar.shifts.ops.compiled_noise import normal_noise as normal_noise
 from brittlestar.shifts.ops.compiled_noise import plasma as plasma
 from brittlestar.shifts.ops.compiled_noise import shot_noise as shot_noise
+from brittlestar.shifts.ops.compiled_noise import uniform as uniform
 
 
 def planes(x: torch.Tensor) -> Any:

@@ -27,6 +27,20 @@ def _truncate(y: Any, out: Any, slack: Any) -> None:
         out[i] = np.floor(min(max(y[i], zero), one) * scale + slack) / scale
 
 
+def truncate_levels(y: torch.Tensor, slack: float) -> torch.Tensor:
+    """Cut off to uint8 levels; see ``storage.truncated_levels``."""
+    out = torch.empty(y.shape, dtype=torch.uint8)
+    _truncate_levels(y.reshape(-1).numpy(), out.view(-1).numpy(), np.float32(slack))
+    return out
+
+
+@compiled
+def _truncate_levels(y: Any, out: Any, slack: Any) -> None:
+    zero, one, scale = np.float32(0), np.float32(1), np.float32(255)
+    for i in range(len(y)):
+        out[i] = np.uint8(np.int32(min(max(y[i], zero), one) * scale + slack))
+
+
 def pixels_last(x: torch.Tensor) -> Any:
     """(n, h, w, c) uint8 array of (n, c, h, w) float32 in [0, 1], rounded to the nearest level."""
     out = np.empty((len(x), *x.shape[2:], x.shape[1]), np.uint8)
@@ -209,13 +223,21 @@ def _find_whole(red: Any, green: Any, blue: Any, values: Any, near_whole: Any) -
         near_whole[i] = min(min(r, g), b) < near
 
 
+_UNITS = np.arange(256) / 255.0
+
+
+@compiled
+def _exact(value: Any) -> Any:
+    """``whole.exact_levels(value) / 255``; from a table for 8-bit levels."""
+    fine = np.rint(value * np.float32(255) * np.float32(FINE))
+    level = np.int32(fine) >> 10
+    return _UNITS[level] if np.float32(level << 10) == fine else np.float64(fine) / FINE / 255.0
+
+
 @compiled
 def _round_trip(red: Any, green: Any, blue: Any, factor: float, offset: float) -> Any:
     """Levels of one pixel in float64 by way of hue, saturation and value."""
-    scale, fine = np.float32(255), np.float32(FINE)
-    r = np.float64(np.rint(red * scale * fine)) / FINE / 255.0
-    g = np.float64(np.rint(green * scale * fine)) / FINE / 255.0
-    b = np.float64(np.rint(blue * scale * fine)) / FINE / 255.0
+    r, g, b = _exact(red), _exact(green), _exact(blue)
     value = max(r, g, b)
     spread = value - min(r, g, b)
     hue = 0.0

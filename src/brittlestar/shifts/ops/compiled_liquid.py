@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from numba import njit
 
-from brittlestar.shifts.ops.liquid import FARTHEST, HIGH, LOW, RELIEF, TANGENT
+from brittlestar.shifts.ops.liquid import FARTHEST, HIGH, LOW, TANGENT
 
 compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
 inlined: Any = njit(cache=True, nogil=True, error_model="numpy", inline="always")
 _FAR = FARTHEST * 65536
 _ONE, _DIAGONAL, _KNIGHT = 65536, 91750, 143976
-_RELIEF = np.array(RELIEF)
 
 
 def relief(liquid: torch.Tensor) -> torch.Tensor:
@@ -27,60 +26,65 @@ def relief(liquid: torch.Tensor) -> torch.Tensor:
 @compiled
 def _relief(liquid: Any, out: Any) -> None:
     count, height, width = liquid.shape
-    distance = np.empty((height, width), np.int64)
-    smooth = np.empty((height, width), np.int64)
+    distance = np.empty((height, width), np.int32)
+    smooth = np.empty((height + 2, width + 2), np.int32)
+    wide = np.empty((height + 2, width + 2), np.int32)
+    lines = np.empty((height + 2, width), np.float64)
     for n in range(count):
         _edges(liquid[n], distance)
         _distances(distance)
-        for y in range(height):
-            up, down = _mirror(y - 1, height), _mirror(y + 1, height)
+        wide[1:-1, 1:-1] = distance
+        _mirrored(wide)
+        for y in range(height + 2):
             for x in range(width):
-                left, right = _mirror(x - 1, width), _mirror(x + 1, width)
-                total = 0.0
-                for row in (up, y, down):
-                    total += distance[row, left] / 65536 + distance[row, x] / 65536 + distance[row, right] / 65536
-                smooth[y, x] = int(np.floor(total / 9 + 1e-9))
-        _equalise(smooth)
+                lines[y, x] = wide[y, x] / 65536 + wide[y, x + 1] / 65536 + wide[y, x + 2] / 65536
         for y in range(height):
             for x in range(width):
-                value = 0
-                for row in range(3):
-                    for column in range(3):
-                        if _RELIEF[row, column]:
-                            level = smooth[_mirror(y + row - 1, height), _mirror(x + column - 1, width)]
-                            value += _RELIEF[row, column] * level
-                distance[y, x] = min(max(value, 0), 255)
+                smooth[y + 1, x + 1] = np.int32((lines[y, x] + lines[y + 1, x] + lines[y + 2, x]) / 9 + 1e-9)
+        _equalise(smooth[1:-1, 1:-1])
+        _mirrored(smooth)
         for y in range(height):
-            up, down = _mirror(y - 1, height), _mirror(y + 1, height)
+            above, here, below = smooth[y], smooth[y + 1], smooth[y + 2]
             for x in range(width):
-                left, right = _mirror(x - 1, width), _mirror(x + 1, width)
-                sum_ = 0
-                for row in (up, y, down):
-                    sum_ += distance[row, left] + distance[row, x] + distance[row, right]
-                out[n, y, x] = np.uint8(np.rint(sum_ / 9))
+                value = (
+                    here[x + 1] + here[x + 2] - 2 * above[x] - above[x + 1] - here[x] + below[x + 1] + 2 * below[x + 2]
+                )
+                wide[y + 1, x + 1] = min(max(value, 0), 255)
+        _mirrored(wide)
+        for y in range(height):
+            above, here, below = wide[y], wide[y + 1], wide[y + 2]
+            for x in range(width):
+                total = above[x] + above[x + 1] + above[x + 2] + here[x] + here[x + 1] + here[x + 2]
+                total += below[x] + below[x + 1] + below[x + 2]
+                # Rounded ninths: a ninth is never half way between two whole numbers.
+                out[n, y, x] = np.uint8((2 * total + 9) // 18)
 
 
 @compiled
-def _mirror(place: int, size: int) -> int:
-    if place < 0:
-        return min(-place, size - 1)
-    return place if place < size else max(2 * size - 2 - place, 0)
+def _mirrored(wide: Any) -> None:
+    """Fill the outermost ring with what lies on the other side of its neighbour."""
+    height, width = wide.shape[0] - 2, wide.shape[1] - 2
+    for y in range(1, height + 1):
+        wide[y, 0] = wide[y, min(2, width)]
+        wide[y, width + 1] = wide[y, max(width - 1, 1)]
+    wide[0] = wide[min(2, height)]
+    wide[height + 1] = wide[max(height - 1, 1)]
 
 
 @compiled
 def _edges(image: Any, out: Any) -> None:
     """0 at edges, far elsewhere."""
     height, width = image.shape
-    dx = np.empty((height, width), np.int64)
-    dy = np.empty((height, width), np.int64)
-    size = np.zeros((height + 2, width + 2), np.int64)
+    dx = np.empty((height, width), np.int32)
+    dy = np.empty((height, width), np.int32)
+    size = np.zeros((height + 2, width + 2), np.int32)
     for y in range(height):
         up, down = max(y - 1, 0), min(y + 1, height - 1)
         for x in range(width):
             left, right = max(x - 1, 0), min(x + 1, width - 1)
-            a, b, c = np.int64(image[up, left]), np.int64(image[up, x]), np.int64(image[up, right])
-            d, e = np.int64(image[y, left]), np.int64(image[y, right])
-            f, g, h = np.int64(image[down, left]), np.int64(image[down, x]), np.int64(image[down, right])
+            a, b, c = np.int32(image[up, left]), np.int32(image[up, x]), np.int32(image[up, right])
+            d, e = np.int32(image[y, left]), np.int32(image[y, right])
+            f, g, h = np.int32(image[down, left]), np.int32(image[down, x]), np.int32(image[down, right])
             dx[y, x] = c + 2 * e + h - a - 2 * d - f
             dy[y, x] = f + 2 * g + h - a - 2 * b - c
             size[y + 1, x + 1] = abs(dx[y, x]) + abs(dy[y, x])
@@ -93,10 +97,10 @@ def _edges(image: Any, out: Any) -> None:
             s = size[y + 1, x + 1]
             if s <= LOW:
                 continue
-            flat, steep = abs(dx[y, x]) * TANGENT, abs(dy[y, x]) << 15
+            flat, steep = np.int64(abs(dx[y, x])) * TANGENT, np.int64(abs(dy[y, x])) << 15
             if steep < flat:
                 peak = s > size[y + 1, x] and s >= size[y + 1, x + 2]
-            elif steep > flat + (abs(dx[y, x]) << 16):
+            elif steep > flat + (np.int64(abs(dx[y, x])) << 16):
                 peak = s > size[y, x + 1] and s >= size[y + 2, x + 1]
             elif (dx[y, x] ^ dy[y, x]) < 0:
                 peak = s > size[y, x + 2] and s > size[y + 2, x]

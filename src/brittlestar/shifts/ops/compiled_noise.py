@@ -100,12 +100,12 @@ def shot_noise(x: torch.Tensor, words: torch.Tensor, photons: float) -> torch.Te
 
 @functools.lru_cache(maxsize=16)
 def _quick(photons: float) -> tuple[Any, int, Any]:
-    """Counts by level and top 12 of 16 bits, the mark where the other 4 decide, and each count over ``photons``."""
+    """Counts by level and top 10 of 16 bits, the mark where the other 6 decide, and each count over ``photons``."""
     _, limits, width = poisson_tables(photons, "cpu", None)
-    tops = np.arange(4096) * 16
+    tops = np.arange(1024) * 64
     rows = []
     for row in limits.numpy().reshape(256, width):
-        first, last = (np.searchsorted(row, tops + add, side="right") for add in (0, 15))
+        first, last = (np.searchsorted(row, tops + add, side="right") for add in (0, 63))
         rows.append(np.where(first == last, first, -1))
     table = np.concatenate(rows)
     small = table.max() < 255
@@ -128,7 +128,7 @@ def _shot_noise(
                     return False
                 draw = np.int64((bits & _LANE) ^ _HALF)
                 place = np.int64(level)
-                value = np.int64(quick[place * 4096 + (draw >> 4)])
+                value = np.int64(quick[place * 1024 + (draw >> 6)])
                 if value == undecided:
                     value = np.int64(guide[place * 256 + (draw >> 8)])
                     while draw >= limits[place * width + value]:
@@ -146,29 +146,47 @@ def glass(x: torch.Tensor, words: torch.Tensor, reach: int, iterations: int, exc
 
 
 @compiled
-def _offset(word: Any, number: int, reach: int) -> int:
-    lane = (mixed(word, number >> 2) >> np.uint64(16 * (number & 3))) & _LANE
-    return int((np.int64(lane ^ _HALF) * (2 * reach)) >> 16) - reach
-
-
-@compiled
 def _glass(x: Any, words: Any, reach: int, iterations: int, exchange: bool) -> None:
     count, channels, height, width = x.shape
     rows, columns = height - 2 * reach, width - 2 * reach
-    area = rows * columns
+    area, span = rows * columns, np.int64(2 * reach)
     for n in range(count):
-        word = words[n]
+        word, held, bits = words[n], -1, words[n]
         for i in range(iterations):
             for y in range(rows - 1, -1, -1):
                 for k in range(columns - 1, -1, -1):
                     number = i * area + y * columns + k
+                    if number >> 1 != held:
+                        held = number >> 1
+                        bits = mixed(word, held)
+                    half = (bits >> _S32) if number & 1 else bits
                     h, w = y + reach + 1, k + reach + 1
-                    down, right = h + _offset(word, number, reach), w + _offset(word, iterations * area + number, reach)
+                    down = h + ((np.int64(half & _LANE) * span) >> 16) - reach
+                    right = w + ((np.int64((half >> _S16) & _LANE) * span) >> 16) - reach
                     for c in range(channels):
                         value = x[n, c, h, w]
                         x[n, c, h, w] = x[n, c, down, right]
                         if exchange:
                             x[n, c, down, right] = value
+
+
+def uniform(words: torch.Tensor, count: int, low: float, high: float) -> torch.Tensor:
+    """(n, count) draws in [low, high), as ``SampleKeys.uniform`` makes them."""
+    out = torch.empty(len(words), count, dtype=torch.float32)
+    _uniform(words_of(words), out.numpy(), np.float32(high - low), np.float32(low))
+    return out
+
+
+@compiled
+def _uniform(words: Any, out: Any, span: Any, low: Any) -> None:
+    share, eight, ones = np.float32(2.0**-24), np.uint64(8), np.uint64(0xFFFFFFFF)
+    count = out.shape[1]
+    for n in range(len(out)):
+        for start in range(0, count, 2):
+            bits = mixed(words[n], start >> 1)
+            out[n, start] = np.float32((bits & ones) >> eight) * share * span + low
+            if start + 1 < count:
+                out[n, start + 1] = np.float32((bits >> _S32) >> eight) * share * span + low
 
 
 def plasma(words: torch.Tensor, size: int, decay: float) -> torch.Tensor:

@@ -48,6 +48,9 @@ class Kernels(Protocol):
     def shot_noise(self, x: Tensor, words: Tensor, photons: float, /) -> Tensor | None:
         """``noise.ShotNoise``; ``None`` where a value lies between the 8-bit levels."""
 
+    def uniform(self, words: Tensor, count: int, low: float, high: float, /) -> Tensor:
+        """``SampleKeys.uniform``, flat."""
+
     def glass(self, x: Tensor, words: Tensor, reach: int, iterations: int, exchange: bool, /) -> Tensor:
         """``glass.GlassBlur`` between its two blurs."""
 
@@ -62,6 +65,9 @@ class Kernels(Protocol):
 
     def truncate(self, y: Tensor, slack: float, /) -> Tensor:
         """``storage.truncated``."""
+
+    def truncate_levels(self, y: Tensor, slack: float, /) -> Tensor:
+        """``storage.truncated_levels``."""
 
     def pixels_last(self, x: Tensor, /) -> Any:
         """(n, h, w, c) uint8 array of images, rounded."""
