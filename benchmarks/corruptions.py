@@ -3,8 +3,8 @@
     python benchmarks/corruptions.py --images photographs.npy --peer CHECKOUT --python INTERPRETER
     python benchmarks/corruptions.py --images small.npy --table cifar-c --kind reference --peer CHECKOUT --python ...
 
-CHECKOUT is a clone of bethgelab/imagecorruptions (or, for ``--kind reference``, of hendrycks/robustness) and INTERPRETER
-a Python that can run it; the .npy files hold (n, h, w, 3) uint8. One thread a process. For every corruption the median
+CHECKOUT is a clone of bethgelab/imagecorruptions (or, for ``--kind reference``, of hendrycks/robustness), INTERPRETER a
+Python that can run it; the .npy files hold (n, h, w, 3) uint8. One thread a process. For every corruption the median
 over rounds of the CPU time an image at severities 1 to 5, ours (uint8 batches in and out) and the peer's, and their
 ratio; at the end the whole suite, and with ``--both-cores`` the wall time of the suite in two processes each.
 """
@@ -58,7 +58,7 @@ class Peer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin"},
+            env={"OMP_NUM_THREADS": "1"},
         )
 
     def ask(self, name: str, severity: int) -> None:
@@ -119,7 +119,8 @@ def both_cores(args: argparse.Namespace, images: Path, cells: list[tuple[str, in
             spent[place] += wall
     rates = [2 * count * len(cells) / s for s in spent]
     print(
-        f"both cores, two processes each: ours {rates[0]:,.0f}, peer {rates[1]:,.0f} images/s, ratio {rates[0] / rates[1]:.1f}"
+        f"both cores, two processes each: ours {rates[0]:,.0f}, peer {rates[1]:,.0f} images/s, "
+        f"ratio {rates[0] / rates[1]:.1f}"
     )
 
 

@@ -47,6 +47,27 @@ def test_grey_suites_are_drawn_grey_and_ladders_by_their_labels(photograph: Path
     assert "Fourier vectors, sequences and attacks are not drawn" in (tmp_path / "broad.html").read_text()
 
 
+def test_a_grey_picture_says_what_it_leaves_out(photograph: Path, tmp_path: Path) -> None:
+    grey = tmp_path / "grey.png"
+    with Image.open(photograph) as opened:
+        opened.convert("L").save(grey)
+    words = ("suite", "imagenet-c-extra", "--image", grey, "--out", tmp_path, "--size", 32)
+    sentence = "left out, for they need colour (--channels 3): Saturation."
+    done = show(*words)
+    assert done.returncode == 0, done.stderr
+    assert sentence in done.stdout
+    page = (tmp_path / "imagenet-c-extra.html").read_text()
+    assert sentence in page
+    assert page.count("<figcaption>") == 15
+    done = show(*words, "--channels", 3)
+    assert done.returncode == 0, done.stderr
+    assert "left out" not in done.stdout
+    done = show("shift", "saturate", "--image", grey)
+    assert done.returncode == 2
+    assert "saturate needs 3 colour channels, the picture has 1" in done.stderr
+    assert "Warning" not in done.stderr
+
+
 def test_a_sequence_is_animated(photograph: Path, tmp_path: Path) -> None:
     for name, kind in (("tilt.webp", "WEBP"), ("snow.gif", "GIF")):
         done = show("sequence", name.split(".")[0], "--image", photograph, "--out", tmp_path / name, "--size", 48)

@@ -47,7 +47,11 @@ def shift(
         for severity, fields in enumerate(rows, 1):
             typer.echo(f"  severity {severity}: " + ", ".join(f"{k} = {v}" for k, v in fields.items()))
     panels = _panels(kind, tuple(pixels.shape[1:]))
-    require(bool(panels), f"{name} needs {kind.channels} channels, the picture has {pixels.shape[1]}", UsageError)
+    require(
+        bool(panels),
+        f"{name} needs {' or '.join(map(str, kind.channels))} colour channels, the picture has {pixels.shape[1]}",
+        UsageError,
+    )
     typer.echo("\nIn the picture: unchanged, " + ", ".join(label for label, _ in panels))
     target = out or Path(f"{name}.png")
     _write(target, pixels, [s for _, s in panels], seed)
@@ -55,12 +59,13 @@ def shift(
 
 
 def _picture(image: Path | None) -> torch.Tensor:
+    import numpy as np
     import torch
 
     from brittlestar.data import decode_image
     from brittlestar.data.sample import sample_image
 
-    return torch.from_numpy(sample_image() if image is None else decode_image(image))[None]
+    return torch.from_numpy(np.array(sample_image() if image is None else decode_image(image)))[None]
 
 
 def _panels(kind: type[Shift], shape: tuple[int, ...]) -> Sequence[tuple[str, Shift]]:

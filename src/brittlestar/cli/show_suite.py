@@ -42,8 +42,11 @@ def suite(
     shape = (int(pixels.shape[1]), int(pixels.shape[2]), int(pixels.shape[3]))
     conditions = found.conditions(shape, storage)
     _list(conditions)
+    missing = _only_in_colour(found, shape, storage, conditions)
+    if missing:
+        typer.echo(missing)
     folder = out or Path()
-    for path in _draw(found, conditions, pixels, folder, seed, image):
+    for path in _draw(found, conditions, pixels, folder, seed, image, missing):
         typer.echo(f"picture: {path}")
 
 
@@ -129,8 +132,26 @@ def _list(conditions: tuple[Condition, ...]) -> None:
     typer.echo(f"{len(conditions)} conditions")
 
 
+def _only_in_colour(
+    found: Suite, shape: tuple[int, int, int], storage: str | None, conditions: tuple[Condition, ...]
+) -> str:
+    """The sentence that names what a grey picture leaves out; empty if it leaves nothing out."""
+    if shape[0] != 1 or 3 not in found.channels:
+        return ""
+    there = {c.info.shift for c in conditions}
+    coloured = {c.info.shift: c.info.title for c in found.conditions((3, *shape[1:]), storage)}
+    titles = [title for shift, title in coloured.items() if shift not in there]
+    return f"The picture is grey; left out, for they need colour (--channels 3): {', '.join(titles)}." if titles else ""
+
+
 def _draw(
-    found: Suite, conditions: tuple[Condition, ...], pixels: torch.Tensor, folder: Path, seed: int, image: Path | None
+    found: Suite,
+    conditions: tuple[Condition, ...],
+    pixels: torch.Tensor,
+    folder: Path,
+    seed: int,
+    image: Path | None,
+    missing: str,
 ) -> list[Path]:
     from brittlestar.core.files import replacing, write_atomic
     from brittlestar.core.keys import SampleKeys
@@ -162,6 +183,7 @@ def _draw(
         procedural |= getattr(definition, "textures", "") == "procedural"
     require(bool(lines), f"suite {found.name} has nothing to draw; `brittlestar show sequence` animates", UsageError)
     notes = [f"Images are {STORAGES[s]}." for s in sorted(storages)]
+    notes += [missing] if missing else []
     notes += [f"{left_out} Fourier vectors, sequences and attacks are not drawn."] if left_out else []
     notes += [f"{NOT_COMPARABLE[0].upper()}{NOT_COMPARABLE[1:]}."] if procedural else []
     tables = sorted({c.info.table for c in conditions[1:] if c.info.table})

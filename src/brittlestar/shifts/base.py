@@ -143,7 +143,7 @@ class Shift(Perturbation):
             y = torch.cat([self._apply(x[piece], keys[piece]) for piece in pieces])
         else:
             y = self._apply(x, keys)
-        return y.clamp(0, 1) if self.clamps else y
+        return y.clamp_(0, 1) if self.clamps else y
 
     def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
         """uint8 to uint8 without going through floats, for shifts that work on 8 bits anyway; ``None`` for others."""

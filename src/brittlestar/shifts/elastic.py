@@ -53,8 +53,6 @@ def affine_of(height: int, width: int, jitter: torch.Tensor) -> torch.Tensor:
 
 def warped(x: Images, back: torch.Tensor) -> Images:
     """(n, c, h, w) seen through ``affine_of``'s maps; edges are mirrored without repeating them."""
-    if (fast := kernels(x)) is not None:
-        return fast.affine(x, back)
     rows = torch.arange(x.shape[2], dtype=torch.float64, device=x.device)[:, None]
     columns = torch.arange(x.shape[3], dtype=torch.float64, device=x.device)
     m = back[:, :, :, None, None]
@@ -160,12 +158,13 @@ def elastic(x: Images, jitter: torch.Tensor, fields: torch.Tensor | None, alpha:
         alpha, sigma: See ``ElasticTransform``.
     """
     height, width = x.shape[2:]
-    x = warped(x, affine_of(height, width, jitter))
-    if fields is None or alpha == 0:
-        return x
-    fields = smoothed(fields, sigma)
+    back = affine_of(height, width, jitter)
+    fields = None if fields is None or alpha == 0 else smoothed(fields, sigma)
     if (fast := kernels(x)) is not None:
-        return fast.displaced(x, fields, alpha)
+        return fast.warp_twice(x, back, fields, alpha)
+    x = warped(x, back)
+    if fields is None:
+        return x
     moved = fields * alpha
     rows = moved[:, 1] + torch.arange(height, dtype=torch.float32, device=x.device)[:, None]
     columns = moved[:, 0] + torch.arange(width, dtype=torch.float32, device=x.device)

@@ -255,36 +255,58 @@ def _shuffle(x: Any, down: Any, right: Any, reach: int, exchange: bool) -> None:
                             x[n, c, from_h, from_w] = value
 
 
-def affine(x: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
-    """Images seen through affine maps; see ``elastic.warped``."""
+def warp_twice(x: torch.Tensor, back: torch.Tensor, fields: torch.Tensor | None, alpha: float) -> torch.Tensor:
+    """Images seen through affine maps and then displaced by fields of (columns, rows); see ``elastic.elastic``."""
     out = torch.empty(x.shape, dtype=torch.float32)
-    _affine(x.contiguous().numpy(), out.numpy(), back.contiguous().numpy())
+    moves = np.empty((0, 2, 1, 1), np.float32) if fields is None else fields.contiguous().numpy()
+    _warp_twice(x.contiguous().numpy(), out.numpy(), back.contiguous().numpy(), moves, np.float32(alpha))
     return out
 
 
 @compiled
-def _affine(x: Any, out: Any, back: Any) -> None:
-    for n in range(len(x)):
+def _warp_twice(x: Any, out: Any, back: Any, fields: Any, alpha: Any) -> None:
+    count, channels, height, width = x.shape
+    # Colours beside each other: a place's values lie in one line of the cache.
+    first = np.empty((height, width, channels), np.float32)
+    second = np.empty((height, width, channels), np.float32)
+    for n in range(count):
         m = back[n]
-        for y in range(x.shape[2]):
-            for i in range(x.shape[3]):
+        for c in range(channels):
+            for y in range(height):
+                for i in range(width):
+                    first[y, i, c] = x[n, c, y, i]
+        for y in range(height):
+            for i in range(width):
                 row = np.float32(m[1, 0] * np.float64(i) + m[1, 1] * np.float64(y) + m[1, 2])
                 column = np.float32(m[0, 0] * np.float64(i) + m[0, 1] * np.float64(y) + m[0, 2])
-                _take(x, out, n, y, i, row, column, True)
+                _take_beside(first, second, y, i, row, column, True)
+        result = second
+        if len(fields):
+            for y in range(height):
+                for i in range(width):
+                    row = fields[n, 1, y, i] * alpha + np.float32(y)
+                    column = fields[n, 0, y, i] * alpha + np.float32(i)
+                    _take_beside(second, first, y, i, row, column, False)
+            result = first
+        for c in range(channels):
+            for y in range(height):
+                for i in range(width):
+                    out[n, c, y, i] = result[y, i, c]
 
 
-def displaced(x: torch.Tensor, fields: torch.Tensor, alpha: float) -> torch.Tensor:
-    """Images displaced by fields of (columns, rows); see ``elastic.elastic``."""
-    out = torch.empty(x.shape, dtype=torch.float32)
-    _displaced(x.contiguous().numpy(), out.numpy(), fields.contiguous().numpy(), np.float32(alpha))
-    return out
-
-
-@compiled
-def _displaced(x: Any, out: Any, fields: Any, alpha: Any) -> None:
-    for n in range(len(x)):
-        for y in range(x.shape[2]):
-            for i in range(x.shape[3]):
-                row = fields[n, 1, y, i] * alpha + np.float32(y)
-                column = fields[n, 0, y, i] * alpha + np.float32(i)
-                _take(x, out, n, y, i, row, column, False)
+@inlined
+def _take_beside(x: Any, out: Any, y: int, i: int, row: Any, column: Any, reflect: bool) -> None:
+    height, width, one = x.shape[0], x.shape[1], np.float32(1)
+    above, before = np.floor(row), np.floor(column)
+    down, along = row - above, column - before
+    up, back = one - down, one - along
+    top, left = int(above), int(before)
+    if 0 <= top < height - 1 and 0 <= left < width - 1:
+        bottom, right = top + 1, left + 1
+    else:
+        bottom, right = _folded(top + 1, height, reflect), _folded(left + 1, width, reflect)
+        top, left = _folded(top, height, reflect), _folded(left, width, reflect)
+    for k in range(x.shape[2]):
+        higher = x[top, left, k] * back + x[top, right, k] * along
+        lower = x[bottom, left, k] * back + x[bottom, right, k] * along
+        out[y, i, k] = higher * up + lower * down

@@ -184,11 +184,17 @@ def _saturated(x: Any, out: Any, factor: float, offset: float, kept: Any) -> Non
                     out[n, c, i] -= lowered
             if near_whole[i]:
                 exact = _round_trip(red[i], green[i], blue[i], factor, offset)
-                for c in range(3):
-                    level = out[n, c, i] * scale
-                    whole = np.rint(level)
-                    if abs(level - whole) < near and np.floor(exact[c]) < np.float64(whole):
-                        out[n, c, i] -= _STEP
+                out[n, 0, i] -= _lack(out[n, 0, i], exact[0])
+                out[n, 1, i] -= _lack(out[n, 1, i], exact[1])
+                out[n, 2, i] -= _lack(out[n, 2, i], exact[2])
+
+
+@compiled
+def _lack(value: Any, exact: float) -> Any:
+    """What to take from a value that is next to a whole level and falls short of it in float64."""
+    level = value * np.float32(255)
+    whole = np.rint(level)
+    return _STEP if abs(level - whole) < np.float32(NEAR) and exact < np.float64(whole) else np.float32(0)
 
 
 @compiled

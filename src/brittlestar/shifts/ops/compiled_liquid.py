@@ -56,8 +56,8 @@ def _relief(liquid: Any, out: Any) -> None:
             for x in range(width):
                 total = above[x] + above[x + 1] + above[x + 2] + here[x] + here[x + 1] + here[x + 2]
                 total += below[x] + below[x + 1] + below[x + 2]
-                # Rounded ninths: a ninth is never half way between two whole numbers.
-                out[n, y, x] = np.uint8((2 * total + 9) // 18)
+                # Rounded ninths (never half way between whole numbers): 3641 / 65536 is 1 / 18 closely enough.
+                out[n, y, x] = np.uint8(((2 * total + 9) * 3641) >> 16)
 
 
 @compiled

@@ -33,11 +33,8 @@ class Kernels(Protocol):
     def shuffle(self, x: Tensor, down: Tensor, right: Tensor, reach: int, exchange: bool, /) -> Tensor:
         """``glass.shuffle``."""
 
-    def affine(self, x: Tensor, back: Tensor, /) -> Tensor:
-        """``elastic.warped``."""
-
-    def displaced(self, x: Tensor, fields: Tensor, alpha: float, /) -> Tensor:
-        """``elastic.elastic``."""
+    def warp_twice(self, x: Tensor, back: Tensor, fields: Tensor | None, alpha: float, /) -> Tensor:
+        """``elastic.elastic`` with smoothed fields."""
 
     def normal_noise(self, x: Tensor, words: Tensor, sigma: float, speckle: bool, /) -> Tensor:
         """``noise.GaussianNoise`` and ``noise.SpeckleNoise``."""

@@ -51,6 +51,8 @@ def blend(x: torch.Tensor, other: torch.Tensor, own: float, its: float) -> torch
 
 def fallen(y: torch.Tensor, short: torch.Tensor) -> torch.Tensor:
     """``y`` in [0, 1] lowered a little at whole levels that ``short`` (256 times 0 or 1) names."""
+    if not bool(short.any()):
+        return y
     if (fast := kernels(y)) is not None:
         return fast.fallen(y, short)
     levels = y * 255.0
