@@ -9,6 +9,7 @@ from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.convolve import along, gaussian, gaussian_weights
+from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.whole import exact_levels, fallen, settled, short_in_blur
 
 _THREE = 3
@@ -50,6 +51,8 @@ def even(x: Images, sigma: float) -> Images:
     """Gaussian blur with edges repeated; in even areas it truncates to the 8 bits that float64 sums give."""
     weights = gaussian_weights(float(sigma))
     if len(weights) == _THREE:
+        if (fast := kernels(x)) is not None:
+            return fast.three(x, weights[1], weights[2])
         exact = along(along(exact_levels(x) / 255.0, weights, 2), weights, 3)
         return settled(exact * 255.0)
     return fallen(gaussian(x, sigma), short_in_blur(float(sigma)))

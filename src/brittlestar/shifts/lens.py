@@ -12,7 +12,8 @@ import numpy.typing as npt
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolve import symmetric_correlate
+from brittlestar.shifts.ops.convolve import border_index, symmetric_correlate
+from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.motion import motion_blur
 from brittlestar.shifts.ops.whole import SHORT, exact_levels, settled
 from brittlestar.shifts.ops.zoom import zoom_sum
@@ -99,6 +100,9 @@ class DefocusBlur(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         quarter = disk_quarter(self.radius, self.alias, self.renormalise)
         if len(quarter) <= _SMALL:
+            if (fast := kernels(x)) is not None:
+                edges = (border_index(size, len(quarter) - 1, "reflect") for size in x.shape[2:])
+                return fast.small_disk(x, quarter, *edges)
             return settled(symmetric_correlate(exact_levels(x) / 255.0, quarter) * 255.0)
         blurred = symmetric_correlate(x, quarter)
         return blurred.sub_(SHORT / 255) if _falls_short(quarter) else blurred

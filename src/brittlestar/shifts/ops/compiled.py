@@ -18,6 +18,8 @@ from brittlestar.shifts.ops.compiled_colour import saturated as saturated
 from brittlestar.shifts.ops.compiled_colour import snowed as snowed
 from brittlestar.shifts.ops.compiled_colour import truncate as truncate
 from brittlestar.shifts.ops.compiled_colour import truncate_levels as truncate_levels
+from brittlestar.shifts.ops.compiled_exact import small_disk as small_disk
+from brittlestar.shifts.ops.compiled_exact import three as three
 from brittlestar.shifts.ops.compiled_liquid import compiled, inlined
 from brittlestar.shifts.ops.compiled_liquid import relief as relief
 from brittlestar.shifts.ops.compiled_noise import glass as glass

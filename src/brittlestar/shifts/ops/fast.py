@@ -21,6 +21,12 @@ class Kernels(Protocol):
     def correlate(self, x: Tensor, quarter: Sequence[Sequence[float]], rows: Tensor, columns: Tensor, /) -> Tensor:
         """``convolve.symmetric_correlate``."""
 
+    def three(self, x: Tensor, middle: float, side: float, /) -> Tensor:
+        """``blur.even`` for three weights."""
+
+    def small_disk(self, x: Tensor, quarter: Sequence[Sequence[float]], rows: Tensor, columns: Tensor, /) -> Tensor:
+        """``lens.DefocusBlur`` for small disks."""
+
     def motion(self, x: Tensor, steps: Tensor, weights: Sequence[float], /) -> Tensor:
         """``motion.motion_blur``."""
 
