@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -22,58 +21,56 @@ from brittlestar.shifts.ops.jpeg import round_trip
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 
 
-def on_levels(
-    x: Images, change: Callable[[Image.Image], Image.Image], on_device: Callable[[torch.Tensor], torch.Tensor]
-) -> Images:
-    """Apply a change of 8-bit images, rounded to the nearest level before.
-
-    Args:
-        x: (n, c, h, w) float32.
-        change: The change as a Pillow operation: on the CPU.
-        on_device: The same on a uint8 batch, bit for bit: elsewhere.
-    """
-    if x.device.type != "cpu":
-        return on_device((x.clamp(0, 1) * 255).round_().to(torch.uint8)).to(torch.float32).div_(255)
-    fast = kernels(x)
-    if fast is not None:
-        levels8 = fast.pixels_last(x)
-    else:
-        levels8 = (x.clamp(0, 1) * 255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-    changed = np.empty_like(levels8)
-    for place, pixels in enumerate(levels8):
-        changed[place] = np.asarray(change(_picture(pixels))).reshape(pixels.shape)
-    if fast is not None:
-        return fast.channels_first(changed)
-    return torch.from_numpy(changed).permute(0, 3, 1, 2).to(torch.float32).div_(255).contiguous()
-
-
-def _picture(pixels: npt.NDArray[np.uint8]) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+def on_levels(x: Images, change: Callable[[torch.Tensor], torch.Tensor]) -> Images:
+    """Apply a change of uint8 batches to (n, c, h, w) float32 images, rounded to the nearest level before."""
+    levels8 = x.clamp(0, 1).mul_(255).round_().to(torch.uint8)
+    return change(levels8).to(torch.float32).div_(255).contiguous()
 
 
 def through_jpeg(x: Images, quality: int) -> Images:
     """Images as JPEG gives them back, 8 bits."""
-    return on_levels(x, _file_of(quality), lambda levels8: round_trip(levels8, quality))
+    return on_levels(x, lambda levels8: _jpeg(levels8, quality))
 
 
-def _file_of(quality: int) -> Callable[[Image.Image], Image.Image]:
+def _jpeg(levels8: torch.Tensor, quality: int) -> torch.Tensor:
+    """uint8 images as JPEG gives them back: the same bits by compiled loops, by Pillow and on a device."""
+    if (fast := kernels(levels8)) is not None:
+        return fast.jpeg(levels8, quality)
+    if levels8.device.type != "cpu":
+        return round_trip(levels8, quality)
+
     def stored(picture: Image.Image) -> Image.Image:
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality)
         return Image.open(buffer)
 
-    return stored
+    return _picture_by_picture(levels8, stored)
 
 
-def picture_by_picture(levels8: torch.Tensor, change: Callable[[Image.Image], Image.Image]) -> torch.Tensor | None:
-    """uint8 images on the CPU through a Pillow operation; ``None`` elsewhere. Nothing is copied where the images lie in
-    memory with their channels last, and so does the result."""
+def _box(levels8: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """uint8 images shrunk with a box filter and enlarged back, in the same three ways."""
+    if (fast := kernels(levels8)) is not None:
+        return fast.box(fast.box(levels8, height, width), *levels8.shape[2:])
     if levels8.device.type != "cpu":
-        return None
+        return box_resize(box_resize(levels8, height, width), *levels8.shape[2:])
+    box = Image.Resampling.BOX
+
+    def coarse(picture: Image.Image) -> Image.Image:
+        # Two steps: since Pillow 13 the order of the passes, and so the rounding, hangs on the sizes.
+        across = picture.resize((width, picture.height), box)
+        return across.resize((width, height), box).resize(picture.size, box)
+
+    return _picture_by_picture(levels8, coarse)
+
+
+def _picture_by_picture(levels8: torch.Tensor, change: Callable[[Image.Image], Image.Image]) -> torch.Tensor:
+    """uint8 images on the CPU through a Pillow operation. Nothing is copied where the images lie in memory with their
+    channels last, and so does the result."""
     pixels = levels8.permute(0, 2, 3, 1).contiguous().numpy()
     changed = np.empty_like(pixels)
     for place, image in enumerate(pixels):
-        changed[place] = np.asarray(change(_picture(image))).reshape(image.shape)
+        picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+        changed[place] = np.asarray(change(picture)).reshape(image.shape)
     return torch.from_numpy(changed).permute(0, 3, 1, 2)
 
 
@@ -111,8 +108,8 @@ class Jpeg(Shift):
         return through_jpeg(x, self.quality)
 
     def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
-        """The same on uint8, without copies where channels lie last in memory."""
-        return picture_by_picture(levels, _file_of(self.quality))
+        """The same on uint8."""
+        return _jpeg(levels, self.quality)
 
 
 @final
@@ -143,24 +140,12 @@ class Pixelation(Shift):
         require(0 < self.factor <= 1, f"pixelate.factor must be in (0, 1], got {self.factor}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        height, width = self._small(x)
-
-        def on_device(levels8: torch.Tensor) -> torch.Tensor:
-            return box_resize(box_resize(levels8, height, width), *levels8.shape[2:])
-
-        return on_levels(x, self._coarse(height, width), on_device)
+        return on_levels(x, lambda levels8: _box(levels8, *self._small(x)))
 
     def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
-        """The same on uint8, without copies where channels lie last in memory."""
-        return picture_by_picture(levels, self._coarse(*self._small(levels)))
+        """The same on uint8."""
+        return _box(levels, *self._small(levels))
 
     def _small(self, x: torch.Tensor) -> tuple[int, int]:
         height, width = (max(1, int(side * self.factor)) for side in x.shape[2:])
         return height, width
-
-    @staticmethod
-    def _coarse(height: int, width: int) -> Callable[[Image.Image], Image.Image]:
-        def coarse(picture: Image.Image) -> Image.Image:
-            return picture.resize((width, height), Image.Resampling.BOX).resize(picture.size, Image.Resampling.BOX)
-
-        return coarse

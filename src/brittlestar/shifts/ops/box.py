@@ -7,12 +7,12 @@ import functools
 
 import torch
 
-_BITS = 22
+BITS = 22
 """Fraction bits of the weights."""
 
 
 @functools.lru_cache(maxsize=64)
-def _weights(size: int, wanted: int) -> tuple[torch.Tensor, torch.Tensor]:
+def weights(size: int, wanted: int) -> tuple[torch.Tensor, torch.Tensor]:
     """For each wanted place the source places (wanted, taps) and their integer weights; unused taps weigh 0."""
     scale = size / wanted
     support = max(scale, 1.0) / 2
@@ -22,7 +22,7 @@ def _weights(size: int, wanted: int) -> tuple[torch.Tensor, torch.Tensor]:
         first, last = max(0, int(centre - support + 0.5)), min(size, int(centre + support + 0.5))
         shares = [1.0 if -0.5 < (i - centre + 0.5) / max(scale, 1.0) <= 0.5 else 0.0 for i in range(first, last)]
         total = sum(shares)
-        rows.append([(i, int(0.5 + share / total * (1 << _BITS))) for i, share in enumerate(shares, first)])
+        rows.append([(i, int(0.5 + share / total * (1 << BITS))) for i, share in enumerate(shares, first)])
     taps = max(map(len, rows))
     padded = [row + [(row[-1][0], 0)] * (taps - len(row)) for row in rows]
     table = torch.tensor(padded, dtype=torch.int64)
@@ -37,9 +37,9 @@ def box_resize(levels: torch.Tensor, height: int, width: int) -> torch.Tensor:
 def _along(levels: torch.Tensor, dim: int, wanted: int) -> torch.Tensor:
     if levels.shape[dim] == wanted:
         return levels
-    places, weights = (t.to(levels.device) for t in _weights(levels.shape[dim], wanted))
-    total = torch.full((), 1 << (_BITS - 1), dtype=torch.int64, device=levels.device)
+    places, shares = (t.to(levels.device) for t in weights(levels.shape[dim], wanted))
+    total = torch.full((), 1 << (BITS - 1), dtype=torch.int64, device=levels.device)
     for tap in range(places.shape[1]):
-        weight = weights[:, tap] if dim == 3 else weights[:, tap, None]
+        weight = shares[:, tap] if dim == 3 else shares[:, tap, None]
         total = total + levels.index_select(dim, places[:, tap]).to(torch.int64) * weight
-    return (total >> _BITS).clamp_(0, 255).to(torch.uint8)
+    return (total >> BITS).clamp_(0, 255).to(torch.uint8)

@@ -11,15 +11,15 @@ import torch
 
 from brittlestar.shifts.ops.compiled_colour import blend as blend
 from brittlestar.shifts.ops.compiled_colour import brightened as brightened
-from brittlestar.shifts.ops.compiled_colour import channels_first as channels_first
 from brittlestar.shifts.ops.compiled_colour import fallen as fallen
-from brittlestar.shifts.ops.compiled_colour import pixels_last as pixels_last
 from brittlestar.shifts.ops.compiled_colour import saturated as saturated
 from brittlestar.shifts.ops.compiled_colour import snowed as snowed
 from brittlestar.shifts.ops.compiled_colour import truncate as truncate
 from brittlestar.shifts.ops.compiled_colour import truncate_levels as truncate_levels
 from brittlestar.shifts.ops.compiled_exact import small_disk as small_disk
 from brittlestar.shifts.ops.compiled_exact import three as three
+from brittlestar.shifts.ops.compiled_jpeg import box as box
+from brittlestar.shifts.ops.compiled_jpeg import jpeg as jpeg
 from brittlestar.shifts.ops.compiled_liquid import compiled, inlined
 from brittlestar.shifts.ops.compiled_liquid import relief as relief
 from brittlestar.shifts.ops.compiled_noise import glass as glass

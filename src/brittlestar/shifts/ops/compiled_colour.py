@@ -41,42 +41,6 @@ def _truncate_levels(y: Any, out: Any, slack: Any) -> None:
         out[i] = np.uint8(np.int32(min(max(y[i], zero), one) * scale + slack))
 
 
-def pixels_last(x: torch.Tensor) -> Any:
-    """(n, h, w, c) uint8 array of (n, c, h, w) float32 in [0, 1], rounded to the nearest level."""
-    out = np.empty((len(x), *x.shape[2:], x.shape[1]), np.uint8)
-    _pixels_last(x.contiguous().numpy(), out)
-    return out
-
-
-@compiled
-def _pixels_last(x: Any, out: Any) -> None:
-    count, channels, height, width = x.shape
-    zero, one, scale = np.float32(0), np.float32(1), np.float32(255)
-    for n in range(count):
-        for y in range(height):
-            for c in range(channels):
-                for i in range(width):
-                    out[n, y, i, c] = np.uint8(np.rint(min(max(x[n, c, y, i], zero), one) * scale))
-
-
-def channels_first(pixels: Any) -> torch.Tensor:
-    """(n, c, h, w) float32 in [0, 1] of (n, h, w, c) uint8."""
-    count, height, width, channels = pixels.shape
-    out = torch.empty(count, channels, height, width)
-    _channels_first(pixels, out.numpy())
-    return out
-
-
-@compiled
-def _channels_first(pixels: Any, out: Any) -> None:
-    count, channels, height, width = out.shape
-    for n in range(count):
-        for y in range(height):
-            for c in range(channels):
-                for i in range(width):
-                    out[n, c, y, i] = np.float32(pixels[n, y, i, c]) / np.float32(255)
-
-
 def blend(x: torch.Tensor, other: torch.Tensor, own: float, its: float) -> torch.Tensor:
     """A weighted sum in float64; see ``whole.blend``."""
     out = torch.empty(x.shape, dtype=torch.float32)

@@ -72,11 +72,11 @@ class Kernels(Protocol):
     def truncate_levels(self, y: Tensor, slack: float, /) -> Tensor:
         """``storage.truncated_levels``."""
 
-    def pixels_last(self, x: Tensor, /) -> Any:
-        """(n, h, w, c) uint8 array of images, rounded."""
+    def jpeg(self, levels: Tensor, quality: int, /) -> Tensor:
+        """``jpeg.round_trip``."""
 
-    def channels_first(self, pixels: Any, /) -> Tensor:
-        """Float images of an (n, h, w, c) uint8 array."""
+    def box(self, levels: Tensor, height: int, width: int, /) -> Tensor:
+        """``box.box_resize``."""
 
     def blend(self, x: Tensor, other: Tensor, own: float, its: float, /) -> Tensor:
         """``whole.blend``."""

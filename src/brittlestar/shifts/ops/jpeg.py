@@ -29,7 +29,8 @@ _BITS = 13
 Rows = list[torch.Tensor]
 
 
-def _fixed(value: float, bits: int = _BITS) -> int:
+def fixed(value: float, bits: int = _BITS) -> int:
+    """A number with that many fraction bits."""
     return int(value * (1 << bits) + 0.5)
 
 
@@ -74,7 +75,7 @@ def _repeated(x: torch.Tensor, dim: int, multiple: int) -> torch.Tensor:
 def _to_ycc(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     r, g, b = x.unbind(1)
     half, centre = 1 << 15, (128 << 16) + (1 << 15) - 1
-    c = functools.partial(_fixed, bits=16)
+    c = functools.partial(fixed, bits=16)
     y = (r * c(0.299) + g * c(0.587) + b * c(0.114) + half) >> 16
     blue = (r * -c(0.168735892) - g * c(0.331264108) + b * c(0.5) + centre) >> 16
     red = (r * c(0.5) - g * c(0.418687589) - b * c(0.081312411) + centre) >> 16
@@ -83,7 +84,7 @@ def _to_ycc(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def _to_rgb(y: torch.Tensor, blue: torch.Tensor, red: torch.Tensor) -> torch.Tensor:
     blue, red, half = blue - 128, red - 128, 1 << 15
-    c = functools.partial(_fixed, bits=16)
+    c = functools.partial(fixed, bits=16)
     r = y + ((red * c(1.402) + half) >> 16)
     g = y + ((red * -c(0.71414) - blue * c(0.34414) + half) >> 16)
     b = y + ((blue * c(1.772) + half) >> 16)
@@ -131,14 +132,14 @@ def _rounded(x: torch.Tensor, bits: int) -> torch.Tensor:
 def _odd_part(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, d: torch.Tensor) -> Rows:
     """The four rotations that forward and inverse transform share, on the odd coefficients."""
     z1, z2, z3, z4 = a + d, b + c, a + c, b + d
-    z5 = (z3 + z4) * _fixed(1.175875602)
-    z1, z2 = z1 * -_fixed(0.899976223), z2 * -_fixed(2.562915447)
-    z3, z4 = z3 * -_fixed(1.961570560) + z5, z4 * -_fixed(0.390180644) + z5
+    z5 = (z3 + z4) * fixed(1.175875602)
+    z1, z2 = z1 * -fixed(0.899976223), z2 * -fixed(2.562915447)
+    z3, z4 = z3 * -fixed(1.961570560) + z5, z4 * -fixed(0.390180644) + z5
     return [
-        a * _fixed(0.298631336) + z1 + z3,
-        b * _fixed(2.053119869) + z2 + z4,
-        c * _fixed(3.072711026) + z2 + z3,
-        d * _fixed(1.501321110) + z1 + z4,
+        a * fixed(0.298631336) + z1 + z3,
+        b * fixed(2.053119869) + z2 + z4,
+        c * fixed(3.072711026) + z2 + z3,
+        d * fixed(1.501321110) + z1 + z4,
     ]
 
 
@@ -151,9 +152,9 @@ def _forward(d: Rows, first: bool) -> Rows:
     out[0] = (outer + inner) << 2 if first else _rounded(outer + inner, 2)
     out[4] = (outer - inner) << 2 if first else _rounded(outer - inner, 2)
     a, b = sums[1] - sums[2], sums[0] - sums[3]
-    turned = (a + b) * _fixed(0.541196100)
-    out[2] = _rounded(turned + b * _fixed(0.765366865), bits)
-    out[6] = _rounded(turned - a * _fixed(1.847759065), bits)
+    turned = (a + b) * fixed(0.541196100)
+    out[2] = _rounded(turned + b * fixed(0.765366865), bits)
+    out[6] = _rounded(turned - a * fixed(1.847759065), bits)
     odd = _odd_part(differences[3], differences[2], differences[1], differences[0])
     for place, value in zip((7, 5, 3, 1), odd, strict=True):
         out[place] = _rounded(value, bits)
@@ -162,8 +163,8 @@ def _forward(d: Rows, first: bool) -> Rows:
 
 def _inverse(d: Rows, bits: int) -> Rows:
     """One pass of the inverse DCT over eight coefficients."""
-    turned = (d[2] + d[6]) * _fixed(0.541196100)
-    low, high = turned - d[6] * _fixed(1.847759065), turned + d[2] * _fixed(0.765366865)
+    turned = (d[2] + d[6]) * fixed(0.541196100)
+    low, high = turned - d[6] * fixed(1.847759065), turned + d[2] * fixed(0.765366865)
     plus, minus = (d[0] + d[4]) << _BITS, (d[0] - d[4]) << _BITS
     even = [plus + high, minus + low, minus - low, plus - high]
     odd = _odd_part(d[7], d[5], d[3], d[1])[::-1]
