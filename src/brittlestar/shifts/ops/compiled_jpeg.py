@@ -206,38 +206,45 @@ def _to_rgb(y: Any, blue: Any, red: Any, r: Any, g: Any, b: Any) -> None:
 def box(levels: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """See ``box.box_resize``."""
     out = torch.empty((*levels.shape[:2], height, width), dtype=torch.uint8)
-    across, down = weights(levels.shape[3], width), weights(levels.shape[2], height)
-    tables = [t.numpy() if i == 0 else t.to(torch.int32).numpy() for pair in (across, down) for i, t in enumerate(pair)]
+    tables = []
+    for size, wanted in ((levels.shape[3], width), (levels.shape[2], height)):
+        places, shares = weights(size, wanted)
+        # The taps of a place lie side by side and weigh the same.
+        tables += [t.to(torch.int32).numpy() for t in (places[:, 0], (shares > 0).sum(1), shares[:, 0])]
     _box(levels.contiguous().flatten(0, 1).numpy(), out.flatten(0, 1).numpy(), *tables)
     return out
 
 
 @compiled
-def _box(x: Any, out: Any, across: Any, across_weights: Any, down: Any, down_weights: Any) -> None:
+def _box(x: Any, out: Any, left: Any, wide: Any, share: Any, top: Any, tall: Any, weight: Any) -> None:
     lines = np.empty((x.shape[1], out.shape[2]), np.uint8)
-    total = np.empty(out.shape[2], np.int32)
+    total, sums = np.empty(out.shape[2], np.int32), np.empty(x.shape[2] + 1, np.int32)
     half = _i(1 << (BITS - 1))
-    # Where every place has one source, its weight is one: a copy.
+    sums[0] = 0
+    single_across, single_down = wide.max() == 1, tall.max() == 1
     for p in range(x.shape[0]):
         for y in range(x.shape[1]):
-            source = x[p, y]
-            if across.shape[1] == 1:
-                for i in range(out.shape[2]):
-                    lines[y, i] = source[across[i, 0]]
+            source, line = x[p, y], lines[y]
+            if single_across:
+                for i in range(len(line)):
+                    line[i] = source[left[i]]
                 continue
-            for i in range(out.shape[2]):
-                value = half
-                for tap in range(across.shape[1]):
-                    value = _i(value + _i(_i(source[across[i, tap]]) * across_weights[i, tap]))
-                lines[y, i] = _i(value >> _i(BITS))
+            for i in range(len(source)):
+                sums[i + 1] = _i(sums[i] + _i(source[i]))
+            for i in range(len(line)):
+                sum_ = _i(sums[left[i] + wide[i]] - sums[left[i]])
+                line[i] = _i(_i(_i(sum_ * share[i]) + half) >> _i(BITS))
         for y in range(out.shape[1]):
-            if down.shape[1] == 1:
-                out[p, y] = lines[down[y, 0]]
+            target, line = out[p, y], lines[top[y]]
+            if single_down:
+                for i in range(len(target)):
+                    target[i] = line[i]
                 continue
-            total[:] = half
-            for tap in range(down.shape[1]):
-                source, weight = lines[down[y, tap]], down_weights[y, tap]
-                for i in range(out.shape[2]):
-                    total[i] = _i(total[i] + _i(_i(source[i]) * weight))
-            for i in range(out.shape[2]):
-                out[p, y, i] = _i(total[i] >> _i(BITS))
+            for i in range(len(target)):
+                total[i] = line[i]
+            for tap in range(1, tall[y]):
+                line = lines[top[y] + tap]
+                for i in range(len(target)):
+                    total[i] = _i(total[i] + _i(line[i]))
+            for i in range(len(target)):
+                target[i] = _i(_i(_i(total[i] * weight[y]) + half) >> _i(BITS))
