@@ -66,6 +66,24 @@ def test_ids_come_from_content_and_number_equal_contents() -> None:
     assert list(turned[::-1]) == list(ids)
 
 
+def test_ids_and_order_are_those_of_earlier_runs() -> None:
+    """Run folders hold them: other values would make every finished run useless."""
+    labels = np.array([0, 1, 2, 0, 1, 2, 0, 0], np.int32)
+    ids = sample_ids([digest_of(bytes([i % 6])) for i in range(8)], labels)
+    assert list(ids[[0, 1, 6]]) == ["cc5af45617f03e51", "f09f7ce67af54e71", "f40bf74d7e517160"]
+    assert list(balanced_order(ids, labels, 0)) == [3, 2, 1, 5, 0, 4, 6, 7]
+    assert list(balanced_order(ids, labels, 7)) == [2, 6, 4, 1, 7, 5, 3, 0]
+
+
+@pytest.mark.parametrize(
+    "content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", b"P6 1 1 255 abc"]
+)
+def test_formats_that_would_start_other_programs_are_never_opened(tmp_path: Path, content: bytes) -> None:
+    (make_folder(tmp_path / "photos") / "cat" / "0.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"cat/0\.png is no image that can be read \(JPEG, PNG"):
+        open_source(tmp_path / "photos")
+
+
 def test_folder(tmp_path: Path) -> None:
     source = open_source(make_folder(tmp_path / "photos"))
     assert source.info.classes == ("<script>", "cat", "dog")

@@ -15,6 +15,9 @@ from brittlestar.core.errors import DataError, require
 
 Pixels = npt.NDArray[np.uint8]
 
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+"""The only formats that are decoded, whatever a file is called: others start other programs (EPS runs Ghostscript)."""
+
 _SIXTEEN_BIT = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -64,7 +67,7 @@ def read_header(content: bytes, name: str) -> Header:
             raise damaged(name, error) from error
         size = image.size[::-1] if turned else image.size
         grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
-        return Header(size, 1 if grey else 3, image.format == "JPEG")
+        return Header(size, 1 if grey else 3, image.format in ("JPEG", "MPO"))
 
 
 def damaged(name: str, error: Exception) -> DataError:
@@ -128,9 +131,11 @@ def _opened(content: bytes, name: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.filterwarnings("ignore", message="Palette images with Transparency")
-            image = Image.open(io.BytesIO(content))
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
-        raise DataError(f"{name} is no image that can be read; mend it or leave it out with --skip-bad") from None
+        raise DataError(
+            f"{name} is no image that can be read ({', '.join(FORMATS)}); mend it or leave it out with --skip-bad"
+        ) from None
     except Exception as error:
         raise DataError(f"{name} cannot be read ({error}); mend it or leave it out with --skip-bad") from error
     require(

@@ -240,7 +240,7 @@ def _connection() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
         config={
             "threads": 1,
-            "memory_limit": "256MB",
+            "temp_directory": "",
             "enable_external_file_cache": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
