@@ -28,6 +28,7 @@ from brittlestar.shifts.ops.compiled_noise import normal_noise as normal_noise
 from brittlestar.shifts.ops.compiled_noise import plasma as plasma
 from brittlestar.shifts.ops.compiled_noise import shot_noise as shot_noise
 from brittlestar.shifts.ops.compiled_noise import uniform as uniform
+from brittlestar.shifts.ops.compiled_zoom import zoom_sum as zoom_sum
 
 
 def planes(x: torch.Tensor) -> Any:
@@ -151,39 +152,6 @@ def _motion(x: Any, out: Any, steps: Any, weights: Any) -> None:
                     source = wide[min(max(y + steps[n, s, 0], 0), height - 1), reach + steps[n, s, 1] :]
                     for i in range(width):
                         row[i] += source[i] * w
-
-
-def zoom_sum(x: torch.Tensor, taps: Sequence[tuple[Any, Any]]) -> torch.Tensor:
-    """The sum of zoomed copies added to ``x``; see ``zoom.zoom_sum``."""
-    out = x.clone(memory_format=torch.contiguous_format)
-    for (top, bottom, down), (left, right, along) in taps:
-        _zoom_add(
-            planes(x),
-            planes(out),
-            top.numpy(),
-            bottom.numpy(),
-            down.numpy(),
-            left.numpy(),
-            right.numpy(),
-            along.numpy(),
-        )
-    return out
-
-
-@compiled
-def _zoom_add(x: Any, out: Any, top: Any, bottom: Any, down: Any, left: Any, right: Any, along: Any) -> None:
-    count, _, width = x.shape
-    one = np.float32(1)
-    line = np.empty(width, np.float32)
-    for p in range(count):
-        for y in range(out.shape[1]):
-            first, second, t = x[p, top[y]], x[p, bottom[y]], down[y]
-            u = one - t
-            for i in range(width):
-                line[i] = first[i] * u + second[i] * t
-            row = out[p, y]
-            for i in range(out.shape[2]):
-                row[i] += line[left[i]] * (one - along[i]) + line[right[i]] * along[i]
 
 
 def sample(x: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, border: str) -> torch.Tensor:
