@@ -57,9 +57,8 @@ def main() -> None:
     chosen = np.sort(generator.choice(images[0].size, min(images[0].size, 20_000), replace=False))
     clean = images.reshape(len(images), -1)[:, chosen].astype(np.float64)
     print(f"{args.table}, {len(images)} images, {len(chosen):,} places\n")
-    print(
-        "| corruption | severity | means within 3 SE | standard deviations | KS distance | p |\n|---|---|---|---|---|---|"
-    )
+    print("| corruption | severity | means within 3 SE | standard deviations | KS distance | p |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.only or NOISES:
             for severity in range(1, 6):
