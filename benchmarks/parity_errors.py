@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--classes", type=Path)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--only", action="append", default=[], help="a corruption; may be repeated")
     parser.add_argument("--renew", action="store_true", help="compute our half of finished cells again")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -65,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         np.save(folder / "images.npy", images.permute(0, 2, 3, 1).numpy())
-        for name in (*TEST, *VALIDATION):
+        for name in args.only or (*TEST, *VALIDATION):
             for severity in range(1, 6):
                 cell = f"{name} {severity}"
                 if cell in done and not args.renew:
