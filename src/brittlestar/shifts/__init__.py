@@ -1,6 +1,7 @@
 """Shifts: changes of the test distribution that know no model. To add one, write it in a family's file and list it."""
 
 from brittlestar.core.definition import Catalogue
+from brittlestar.shifts.bands import BandPass, BandStop, PhaseScrambling, RandomMask, RingNoise
 from brittlestar.shifts.base import Shift
 from brittlestar.shifts.blur import GaussianBlur
 from brittlestar.shifts.colour import Brightness, Contrast, Greyscale, Inversion, Saturation
@@ -87,6 +88,11 @@ SHIFTS: Catalogue[Shift] = Catalogue(
         LowPass,
         HighPass,
         BandNoise,
+        BandPass,
+        BandStop,
+        RingNoise,
+        PhaseScrambling,
+        RandomMask,
         FourierBasis,
         Stripe,
         StraightLine,
@@ -127,6 +133,8 @@ __all__ = [
     "SEQUENCES",
     "SHIFTS",
     "BandNoise",
+    "BandPass",
+    "BandStop",
     "Brightness",
     "CannyEdges",
     "Contrast",
@@ -150,9 +158,12 @@ __all__ = [
     "MnistSaturation",
     "MotionBlur",
     "PessimalNoise",
+    "PhaseScrambling",
     "Pixelation",
     "Quantization",
+    "RandomMask",
     "ReleasedShear",
+    "RingNoise",
     "Rotation",
     "SaltAndPepper",
     "Saturation",

@@ -1,6 +1,7 @@
 """Suites: ordered lists of conditions. To add one, write a file with a ``Suite`` in it and list it here."""
 
 from brittlestar.core.errors import unknown
+from brittlestar.suites.bands import BANDS
 from brittlestar.suites.base import Suite
 from brittlestar.suites.broad import BROAD, NOISE
 from brittlestar.suites.clean import CLEAN
@@ -18,6 +19,7 @@ SUITES: dict[str, Suite] = {
         CLEAN,
         NOISE,
         FOURIER,
+        BANDS,
         *CORRUPTIONS.values(),
         *SEQUENCE_SUITES.values(),
         MNIST_C,

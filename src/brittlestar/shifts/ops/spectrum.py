@@ -28,8 +28,50 @@ def square_mask(height: int, width: int, bandwidth: int, device: str = "cpu") ->
     return mask[:, : width // 2 + 1].contiguous().to(device)
 
 
+def distances(height: int, width: int, window: str) -> torch.Tensor:
+    """(height, width // 2 + 1) distance of every frequency of ``rfft2`` from the mean, in cycles per image."""
+    rows = torch.fft.fftfreq(height, 1 / height, dtype=torch.float64).abs()[:, None]
+    columns = torch.arange(width // 2 + 1, dtype=torch.float64)[None]
+    return (rows.square() + columns.square()).sqrt() if window == "radial" else torch.maximum(rows, columns)
+
+
+@functools.lru_cache(maxsize=256)
+def band_mask(height: int, width: int, window: str, low: float, high: float, device: str = "cpu") -> torch.Tensor:
+    """(height, width // 2 + 1) mask for ``rfft2``: 1 at distances from ``low`` to ``high``, ends included."""
+    far = distances(height, width, window)
+    return ((far >= low - 1e-9) & (far <= high + 1e-9)).to(torch.float32).to(device)
+
+
+def random_mask(uniform: torch.Tensor, drop: float) -> torch.Tensor:
+    """(height, width // 2 + 1) mask for ``rfft2`` of (height, width) draws in [0, 1): 0 where a draw is below ``drop``;
+    the lexicographically first of a frequency and its conjugate decides for both. The mean is kept."""
+    height, width = uniform.shape
+    partner = uniform.roll((-1, -1), (0, 1)).flip((0, 1))
+    place = torch.arange(height * width).view(height, width)
+    mirrored = place.roll((-1, -1), (0, 1)).flip((0, 1))
+    kept = (torch.where(place <= mirrored, uniform, partner) >= drop).to(torch.float32)
+    kept[0, 0] = 1
+    return kept[:, : width // 2 + 1].contiguous()
+
+
+def mirrored_angles(angles: torch.Tensor, width: int) -> torch.Tensor:
+    """(n, height, width // 2 + 1) angles such that a real image's spectrum, turned by them, is again a real image's:
+    where a column holds frequencies and their conjugates, these get opposite angles; the mean and its like get 0."""
+    height = angles.shape[1]
+    out = angles.clone()
+    for column in {0, width // 2} if width % 2 == 0 else {0}:
+        half = (height - 1) // 2
+        out[:, height - half :, column] = -out[:, 1 : half + 1, column].flip(1)
+        out[:, 0, column] = 0
+        if height % 2 == 0:
+            out[:, height // 2, column] = 0
+    return out
+
+
 def filtered(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Multiply the spectrum of every image and channel of (n, c, h, w) by a half-plane mask.
+
+    The mask is one for all images or, with axes of n and 1 before its own, one for each.
 
     A library may choose another algorithm, with other last bits, for another number of images. So every transform gets
     the same number, which depends on the images' shape and the kind of device only; the last one is filled up with
@@ -41,9 +83,12 @@ def filtered(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     for start in range(0, count, chunk):
         piece = x[start : start + chunk]
         here = len(piece)
+        factors = mask if mask.ndim == 2 else mask[start : start + chunk]
         if here < chunk:
             piece = torch.cat([piece, piece.new_zeros(chunk - here, channels, height, width)])
-        out[start : start + here] = torch.fft.irfft2(torch.fft.rfft2(piece) * mask, s=(height, width))[:here]
+            if mask.ndim > 2:
+                factors = torch.cat([factors, factors.new_ones(chunk - here, *factors.shape[1:])])
+        out[start : start + here] = torch.fft.irfft2(torch.fft.rfft2(piece) * factors, s=(height, width))[:here]
     return out
 
 
