@@ -51,6 +51,21 @@ def _measures() -> Lines:
     return ((name, f"better {kind.better:<7} {kind.summary()}") for name, kind in MEASURES.items())
 
 
+def _recipes() -> Lines:
+    from brittlestar.training import RECIPES
+
+    for name, kind in RECIPES.items():
+        defaults = ", ".join(f"{k}={v}" for k, v in kind().config().items())
+        yield name, kind.summary() + (f" [{defaults}]" if defaults else "")
+
+
+def _architectures() -> Lines:
+    from brittlestar.models.zoo import ARCHITECTURES
+
+    yield from ((name, summary) for name, (summary, _) in ARCHITECTURES.items())
+    yield "timm:NAME", "any name of timm, with fresh weights (the extra timm)"
+
+
 KINDS: dict[str, Callable[[], Lines]] = {
     "shifts": _shifts,
     "suites": _suites,
@@ -58,11 +73,13 @@ KINDS: dict[str, Callable[[], Lines]] = {
     "models": _models,
     "data": _data,
     "measures": _measures,
+    "recipes": _recipes,
+    "architectures": _architectures,
 }
 
 
-def listing(kind: Annotated[str, typer.Argument(help="shifts, suites, sequences, models, data or measures.")]) -> None:
-    """List shifts, suites, sequences, kinds of models and data, or measures, one line each."""
+def listing(kind: Annotated[str, typer.Argument(help=", ".join(KINDS) + ".")]) -> None:
+    """List shifts, suites, sequences, kinds of models and data, measures, recipes or architectures, one line each."""
     if kind not in KINDS:
         raise unknown("list", kind, KINDS)
     lines = list(KINDS[kind]())

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from brittlestar.cli import audit, demo, listing, report, run, show, store
+from brittlestar.cli import audit, demo, listing, report, run, show, store, train
 from brittlestar.core.errors import BrittlestarError
 from brittlestar.core.version import VERSION
 
@@ -25,6 +25,7 @@ app.command("list")(listing.listing)
 app.add_typer(show.app, name="show")
 app.add_typer(store.app, name="store")
 app.command("audit")(audit.audit)
+app.command("train")(train.train)
 app.command("demo")(demo.demo)
 
 

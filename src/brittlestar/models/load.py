@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +20,10 @@ from torch import nn
 from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
-from brittlestar.models.files import exported, fill, notes_in, preprocess_in
+from brittlestar.models.files import exported, fill, notes_in, preprocess_in, state_dict
 from brittlestar.models.spec import ModelSpec
 from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
+from brittlestar.models.zoo import build
 
 
 def load_model(spec: ModelSpec) -> Model:
@@ -53,9 +55,12 @@ def load_model(spec: ModelSpec) -> Model:
     elif spec.spec.lower().endswith(".pt2"):
         module, identity = exported(Path(spec.spec))
         how = Preprocess()
+    elif spec.factory is None:
+        module, identity = _named_in(Path(spec.spec))
+        how = Preprocess()
+        metadata = fill(module, Path(spec.spec))
     else:
-        require(spec.factory is not None, f"{spec.spec} holds weights only: name its factory", ModelError)
-        module, how, identity = _built(spec.factory or "")
+        module, how, identity = _built(spec.factory)
         metadata = fill(module, Path(spec.spec))
         module.eval()
     try:
@@ -70,6 +75,17 @@ def load_model(spec: ModelSpec) -> Model:
         identity=identity,
         notes=notes_in(metadata),
     )
+
+
+def _named_in(path: Path) -> tuple[nn.Module, str]:
+    """The architecture that a file's own metadata name, without weights, and the text that identifies it."""
+    named = state_dict(path)[1].get("architecture")
+    if not isinstance(named, dict) or not {"name", "classes", "channels", "size"} <= set(named):
+        raise ModelError(
+            f"{path} holds weights only: name the function that builds the module, --factory FILE.py:function"
+        )
+    module = build(named["name"], int(named["classes"]), int(named["channels"]), int(named["size"]))
+    return module, json.dumps(named, sort_keys=True)
 
 
 def _check_device(device: str) -> None:

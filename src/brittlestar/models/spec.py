@@ -66,7 +66,7 @@ def parse_spec(
         default = parts[-1]
     elif suffix in WEIGHT_FILES:
         require(
-            factory is not None,
+            factory is not None or suffix == ".safetensors",
             f"{spec} holds weights only: name the function that builds the module, --factory FILE.py:function",
             ModelError,
         )

@@ -1,9 +1,55 @@
 """Training recipes and the one loop that runs them."""
 
 from brittlestar.core.definition import Catalogue
-from brittlestar.training.loop import train
-from brittlestar.training.recipes import Adversarial, GaussianAugmentation, Natural, Recipe
+from brittlestar.training.adversarial import Adversarial, FastAdversarial, L2Adversarial, Trades
+from brittlestar.training.augment import AugMix, RandAugment
+from brittlestar.training.loop import Epoch, Plan, train
+from brittlestar.training.mixing import CutMix, Mixup, PatchGaussian
+from brittlestar.training.recipes import GaussianAugmentation, Natural, Recipe, UniformNoiseAugmentation
+from brittlestar.training.spectral import CorruptionAugmentation, Filtered, FourierAugmentation, FullyAugmented
 
-__all__ = ["RECIPES", "Adversarial", "GaussianAugmentation", "Natural", "Recipe", "train"]
+__all__ = [
+    "RECIPES",
+    "Adversarial",
+    "AugMix",
+    "CorruptionAugmentation",
+    "CutMix",
+    "Epoch",
+    "FastAdversarial",
+    "Filtered",
+    "FourierAugmentation",
+    "FullyAugmented",
+    "GaussianAugmentation",
+    "L2Adversarial",
+    "Mixup",
+    "Natural",
+    "PatchGaussian",
+    "Plan",
+    "RandAugment",
+    "Recipe",
+    "Trades",
+    "UniformNoiseAugmentation",
+    "train",
+]
 
-RECIPES: Catalogue[Recipe] = Catalogue("recipe", [Natural, GaussianAugmentation, Adversarial])
+RECIPES: Catalogue[Recipe] = Catalogue(
+    "recipe",
+    [
+        Natural,
+        GaussianAugmentation,
+        UniformNoiseAugmentation,
+        Adversarial,
+        L2Adversarial,
+        FastAdversarial,
+        Trades,
+        AugMix,
+        RandAugment,
+        Mixup,
+        CutMix,
+        PatchGaussian,
+        Filtered,
+        FourierAugmentation,
+        CorruptionAugmentation,
+        FullyAugmented,
+    ],
+)

@@ -20,8 +20,9 @@ from brittlestar.core.errors import BrittlestarError, StoreError
 from brittlestar.data import open_source
 from brittlestar.models.files import METADATA
 from brittlestar.models.small_cnn import small_cnn
-from brittlestar.training.loop import save_weights, train
-from brittlestar.training.recipes import Adversarial, GaussianAugmentation, Natural, Recipe
+from brittlestar.training.adversarial import Adversarial
+from brittlestar.training.loop import Epoch, Plan, save_weights, train
+from brittlestar.training.recipes import GaussianAugmentation, Natural, Recipe
 
 DATA = "digits:train"
 EPOCHS = 14
@@ -145,9 +146,9 @@ def _train_one(recipe: Recipe, seed: int, epochs: int, path: Path, facts: dict[s
     torch.set_num_threads(1)
     name, losses = recipe.name, [0.0]
 
-    def progress(epoch: int, _: int, loss: float) -> None:
-        losses.append(loss)
-        news.put((name, epoch, loss, ""))
+    def progress(epoch: Epoch) -> None:
+        losses.append(epoch.loss)
+        news.put((name, epoch.number, epoch.loss, ""))
 
     try:
         source = open_source(DATA)
@@ -156,7 +157,8 @@ def _train_one(recipe: Recipe, seed: int, epochs: int, path: Path, facts: dict[s
         labels = torch.from_numpy(source.labels[order]).to(torch.int64)
         torch.manual_seed(seed)
         module = small_cnn()
-        train(module, images, labels, recipe, epochs=epochs, batch=BATCH, jitter=JITTER, seed=seed, progress=progress)
+        plan = Plan(epochs=epochs, batch=BATCH, jitter=JITTER)
+        train(module, images, labels, recipe, plan, seed=seed, progress=progress)
         save_weights(module, path, facts)
         news.put((name, epochs + 1, losses[-1], ""))
     except BrittlestarError as error:

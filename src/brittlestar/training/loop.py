@@ -1,9 +1,10 @@
-"""The training loop: plain torch, the same result for the same seed."""
+"""The training loop: plain torch, the same result for the same seed, stopped and gone on with or not."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,77 @@ from torch.nn import functional
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import replacing
-from brittlestar.core.keys import SampleKeys
+from brittlestar.core.keys import SampleKeys, word_of
 from brittlestar.core.version import VERSION
 from brittlestar.models.base import Preprocess
 from brittlestar.models.files import METADATA
 from brittlestar.models.wrap import TorchModel
 from brittlestar.shifts.base import Images
+from brittlestar.training.checkpoint import Checkpoint
 from brittlestar.training.recipes import Recipe
+
+Labelled = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How the weights are moved; what the images are is the recipe's.
+
+    Fields:
+        epochs: Passes over the data; at least 1.
+        batch: Samples a step; at least 1.
+        rate: Highest learning rate.
+        optimiser: ``adam``, or ``sgd`` with Nesterov momentum 0.9.
+        schedule: ``one-cycle``, or ``cosine`` down to 0.
+        weight_decay: At least 0.
+        jitter: Each image is moved by up to this many pixels in each direction, black beyond its edge.
+        flip: Mirror every other image left to right.
+        ema: Keep an exponential moving average of the weights with this decay and give that; 0 keeps none.
+        amp: Automatic mixed precision (bfloat16).
+        channels_last: Memory format of the network.
+    """
+
+    epochs: int
+    batch: int = 64
+    rate: float = 4e-3
+    optimiser: str = "adam"
+    schedule: str = "one-cycle"
+    weight_decay: float = 0.0
+    jitter: int = 0
+    flip: bool = False
+    ema: float = 0.0
+    amp: bool = False
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        require(
+            min(self.epochs, self.batch) >= 1 and self.rate > 0 and self.jitter >= 0 and self.weight_decay >= 0,
+            "epochs and batch must be at least 1, rate above 0, jitter and weight decay at least 0, got "
+            f"{(self.epochs, self.batch, self.rate, self.jitter, self.weight_decay)}",
+            UsageError,
+        )
+        require(0 <= self.ema < 1, f"ema must be in [0, 1), got {self.ema}", UsageError)
+        for what, allowed in (("optimiser", ("adam", "sgd")), ("schedule", ("one-cycle", "cosine"))):
+            value = getattr(self, what)
+            require(value in allowed, f"{what} is {' or '.join(allowed)}, got {value!r}", UsageError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What is told after an epoch.
+
+    Fields:
+        number, of: Which one, of how many.
+        loss: Mean over the training images.
+        accuracy: On the held-out images; ``None`` without any.
+        warning: The recipe's; empty when all is well.
+    """
+
+    number: int
+    of: int
+    loss: float
+    accuracy: float | None = None
+    warning: str = ""
 
 
 def train(
@@ -28,70 +93,143 @@ def train(
     images: torch.Tensor,
     labels: torch.Tensor,
     recipe: Recipe,
+    plan: Plan,
     *,
-    epochs: int,
     seed: int,
-    batch: int = 64,
-    rate: float = 4e-3,
-    jitter: int = 0,
     preprocess: Preprocess | None = None,
-    progress: Callable[[int, int, float], None] = lambda *_: None,
-) -> list[float]:
-    """Train a module in place with Adam and a one-cycle learning rate.
+    validation: Labelled | None = None,
+    checkpoint: Path | None = None,
+    identity: str = "",
+    progress: Callable[[Epoch], None] = lambda _: None,
+) -> list[Epoch]:
+    """Train a module in place.
 
-    With the same initial weights, arguments and number of torch threads, the result is the same to the last bit.
+    With the same initial weights, arguments and number of torch threads, the result is the same to the last bit, also
+    if it was killed on the way and called again with the same ``checkpoint``.
 
     Args:
         module: On the images' device; its weights must have been made from a seed by the caller.
         images: (n, channel, height, width) uint8.
         labels: (n,) int64.
-        recipe: What happens to each batch, after the jitter.
-        epochs: Passes over the data; at least 1.
+        recipe: What happens to each batch, after jitter and mirror, and what loss it gives.
+        plan: How the weights are moved.
         seed: Of the order and of every draw.
-        batch: Samples a step; at least 1.
-        rate: Highest learning rate.
-        jitter: Each image is moved by up to this many pixels in each direction, black beyond its edge.
         preprocess: The module's own normalisation.
-        progress: Called after every epoch with (epoch, epochs, mean loss).
+        validation: Held-out images and labels for the accuracy after every epoch.
+        checkpoint: A file that holds the state after the last finished epoch.
+        identity: Of data and network: a checkpoint with another one is refused.
+        progress: Called after every epoch.
 
     Returns:
-        The mean loss of every epoch. The module is left in evaluation mode.
+        All epochs, those before a resumption included. The module is left in evaluation mode.
+
+    Raises:
+        UsageError: Impossible arguments, or a checkpoint of another training.
     """
     require(len(images) == len(labels) > 0, f"{len(images)} images and {len(labels)} labels", UsageError)
     require(images.dtype == torch.uint8, f"training takes uint8 images, got {images.dtype}", UsageError)
-    require(
-        min(epochs, batch) >= 1 and rate > 0 and jitter >= 0,
-        f"epochs and batch must be at least 1, rate above 0, jitter at least 0, got {(epochs, batch, rate, jitter)}",
-        UsageError,
-    )
+    if plan.channels_last:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = TorchModel(module, name="training", spec="", preprocess=preprocess or Preprocess(), identity="")
-    optimiser = torch.optim.Adam(module.parameters(), lr=rate)
-    steps = -(-len(images) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps * epochs)
+    optimiser = _optimiser(module, plan)
+    steps = -(-len(images) // plan.batch) * plan.epochs
+    schedule = _schedule(optimiser, plan, steps)
+    average = {k: v.detach().clone() for k, v in module.state_dict().items()} if plan.ema else {}
     generator = torch.Generator().manual_seed(seed)
     samples = SampleKeys.of(seed, [str(i) for i in range(len(images))], images.device)
-    history = []
-    for epoch in range(epochs):
+    history: list[Epoch] = []
+    kept = (
+        Checkpoint(checkpoint, [recipe.fingerprint(), asdict(plan), seed, len(images), identity])
+        if checkpoint
+        else None
+    )
+    if kept is not None:
+        history = [Epoch(**row) for row in kept.load(module, optimiser, schedule, average)]
+    for _ in history:
+        torch.randperm(len(images), generator=generator)
+    for epoch in range(len(history), plan.epochs):
         keys = samples.stream("train", epoch)
         order = torch.randperm(len(images), generator=generator).to(images.device)
         total = torch.zeros((), dtype=torch.float64, device=images.device)
-        for piece in torch.split(order, batch):
-            x, y = images[piece].to(torch.float32) / 255, labels[piece]
-            if jitter:
-                x = jittered(x, keys[piece], jitter)
-            module.eval()
-            x = recipe.prepare(model, x, y, keys[piece])
-            module.train()
-            loss = functional.cross_entropy(model.logits(x), y)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            total += loss.detach() * len(piece)
-        history.append(float(total) / len(images))
-        progress(epoch + 1, epochs, history[-1])
+        with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+            torch.manual_seed(word_of(seed, "layers", epoch) & 0x7FFFFFFF)  # For dropout and the like.
+            for piece in torch.split(order, plan.batch):
+                x, y = _drawn(images[piece], keys[piece], plan), labels[piece]
+                with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.amp):
+                    module.eval()
+                    prepared = recipe.prepare(model, x, y, keys[piece])
+                    module.train()
+                    loss = recipe.loss(model, prepared, x, y, keys[piece])
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                schedule.step()
+                _follow(average, module, plan.ema)
+                total += loss.detach() * len(piece)
+        module.eval()
+        history.append(_told(model, recipe, epoch, plan, float(total) / len(images), validation, samples))
+        if kept is not None:
+            kept.save(module, optimiser, schedule, average, [asdict(row) for row in history])
+        progress(history[-1])
+    if average:
+        module.load_state_dict(average)
     module.eval()
     return history
+
+
+def _optimiser(module: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    if plan.optimiser == "adam":
+        return torch.optim.AdamW(module.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+    return torch.optim.SGD(
+        module.parameters(), lr=plan.rate, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay
+    )
+
+
+def _schedule(optimiser: torch.optim.Optimizer, plan: Plan, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    if plan.schedule == "one-cycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps)
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+
+
+def _drawn(images: torch.Tensor, keys: SampleKeys, plan: Plan) -> Images:
+    x = images.to(torch.float32) / 255
+    if plan.jitter:
+        x = jittered(x, keys, plan.jitter)
+    if plan.flip:
+        mirrored = keys.stream("flip").uniform((1,))[:, :, None, None] < 0.5
+        x = torch.where(mirrored, x.flip(3), x)
+    return x
+
+
+@torch.no_grad()
+def _follow(average: dict[str, torch.Tensor], module: nn.Module, decay: float) -> None:
+    if average:
+        for key, value in module.state_dict().items():
+            if value.is_floating_point():
+                average[key].lerp_(value, 1 - decay)
+            else:
+                average[key].copy_(value)
+
+
+def _told(
+    model: TorchModel,
+    recipe: Recipe,
+    epoch: int,
+    plan: Plan,
+    loss: float,
+    validation: Labelled | None,
+    samples: SampleKeys,
+) -> Epoch:
+    if validation is None:
+        return Epoch(number=epoch + 1, of=plan.epochs, loss=loss)
+    images, labels = validation
+    with torch.no_grad():
+        found = [model.logits(piece.to(torch.float32) / 255).argmax(1) for piece in torch.split(images, 250)]
+    few = slice(0, 200)
+    keys = SampleKeys.of(0, [f"held out {i}" for i in range(len(images[few]))], images.device)
+    warning = recipe.warning(model, images[few].to(torch.float32) / 255, labels[few], keys)
+    accuracy = float((torch.cat(found) == labels).double().mean())
+    return Epoch(number=epoch + 1, of=plan.epochs, loss=loss, accuracy=accuracy, warning=warning)
 
 
 def jittered(x: Images, keys: SampleKeys, reach: int) -> Images:
@@ -109,7 +247,8 @@ def jittered(x: Images, keys: SampleKeys, reach: int) -> Images:
 def save_weights(module: nn.Module, path: Path, facts: dict[str, Any]) -> None:
     """Write a ``.safetensors`` state dict, whole or not at all, with ``facts`` (JSON) in its metadata.
 
-    Loading reads ``preprocess`` (fields of ``Preprocess``) and tells ``recipe``, ``fields``, ``epochs`` and ``seed``.
+    Loading reads ``preprocess`` (fields of ``Preprocess``) and ``architecture``, and tells ``recipe``, ``fields``,
+    ``epochs`` and ``seed``.
     """
     facts = facts | {"versions": {"brittlestar": VERSION, "torch": torch.__version__}}
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}

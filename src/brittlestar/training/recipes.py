@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
+from torch.nn import functional
 
-from brittlestar.attacks.pgd import LInfPGD
 from brittlestar.core.definition import Definition
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
@@ -20,9 +19,31 @@ from brittlestar.shifts.base import Images
 class Recipe(Definition):
     """A training definition: the images that a step learns from."""
 
-    @abstractmethod
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
-        """Float32 images in [0, 1] for this step; ``keys`` are new in every epoch."""
+        """The images for this step, float32; the model is in evaluation mode, ``keys`` are new in every epoch."""
+        return images
+
+    def loss(
+        self, model: Model, prepared: Images, images: Images, labels: torch.Tensor, keys: SampleKeys
+    ) -> torch.Tensor:
+        """The mean loss to descend; the model is in training mode.
+
+        Args:
+            model: Gives logits.
+            prepared: What ``prepare`` gave.
+            images: The batch as it was.
+            labels: (batch,) int64.
+            keys: Those of ``prepare``.
+        """
+        return functional.cross_entropy(model.logits(prepared), labels)
+
+    def typical(self, images: Images) -> Images:
+        """Images whose statistics the network's normalisation is taken from."""
+        return images
+
+    def warning(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> str:
+        """What to tell after an epoch, measured on held-out images; empty when all is well."""
+        return ""
 
 
 @final
@@ -32,18 +53,15 @@ class Natural(Recipe):
 
     name: ClassVar[str] = "natural"
 
-    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
-        """The images themselves."""
-        return images
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class GaussianAugmentation(Recipe):
-    """Normal noise of a fixed strength on every training image, clamped to [0, 1].
+    """Normal noise on every training image, clamped to [0, 1].
 
     Fields:
         sigma: Standard deviation in units of the value range; above 0.
+        up_to: Draw each image's standard deviation uniformly between 0 and ``sigma``.
 
     Reference:
         Ford et al., ICML 2019, https://arxiv.org/abs/1901.10513
@@ -52,37 +70,38 @@ class GaussianAugmentation(Recipe):
     name: ClassVar[str] = "gaussian"
 
     sigma: float = 0.3
+    up_to: bool = False
 
     def __post_init__(self) -> None:
         require(self.sigma > 0, f"gaussian.sigma must be positive, got {self.sigma}")
 
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
         """Noisy images."""
-        return (images + self.sigma * keys.normal(images.shape[1:])).clamp_(0, 1)
+        noise = self.sigma * keys.normal(images.shape[1:])
+        if self.up_to:
+            noise = noise * keys.stream("sigma").uniform((1, 1, 1))
+        return (images + noise).clamp_(0, 1)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Adversarial(Recipe):
-    """Every training image is replaced by the worst one that L-inf PGD finds around it.
+class UniformNoiseAugmentation(Recipe):
+    """Uniform noise on every training image, clamped to [0, 1].
 
     Fields:
-        epsilon: Radius in units of the value range; above 0.
-        steps: PGD steps; at least 1.
+        half_width: Values move by up to this much, in units of the value range; above 0.
 
     Reference:
-        Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083
+        Geirhos et al., NeurIPS 2018, https://arxiv.org/abs/1808.08750
     """
 
-    name: ClassVar[str] = "adversarial"
+    name: ClassVar[str] = "uniform"
 
-    epsilon: float = 0.2
-    steps: int = 5
+    half_width: float = 0.35
 
     def __post_init__(self) -> None:
-        require(self.epsilon > 0, f"adversarial.epsilon must be positive, got {self.epsilon}")
-        require(self.steps >= 1, f"adversarial.steps must be at least 1, got {self.steps}")
+        require(self.half_width > 0, f"uniform.half_width must be positive, got {self.half_width}")
 
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
-        """Attacked images."""
-        return LInfPGD(epsilon=self.epsilon, steps=self.steps).perturb(model, images, labels, keys)
+        """Noisy images."""
+        return (images + keys.uniform(images.shape[1:], -self.half_width, self.half_width)).clamp_(0, 1)

@@ -1,0 +1,128 @@
+"""From data and a recipe's name to a file of weights that says how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from brittlestar.core.definition import fingerprint_of
+from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.keys import word_of
+from brittlestar.data import Source
+from brittlestar.models.base import Preprocess
+from brittlestar.models.zoo import build
+from brittlestar.training.loop import Epoch, Labelled, Plan, save_weights, train
+from brittlestar.training.recipes import Recipe
+
+WEIGHTS = "model.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def fit(
+    source: Source,
+    recipe: Recipe,
+    plan: Plan,
+    folder: Path,
+    *,
+    architecture: str = "small_cnn",
+    seed: int = 0,
+    samples: int | None = None,
+    held_out: float = 0.1,
+    device: str = "cpu",
+    progress: Callable[[Epoch], None] = lambda _: None,
+) -> Path:
+    """Train a named architecture on a source's images; killed and called again, it goes on after the last epoch.
+
+    Normalisation is by the training images' channel means and standard deviations (after the recipe's filter, where it
+    filters), and stands in the file, so that ``brittlestar run --model FILE`` needs nothing else.
+
+    Args:
+        source: Labelled images, all of one size.
+        recipe: What happens to them.
+        plan: How the weights are moved.
+        folder: Gets ``model.safetensors`` and, meanwhile, ``checkpoint.safetensors``.
+        architecture: Of ``models.zoo``.
+        seed: Of weights, order and draws.
+        samples: Use so many images of the seeded, class-balanced order; all otherwise.
+        held_out: Share of them kept for the accuracy after every epoch; in [0, 1).
+        device: Where it is trained.
+        progress: Called after every epoch.
+
+    Returns:
+        The file of weights.
+
+    Raises:
+        UsageError: Impossible arguments, or the folder holds another training.
+        DataError: Unusable data.
+        ModelError: Unknown architecture.
+    """
+    require(0 <= held_out < 1, f"the share held out must be in [0, 1), got {held_out}", UsageError)
+    order = source.order(seed)[:samples]
+    kept = len(order) - round(held_out * len(order))
+    require(kept > 0, f"{len(order)} images are too few to hold out {held_out:.0%} of them", DataError)
+    parts = [_part(source, places, device) for places in (order[:kept], order[kept:])]
+    images, labels = parts[0]
+    validation: Labelled | None = parts[1] if len(order) > kept else None
+    channels, height, width = (int(n) for n in images.shape[1:])
+    classes = len(source.info.classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(word_of(seed, "weights") & 0x7FFFFFFF)
+        module = build(architecture, classes, channels, max(height, width)).to(device)
+    preprocess = _normalisation(images, recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    history = train(
+        module,
+        images,
+        labels,
+        recipe,
+        plan,
+        seed=seed,
+        preprocess=preprocess,
+        validation=validation,
+        checkpoint=folder / CHECKPOINT,
+        identity=fingerprint_of([source.info.fingerprint, architecture, preprocess.as_json()]),
+        progress=progress,
+    )
+    facts: dict[str, Any] = {
+        "recipe": recipe.name,
+        "fields": recipe.config(),
+        "plan": asdict(plan),
+        "epochs": plan.epochs,
+        "seed": seed,
+        "architecture": {"name": architecture, "classes": classes, "channels": channels, "size": max(height, width)},
+        "preprocess": preprocess.as_json(),
+        "data": {
+            "name": source.info.name,
+            "fingerprint": source.info.fingerprint,
+            "trained_on": kept,
+            "held_out": len(order) - kept,
+            "shape": [channels, height, width],
+            "classes": list(source.info.classes),
+        },
+        "history": [asdict(row) for row in history],
+    }
+    save_weights(module, folder / WEIGHTS, facts)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return folder / WEIGHTS
+
+
+def _part(source: Source, places: np.ndarray[Any, Any], device: str) -> Labelled:
+    if not len(places):
+        return torch.empty(0, *source.info.shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+    images = torch.from_numpy(source.load(places)).to(device)
+    return images, torch.from_numpy(np.asarray(source.labels[places])).to(torch.int64).to(device)
+
+
+def _normalisation(images: torch.Tensor, recipe: Recipe) -> Preprocess:
+    """Channel means and standard deviations of (at most 2,000) training images as the network will see them."""
+    some = images[:2000].to(torch.float32) / 255
+    seen = recipe.typical(some).double()
+    mean, std = seen.mean((0, 2, 3)), seen.std((0, 2, 3)).clamp_min(1e-4)
+    return Preprocess(
+        mean=tuple(round(float(v), 6) for v in mean), std=tuple(max(1e-6, round(float(v), 6)) for v in std)
+    )

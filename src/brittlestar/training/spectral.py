@@ -1,0 +1,158 @@
+"""Recipes about frequencies: training on a band alone, with Fourier waves, or on the union of filtered versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+
+from brittlestar.core.errors import require
+from brittlestar.core.keys import SampleKeys
+from brittlestar.models.base import Model
+from brittlestar.shifts import SHIFTS, BandPass, BandStop, RandomMask
+from brittlestar.shifts.base import Images
+from brittlestar.training.recipes import Recipe
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Filtered(Recipe):
+    """Only what a filter leaves of the training images, kept as floats.
+
+    Fields:
+        keep: ``inside`` keeps the band, ``outside`` removes it.
+        window, low, high: The band; see the shift ``band_pass``.
+        keep_mean: Whether the channel means stay where the filter would remove them.
+
+    Reference:
+        Yin et al., NeurIPS 2019, https://arxiv.org/abs/1906.08988; Jo and Bengio 2017, https://arxiv.org/abs/1711.11561
+    """
+
+    name: ClassVar[str] = "filtered"
+
+    keep: str = "outside"
+    window: str = "square"
+    low: float = 0.0
+    high: float = 4.0
+    keep_mean: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.keep in ("inside", "outside"), f"filtered.keep is 'inside' or 'outside', got {self.keep!r}")
+        self.shift()
+
+    def shift(self) -> BandPass | BandStop:
+        """The filter, for testing on what was trained on."""
+        kind = BandPass if self.keep == "inside" else BandStop
+        return kind(window=self.window, low=self.low, high=self.high, keep_mean=self.keep_mean)
+
+    def typical(self, images: Images) -> Images:
+        """Filtered images: what is left may be a hundredth of what was there."""
+        return self.shift()(images)
+
+    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
+        """Filtered images."""
+        return self.shift().compute(images, keys)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FourierAugmentation(Recipe):
+    """One Fourier wave of random frequency, phase and sign on every channel, its norm drawn from an exponential law.
+
+    Fields:
+        norm: Mean Euclidean norm of a channel's wave in units of the value range; above 0.
+
+    Reference:
+        Vaish, Wang and Strisciuglio, CVPR 2024, https://arxiv.org/abs/2403.01944 (the additive part, AFA)
+    """
+
+    name: ClassVar[str] = "fourier"
+
+    norm: float = 4.0
+
+    def __post_init__(self) -> None:
+        require(self.norm > 0, f"fourier.norm must be positive, got {self.norm}")
+
+    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
+        """Images with waves, clamped to [0, 1]."""
+        _, channels, height, width = images.shape
+        drawn = keys.stream("waves").uniform((4, channels))
+        cycles = [(drawn[:, i] * n - n // 2).round()[:, :, None, None] for i, n in enumerate((height, width))]
+        down = torch.arange(height, device=images.device)[:, None] / height
+        across = torch.arange(width, device=images.device) / width
+        wave = torch.cos(2 * torch.pi * (cycles[0] * down + cycles[1] * across + drawn[:, 2, :, None, None]))
+        wave = wave / wave.flatten(2).norm(dim=2).clamp_min(1e-6)[:, :, None, None]
+        strength = -self.norm * torch.log1p(-drawn[:, 3].clamp_max(1 - 1e-6))
+        found: Images = (images + strength[:, :, None, None] * wave).clamp_(0, 1)
+        return found
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FullyAugmented(Recipe):
+    """The union of Jo and Bengio's versions: each image unfiltered, radially or randomly filtered, a third each.
+
+    Fields:
+        radius: Of the radial low-pass filter, in cycles per image; above 0.
+        drop: Share of frequencies that the random mask removes; in [0, 1).
+
+    Reference:
+        Jo and Bengio 2017, https://arxiv.org/abs/1711.11561
+    """
+
+    name: ClassVar[str] = "fully_augmented"
+
+    radius: float = 8.0
+    drop: float = 0.1
+
+    def __post_init__(self) -> None:
+        self.versions()
+
+    def versions(self) -> tuple[BandPass, RandomMask]:
+        """The two filters, clipped to [0, 1] as in the paper."""
+        return BandPass(high=self.radius, clip=True), RandomMask(drop=self.drop, clip=True)
+
+    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
+        """Images of one of the three versions each."""
+        choice = keys.stream("version").integers((1,), 0, 3)[:, :, None, None]
+        radial, masked = (shift.compute(images, keys) for shift in self.versions())
+        return torch.where(choice == 0, images, torch.where(choice == 1, radial, masked))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CorruptionAugmentation(Recipe):
+    """Each image under one of the chosen published corruptions at a random severity, or, as often as each, unchanged.
+
+    Fields:
+        members: Names of published corruptions, separated by commas.
+        table: Of their severities: ``imagenet-c``, ``imagenet-c-299``, ``cifar-c`` or ``tiny-c``.
+        most: Highest severity; 1 to 5.
+    """
+
+    name: ClassVar[str] = "corruptions"
+
+    members: str = "gaussian_noise,defocus_blur,fog"
+    table: str = "cifar-c"
+    most: int = 5
+
+    def __post_init__(self) -> None:
+        require(1 <= self.most <= 5, f"corruptions.most must be from 1 to 5, got {self.most}")
+        for name in self.members.split(","):
+            require(name in SHIFTS, f"corruptions.members: no shift is called {name!r}")
+            require(self.table in SHIFTS[name].severities, f"corruptions: {name} has no table {self.table!r}")
+
+    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
+        """Corrupted images."""
+        names = self.members.split(",")
+        drawn = keys.stream("corruption").integers((2,), 0, (len(names) + 1) * self.most)
+        which, severity = drawn[:, 0] % (len(names) + 1), drawn[:, 1] % self.most + 1
+        out = images.clone()
+        for place, name in enumerate(names):
+            for level in range(1, self.most + 1):
+                chosen = ((which == place) & (severity == level)).nonzero()[:, 0]
+                if len(chosen):
+                    shift = SHIFTS[name].at(level, self.table)
+                    out[chosen] = shift.compute(images[chosen].contiguous(), keys[chosen])
+        return out
