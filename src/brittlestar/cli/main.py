@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from brittlestar.cli import audit, demo, listing, report, run, show, store, train
+from brittlestar.cli import audit, demo, listing, report, reproduce, run, show, store, train
 from brittlestar.core.errors import BrittlestarError
 from brittlestar.core.version import VERSION
 
@@ -26,6 +26,7 @@ app.add_typer(show.app, name="show")
 app.add_typer(store.app, name="store")
 app.command("audit")(audit.audit)
 app.command("train")(train.train)
+app.command("reproduce")(reproduce.reproduce)
 app.command("demo")(demo.demo)
 
 

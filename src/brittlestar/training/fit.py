@@ -15,6 +15,7 @@ from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.keys import word_of
 from brittlestar.data import Source
 from brittlestar.models.base import Preprocess
+from brittlestar.models.files import state_dict
 from brittlestar.models.zoo import build
 from brittlestar.training.loop import Epoch, Labelled, Plan, save_weights, train
 from brittlestar.training.recipes import Recipe
@@ -36,7 +37,9 @@ def fit(
     device: str = "cpu",
     progress: Callable[[Epoch], None] = lambda _: None,
 ) -> Path:
-    """Train a named architecture on a source's images; killed and called again, it goes on after the last epoch.
+    """Train a named architecture on a source's images.
+
+    Killed and called again, it goes on after the last epoch; what is finished is not trained again.
 
     Normalisation is by the training images' channel means and standard deviations (after the recipe's filter, where it
     filters), and stands in the file, so that ``brittlestar run --model FILE`` needs nothing else.
@@ -74,6 +77,11 @@ def fit(
         torch.manual_seed(word_of(seed, "weights") & 0x7FFFFFFF)
         module = build(architecture, classes, channels, max(height, width)).to(device)
     preprocess = _normalisation(images, recipe)
+    identity = fingerprint_of([source.info.fingerprint, architecture, preprocess.as_json(), held_out])
+    key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, kept, torch.__version__])
+    path = folder / WEIGHTS
+    if path.is_file() and state_dict(path)[1].get("key") == key:
+        return path
     folder.mkdir(parents=True, exist_ok=True)
     history = train(
         module,
@@ -85,10 +93,11 @@ def fit(
         preprocess=preprocess,
         validation=validation,
         checkpoint=folder / CHECKPOINT,
-        identity=fingerprint_of([source.info.fingerprint, architecture, preprocess.as_json()]),
+        identity=identity,
         progress=progress,
     )
     facts: dict[str, Any] = {
+        "key": key,
         "recipe": recipe.name,
         "fields": recipe.config(),
         "plan": asdict(plan),
@@ -106,9 +115,9 @@ def fit(
         },
         "history": [asdict(row) for row in history],
     }
-    save_weights(module, folder / WEIGHTS, facts)
+    save_weights(module, path, facts)
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    return folder / WEIGHTS
+    return path
 
 
 def _part(source: Source, places: np.ndarray[Any, Any], device: str) -> Labelled:

@@ -77,7 +77,7 @@ class Epoch:
     Fields:
         number, of: Which one, of how many.
         loss: Mean over the training images.
-        accuracy: On the held-out images; ``None`` without any.
+        accuracy: On the held-out images, filtered where the recipe filters; ``None`` without any.
         warning: The recipe's; empty when all is well.
     """
 
@@ -224,7 +224,8 @@ def _told(
         return Epoch(number=epoch + 1, of=plan.epochs, loss=loss)
     images, labels = validation
     with torch.no_grad():
-        found = [model.logits(piece.to(torch.float32) / 255).argmax(1) for piece in torch.split(images, 250)]
+        pieces = torch.split(images, 250)
+        found = [model.logits(recipe.typical(piece.to(torch.float32) / 255)).argmax(1) for piece in pieces]
     few = slice(0, 200)
     keys = SampleKeys.of(0, [f"held out {i}" for i in range(len(images[few]))], images.device)
     warning = recipe.warning(model, images[few].to(torch.float32) / 255, labels[few], keys)

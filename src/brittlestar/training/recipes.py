@@ -38,7 +38,7 @@ class Recipe(Definition):
         return functional.cross_entropy(model.logits(prepared), labels)
 
     def typical(self, images: Images) -> Images:
-        """Images whose statistics the network's normalisation is taken from."""
+        """Images as the network is meant to see them later: they give its normalisation and its held-out accuracy."""
         return images
 
     def warning(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> str:

@@ -11,7 +11,7 @@ from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.models.base import Model
 from brittlestar.shifts import SHIFTS, BandPass, BandStop, RandomMask
-from brittlestar.shifts.base import Images
+from brittlestar.shifts.base import Images, Shift
 from brittlestar.training.recipes import Recipe
 
 
@@ -91,9 +91,10 @@ class FourierAugmentation(Recipe):
 @final
 @dataclass(frozen=True, kw_only=True)
 class FullyAugmented(Recipe):
-    """The union of Jo and Bengio's versions: each image unfiltered, radially or randomly filtered, a third each.
+    """The union of Jo and Bengio's versions: each image unfiltered, radially or randomly filtered, equally often.
 
     Fields:
+        among: The versions, separated by commas: ``unfiltered``, ``radial``, ``random``.
         radius: Of the radial low-pass filter, in cycles per image; above 0.
         drop: Share of frequencies that the random mask removes; in [0, 1).
 
@@ -103,21 +104,30 @@ class FullyAugmented(Recipe):
 
     name: ClassVar[str] = "fully_augmented"
 
+    among: str = "unfiltered,radial,random"
     radius: float = 8.0
     drop: float = 0.1
 
     def __post_init__(self) -> None:
-        self.versions()
+        known = self.versions()
+        for name in self.among.split(","):
+            require(name in known, f"fully_augmented.among: {name!r} is none of {', '.join(known)}")
 
-    def versions(self) -> tuple[BandPass, RandomMask]:
-        """The two filters, clipped to [0, 1] as in the paper."""
-        return BandPass(high=self.radius, clip=True), RandomMask(drop=self.drop, clip=True)
+    def versions(self) -> dict[str, Shift | None]:
+        """All versions, clipped to [0, 1] as in the paper."""
+        radial, masked = BandPass(high=self.radius, clip=True), RandomMask(drop=self.drop, clip=True)
+        return {"unfiltered": None, "radial": radial, "random": masked}
 
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
-        """Images of one of the three versions each."""
-        choice = keys.stream("version").integers((1,), 0, 3)[:, :, None, None]
-        radial, masked = (shift.compute(images, keys) for shift in self.versions())
-        return torch.where(choice == 0, images, torch.where(choice == 1, radial, masked))
+        """Images of one of the versions each."""
+        known, names = self.versions(), self.among.split(",")
+        choice = keys.stream("version").integers((1,), 0, len(names))[:, :, None, None]
+        out = images
+        for place, name in enumerate(names):
+            shift = known[name]
+            version = images if shift is None else shift.compute(images, keys)
+            out = torch.where(choice == place, version, out)
+        return out
 
 
 @final

@@ -1,0 +1,52 @@
+"""``brittlestar reproduce``: experiments of the papers on anyone's data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reproduce(
+    name: Annotated[str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics or transfer.")],
+    data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
+    test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
+    out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
+    arch: Annotated[str, typer.Option(help="A name of `brittlestar list architectures`.")] = "small_cnn",
+    full: Annotated[
+        bool, typer.Option("--full/--quick", help="All images and 30 epochs, or minutes on 2 cores.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option(help="Instead of 30 (full) or 6 (quick).")] = None,
+    samples: Annotated[int | None, typer.Option(help="Training images; all (full) or 4,000 (quick).")] = None,
+    test_samples: Annotated[int | None, typer.Option(help="Test images; all (full) or 1,000 (quick).")] = None,
+    batch: Annotated[int, typer.Option(help="Samples a step.")] = 64,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 4e-3,
+    jitter: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 1,
+    flip: Annotated[bool, typer.Option(help="Mirror every other training image.")] = False,
+    seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0: where it is trained.")] = "cpu",
+) -> None:
+    """Run an experiment of a paper: claimed, measured here, under which conditions. Killed, it goes on."""
+    import torch
+
+    from brittlestar.reproduce import Setting
+    from brittlestar.reproduce import reproduce as run
+    from brittlestar.training import Plan
+
+    torch.set_num_threads(1)
+    plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=rate, jitter=jitter, flip=flip)
+    setting = Setting(
+        data=data,
+        test=test,
+        architecture=arch,
+        plan=plan,
+        train_samples=samples or (None if full else 4000),
+        test_samples=test_samples or (None if full else 1000),
+        seed=seed,
+        device=device,
+    )
+    outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True))
+    for verdict in outcome.verdicts:
+        typer.echo(f"{verdict.state:<14} {verdict.claim}: {verdict.measured}")
+    typer.echo(f"page: {page}")

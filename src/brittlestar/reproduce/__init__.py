@@ -1,0 +1,6 @@
+"""Experiments of the papers, on anyone's data: claimed, measured here, under which conditions."""
+
+from brittlestar.reproduce.engine import Outcome, Setting, Verdict
+from brittlestar.reproduce.experiments import EXPERIMENTS, reproduce
+
+__all__ = ["EXPERIMENTS", "Outcome", "Setting", "Verdict", "reproduce"]
