@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -97,3 +98,22 @@ def test_mistakes_are_explained(words: tuple[object, ...], message: str, tmp_pat
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def shown(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command("show", "filter", *words), capture_output=True, text=True, check=False)
+
+
+def test_show_filter_draws_what_is_left(tmp_path: Path) -> None:
+    found = shown("--high", 3, "--high", 6, "--out", tmp_path)
+    assert found.returncode == 0, found.stderr
+    text = (tmp_path / "filter.html").read_text()
+    assert "without 0 to 3 cycles" in text and "without 0 to 6 cycles" in text and "at unit variance" in text
+    with Image.open(tmp_path / "filter.png") as drawn:
+        assert min(drawn.size) > 300
+    spreads = [float(v) for v in re.findall(r"<figcaption>standard deviation ([\d.]+)", text)]
+    assert len(spreads) == 2 and spreads[0] > spreads[1] > 0
+    shown("--keep", "inside", "--window", "radial", "--high", 4, "--out", tmp_path)
+    assert "only 0 to 4 cycles" in (tmp_path / "filter.html").read_text()
+    wrong = shown("--keep", "both", "--out", tmp_path)
+    assert wrong.returncode == 2 and "inside or outside" in wrong.stderr

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from brittlestar.cli import show_suite
+from brittlestar.cli import show_filter, show_suite
 from brittlestar.core.errors import UsageError, require, unknown
 
 if TYPE_CHECKING:
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from brittlestar.shifts.base import Shift
 
-app = typer.Typer(no_args_is_help=True, help="Explain one shift, one suite or one sequence.")
+app = typer.Typer(no_args_is_help=True, help="Explain one shift, suite or sequence, or draw what a filter leaves.")
 app.command("suite")(show_suite.suite)
 app.command("sequence")(show_suite.sequence)
+app.command("filter")(show_filter.filter_)
 
 
 @app.command()

@@ -75,7 +75,7 @@ def grid_png(grid: PictureGrid) -> Image.Image:
     draw.text((_GAP + 4, 12), grid.title, _INK, large)
     draw.text((_GAP + 4, 42), " · ".join(grid.facts), _SOFT, small)
     for place, name in enumerate(("unchanged", *grid.columns)):
-        draw.text((_LABEL + place * (CELL + _GAP) + 2, _HEAD + 10), _fitted(draw, name, plain, CELL), _INK, plain)
+        draw.text((_LABEL + place * (CELL + _GAP) + 2, _HEAD + 6), _fitted(draw, name, plain, CELL), _INK, plain)
     family = ""
     for row, line in enumerate(grid.lines):
         top = _HEAD + 30 + row * (CELL + _GAP)
