@@ -10,6 +10,7 @@ from brittlestar import api, measures
 from brittlestar.measures import Estimate
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.models import parse_spec
+from brittlestar.report.figure import fourier_maps
 from brittlestar.reproduce.engine import Bench, Verdict, above, percent, points
 from brittlestar.store import RunStore
 
@@ -35,8 +36,8 @@ def compare(
         seed=bench.setting.seed,
         workers=2,
     )
-    store = RunStore.open(run.path)
-    maps = {name: _map(store, name, bench.shape) for name in bench.files}
+    every = fourier_maps(RunStore.open(run.path))
+    maps = {name: every[name] for name in bench.files}
     verdicts, rows = [], []
     for name, found in maps.items():
         errors = [measures.band_error(found, low, high) for _, low, high in measures.BANDS]
@@ -77,14 +78,6 @@ def _verdicts(name: str, base: str, apart: list[Estimate]) -> list[Verdict]:
             state=above(low),
         )
     ]
-
-
-def _map(store: RunStore, name: str, shape: tuple[int, int, int]) -> FourierMap:
-    model = store.manifest.models[name]["fingerprint"]
-    infos = [i for i in store.manifest.conditions.values() if i.kind == "fourier"]
-    cells = store.read(model, [i.fingerprint for i in infos], detail=False)
-    rows = {(int(i.config["row"]), int(i.config["column"])): cells[i.fingerprint] for i in infos}
-    return measures.fourier_map(rows, shape[1], shape[2])
 
 
 def _picture(maps: dict[str, FourierMap], base: str) -> Image.Image:

@@ -1,0 +1,133 @@
+"""The Fourier maps of a run as one figure for a paper: maps on one scale, differences, radial profiles (matplotlib)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brittlestar import measures
+from brittlestar.core.errors import UsageError, require
+from brittlestar.core.files import replacing
+from brittlestar.measures.fourier import FourierMap
+from brittlestar.store import RunStore
+
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
+    """The map of every model of a run that has one, by its name.
+
+    Raises:
+        UsageError: The run has no Fourier conditions.
+    """
+    found = {}
+    infos = [i for i in store.manifest.conditions.values() if i.kind == "fourier"]
+    for name, model in store.manifest.models.items():
+        done = store.tallies(model["fingerprint"])
+        mine = [i for i in infos if i.fingerprint in done]
+        if mine:
+            cells = store.read(model["fingerprint"], [i.fingerprint for i in mine], detail=False)
+            rows = {(int(i.config["row"]), int(i.config["column"])): cells[i.fingerprint] for i in mine}
+            height, width = store.manifest.data["shape"][1:]
+            found[name] = measures.fourier_map(rows, height, width)
+    require(bool(found), f"{store.path} has no Fourier map: run it with --suite fourier first", UsageError)
+    return found
+
+
+def draw(maps: Mapping[str, FourierMap], path: Path, rule: str = "fixed") -> None:
+    """Write the figure: above, error by frequency on one scale; below, minus the first model's; right, radial profiles.
+
+    The profile is the mean error over rings of frequencies with its 95 % interval.
+
+    Args:
+        maps: By name; the first is what the others are compared with.
+        path: Ends on ``.png``, ``.svg`` or ``.pdf``.
+        rule: ``fixed`` or ``anytime``, for the intervals.
+
+    Raises:
+        UsageError: Another ending, or matplotlib is not installed (the extra ``plots``).
+    """
+    require(path.suffix.lower() in FORMATS, f"{path}: a figure ends on {', '.join(FORMATS)}", UsageError)
+    require(
+        importlib.util.find_spec("matplotlib") is not None,
+        "figures need matplotlib: pip install 'brittlestar[plots]'",
+        UsageError,
+    )
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    names = list(maps)
+    base = maps[names[0]]
+    rows = 1 if len(names) == 1 else 2
+    figure = Figure(figsize=(2.4 * len(names) + 3.6, 2.5 * rows), layout="constrained")
+    grid = figure.add_gridspec(rows, len(names) + 1, width_ratios=[*[1.0] * len(names), 1.35])
+    matrices = {name: 100 * found.matrix() for name, found in maps.items()}
+    most = max(float(np.nanmax(m)) for m in matrices.values())
+    height, width = base.height, base.width
+    extent = (-(width // 2) - 0.5, (width - 1) // 2 + 0.5, (height - 1) // 2 + 0.5, -(height // 2) - 0.5)
+    above = []
+    for place, name in enumerate(names):
+        axes = figure.add_subplot(grid[0, place])
+        drawn = axes.imshow(matrices[name], cmap="magma_r", vmin=0, vmax=most, extent=extent, interpolation="nearest")
+        _named(axes, name, place == 0)
+        above.append(axes)
+    _scaled(figure, drawn, above, "error, %")
+    if rows == 2:
+        _differences(figure, grid, matrices, extent)
+    _profiles(figure.add_subplot(grid[:, -1]), maps, rule)
+    with replacing(path) as beside, rc_context({"svg.hashsalt": "brittlestar"}):
+        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=200, metadata=_undated(path))
+
+
+def _differences(figure: Any, grid: Any, matrices: Mapping[str, Any], extent: tuple[float, ...]) -> None:
+    names = list(matrices)
+    base = matrices[names[0]]
+    reach = max(float(np.nanmax(np.abs(m - base))) for m in matrices.values()) or 1.0
+    below = []
+    for place, name in enumerate(names[1:], 1):
+        axes = figure.add_subplot(grid[1, place])
+        drawn = axes.imshow(
+            matrices[name] - base, cmap="RdBu_r", vmin=-reach, vmax=reach, extent=extent, interpolation="nearest"
+        )
+        _named(axes, f"{name} minus {names[0]}", place == 1)
+        below.append(axes)
+    _scaled(figure, drawn, below, "points")
+
+
+def _scaled(figure: Any, drawn: Any, axes: Any, label: str) -> None:
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.8)
+    bar.set_label(label, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+
+
+def _named(axes: Any, title: str, labelled: bool) -> None:
+    # A dollar would start a formula; names come from data.
+    axes.set_title(title.replace("$", r"\$"), fontsize=9)
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel("cycles per width", fontsize=7)
+    if labelled:
+        axes.set_ylabel("cycles per height", fontsize=7)
+
+
+def _profiles(axes: Any, maps: Mapping[str, FourierMap], rule: str) -> None:
+    for name, found in maps.items():
+        rings = measures.radial_profile(found, rule=rule)
+        radius = [r.radius for r in rings]
+        values = [100 * r.estimate.value for r in rings]
+        (line,) = axes.plot(radius, values, label=name.replace("$", r"\$"), linewidth=1.4)
+        low, high = [100 * r.estimate.low for r in rings], [100 * r.estimate.high for r in rings]
+        axes.fill_between(radius, low, high, alpha=0.2, color=line.get_color(), linewidth=0)
+    axes.set_xlabel("radius, share of the Nyquist frequency", fontsize=8)
+    axes.set_ylabel("error, % (95 % interval)", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=7, frameon=False)
+
+
+def _undated(path: Path) -> dict[str, Any]:
+    """No dates: the same run gives the same bytes."""
+    return {} if path.suffix.lower() == ".png" else {"Date" if path.suffix.lower() == ".svg" else "CreationDate": None}
