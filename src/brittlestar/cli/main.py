@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from brittlestar.cli import audit, demo, figure, listing, report, reproduce, run, show, store, train
+from brittlestar.cli import audit, demo, explain, figure, listing, report, reproduce, run, show, store, train
 from brittlestar.core.errors import BrittlestarError
 from brittlestar.core.version import VERSION
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("figure")(figure.figure)
+app.command("explain")(explain.explain)
 app.command("list")(listing.listing)
 app.add_typer(show.app, name="show")
 app.add_typer(store.app, name="store")

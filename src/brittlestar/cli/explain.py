@@ -1,0 +1,37 @@
+"""``brittlestar explain``: do the Fourier maps of a run explain where its models fail?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(help="A run folder with shifts and a Fourier map, such as that of broad.")],
+    data: Annotated[str, typer.Option(help="The run's images.")],
+    samples: Annotated[int, typer.Option(help="Images for the spectra.")] = 200,
+    bandwidth: Annotated[
+        int | None, typer.Option(help="Side of the square of low frequencies; half of the image's otherwise.")
+    ] = None,
+    resize: Annotated[int | None, typer.Option(help="As in the run.")] = None,
+    crop: Annotated[int | None, typer.Option(help="As in the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for explain.md and explain.csv; RUN/report otherwise.")
+    ] = None,
+) -> None:
+    """Hold each shift's spectrum against the models' maps and errors: correlations, and sentences the data bear out."""
+    import torch
+
+    from brittlestar import explain as explaining
+    from brittlestar.data import open_source
+    from brittlestar.store import RunStore
+
+    torch.set_num_threads(1)
+    source = open_source(data, resize=resize, crop=crop)
+    found = explaining.explain(RunStore.open(run), source, samples, bandwidth)
+    for sentence in found.sentences:
+        typer.echo(f"* {sentence}")
+    for path in explaining.write(found, out or run / "report"):
+        typer.echo(f"written: {path}")

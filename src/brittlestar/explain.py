@@ -1,0 +1,267 @@
+"""Does a model's Fourier map explain where it fails? Spectra of a run's shifts against its measured errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brittlestar import measures
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.files import replacing
+from brittlestar.core.keys import SampleKeys
+from brittlestar.data import Source
+from brittlestar.measures import Estimate
+from brittlestar.measures.base import NoSamplesError
+from brittlestar.measures.fourier import FourierMap
+from brittlestar.measures.spectra import correlation, predicted_error, share_above
+from brittlestar.report.figure import fourier_maps
+from brittlestar.shifts import SHIFTS
+from brittlestar.shifts.storage import stored
+from brittlestar.store import RunStore
+
+Power = npt.NDArray[np.float64]
+_BATCH = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One model under one shift condition.
+
+    Fields:
+        model, condition, shift: Which.
+        high: Share of the change's energy above the bandwidth.
+        predicted: The map's error weighted by the change's energy.
+        measured: Error minus the clean error, paired by sample.
+        against: Error minus the first model's on the same samples; ``None`` for the first model.
+    """
+
+    model: str
+    condition: str
+    shift: str
+    high: float
+    predicted: float
+    measured: Estimate
+    against: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """All cases, and how well the map ranks them.
+
+    Fields:
+        bandwidth: Side of the centred square of low frequencies.
+        images: How many images the spectra were taken from.
+        cases: One a model and condition.
+        fit: By model, Pearson's r of predicted and measured over its conditions; ``None`` where undefined.
+        trade: By model but the first, r of the high-frequency share and the error less the first model's.
+        sentences: What the intervals bear out, in words.
+    """
+
+    bandwidth: int
+    images: int
+    cases: tuple[Case, ...]
+    fit: dict[str, Estimate | None]
+    trade: dict[str, Estimate | None]
+    sentences: tuple[str, ...]
+
+
+def power_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> Power:
+    """(height, width) mean squared magnitude of the spectrum of what a shift changes, the mean at the centre.
+
+    Args:
+        info: Of a shift condition of a run.
+        images: (n, channel, height, width) float32 in [0, 1].
+        keys: One a sample.
+    """
+    shift = SHIFTS[info.shift].from_config(info.config)
+    total = torch.zeros(images.shape[2:], dtype=torch.float64)
+    for start in range(0, len(images), _BATCH):
+        part = slice(start, start + _BATCH)
+        x = images[part]
+        change = stored(shift.compute(x, keys[part]), info.storage) - x
+        total += torch.fft.fft2(change.double()).abs().square().sum((0, 1))
+    return np.asarray(torch.fft.fftshift(total / (len(images) * images.shape[1])).numpy())
+
+
+def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int | None = None) -> Explanation:
+    """Hold every shift of a run against the maps of its models.
+
+    Args:
+        store: A run with shifts and a Fourier map of at least one model.
+        source: The run's images.
+        samples: Images for the spectra.
+        bandwidth: Side of the centred square that counts as low; half of the shorter side (to Nyquist / 2) otherwise.
+
+    Raises:
+        DataError: The source is not the run's.
+        UsageError: The run has no map or no shifts.
+    """
+    require(
+        store.manifest.data["fingerprint"] == source.info.fingerprint,
+        f"{source.info.name} is not the data of the run {store.path}: give the same, prepared the same way",
+        DataError,
+    )
+    maps = fourier_maps(store)
+    infos = [i for i in store.manifest.conditions.values() if i.kind == "shift" and i.shift in SHIFTS]
+    require(bool(infos), f"{store.path} has no shifts: run it with --suite broad or cifar-c as well", UsageError)
+    order = source.order(store.manifest.seed)[:samples]
+    images = torch.from_numpy(source.load(order)).to(torch.float32) / 255
+    keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
+    side = bandwidth or min(images.shape[2:]) // 2
+    powers = {i.fingerprint: power_of(i, images, keys) for i in infos}
+    rule = "anytime" if any(s.rule == "anytime" for s in store.manifest.sessions) else "fixed"
+    cases = _cases(store, maps, infos, powers, side, rule)
+    names = list(maps)
+    fit = {m: _r([c for c in cases if c.model == m], lambda c: c.predicted, lambda c: c.measured.value) for m in names}
+    trade = {
+        m: _r([c for c in cases if c.model == m], lambda c: c.high, lambda c: c.against.value if c.against else 0.0)
+        for m in names[1:]
+    }
+    clean = _clean_gaps(store, names, rule)
+    sentences = tuple(_sentences(cases, maps, clean, side, rule))
+    return Explanation(
+        bandwidth=side, images=len(images), cases=tuple(cases), fit=fit, trade=trade, sentences=sentences
+    )
+
+
+def _cases(
+    store: RunStore,
+    maps: dict[str, FourierMap],
+    infos: list[ConditionInfo],
+    powers: dict[str, Power],
+    side: int,
+    rule: str,
+) -> list[Case]:
+    found, first = [], None
+    clean = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
+    require(bool(clean), f"{store.path} has no clean condition", UsageError)
+    for name, waves in maps.items():
+        wanted = [clean[0], *(i.fingerprint for i in infos)]
+        rows = store.read(store.manifest.models[name]["fingerprint"], wanted, detail=False)
+        first = first or rows
+        for info in infos:
+            own, power = rows.get(info.fingerprint), powers[info.fingerprint]
+            if own is None or not len(own.position):
+                continue
+            try:
+                case = Case(
+                    model=name,
+                    condition=info.id,
+                    shift=info.shift,
+                    high=share_above(power, side),
+                    predicted=predicted_error(waves, power),
+                    measured=measures.error_increase(own, rows[clean[0]], rule),
+                    against=None if rows is first else measures.paired_difference(own, first[info.fingerprint], rule),
+                )
+            except NoSamplesError:
+                continue
+            found.append(case)
+    return found
+
+
+def _r(cases: list[Case], x: Callable[[Case], float], y: Callable[[Case], float]) -> Estimate | None:
+    try:
+        return correlation([x(c) for c in cases], [y(c) for c in cases], [c.shift for c in cases])
+    except NoSamplesError:
+        return None
+
+
+def _clean_gaps(store: RunStore, names: list[str], rule: str) -> dict[str, Estimate]:
+    """The clean error of every model but the first, minus the first's."""
+    (clean,) = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
+    rows = [store.read(store.manifest.models[m]["fingerprint"], [clean], detail=False)[clean] for m in names]
+    return {m: measures.paired_difference(r, rows[0], rule) for m, r in zip(names[1:], rows[1:], strict=True)}
+
+
+def _sentences(
+    cases: list[Case], maps: dict[str, FourierMap], clean: dict[str, Estimate], side: int, rule: str
+) -> list[str]:
+    """A sentence where shift, band and comparison agree beyond the gap of the clean errors, each with its interval."""
+    first = next(iter(maps))
+    found = []
+    for name, gap in clean.items():
+        for band, low, high in (measures.BANDS[0], measures.BANDS[2]):
+            apart = measures.band_difference(maps[name], maps[first], low, high, rule=rule)
+            strongest: dict[str, tuple[Case, Estimate]] = {}
+            for case in cases:
+                if case.model != name or case.against is None or not _beyond(apart, case.against, gap):
+                    continue
+                best = strongest.get(case.shift)
+                inside = case.high < 0.2 if band == "low" else case.high > 0.8
+                if inside and (best is None or abs(case.against.value) > abs(best[1].value)):
+                    strongest[case.shift] = case, case.against
+            for case, against in strongest.values():
+                share = 1 - case.high if band == "low" else case.high
+                found.append(
+                    f"{case.condition}: {share:.0%} of its change lies {'inside' if band == 'low' else 'outside'} the "
+                    f"lowest {side} x {side} frequencies. {name} errs {points(against)} against {first} on it, "
+                    f"{points(apart)} under waves of {band} frequency, {points(gap)} on clean images."
+                )
+    return found
+
+
+def _beyond(apart: Estimate, against: Estimate, gap: Estimate) -> bool:
+    """Whether map and shift both differ from 0, and from the clean gap, to the same side."""
+    worse = min(apart.low, against.low) > max(0.0, gap.high)
+    return worse or max(apart.high, against.high) < min(0.0, gap.low)
+
+
+def points(found: Estimate) -> str:
+    """``+3.1 points [1.9, 4.4]``."""
+    return f"{100 * found.value:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+
+
+def write(found: Explanation, folder: Path) -> list[Path]:
+    """``explain.csv`` and ``explain.md``."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["model", "condition", "shift", "share_above", "predicted", "error_increase", "low", "high", "n"])
+    for c in found.cases:
+        numbers = (c.high, c.predicted, c.measured.value, c.measured.low, c.measured.high)
+        writer.writerow([c.model, c.condition, c.shift, *(f"{v:.5f}" for v in numbers), c.measured.n])
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "explain.csv", folder / "explain.md"]
+    for path, content in zip(paths, (text.getvalue(), markdown(found)), strict=True):
+        with replacing(path) as beside:
+            beside.write_text(content, encoding="utf-8")
+    return paths
+
+
+def markdown(found: Explanation) -> str:
+    """The page as text: correlations, sentences, and the shifts by where their energy lies."""
+    lines = [
+        "# Frequencies of the shifts, and errors",
+        "",
+        f"Spectra of what each shift changes, over {found.images:,} images; low: in the centred {found.bandwidth} "
+        f"x {found.bandwidth} frequencies. Predicted: the Fourier map's error weighted by that energy; it ranks shifts "
+        "and is no error rate to expect: waves and shifts differ in size. r: Pearson's, bootstrap over shifts, 95 %.",
+        "",
+        "| model | r of predicted and measured error | r of high-frequency share and error less the first model's |",
+        "|---|---|---|",
+    ]
+    for model, fit in found.fit.items():
+        lines.append(f"| {_cell(model)} | {_r_text(fit)} | {_r_text(found.trade.get(model))} |")
+    lines += ["", *(f"* {s}" for s in found.sentences)]
+    if not found.sentences:
+        lines.append("No shift, band and comparison agree with intervals that leave 0 out.")
+    lines += ["", "| model | condition | above | predicted | error less clean |", "|---|---|---|---|---|"]
+    for c in sorted(found.cases, key=lambda c: (c.model, c.high)):
+        row = (_cell(c.model), _cell(c.condition), f"{c.high:.0%}", f"{c.predicted:.1%}", points(c.measured))
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _r_text(found: Estimate | None) -> str:
+    return "" if found is None else f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}], {found.n} shifts"

@@ -1,0 +1,98 @@
+"""What the frequencies of a shift's changes say about a model's errors (Yin et al. 2019, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from brittlestar.core.errors import UsageError, require
+from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, check_level
+from brittlestar.measures.fourier import FourierMap
+
+Scores = npt.NDArray[np.float64]
+_DRAWS = 2000
+
+
+def share_above(power: npt.ArrayLike, bandwidth: int) -> float:
+    """The share of a change's energy that lies outside the centred ``bandwidth`` x ``bandwidth`` square.
+
+    Args:
+        power: (height, width) mean squared magnitudes of the change's spectrum, the mean at [height // 2, width // 2].
+        bandwidth: Side of the square in frequencies; at least 1.
+
+    Raises:
+        NoSamplesError: The change has no energy.
+    """
+    p = np.asarray(power, dtype=np.float64)
+    require(p.ndim == 2 and bool((p >= 0).all()), f"power is (height, width), not negative, got {p.shape}", UsageError)
+    require(bandwidth >= 1, f"the bandwidth must be at least 1, got {bandwidth}", UsageError)
+    total = float(p.sum())
+    if total == 0:
+        raise NoSamplesError("the change has no energy")
+    top, left = (size // 2 - bandwidth // 2 for size in p.shape)
+    inside = p[max(0, top) : max(0, top + bandwidth), max(0, left) : max(0, left + bandwidth)]
+    return 1 - float(inside.sum()) / total
+
+
+def predicted_error(found: FourierMap, power: npt.ArrayLike) -> float:
+    """The map's error averaged over frequencies with the change's energy as weight.
+
+    The waves of a map all have one norm and a change its own, so this ranks changes; it is no error rate to expect.
+
+    Raises:
+        NoSamplesError: No energy at any mapped frequency.
+    """
+    p = np.asarray(power, dtype=np.float64)
+    require(
+        p.shape == (found.height, found.width),
+        f"power of {p.shape}, map of {(found.height, found.width)}: both must be of one image size",
+        UsageError,
+    )
+    error = found.matrix()
+    weights = np.where(np.isnan(error), 0.0, p)
+    if weights.sum() == 0:
+        raise NoSamplesError("the change has no energy at any mapped frequency")
+    return float((np.nan_to_num(error) * weights).sum() / weights.sum())
+
+
+def correlation(x: npt.ArrayLike, y: npt.ArrayLike, groups: Sequence[str], level: float = LEVEL) -> Estimate:
+    """Pearson's r with a percentile bootstrap over groups (2,000 resamples, seeded by the content).
+
+    Args:
+        x, y: One value a case.
+        groups: Cases of one group (severities of one shift, several models) are drawn together.
+        level: Of confidence.
+
+    Raises:
+        NoSamplesError: Fewer than 4 groups, or values that do not vary.
+    """
+    check_level(level)
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    require(a.shape == b.shape == (len(groups),), "x, y and groups must be equally long", UsageError)
+    names = sorted(set(groups))
+    if len(names) < 4 or a.std() == 0 or b.std() == 0:
+        raise NoSamplesError(f"a correlation needs at least 4 groups and values that vary, got {len(names)} groups")
+    members = [np.flatnonzero(np.asarray(groups) == name) for name in names]
+    seed = np.frombuffer(np.round([a, b], 9).tobytes(), dtype=np.uint32)
+    generator = np.random.Generator(np.random.PCG64(seed[:: max(1, len(seed) // 64)].tolist()))
+    drawn = []
+    for choice in generator.integers(0, len(names), (_DRAWS, len(names))):
+        places = np.concatenate([members[i] for i in choice])
+        if a[places].std() > 0 and b[places].std() > 0:
+            drawn.append(_pearson(a[places], b[places]))
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    value = _pearson(a, b)
+    return Estimate(
+        value=value,
+        low=min(float(low), value),
+        high=max(float(high), value),
+        n=len(names),
+        level=level,
+        method="bootstrap over groups",
+    )
+
+
+def _pearson(a: Scores, b: Scores) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
