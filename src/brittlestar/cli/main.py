@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from brittlestar.cli import audit, demo, explain, figure, listing, report, reproduce, run, show, store, train
+from brittlestar.cli import audit, build, demo, explain, figure, listing, report, reproduce, run, show, store, train
 from brittlestar.core.errors import BrittlestarError
 from brittlestar.core.version import VERSION
 
@@ -29,6 +29,7 @@ app.add_typer(store.app, name="store")
 app.command("audit")(audit.audit)
 app.command("train")(train.train)
 app.command("reproduce")(reproduce.reproduce)
+app.add_typer(build.app, name="build")
 app.command("demo")(demo.demo)
 
 

@@ -9,7 +9,7 @@ import typer
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics or transfer.")],
+    name: Annotated[str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer or features.")],
     data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
     test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from brittlestar.attacks.base import Attack
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
@@ -155,8 +156,8 @@ class Bench:
         made = [self.train_source.info.fingerprint, s.architecture, asdict(s.plan), s.train_samples, s.seed]
         return f"{recipe.name}-{fingerprint_of([recipe.fingerprint(), *made])[:8]}"
 
-    def measure(self, versions: Mapping[str, Shift | None]) -> None:
-        """Every model on every version of the test images."""
+    def measure(self, versions: Mapping[str, Shift | Attack | None]) -> None:
+        """Every model on every version of the test images, attacked ones included."""
         keys = SampleKeys.of(self.setting.seed, [str(i) for i in self.ids])
         for name, file in self.files.items():
             model = load_model(parse_spec(str(file)))
@@ -165,7 +166,10 @@ class Bench:
                 for start in range(0, len(self.images), 250):
                     part = slice(start, start + 250)
                     x = self.images[part]
-                    x = x if shift is None else shift(x, keys[part])
+                    if isinstance(shift, Attack):
+                        x = shift.perturb(model, x, self.labels[part], keys[part])
+                    elif shift is not None:
+                        x = shift(x, keys[part])
                     with torch.inference_mode():
                         found.append(model.logits(x).argmax(1) == self.labels[part])
                 self.right[name, version] = torch.cat(found).numpy()

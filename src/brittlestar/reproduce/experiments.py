@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.errors import unknown
-from brittlestar.reproduce import maps
+from brittlestar.reproduce import features, maps
 from brittlestar.reproduce.engine import Bench, Outcome, Setting, Verdict, above, below, percent, points
 from brittlestar.reproduce.page import filter_pictures, write_page
 from brittlestar.shifts import (
@@ -215,6 +216,12 @@ def _transfer(bench: Bench) -> Outcome:
     return _outcome("transfer", bench, verdicts)
 
 
+def _features(bench: Bench) -> Outcome:
+    verdicts, facts = features.compare(bench)
+    found = _outcome("features", bench, verdicts)
+    return dataclasses.replace(found, conditions=(*found.conditions, *facts))
+
+
 def _outcome(name: str, bench: Bench, verdicts: list[Verdict], pictures: tuple[tuple[str, str], ...] = ()) -> Outcome:
     experiment = EXPERIMENTS[name]
     header, rows = bench.matrix("trained on / tested on")
@@ -230,8 +237,6 @@ def _outcome(name: str, bench: Bench, verdicts: list[Verdict], pictures: tuple[t
 
 
 def _with(found: Outcome, tables: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]], ...]) -> Outcome:
-    import dataclasses
-
     return dataclasses.replace(found, tables=(*found.tables, *tables))
 
 
@@ -252,6 +257,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Training on one noise does not transfer to another",
             "Geirhos et al., NeurIPS 2018, https://arxiv.org/abs/1808.08750",
             _transfer,
+        ),
+        Experiment(
+            "features",
+            "Robust and non-robust features",
+            "Ilyas et al., NeurIPS 2019, https://arxiv.org/abs/1905.02175",
+            _features,
         ),
     )
 }

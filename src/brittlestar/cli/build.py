@@ -1,0 +1,70 @@
+"""``brittlestar build``: data sets made with the help of a model."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittlestar.core.errors import UsageError, require
+
+app = typer.Typer(no_args_is_help=True, help="Make data sets with the help of a model.")
+
+
+@app.callback()
+def root() -> None:
+    """Make data sets with the help of a model."""
+
+
+@app.command()
+def features(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="d_rand, d_det: attacked images under the attack's labels (random, the next class); d_r, d_nr: images "
+            "with only the features of a robust, or of an ordinary, model."
+        ),
+    ],
+    model: Annotated[str, typer.Option(help="[NAME=]MODEL, as for `brittlestar run`.")],
+    data: Annotated[str, typer.Option(help="Labelled images, as for `brittlestar run`.")],
+    out: Annotated[Path, typer.Option(help="The set, .npz; its manifest is written beside it, .json.")],
+    epsilon: Annotated[float, typer.Option(help="L2 radius of the targeted attack, images in [0, 1].")] = 0.5,
+    steps: Annotated[int, typer.Option(help="Gradient steps (the paper: 100 for attacks, 1,000 for features).")] = 100,
+    step_size: Annotated[float, typer.Option(help="Their L2 length.")] = 0.1,
+    layer: Annotated[str, typer.Option(help="Whose activations d_r and d_nr keep.")] = "penultimate",
+    samples: Annotated[int | None, typer.Option(help="Use so many images; all otherwise.")] = None,
+    seed: Annotated[int, typer.Option(help="Of order, targets and starting images.")] = 0,
+    factory: Annotated[str | None, typer.Option(help="FILE.py:factory for a state dict.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
+) -> None:
+    """Robust and non-robust features as data sets to train on (Ilyas et al., NeurIPS 2019)."""
+    import numpy as np
+    import torch
+
+    from brittlestar.build import FeatureSet, build_features, write_set
+    from brittlestar.data import open_source
+    from brittlestar.models import load_model, parse_spec
+
+    torch.set_num_threads(1)
+    what = FeatureSet(kind=kind, epsilon=epsilon, steps=steps, step_size=step_size, layer=layer, seed=seed)
+    require(out.suffix == ".npz", f"--out {out}: a set is written as .npz", UsageError)
+    source = open_source(data)
+    spec = parse_spec(model, factory=factory)
+    loaded = load_model(dataclasses.replace(spec, device=device))
+    order = source.order(seed)[:samples]
+    built = build_features(
+        what,
+        loaded,
+        torch.from_numpy(source.load(order)).to(device),
+        torch.from_numpy(np.asarray(source.labels[order])).to(device, torch.int64),
+        source.ids[order],
+        len(source.info.classes),
+        lambda text: typer.echo(f"  {text}", err=True),
+    )
+    write_set(built, source.info.classes, out, {"data": source.info.as_json()})
+    for fact in ("reached_target", "kept_label", "feature_distance"):
+        if fact in built.facts:
+            typer.echo(f"{fact.replace('_', ' ')}: {built.facts[fact]:.1%}")
+    typer.echo(f"set: {out} ({len(built.labels):,} images), manifest: {out.with_suffix('.json')}")
