@@ -20,10 +20,11 @@ from brittlestar.data.base import Source
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels
 from brittlestar.models.base import Model
 from brittlestar.runs.runner import Progress
-from brittlestar.runs.session import Outcome, Request, Watch, run_session
+from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_session
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
+from brittlestar.suites.base import Suite
 
 LEVEL = 0.95
 
@@ -121,7 +122,7 @@ def evaluate(
     model: Any,
     data: Any,
     *,
-    suite: str | Sequence[str] = "broad",
+    suite: str | Suite | Sequence[str | Suite] = "broad",
     storage: str | None = None,
     out: str | Path | None = None,
     samples: int | None = None,
@@ -137,6 +138,7 @@ def evaluate(
     classes: Sequence[str] | None = None,
     watch: Watch | None = None,
     command: str = "",
+    sequel: Sequel | None = None,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -144,7 +146,7 @@ def evaluate(
         model: A specification as on the command line, an ``nn.Module`` in evaluation mode, a callable on numpy arrays,
             a ``ModelSpec``, or a mapping of names to any of these. Images in [0, 1], NCHW, in; logits out.
         data: A path or name as on the command line, ``(images, labels)`` arrays, or an opened source.
-        suite: Name of a suite, or several.
+        suite: Name of a suite, or a suite of one's own, or several.
         storage: How published suites keep shifted images (``float``, ``uint8``, ``jpeg85``), if not as published.
         out: Run folder; ``runs/<data>`` by default. A later call on the same folder resumes and adds.
         samples: How many images; all by default.
@@ -159,6 +161,7 @@ def evaluate(
         classes: Class names in the order of the model's outputs, where they are not the data's own classes.
         watch: Callbacks.
         command: Recorded in the report as the command that repeats it.
+        sequel: Work on single cells once the grid is filled (``brittlestar.mapping``).
 
     Raises:
         UsageError: Anything that cannot work, with what to do about it, before work begins.
@@ -168,7 +171,7 @@ def evaluate(
     source = data if isinstance(data, Source) else open_source(data, resize=resize, crop=crop, skip_bad=skip_bad)
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
-    suites = [suite] if isinstance(suite, str) else list(suite)
+    suites = [suite] if isinstance(suite, str | Suite) else list(suite)
     conditions = conditions_of(suites, source.info.shape, storage)
     names = tuple(classes) if classes is not None else source.info.classes
     labels = source.labels if classes is None else _mapped(source, names)
@@ -186,7 +189,7 @@ def evaluate(
         models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for _, value in specs],
         data_how={"resize": resize, "crop": crop, "skip_bad": skip_bad} if not isinstance(data, Source) else {},
         conditions=conditions,
-        suites=tuple(suites),
+        suites=tuple(s if isinstance(s, str) else s.name for s in suites),
         folder=Path(out) if out is not None else Path("runs") / source.info.name,
         seed=seed,
         samples=samples,
@@ -195,18 +198,19 @@ def evaluate(
         batch=batch,
         workers=workers,
         command=command,
+        sequel=sequel,
     )
     return Run(request.folder, run_session(request, watch))
 
 
 def conditions_of(
-    names: Sequence[str], shape: tuple[int, int, int], storage: str | None = None
+    names: Sequence[str | Suite], shape: tuple[int, int, int], storage: str | None = None
 ) -> tuple[Condition, ...]:
     """The conditions of several suites, each once, in order; ``storage`` is for those that were published with one."""
-    suites = [get_suite(name) for name in names]
+    suites = [get_suite(name) if isinstance(name, str) else name for name in names]
     require(
         storage is None or any(len(suite.storages) > 1 for suite in suites),
-        f"a storage is for published suites such as imagenet-c; {', '.join(names)} has none",
+        f"a storage is for published suites such as imagenet-c; {', '.join(s.name for s in suites)} has none",
         UsageError,
     )
     seen: dict[str, Condition] = {}

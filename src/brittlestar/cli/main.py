@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from brittlestar.cli import audit, build, demo, explain, figure, listing, report, reproduce, run, show, store, train
+from brittlestar.cli import (
+    audit,
+    build,
+    demo,
+    explain,
+    figure,
+    fourier,
+    listing,
+    report,
+    reproduce,
+    run,
+    show,
+    store,
+    train,
+)
 from brittlestar.core.errors import BrittlestarError
 from brittlestar.core.version import VERSION
 
@@ -27,6 +41,7 @@ app.command("list")(listing.listing)
 app.add_typer(show.app, name="show")
 app.add_typer(store.app, name="store")
 app.command("audit")(audit.audit)
+app.command("fourier")(fourier.fourier)
 app.command("train")(train.train)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(build.app, name="build")

@@ -72,19 +72,18 @@ def run(
     from brittlestar.cli.live import watched
     from brittlestar.models import parse_spec
 
-    place = device or _best_device()
+    place = device or best_device()
     flags: dict[str, Any] = {
         "factory": factory,
         "weights": None if weights is None else str(weights),
-        "mean": _numbers("mean", mean),
-        "std": _numbers("std", std),
+        "mean": numbers("mean", mean),
+        "std": numbers("std", std),
         "channels": channels,
         "resize": model_resize,
         "crop": model_crop,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]
-    processes = workers if workers is not None else (1 if place != "cpu" else min(os.cpu_count() or 1, 8))
     require(precision is None or budget is None, "give --budget or --precision, not both", UsageError)
     with watched(precision) as watch:
         result = api.evaluate(
@@ -98,7 +97,7 @@ def run(
             precision=precision,
             batch=batch,
             seed=seed,
-            workers=processes,
+            workers=processes(workers, place),
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
@@ -149,7 +148,8 @@ def read_classes(path: Path) -> list[str]:
     return names
 
 
-def _numbers(name: str, text: str | None) -> tuple[float, ...] | None:
+def numbers(name: str, text: str | None) -> tuple[float, ...] | None:
+    """Numbers separated by commas, as an option gives them."""
     if text is None:
         return None
     try:
@@ -158,7 +158,13 @@ def _numbers(name: str, text: str | None) -> tuple[float, ...] | None:
         raise UsageError(f"--{name} takes numbers separated by commas, got {text!r}") from None
 
 
-def _best_device() -> str:
+def processes(workers: int | None, device: str) -> int:
+    """As asked for; all cores (up to 8) on a CPU, 1 on a GPU otherwise."""
+    return workers if workers is not None else (1 if device != "cpu" else min(os.cpu_count() or 1, 8))
+
+
+def best_device() -> str:
+    """``cuda`` where there is one."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,9 @@ class FourierMap:
     frequencies: tuple[Frequency, ...]
     wrong: Wrong
     positions: Positions
+
+    complete: ClassVar[bool] = True
+    """Whether every outcome was seen."""
 
     @property
     def samples(self) -> int:
@@ -96,6 +100,20 @@ class FourierMap:
         each = 1 - (1 - level) / len(self.frequencies) if simultaneous else level
         many = wilson_many if rule == "fixed" else confidence_sequence_many
         return many(np.rint(self.error * self.samples), self.samples, each)
+
+    def mean(self, scores: Scores, cap: float, rule: str, level: float) -> Estimate:
+        """The mean of a weighted error of each sample; ``cap`` is the effective number of frequencies in it."""
+        return mean_of(self.positions, scores, rule, level, cap)
+
+    def apart(self, scores: Scores, cap: float, rule: str, level: float, discordance: float | None = None) -> Estimate:
+        """The mean of a difference of weighted errors of each sample."""
+        return mean_difference_of(self.positions[: len(scores)], scores, rule, level, cap, discordance)
+
+    def cut(self, frequencies: tuple[Frequency, ...], samples: npt.NDArray[np.intp]) -> FourierMap:
+        """Only some frequencies and samples (their places here)."""
+        index = {f: place for place, f in enumerate(self.frequencies)}
+        chosen = [index[f] for f in frequencies]
+        return FourierMap(self.height, self.width, frequencies, self.wrong[chosen][:, samples], self.positions[samples])
 
     def half_width(self, level: float = LEVEL, rule: str = "fixed") -> float:
         """The widest simultaneous half-width of any frequency."""
@@ -159,7 +177,7 @@ def band_error(found: FourierMap, low: float, high: float, level: float = LEVEL,
         NoSamplesError: No measured frequency lies there.
     """
     weights = _weights(found, low, high)
-    return mean_of(found.positions, _scores(found, weights), rule, level, _effective(weights))
+    return found.mean(_scores(found, weights), _effective(weights), rule, level)
 
 
 def band_difference(
@@ -176,7 +194,8 @@ def band_difference(
     used = np.flatnonzero(weights)
     apart = a.wrong[used] - b.wrong[used]
     discordance = float(weights[used] @ np.abs(apart).mean(axis=1))
-    return mean_difference_of(a.positions, weights[used] @ apart, rule, level, _effective(weights), discordance)
+    judge = a if not a.complete else b
+    return judge.apart(weights[used] @ apart, _effective(weights), rule, level, discordance)
 
 
 def band_contrast(found: FourierMap, level: float = LEVEL, rule: str = "fixed") -> Estimate:
@@ -188,7 +207,7 @@ def band_contrast(found: FourierMap, level: float = LEVEL, rule: str = "fixed") 
     high, low = (_weights(found, *_band(name)) for name in ("high", "low"))
     scores = _scores(found, high) - _scores(found, low)
     cap = max(1.0, min(_effective(high), _effective(low)))
-    return mean_difference_of(found.positions, scores, rule, level, cap)
+    return found.apart(scores, cap, rule, level)
 
 
 def _band(name: str) -> tuple[float, float]:
@@ -245,7 +264,7 @@ def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Rati
     weights = [_weights(found, *_band(name)) for name in ("high", "low")]
     scores = np.stack([_scores(found, w)[in_map] - wrong for w in weights])
     caps = [_effective(w) for w in weights]
-    above, below = (mean_difference_of(shared, s, "fixed", level, cap) for s, cap in zip(scores, caps, strict=True))
+    above, below = (found.apart(s, cap, "fixed", level) for s, cap in zip(scores, caps, strict=True))
     n = len(shared)
     defined, reason, ends = False, "", (math.nan, math.nan)
     if below.low <= 0 or n < 2:
@@ -305,12 +324,7 @@ def common(a: FourierMap, b: FourierMap) -> tuple[FourierMap, FourierMap]:
     if not both or not len(shared):
         raise NoSamplesError("the two maps share no frequency or no sample")
 
-    def cut(found: FourierMap, samples: npt.NDArray[np.intp]) -> FourierMap:
-        index = {f: place for place, f in enumerate(found.frequencies)}
-        wrong = found.wrong[[index[f] for f in both]][:, samples]
-        return FourierMap(found.height, found.width, both, wrong, shared)
-
-    return cut(a, in_a), cut(b, in_b)
+    return a.cut(both, in_a), b.cut(both, in_b)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -341,6 +355,6 @@ def radial_profile(
     for at in np.unique(place):
         weights = found.multiplicity * (place == at)
         weights = weights / weights.sum()
-        estimate = mean_of(found.positions, _scores(found, weights), rule, level, _effective(weights))
+        estimate = found.mean(_scores(found, weights), _effective(weights), rule, level)
         profile.append(Ring(float(weights @ radius), int(np.count_nonzero(weights)), estimate))
     return profile

@@ -23,9 +23,15 @@ FIELDS = tuple(field.name for field in dataclasses.fields(Preprocess))
 
 
 class TorchModel(Model):
-    """An ``nn.Module`` with its preprocessing."""
+    """An ``nn.Module`` with its preprocessing.
+
+    Attributes:
+        module: As it was given; gradients are taken through it.
+        fast: The same answers sooner, where no gradients are taken (``models.tune``); ``None`` for the module itself.
+    """
 
     differentiable = True
+    fast: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def __init__(
         self,
@@ -45,7 +51,8 @@ class TorchModel(Model):
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """See ``Model.logits``."""
-        answer = self.module(apply_preprocess(images, self.preprocess))
+        answers = self.module if self.fast is None or torch.is_grad_enabled() else self.fast
+        answer = answers(apply_preprocess(images, self.preprocess))
         require(
             isinstance(answer, torch.Tensor),
             f"model {self.name} gives {type(answer).__name__}, not a tensor: "

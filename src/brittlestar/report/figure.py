@@ -13,6 +13,7 @@ from brittlestar import measures
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.measures.fourier import FourierMap
+from brittlestar.measures.sampled import sampled_map
 from brittlestar.store import RunStore
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -29,12 +30,19 @@ def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
     for name, model in store.manifest.models.items():
         done = store.tallies(model["fingerprint"])
         mine = [i for i in infos if i.fingerprint in done]
+        sampled = sampled_map(store.path, model["fingerprint"])
         if mine:
             cells = store.read(model["fingerprint"], [i.fingerprint for i in mine], detail=False)
             rows = {(int(i.config["row"]), int(i.config["column"])): cells[i.fingerprint] for i in mine}
             height, width = store.manifest.data["shape"][1:]
             found[name] = measures.fourier_map(rows, height, width)
-    require(bool(found), f"{store.path} has no Fourier map: run it with --suite fourier first", UsageError)
+        elif sampled is not None:
+            found[name] = sampled
+    require(
+        bool(found),
+        f"{store.path} has no Fourier map: make one with `brittlestar fourier`, or run it with --suite fourier",
+        UsageError,
+    )
     return found
 
 
@@ -51,12 +59,7 @@ def draw(maps: Mapping[str, FourierMap], path: Path, rule: str = "fixed") -> Non
     Raises:
         UsageError: Another ending, or matplotlib is not installed (the extra ``plots``).
     """
-    require(path.suffix.lower() in FORMATS, f"{path}: a figure ends on {', '.join(FORMATS)}", UsageError)
-    require(
-        importlib.util.find_spec("matplotlib") is not None,
-        "figures need matplotlib: pip install 'brittlestar[plots]'",
-        UsageError,
-    )
+    check_figure(path)
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -81,6 +84,50 @@ def draw(maps: Mapping[str, FourierMap], path: Path, rule: str = "fixed") -> Non
     _profiles(figure.add_subplot(grid[:, -1]), maps, rule)
     with replacing(path) as beside, rc_context({"svg.hashsalt": "brittlestar"}):
         figure.savefig(beside, format=path.suffix[1:].lower(), dpi=200, metadata=_undated(path))
+
+
+def draw_planes(planes: Mapping[str, Any], path: Path, label: str) -> None:
+    """A figure of (height, width) matrices on one scale from 0, the mean frequency at [height // 2, width // 2].
+
+    Args:
+        planes: By name.
+        path: Ends on ``.png``, ``.svg`` or ``.pdf``.
+        label: Of the scale.
+
+    Raises:
+        UsageError: See ``check_figure``.
+    """
+    check_figure(path)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.4 * len(planes) + 0.8, 2.5), layout="constrained")
+    most = max(float(np.nanmax(m)) for m in planes.values())
+    every = []
+    for place, (name, plane) in enumerate(planes.items()):
+        height, width = plane.shape
+        extent = (-(width // 2) - 0.5, (width - 1) // 2 + 0.5, (height - 1) // 2 + 0.5, -(height // 2) - 0.5)
+        axes = figure.add_subplot(1, len(planes), place + 1)
+        drawn = axes.imshow(plane, cmap="magma_r", vmin=0, vmax=most, extent=extent, interpolation="nearest")
+        _named(axes, name, place == 0)
+        every.append(axes)
+    _scaled(figure, drawn, every, label)
+    with replacing(path) as beside, rc_context({"svg.hashsalt": "brittlestar"}):
+        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=200, metadata=_undated(path))
+
+
+def check_figure(path: Path) -> None:
+    """Whether a figure can be written there, found out before work begins.
+
+    Raises:
+        UsageError: Another ending, or matplotlib is not installed (the extra ``plots``).
+    """
+    require(path.suffix.lower() in FORMATS, f"{path}: a figure ends on {', '.join(FORMATS)}", UsageError)
+    require(
+        importlib.util.find_spec("matplotlib") is not None,
+        "figures need matplotlib: pip install 'brittlestar[plots]'",
+        UsageError,
+    )
 
 
 def _differences(figure: Any, grid: Any, matrices: Mapping[str, Any], extent: tuple[float, ...]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
+from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.content import DataEntry, ModelEntry
 from brittlestar.store import RunStore
 
@@ -34,6 +35,7 @@ class Subject:
         sequences: Descriptions of its sequences of frames, by id. They are in no other field, so that no section that
             means single images can take a frame for one.
         frames: The rows of each sequence, ordered by position and frame.
+        sampled: A Fourier map of which only some cells were looked at.
     """
 
     entry: ModelEntry
@@ -44,6 +46,7 @@ class Subject:
     run: int
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     frames: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
+    sampled: SampledMap | None = None
 
     @property
     def clean(self) -> Rows | None:
@@ -131,6 +134,7 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
                     run=run,
                     sequences=moving,
                     frames=frames,
+                    sampled=_sampled(store, about["fingerprint"], common[run]),
                 )
             )
     if not subjects:
@@ -154,6 +158,13 @@ def _read(
         for c in chosen
         if c.fingerprint in found and len(found[c.fingerprint])
     }
+
+
+def _sampled(store: RunStore, model: str, common: np.ndarray[Any, Any] | None) -> SampledMap | None:
+    found = sampled_map(Path(store.path), model)
+    if found is None or common is None:
+        return found
+    return dataclasses.replace(found, positions=common[found.positions])
 
 
 def _samples(rows: Mapping[str, Rows], frames: Mapping[str, Rows]) -> int:

@@ -74,7 +74,7 @@ def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
     families = {info.family for info in gathered.infos.values()}
     kinds = {info.kind for info in gathered.infos.values()}
     found = [Missing(title=title, text=text) for key, title, text in FAMILIES if key not in families]
-    if "fourier" not in kinds:
+    if "fourier" not in kinds and all(s.sampled is None for s in gathered.subjects):
         found.append(Missing(title="Single frequencies", text="The Fourier map: which waves a model is sensitive to."))
     without = [s.entry.name for s in gathered.subjects if not s.of_kind("attack")]
     if "attack" not in kinds:

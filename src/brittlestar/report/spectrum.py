@@ -11,6 +11,7 @@ from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.fourier import FourierMap
+from brittlestar.measures.sampled import SampledMap
 from brittlestar.report.content import BandRow, Line, Point, Spectrum, SpectrumMap
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
@@ -25,7 +26,8 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
     norm: float | None = None
     for subject in gathered.subjects:
         infos = subject.of_kind("fourier")
-        norm = _norm(infos[0]) if infos and norm is None else norm
+        if norm is None:
+            norm = _norm(infos[0]) if infos else subject.sampled.norm if subject.sampled else None
         own = {(int(i.config["row"]), int(i.config["column"])): subject.rows[i.id] for i in infos if _norm(i) == norm}
         _, height, width = subject.data.shape
         if own and (not found or (found[0][1].height == height and found[0][1].width == width)):
@@ -33,6 +35,10 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
                 found.append((subject, measures.fourier_map(own, height, width)))
             except NoSamplesError:
                 continue
+        elif not infos and subject.sampled and subject.sampled.norm == norm:
+            sampled = subject.sampled
+            if not found or (found[0][1].height == sampled.height and found[0][1].width == sampled.width):
+                found.append((subject, sampled))
     if not found:
         return None
     plane = found[0][1]
@@ -50,8 +56,19 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
         rows=rows,
         columns=columns,
         norm=f"L2 norm {norm:.3g} a channel" if norm is not None else "",
-        covered=_covered(plane, measured, rows),
+        covered=" ".join([_covered(plane, measured, rows), *_surveyed(found, numbers.level)]),
     )
+
+
+def _surveyed(found: Found, level: float) -> list[str]:
+    """How many passes a survey made, and how many it saved, for each model that has one."""
+    return [
+        f"{subject.entry.name}: {m.passes:,} passes, chosen where a guess from the others was unsure, for intervals of "
+        f"at most {100 * m.half_width(level):.1f} points to either side that hold together; the same number of images "
+        f"for every wave would take {m.fixed:,}."
+        for subject, m in found
+        if isinstance(m, SampledMap)
+    ]
 
 
 def _norm(info: ConditionInfo) -> float | None:

@@ -15,6 +15,7 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model
+from brittlestar.runs.ask import Question
 from brittlestar.runs.cell import fill
 from brittlestar.runs.plan import WorkItem
 from brittlestar.shifts.conditions import Condition
@@ -54,7 +55,7 @@ class Order:
 class Done:
     """What a finished item reports back: errors and samples per (model, condition), passes, seconds."""
 
-    item: WorkItem
+    item: WorkItem | Question
     tallies: tuple[tuple[int, int, int, int], ...]
     seconds: float
 
@@ -75,9 +76,12 @@ class Bench:
         """Load the models."""
         return cls(what, [maker() for maker in what.makers], RunStore.open(what.folder))
 
-    def do(self, item: WorkItem) -> Done:
-        """Fill the item's cells, store them, report the tallies."""
+    def do(self, item: WorkItem | Question) -> Done:
+        """Fill the item's cells, store them, report the tallies; or answer a question."""
         began = time.perf_counter()
+        if isinstance(item, Question):
+            item.answer(self)
+            return Done(item, (), time.perf_counter() - began)
         cells = self.rows(item)
         tallies = []
         for model, conditions in item.tasks:

@@ -92,7 +92,8 @@ def run(
                 in_hand += upcoming.work
                 upcoming = next(pending, None)
             for done in engine.collect() if engine.waiting else ():
-                _count(progress, done)
+                assert isinstance(done.item, WorkItem)
+                _count(progress, done, done.item)
                 in_hand -= done.item.work
                 left[done.item.stop] -= 1
                 on_progress(progress)
@@ -110,11 +111,11 @@ def _too_late(progress: Progress, work: float, deadline: float) -> bool:
     return time.monotonic() + work * (progress.pace or 0.0) >= deadline
 
 
-def _count(progress: Progress, done: Done) -> None:
-    progress.work_done += done.item.work
+def _count(progress: Progress, done: Done, item: WorkItem) -> None:
+    progress.work_done += item.work
     if progress.warm is None:
         progress.warm = (progress.elapsed, progress.work_done)
-    progress.block = (done.item.start, done.item.stop)
+    progress.block = (item.start, item.stop)
     for model, condition, samples, errors in done.tallies:
         tally = progress.tallies.setdefault((model, condition), [0, 0])
         tally[0] += samples

@@ -32,6 +32,22 @@ from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore, SessionRecord
 
 
+@dataclasses.dataclass(frozen=True)
+class Sequel:
+    """Work on single cells once the grid is filled, by the same engine and under the same lock.
+
+    Fields:
+        conditions: What is asked beside the grid's conditions.
+        do: Gets the engine, the order (its conditions are the grid's and these), the store, and where to say things;
+            gives the number of shifted images that were evaluated.
+        name: For the record.
+    """
+
+    conditions: tuple[Condition, ...]
+    do: Callable[[Engine, Order, RunStore, Callable[[str], None]], int]
+    name: str
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
     """What a session is asked to do.
@@ -54,6 +70,7 @@ class Request:
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
         command: What the person typed, for the record.
+        sequel: Work on single cells once the grid is filled.
     """
 
     source: Source
@@ -73,6 +90,7 @@ class Request:
     batch: int | None = None
     workers: int = 1
     command: str = ""
+    sequel: Sequel | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,14 +158,15 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                 order=order,
                 labels=labels,
                 seed=request.seed,
-                conditions=request.conditions,
+                conditions=(*request.conditions, *(request.sequel.conditions if request.sequel else ())),
                 makers=tuple(request.makers or ()),
                 fingerprints=tuple(fingerprints),
                 batch=batch,
                 folder=request.folder,
             )
             deadline = None if request.budget is None else time.monotonic() + request.budget
-            if items:
+            stop = "complete"
+            if items or request.sequel:
                 with _engine(request, what, items) as engine:
                     stop = run(
                         items,
@@ -158,8 +177,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                         on_progress=watch.progress,
                         on_interrupt=lambda: note("stopping: finishing the cells in hand"),
                     )
-            else:
-                stop = "complete"
+                    if request.sequel and stop == "complete":
+                        stop = _followed(request.sequel, engine, what, store, note, progress)
             if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
                 watch.note("choosing example images")
                 bench = Bench(what, request.models, store)
@@ -168,6 +187,18 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             seconds = time.perf_counter() - began
             store.end_session(stop=stop, wall_s=seconds, images=progress.images)
     return Outcome(request.folder, stop, seconds, progress.images, progress.work_total - progress.work_done)
+
+
+def _followed(
+    sequel: Sequel, engine: Engine, what: Order, store: RunStore, note: Callable[[str], None], progress: Progress
+) -> str:
+    try:
+        progress.images += sequel.do(engine, what, store, note)
+    except KeyboardInterrupt:
+        note("stopping: finishing the answers in hand")
+        engine.close()
+        return "interrupted"
+    return "complete"
 
 
 def default_batch(shape: tuple[int, int, int]) -> int:
@@ -252,7 +283,7 @@ def _planned(
 
 
 def _engine(request: Request, what: Order, items: Sequence[WorkItem]) -> Engine:
-    workers = min(request.workers, len(items))
+    workers = request.workers if request.sequel else min(request.workers, len(items))
     if workers > 1 and request.makers is not None:
         return Processes(what, workers)
     return InProcess(Bench(what, request.models, RunStore.open(request.folder)))
@@ -263,7 +294,7 @@ def _record(request: Request, batch: int, count: int) -> SessionRecord:
     return SessionRecord(
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=request.command,
-        suite=", ".join(request.suites),
+        suite=", ".join([*request.suites, *([request.sequel.name] if request.sequel else [])]),
         rule="anytime" if request.precision is not None else "fixed",
         stop="running",
         samples=count,

@@ -19,6 +19,7 @@ from types import TracebackType
 import torch
 
 from brittlestar.core.errors import BrittlestarError
+from brittlestar.runs.ask import Question
 from brittlestar.runs.bench import Bench, Done, Order
 from brittlestar.runs.plan import WorkItem
 
@@ -31,7 +32,7 @@ class Engine(ABC):
     """Takes work items in order and gives back what is done. A cluster engine implements these methods."""
 
     @abstractmethod
-    def submit(self, item: WorkItem) -> None:
+    def submit(self, item: WorkItem | Question) -> None:
         """Take an item."""
 
     @abstractmethod
@@ -67,9 +68,9 @@ class InProcess(Engine):
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         keep_memory()
-        self._taken: list[WorkItem] = []
+        self._taken: list[WorkItem | Question] = []
 
-    def submit(self, item: WorkItem) -> None:
+    def submit(self, item: WorkItem | Question) -> None:
         """Take an item."""
         self._taken.append(item)
 
@@ -114,7 +115,7 @@ class Processes(Engine):
         )
         self._futures: set[Future[Done]] = set()
 
-    def submit(self, item: WorkItem) -> None:
+    def submit(self, item: WorkItem | Question) -> None:
         """Take an item."""
         self._futures.add(self._pool.submit(_do, item))
 
@@ -158,7 +159,7 @@ def _begin(what: Order, parent: int) -> None:
     _bench = Bench.build(what)
 
 
-def _do(item: WorkItem) -> Done:
+def _do(item: WorkItem | Question) -> Done:
     assert _bench is not None
     return _bench.do(item)
 

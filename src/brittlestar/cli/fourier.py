@@ -1,0 +1,170 @@
+"""``brittlestar fourier``: the Fourier map as an instrument."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brittlestar.cli.run import best_device, finish, numbers, processes, read_classes
+from brittlestar.core.errors import UsageError, require
+
+if TYPE_CHECKING:
+    from brittlestar.data import Source
+    from brittlestar.models import ModelSpec
+    from brittlestar.suites.base import Suite
+
+PAPER_SAMPLES = 1000
+SURVEY_SAMPLES = 10_000
+
+
+def fourier(
+    model: Annotated[list[str], typer.Option(help="[NAME=]MODEL, as for `brittlestar run`; may be repeated.")],
+    data: Annotated[str, typer.Option(help="Labelled images, as for `brittlestar run`.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder; resumed and added to.")] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Images a wave: 1,000, or all; with --half-width those to choose from: 10,000, or all."),
+    ] = None,
+    half_width: Annotated[
+        float | None,
+        typer.Option(help="Look only where it pays, until all intervals hold together and none is wider: 0.06."),
+    ] = None,
+    region: Annotated[
+        int | None, typer.Option(help="Side of the central square of frequencies; all up to 63 pixels, then 63.")
+    ] = None,
+    norm: Annotated[
+        float | None, typer.Option(help="L2 norm of the waves per channel; 4 at 32 pixels, 15.7 at 224.")
+    ] = None,
+    clip: Annotated[bool, typer.Option("--clip", help="Clamp shifted images to [0, 1]; the paper does not.")] = False,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Map how far this layer's outputs move instead of the error; `penultimate` works everywhere."
+        ),
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also a figure for a paper, .png, .svg or .pdf (the extra `plots`).")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Images a forward pass.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores on a CPU, 1 on a GPU.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Shorter side of the images, before the waves.")] = None,
+    crop: Annotated[int | None, typer.Option(help="Central square of the images, before the waves.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="Class names in the order of the model's outputs.")] = None,
+    factory: Annotated[str | None, typer.Option(help="FILE.py:factory for a state dict.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict for the factory's module.")] = None,
+    mean: Annotated[str | None, typer.Option(help="The model's own: subtracted per channel.")] = None,
+    std: Annotated[str | None, typer.Option(help="The model's own: divided by per channel.")] = None,
+    channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
+    model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the waves.")] = None,
+    model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the waves.")] = None,
+) -> None:
+    """Which frequencies is a model sensitive to? One wave at a time on every image (Yin et al., NeurIPS 2019).
+
+    Maps of all models on one scale, their differences, and radial profiles: a report, and a figure if asked for.
+    """
+    from brittlestar import api
+    from brittlestar.cli.live import watched
+    from brittlestar.data import open_source
+    from brittlestar.mapping import sharper
+    from brittlestar.models import parse_spec
+    from brittlestar.report.figure import check_figure, draw, fourier_maps
+    from brittlestar.store import RunStore
+    from brittlestar.suites import get_suite
+    from brittlestar.suites.fourier import fourier_suite
+
+    if figure is not None:
+        check_figure(figure)
+    place = device or best_device()
+    flags = {
+        "factory": factory,
+        "weights": None if weights is None else str(weights),
+        "mean": numbers("mean", mean),
+        "std": numbers("std", std),
+        "channels": channels,
+        "resize": model_resize,
+        "crop": model_crop,
+    }
+    specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]  # type: ignore[arg-type]
+    specs = [dataclasses.replace(spec, device=place) for spec in specs]
+    source = open_source(data, resize=resize, crop=crop)
+    suite = fourier_suite(region=region, norm=norm, clip=clip)
+    require(layer is None or half_width is None, "--half-width is for maps of the error, not of a layer", UsageError)
+    most = SURVEY_SAMPLES if half_width is not None else PAPER_SAMPLES
+    names = None if classes is None else read_classes(classes)
+    count = samples if samples is not None else min(most, source.info.count)
+    if layer is not None:
+        _layers(specs, source, suite, layer, count, seed, out, figure)
+        return
+    sequel = None if half_width is None else sharper(suite, source.info.shape, half_width)
+    with watched(None) as watch:
+        result = api.evaluate(
+            specs,
+            data,
+            suite=suite if sequel is None else get_suite("clean"),
+            out=out,
+            samples=count,
+            batch=batch,
+            seed=seed,
+            workers=processes(workers, place),
+            resize=resize,
+            crop=crop,
+            classes=names,
+            watch=watch,
+            command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
+            sequel=sequel,
+        )
+    finish(result, report=True)
+    maps = fourier_maps(RunStore.open(result.path))
+    for name, found in maps.items():
+        widest = f"widest simultaneous interval +-{100 * found.half_width():.1f} points"
+        typer.echo(
+            f"{name}: mean error {100 * float(found.error.mean()):.1f} % over {len(found.error):,} waves, {widest}"
+        )
+    if figure is not None:
+        draw(maps, figure)
+        typer.echo(f"figure: {figure}")
+
+
+def _layers(
+    specs: list[ModelSpec],
+    source: Source,
+    suite: Suite,
+    layer: str,
+    count: int,
+    seed: int,
+    out: Path | None,
+    figure: Path | None,
+) -> None:
+    """Maps of how far a layer moves: a table, and a figure if asked for."""
+    import torch
+
+    from brittlestar.layer_map import layer_map, write_layer_maps
+    from brittlestar.models import load_model
+    from brittlestar.report.figure import draw_planes
+
+    torch.set_num_threads(1)
+    require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
+    folder = (out or Path("runs") / source.info.name) / "layers"
+    maps = [
+        (spec.name, layer_map(load_model(spec), source, suite, layer, count, folder, seed=seed, say=_told))
+        for spec in specs
+    ]
+    table = folder / f"{re.sub(r'[^A-Za-z0-9.]+', '-', layer)}.csv"
+    write_layer_maps(maps, table)
+    typer.echo(f"table: {table}")
+    if figure is not None:
+        planes = {f"{name}: {found.layer}": found.waves.matrix(found.mean) for name, found in maps}
+        draw_planes(planes, figure, "mean distance (L2)")
+        typer.echo(f"figure: {figure}")
+
+
+def _told(text: str) -> None:
+    typer.echo(f"  {text}", err=True)

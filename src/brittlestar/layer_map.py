@@ -1,0 +1,120 @@
+"""How far a layer's outputs move under each Fourier wave (the layer variant of Yin et al.'s map)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import special
+
+from brittlestar.core.definition import fingerprint_of
+from brittlestar.core.files import replacing, write_atomic
+from brittlestar.core.keys import SampleKeys
+from brittlestar.data import Source
+from brittlestar.measures.fourier import FourierMap
+from brittlestar.models.base import Model
+from brittlestar.models.layers import Layer
+from brittlestar.shifts.spectral import FourierBasis
+from brittlestar.suites.base import Suite
+
+_BLOCK = 100
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class LayerMap:
+    """Euclidean distances of a layer's outputs, shifted minus clean.
+
+    Fields:
+        layer: Its name in the model.
+        distance: (waves, samples).
+        waves: Places each distance in the plane; its ``matrix`` draws values.
+    """
+
+    layer: str
+    distance: Floats
+    waves: FourierMap
+
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        """(waves,) over samples."""
+        return np.asarray(self.distance.mean(1, dtype=np.float64))
+
+    def half_width(self, level: float = 0.95) -> npt.NDArray[np.float64]:
+        """(waves,) of Student's intervals, each by itself."""
+        n = self.distance.shape[1]
+        spread = self.distance.std(1, ddof=1, dtype=np.float64) if n > 1 else np.full(len(self.distance), np.inf)
+        return np.asarray(float(special.stdtrit(max(n - 1, 1), 0.5 + level / 2)) * spread / n**0.5)
+
+
+def layer_map(
+    model: Model,
+    source: Source,
+    suite: Suite,
+    layer: str,
+    samples: int,
+    folder: Path,
+    *,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> LayerMap:
+    """Measure it; finished pieces are kept in ``folder`` and used again.
+
+    Args:
+        model: A torch model.
+        source: Labelled images (the labels are not used).
+        suite: Holds the waves.
+        layer: As in ``module.named_modules()``, or ``penultimate``.
+        samples: How many images of the seeded order.
+        folder: For the pieces.
+        seed: Of the order and the signs.
+        say: Told how far it is.
+
+    Raises:
+        ModelError: No such layer, or no torch model.
+    """
+    read = Layer(model, layer)
+    waves = [c for c in suite.conditions(source.info.shape) if isinstance(c.definition, FourierBasis)]
+    shifts = [c.definition for c in waves if isinstance(c.definition, FourierBasis)]
+    order = source.order(seed)[:samples]
+    identity = [seed, read.name, model.fingerprint(), source.info.fingerprint]
+    made = fingerprint_of([*identity, *(c.fingerprint for c in waves)])
+    (folder / made).mkdir(parents=True, exist_ok=True)
+    parts = []
+    for start in range(0, len(order), _BLOCK):
+        places = order[start : start + _BLOCK]
+        path = folder / made / f"{start:06d}-{len(places)}.npy"
+        if not path.is_file():
+            x = torch.from_numpy(source.load(places)).to(model.device, torch.float32) / 255
+            keys = SampleKeys.of(seed, [str(i) for i in source.ids[places]]).to(model.device)
+            with torch.inference_mode():
+                clean = read(x)
+                moved = [(read(shift.compute(x, keys)) - clean).norm(dim=1).cpu().numpy() for shift in shifts]
+            with replacing(path) as beside, beside.open("wb") as file:
+                np.save(file, np.stack(moved))
+        parts.append(np.load(path, allow_pickle=False))
+        say(f"{model.name}, {read.name}: {min(start + _BLOCK, len(order)):,} of {len(order):,} images")
+    distance = np.concatenate(parts, axis=1)
+    _, height, width = source.info.shape
+    frequencies = tuple((s.row, s.column) for s in shifts)
+    plane = FourierMap(height, width, frequencies, distance, np.arange(len(order), dtype=np.int32))
+    return LayerMap(read.name, distance, plane)
+
+
+def write_layer_maps(maps: Sequence[tuple[str, LayerMap]], path: Path) -> None:
+    """One row a model and wave: mean distance, its 95 % interval, and the mean over the largest of the map."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["model", "layer", "row", "column", "mean_l2", "low", "high", "relative", "n"])
+    for name, found in maps:
+        mean, half = found.mean, found.half_width()
+        for (row, column), value, h in zip(found.waves.frequencies, mean, half, strict=True):
+            numbers = [f"{v:.6g}" for v in (value, max(value - h, 0.0), value + h, value / max(mean.max(), 1e-12))]
+            writer.writerow([name, found.layer, row, column, *numbers, found.distance.shape[1]])
+    write_atomic(path, text.getvalue())
