@@ -40,7 +40,6 @@ def test_names_come_from_the_person_or_from_the_specification() -> None:
         ("torch:net.py", "lacks a part"),
         ("torch:net.py:", "lacks a part"),
         ("model.pkl", "pickled objects can run any code"),
-        ("model.onnx", "python:FILE.py:function"),
         ("model.ckpt", "state dict"),
         ("resnet50", "torch:FILE.py:factory"),
         ("weights.pth", "--factory"),

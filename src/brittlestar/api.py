@@ -18,7 +18,8 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.data import open_source
 from brittlestar.data.base import Source
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels
-from brittlestar.models.base import Model
+from brittlestar.models.base import Model, infer
+from brittlestar.models.tune import tune
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_session
 from brittlestar.shifts.conditions import Condition
@@ -139,6 +140,7 @@ def evaluate(
     watch: Watch | None = None,
     command: str = "",
     sequel: Sequel | None = None,
+    tune: bool = True,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -162,6 +164,8 @@ def evaluate(
         watch: Callbacks.
         command: Recorded in the report as the command that repeats it.
         sequel: Work on single cells once the grid is filled (``brittlestar.mapping``).
+        tune: Whether models may answer in a faster way that gives the same logits to 1e-4 (batch norms folded into
+            convolutions, channels-last memory); gradients are always taken through the model as it was given.
 
     Raises:
         UsageError: Anything that cannot work, with what to do about it, before work begins.
@@ -171,13 +175,19 @@ def evaluate(
     source = data if isinstance(data, Source) else open_source(data, resize=resize, crop=crop, skip_bad=skip_bad)
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
+    watch = watch or Watch()
+    for model_, (_, value) in zip(models, specs, strict=True):
+        if isinstance(value, ModelSpec) and (value.dtype, value.engine) != ("float32", "torch"):
+            watch.note(f"{model_.name}: what {value.dtype if value.engine == 'torch' else value.engine} changes")
+            told = effect_on_clean(model_, value, source, seed, None if classes is None else tuple(classes))
+            model_.notes = (*model_.notes, told)
+            watch.note(f"{model_.name}: {told}")
     suites = [suite] if isinstance(suite, str | Suite) else list(suite)
     conditions = conditions_of(suites, source.info.shape, storage)
     names = tuple(classes) if classes is not None else source.info.classes
     labels = source.labels if classes is None else _mapped(source, names)
     portable = all(isinstance(value, ModelSpec) for _, value in specs)
     require(workers == 1 or portable, "more than one worker needs models given as specifications (text)", UsageError)
-    watch = watch or Watch()
     if precision is not None and watch.enough is None:
         watch = dataclasses.replace(watch, enough=precise_enough(precision, len(models), len(conditions)))
     request = Request(
@@ -199,8 +209,31 @@ def evaluate(
         workers=workers,
         command=command,
         sequel=sequel,
+        tune=tune,
     )
     return Run(request.folder, run_session(request, watch))
+
+
+EFFECT_SAMPLES = 1000
+
+
+def effect_on_clean(
+    model: Model, spec: ModelSpec, source: Source, seed: int, classes: tuple[str, ...] | None = None
+) -> str:
+    """What computing in another type, or by another engine, does to the clean error: a sentence with its interval."""
+    order = source.order(seed)[:EFFECT_SAMPLES]
+    images = torch.from_numpy(source.load(order))
+    labels = (source.labels if classes is None else _mapped(source, classes))[order]
+    tune(model, images[:16].to(model.device, torch.float32) / 255, faster=False)
+    plain = load_model(dataclasses.replace(spec, dtype="float32", engine="torch"))
+    wrong = [infer(m, images).argmax(1).cpu().numpy() != labels for m in (plain, model)]
+    more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
+    apart = measures.paired_rates(more, fewer, len(order), LEVEL)
+    return (
+        f"{spec.dtype if spec.engine == 'torch' else 'ONNX Runtime'} instead of float32 in torch: clean error "
+        f"{100 * wrong[0].mean():.2f} % to {100 * wrong[1].mean():.2f} %, {100 * apart.value:+.2f} points "
+        f"[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}] (n = {len(order):,}; {more} more and {fewer} fewer errors)"
+    )
 
 
 def conditions_of(

@@ -53,6 +53,13 @@ def fourier(
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Images a forward pass.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="torch, or onnxruntime (the extra `onnx`) for the passes without gradients.")
+    ] = None,
+    tune: Annotated[bool, typer.Option(help="Fold batch norms and the like where logits stay the same.")] = True,
     seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores on a CPU, 1 on a GPU.")] = None,
     resize: Annotated[int | None, typer.Option(help="Shorter side of the images, before the waves.")] = None,
@@ -89,6 +96,8 @@ def fourier(
         "mean": numbers("mean", mean),
         "std": numbers("std", std),
         "channels": channels,
+        "dtype": dtype,
+        "engine": engine,
         "resize": model_resize,
         "crop": model_crop,
     }
@@ -118,6 +127,7 @@ def fourier(
             crop=crop,
             classes=names,
             watch=watch,
+            tune=tune,
             command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
             sequel=sequel,
         )

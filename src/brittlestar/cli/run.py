@@ -21,7 +21,7 @@ def run(
         list[str],
         typer.Option(
             help="[NAME=]MODEL, may be repeated: torch:FILE.py:factory, torch:package.module:factory, FILE.pt2, "
-            "FILE.safetensors or FILE.pth with --factory, python:module:function."
+            "FILE.onnx, FILE.safetensors or FILE.pth with --factory, python:module:function."
         ),
     ],
     data: Annotated[str, typer.Option(help="Image folder, .parquet file or folder, .npz, digits, fashion-mnist.")],
@@ -38,6 +38,13 @@ def run(
     samples: Annotated[int | None, typer.Option(help="How many images; all by default.")] = None,
     batch: Annotated[int | None, typer.Option(help="Images a forward pass.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="torch, or onnxruntime (the extra `onnx`) for the passes without gradients.")
+    ] = None,
+    tune: Annotated[bool, typer.Option(help="Fold batch norms and the like where logits stay the same.")] = True,
     seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
     workers: Annotated[
         int | None, typer.Option(help="Processes, one torch thread each; all cores on a CPU, 1 on a GPU.")
@@ -79,6 +86,8 @@ def run(
         "mean": numbers("mean", mean),
         "std": numbers("std", std),
         "channels": channels,
+        "dtype": dtype,
+        "engine": engine,
         "resize": model_resize,
         "crop": model_crop,
     }
@@ -103,6 +112,7 @@ def run(
             skip_bad=skip_bad,
             classes=None if classes is None else read_classes(classes),
             watch=watch,
+            tune=tune,
             command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
         )
     finish(result, report)

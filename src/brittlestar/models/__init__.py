@@ -31,6 +31,7 @@ def describe_models() -> Iterator[tuple[str, str]]:
     yield "torch:FILE.py:factory", "a function of a Python file that returns an nn.Module in evaluation mode"
     yield "torch:package.module:factory", "the same in an installed package"
     yield "FILE.pt2", "a program saved by torch.export"
+    yield "FILE.onnx", "a program run by ONNX Runtime (the extra onnx); no gradients"
     yield "FILE.safetensors", "a state dict, with --factory; normalisation may stand in the file's metadata"
     yield "FILE.pth / .pt / .th", "a state dict without any pickled code, with --factory"
     yield (

@@ -21,6 +21,7 @@ from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
 from brittlestar.models.files import exported, fill, notes_in, preprocess_in, state_dict
+from brittlestar.models.onnx import OnnxModel
 from brittlestar.models.spec import ModelSpec
 from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
 from brittlestar.models.zoo import build
@@ -44,6 +45,9 @@ def load_model(spec: ModelSpec) -> Model:
         return FunctionModel(
             function, name=spec.name, spec=spec.spec, preprocess=how, identity=identity, device=spec.device
         )
+    if spec.spec.lower().endswith(".onnx"):
+        plain = Preprocess(**flags)
+        return OnnxModel(Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device)
     metadata: dict[str, Any] = {}
     if kind == "torch" and rest:
         module, how, identity = _built(rest)
@@ -74,6 +78,8 @@ def load_model(spec: ModelSpec) -> Model:
         preprocess=how,
         identity=identity,
         notes=notes_in(metadata),
+        dtype=spec.dtype,
+        engine=spec.engine,
     )
 
 

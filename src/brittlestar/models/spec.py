@@ -6,8 +6,11 @@ import dataclasses
 import re
 from pathlib import Path
 
-from brittlestar.core.errors import ModelError, require
+from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.models.base import Preprocess
+
+DTYPES = ("float32", "bf16")
+ENGINES = ("torch", "onnxruntime")
 
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".th")
 
@@ -22,6 +25,8 @@ class ModelSpec:
         factory: ``FILE.py:function`` or ``package.module:function``, for state dicts.
         weights: A state dict to load into the module that ``spec`` builds.
         device: Where it runs.
+        dtype: ``float32``, or ``bf16`` to compute in bfloat16 where no gradients are taken.
+        engine: ``torch``, or ``onnxruntime`` where no gradients are taken.
         channels, resize, crop, mean, std: The person's preprocessing; each overrides what the model declares.
     """
 
@@ -30,6 +35,8 @@ class ModelSpec:
     factory: str | None = None
     weights: str | None = None
     device: str = "cpu"
+    dtype: str = "float32"
+    engine: str = "torch"
     channels: int | None = None
     resize: int | None = None
     crop: int | None = None
@@ -42,6 +49,8 @@ def parse_spec(
     *,
     factory: str | None = None,
     weights: str | None = None,
+    dtype: str = "float32",
+    engine: str = "torch",
     channels: int | None = None,
     resize: int | None = None,
     crop: int | None = None,
@@ -71,7 +80,7 @@ def parse_spec(
             ModelError,
         )
         default = Path(spec).stem
-    elif suffix == ".pt2":
+    elif suffix in (".pt2", ".onnx"):
         default = Path(spec).stem
     else:
         raise ModelError(
@@ -87,12 +96,26 @@ def parse_spec(
         f"--weights goes with torch:FILE.py:factory; {spec} brings its own",
         ModelError,
     )
+    if dtype not in DTYPES:
+        raise ModelError(str(unknown("dtype", dtype, DTYPES)))
+    if engine not in ENGINES:
+        raise ModelError(str(unknown("engine", engine, ENGINES)))
+    plain = spec.startswith("python:") or suffix == ".onnx"
+    require(
+        not plain or (dtype, engine) == ("float32", "torch"),
+        f"--dtype and --engine are for torch models; {spec} computes in its own way",
+        ModelError,
+    )
+    both = "--engine onnxruntime computes in float32; leave --dtype out"
+    require(engine == "torch" or dtype == "float32", both, ModelError)
     Preprocess(channels=channels, resize=resize, crop=crop, mean=mean, std=std)
     return ModelSpec(
         name=name or default,
         spec=spec,
         factory=factory,
         weights=weights,
+        dtype=dtype,
+        engine=engine,
         channels=channels,
         resize=resize,
         crop=crop,
@@ -113,6 +136,4 @@ def _hint(spec: str) -> str:
         )
     if suffix in (".ckpt", ".bin"):
         return f": if it holds a state dict, save that as a .safetensors or .pth file ({', '.join(WEIGHT_FILES)})"
-    if suffix == ".onnx":
-        return ": wrap an ONNX session in a function and give python:FILE.py:function"
-    return ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 program, or a state dict with --factory"
+    return ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 or .onnx program, or weights with --factory"

@@ -12,8 +12,10 @@ import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
+from brittlestar.core.errors import ModelError, require
 from brittlestar.models.base import Model, apply_preprocess
-from brittlestar.models.wrap import TorchModel
+from brittlestar.models.onnx import through_onnx
+from brittlestar.models.wrap import TorchModel, lowered
 
 AGREE = 1e-4
 """How far logits may lie from those of the untouched module, on the images that it is checked with."""
@@ -21,24 +23,47 @@ AGREE = 1e-4
 Answer = Callable[[torch.Tensor], torch.Tensor]
 
 
-def tune(model: Model, images: torch.Tensor) -> str | None:
+def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
     """Let a torch model answer sooner wherever no gradients are taken; a line that says how, ``None`` if it cannot.
 
     Args:
         model: Its weights may have changed since it was tuned last.
         images: (n, channel, height, width) float32 in [0, 1] on its device, to hold the tuned answers against its own.
+        faster: Whether to; otherwise the model answers as it was given, unless it asks for an engine itself.
+
+    Raises:
+        ModelError: The engine that the model asks for cannot be had, or gives other logits.
     """
     if not isinstance(model, TorchModel):
         return None
     model.fast = None
-    found = tuned(model.module, apply_preprocess(images, model.preprocess))
+    x = apply_preprocess(images, model.preprocess)
+    with lowered(model.dtype, x.device):
+        if model.engine == "onnxruntime":
+            model.fast, note = _by_onnx(model, x)
+            return note
+        if not faster:
+            return None
+        found = tuned(model.module, x, AGREE if model.dtype == "float32" else None)
     if found is None:
         return None
     model.fast, note = found
     return note
 
 
-def tuned(module: nn.Module, x: torch.Tensor) -> tuple[Answer, str] | None:
+def _by_onnx(model: TorchModel, x: torch.Tensor) -> tuple[Answer, str]:
+    answer = through_onnx(model.module, x if len(x) > 1 else x.repeat(2, 1, 1, 1))
+    apart = float((_answered(answer, x) - _answered(model.module, x)).abs().max())
+    require(
+        apart <= AGREE,
+        f"model {model.name}: logits by ONNX Runtime lie up to {apart:.1e} from those of torch, allowed is "
+        f"{AGREE:.0e}; use --engine torch",
+        ModelError,
+    )
+    return answer, f"ONNX Runtime; logits within {apart:.0e} of torch"
+
+
+def tuned(module: nn.Module, x: torch.Tensor, agree: float | None = AGREE) -> tuple[Answer, str] | None:
     """A faster form of a module that gives its logits, and a line that says what was done; ``None`` if there is none.
 
     The module itself is left as it is (gradients are taken through it).
@@ -46,6 +71,7 @@ def tuned(module: nn.Module, x: torch.Tensor) -> tuple[Answer, str] | None:
     Args:
         module: In evaluation mode.
         x: (n, channel, height, width) images as its first layer gets them.
+        agree: How far logits may lie apart; ``None`` (in bfloat16) for a twentieth of the largest.
     """
     expected = _answered(module, x)
     for fold, last in ((True, True), (True, False), (False, True)):
@@ -60,7 +86,7 @@ def tuned(module: nn.Module, x: torch.Tensor) -> tuple[Answer, str] | None:
             apart = float((_answered(answer, x) - expected).abs().max())
         except Exception:  # whatever a person's module cannot do, it does untuned
             continue
-        if apart <= AGREE:
+        if apart <= (agree if agree is not None else float(expected.abs().max()) / 20):
             done = [f"{pairs} batch norms folded" if pairs else "", "channels last" if last_here else ""]
             return answer, f"inference: {', '.join(d for d in done if d)}; logits within {apart:.0e} of the untuned"
     return None

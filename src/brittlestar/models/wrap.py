@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import inspect
@@ -27,6 +28,8 @@ class TorchModel(Model):
 
     Attributes:
         module: As it was given; gradients are taken through it.
+        dtype: ``bf16`` computes in bfloat16 where no gradients are taken, and is another model.
+        engine: What computes where no gradients are taken.
         fast: The same answers sooner, where no gradients are taken (``models.tune``); ``None`` for the module itself.
     """
 
@@ -42,17 +45,23 @@ class TorchModel(Model):
         preprocess: Preprocess,
         identity: str,
         notes: tuple[str, ...] = (),
+        dtype: str = "float32",
+        engine: str = "torch",
     ) -> None:
         self.name, self.spec, self.preprocess, self.notes = name, spec, preprocess, notes
-        self.module = module
+        self.module, self.dtype, self.engine = module, dtype, engine
         self._identity = identity
         tensors = [*module.parameters(), *module.buffers()]
         self.device = tensors[0].device if tensors else torch.device("cpu")
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """See ``Model.logits``."""
-        answers = self.module if self.fast is None or torch.is_grad_enabled() else self.fast
-        answer = answers(apply_preprocess(images, self.preprocess))
+        x = apply_preprocess(images, self.preprocess)
+        if torch.is_grad_enabled():
+            answer = self.module(x)
+        else:
+            with lowered(self.dtype, x.device):
+                answer = self.module(x) if self.fast is None else self.fast(x)
         require(
             isinstance(answer, torch.Tensor),
             f"model {self.name} gives {type(answer).__name__}, not a tensor: "
@@ -64,7 +73,8 @@ class TorchModel(Model):
 
     def fingerprint(self) -> str:
         """Over all weights and buffers (names, types, shapes, bytes), the code identity and the preprocessing."""
-        digest = hashlib.sha256(_head(self._identity, self.preprocess))
+        identity = self._identity if self.dtype == "float32" else f"{self._identity}\n{self.dtype}"
+        digest = hashlib.sha256(_head(identity, self.preprocess))
         tensors = dict(self.module.named_buffers()) | self.module.state_dict()
         for key, value in sorted(tensors.items()):
             if isinstance(value, torch.Tensor):
@@ -78,6 +88,13 @@ class TorchModel(Model):
     def parameters(self) -> int:
         """Number of weights."""
         return sum(p.numel() for p in self.module.parameters())
+
+
+def lowered(dtype: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Inside, torch computes in this type where that is safe."""
+    if dtype == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 class FunctionModel(Model):

@@ -10,7 +10,7 @@ import numpy as np
 
 from brittlestar.report.content import Facts, Missing
 from brittlestar.report.corruptions import FEWEST, published_name
-from brittlestar.report.gather import Gathered, plain
+from brittlestar.report.gather import Gathered, Subject, plain
 from brittlestar.report.series import series_of
 from brittlestar.report.words import count, duration, listing, merged
 
@@ -179,6 +179,7 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
                 ("Given as", about.get("spec")),
                 ("Parameters", f"{parameters:,}" if isinstance(parameters, int) else None),
                 ("Preprocessing", _preprocess(about.get("preprocess") or {})),
+                ("Inference", _tuning(gathered, subject)),
                 ("Gradients", "yes" if about.get("differentiable") else "no"),
                 ("Fingerprint", about.get("fingerprint")),
             )
@@ -225,6 +226,13 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
 
 def _facts(title: str, *items: tuple[str, Any]) -> Facts:
     return Facts(title=title, items=tuple((name, str(value)) for name, value in items if value not in (None, "", ())))
+
+
+def _tuning(gathered: Gathered, subject: Subject) -> str | None:
+    """How the model answered faster than as it was given, in the last session that says so."""
+    told = [dict(s.get("tuning") or {}) for run, s in gathered.sessions() if run == subject.run]
+    name = str(subject.entry.about.get("name"))
+    return next((str(t[name]) for t in reversed(told) if name in t), None)
 
 
 def _span(values: set[int]) -> str:

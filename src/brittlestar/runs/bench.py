@@ -15,11 +15,15 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model
+from brittlestar.models.tune import tune
 from brittlestar.runs.ask import Question
 from brittlestar.runs.cell import fill
 from brittlestar.runs.plan import WorkItem
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore
+
+_PROBE = 16
+"""Images that a faster way of answering is held against."""
 
 ModelMaker = Callable[[], Model]
 
@@ -38,6 +42,7 @@ class Order:
         fingerprints: One a model.
         batch: Samples a forward pass.
         folder: The run folder.
+        tune: Whether models may answer in a faster way that gives the same logits (``models.tune``).
     """
 
     source: Source
@@ -49,6 +54,7 @@ class Order:
     fingerprints: tuple[str, ...]
     batch: int
     folder: Path
+    tune: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,18 @@ class Bench:
     what: Order
     models: Sequence[Model]
     store: RunStore
+    tuning: dict[str, str] = field(init=False)
     _block: tuple[int, int] = (-1, -1)
     _images: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     _keys: SampleKeys | None = None
+
+    def __post_init__(self) -> None:
+        self.tuning = {}
+        first = torch.from_numpy(self.what.source.load(self.what.order[:_PROBE]))
+        for model in self.models:
+            note = tune(model, first.to(model.device, torch.float32) / 255, self.what.tune)
+            if note is not None:
+                self.tuning[model.name] = note
 
     @classmethod
     def build(cls, what: Order) -> Bench:

@@ -72,6 +72,7 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
         fingerprints=tuple(m["fingerprint"] for m in manifest.models.values()),
         batch=manifest.sessions[-1].batch,
         folder=folder,
+        tune=bool(manifest.sessions[-1].tuning),
     )
     if all(model.device.type == "cpu" for model in models):
         torch.set_num_threads(1)

@@ -71,6 +71,7 @@ class Request:
         workers: Processes; 1 works in this process.
         command: What the person typed, for the record.
         sequel: Work on single cells once the grid is filled.
+        tune: Whether models may answer in a faster way that gives the same logits.
     """
 
     source: Source
@@ -91,6 +92,7 @@ class Request:
     workers: int = 1
     command: str = ""
     sequel: Sequel | None = None
+    tune: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,24 +152,26 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         fingerprints = [info.fingerprint for info in infos]
         items, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
-        store.begin_session(_record(request, batch, count))
+        what = Order(
+            source=source,
+            order=order,
+            labels=labels,
+            seed=request.seed,
+            conditions=(*request.conditions, *(request.sequel.conditions if request.sequel else ())),
+            makers=tuple(request.makers or ()),
+            fingerprints=tuple(fingerprints),
+            batch=batch,
+            folder=request.folder,
+            tune=request.tune,
+        )
+        bench = Bench(what, request.models, store)
+        store.begin_session(_record(request, batch, count, bench.tuning))
         began, stop = time.perf_counter(), "failed"
         try:
-            what = Order(
-                source=source,
-                order=order,
-                labels=labels,
-                seed=request.seed,
-                conditions=(*request.conditions, *(request.sequel.conditions if request.sequel else ())),
-                makers=tuple(request.makers or ()),
-                fingerprints=tuple(fingerprints),
-                batch=batch,
-                folder=request.folder,
-            )
             deadline = None if request.budget is None else time.monotonic() + request.budget
             stop = "complete"
             if items or request.sequel:
-                with _engine(request, what, items) as engine:
+                with _engine(request, bench, items) as engine:
                     stop = run(
                         items,
                         engine,
@@ -181,7 +185,6 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                         stop = _followed(request.sequel, engine, what, store, note, progress)
             if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
                 watch.note("choosing example images")
-                bench = Bench(what, request.models, store)
                 write_examples(bench, [info.name for info in infos], count)
         finally:
             seconds = time.perf_counter() - began
@@ -282,14 +285,14 @@ def _planned(
     return items, Progress(tallies, sum(item.work for item in items))
 
 
-def _engine(request: Request, what: Order, items: Sequence[WorkItem]) -> Engine:
+def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:
     workers = request.workers if request.sequel else min(request.workers, len(items))
     if workers > 1 and request.makers is not None:
-        return Processes(what, workers)
-    return InProcess(Bench(what, request.models, RunStore.open(request.folder)))
+        return Processes(bench.what, workers)
+    return InProcess(bench)
 
 
-def _record(request: Request, batch: int, count: int) -> SessionRecord:
+def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) -> SessionRecord:
     device = request.models[0].device
     return SessionRecord(
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -303,6 +306,7 @@ def _record(request: Request, batch: int, count: int) -> SessionRecord:
         workers=request.workers,
         device=str(device),
         batch=batch,
+        tuning=tuning,
         versions=versions(),
         hardware=hardware(device),
     )

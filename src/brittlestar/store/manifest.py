@@ -34,6 +34,7 @@ class SessionRecord:
         samples: How many samples were asked for.
         budget_s, precision: The stop rules, or ``None``.
         workers, device, batch: How it was computed.
+        tuning: By model, how it answered faster than as it was given; empty where it did not.
         versions, hardware: What it was computed with.
         wall_s: Seconds it took.
         images: Shifted images evaluated.
@@ -51,6 +52,7 @@ class SessionRecord:
     workers: int = 1
     device: str = "cpu"
     batch: int = 1
+    tuning: dict[str, str] = dataclasses.field(default_factory=dict)
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     hardware: dict[str, Any] = dataclasses.field(default_factory=dict)
     wall_s: float = 0.0
