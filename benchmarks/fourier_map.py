@@ -101,6 +101,8 @@ def main() -> None:
             f"ratio {np.mean(ratios):.2f} ({spread}, {options.seeds} seeds)",
             flush=True,
         )
+    if not options.repeats:
+        return
     half_width, began = world.half_width(options.at), time.time()
     single, together, bands, inside_z = 0, 0, [], []
     for repeat in range(options.repeats):

@@ -36,7 +36,7 @@ class Adversarial(Recipe):
 
     name: ClassVar[str] = "adversarial"
 
-    epsilon: float = 0.2
+    epsilon: float = 0.1
     steps: int = 5
 
     def __post_init__(self) -> None:

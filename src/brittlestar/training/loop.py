@@ -230,6 +230,9 @@ def _told(
     keys = SampleKeys.of(0, [f"held out {i}" for i in range(len(images[few]))], images.device)
     warning = recipe.warning(model, images[few].to(torch.float32) / 255, labels[few], keys)
     accuracy = float((torch.cat(found) == labels).double().mean())
+    constant = float(torch.bincount(labels).max()) / len(labels)
+    if not warning and 2 * (epoch + 1) >= plan.epochs > 1 and accuracy <= constant + (constant / len(labels)) ** 0.5:
+        warning = "no better than always answering one class: a lower rate or a milder recipe may help"
     return Epoch(number=epoch + 1, of=plan.epochs, loss=loss, accuracy=accuracy, warning=warning)
 
 
