@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ import torch
 from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import DataError, UsageError, require
-from brittlestar.core.files import replacing
+from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import Source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.spectra import correlation, predicted_error, share_above
+from brittlestar.report.explained import NAME, SCHEMA
 from brittlestar.report.figure import fourier_maps
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
@@ -53,6 +55,22 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spectrum:
+    """What a shift changes, by frequency.
+
+    Fields:
+        title, label: Of the condition.
+        high: Share of the energy above the bandwidth.
+        power: (height, width) mean squared magnitude, the mean frequency in the centre.
+    """
+
+    title: str
+    label: str
+    high: float
+    power: Power
+
+
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """All cases, and how well the map ranks them.
 
@@ -63,6 +81,7 @@ class Explanation:
         fit: By model, Pearson's r of predicted and measured over its conditions; ``None`` where undefined.
         trade: By model but the first, r of the high-frequency share and the error less the first model's.
         sentences: What the intervals bear out, in words.
+        spectra: One a shift, at its strongest condition.
     """
 
     bandwidth: int
@@ -71,6 +90,7 @@ class Explanation:
     fit: dict[str, Estimate | None]
     trade: dict[str, Estimate | None]
     sentences: tuple[str, ...]
+    spectra: tuple[Spectrum, ...] = ()
 
 
 def power_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> Power:
@@ -128,8 +148,31 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
     clean = _clean_gaps(store, names, rule)
     sentences = tuple(_sentences(cases, maps, clean, side, rule))
     return Explanation(
-        bandwidth=side, images=len(images), cases=tuple(cases), fit=fit, trade=trade, sentences=sentences
+        bandwidth=side,
+        images=len(images),
+        cases=tuple(cases),
+        fit=fit,
+        trade=trade,
+        sentences=sentences,
+        spectra=_spectra(infos, powers, side),
     )
+
+
+def _spectra(infos: list[ConditionInfo], powers: dict[str, Power], side: int) -> tuple[Spectrum, ...]:
+    """Each shift where it changes most."""
+    strongest: dict[tuple[str, str], ConditionInfo] = {}
+    for info in infos:
+        key = info.shift, info.title
+        best = strongest.get(key)
+        if best is None or powers[info.fingerprint].sum() > powers[best.fingerprint].sum():
+            strongest[key] = info
+    found = []
+    for info in strongest.values():
+        power = powers[info.fingerprint]
+        if power.sum() > 0:
+            high = share_above(power, side)
+            found.append(Spectrum(title=info.title, label=info.label, high=high, power=power))
+    return tuple(found)
 
 
 def _cases(
@@ -233,6 +276,35 @@ def write(found: Explanation, folder: Path) -> list[Path]:
         with replacing(path) as beside:
             beside.write_text(content, encoding="utf-8")
     return paths
+
+
+def keep(found: Explanation, store: RunStore) -> Path:
+    """Leave it in the run folder, where a report finds it."""
+    numbers = {
+        "schema": SCHEMA,
+        "bandwidth": found.bandwidth,
+        "images": found.images,
+        "models": {name: store.manifest.models[name]["fingerprint"] for name in found.fit},
+        "cases": [asdict(case) for case in found.cases],
+        "fit": {name: None if e is None else asdict(e) for name, e in found.fit.items()},
+        "trade": {name: None if e is None else asdict(e) for name, e in found.trade.items()},
+        "sentences": list(found.sentences),
+        "spectra": [
+            {"title": s.title, "label": s.label, "high": s.high, "plane": _small(s.power).tolist()}
+            for s in found.spectra
+        ],
+    }
+    path = Path(store.path) / NAME
+    write_atomic(path, json.dumps(numbers, allow_nan=False))
+    return path
+
+
+def _small(power: Power, most: int = 64) -> Power:
+    """Logarithm of the magnitude, blocks of frequencies averaged until no side is longer than ``most``."""
+    step = max(1, -(-max(power.shape) // most))
+    height, width = (n // step * step for n in power.shape)
+    blocks = power[:height, :width].reshape(height // step, step, width // step, step).mean((1, 3))
+    return np.asarray(np.round(np.log10(np.sqrt(blocks) + 1e-9), 3))
 
 
 def markdown(found: Explanation) -> str:

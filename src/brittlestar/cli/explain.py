@@ -26,12 +26,16 @@ def explain(
 
     from brittlestar import explain as explaining
     from brittlestar.data import open_source
+    from brittlestar.report import build
     from brittlestar.store import RunStore
 
     torch.set_num_threads(1)
     source = open_source(data, resize=resize, crop=crop)
-    found = explaining.explain(RunStore.open(run), source, samples, bandwidth)
+    store = RunStore.open(run)
+    found = explaining.explain(store, source, samples, bandwidth)
+    explaining.keep(found, store)
     for sentence in found.sentences:
         typer.echo(f"* {sentence}")
     for path in explaining.write(found, out or run / "report"):
         typer.echo(f"written: {path}")
+    typer.echo(f"report: {build([run])}")

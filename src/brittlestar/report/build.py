@@ -14,6 +14,7 @@ from brittlestar.report.compare import build_comparison
 from brittlestar.report.content import ReportContent, Verdict
 from brittlestar.report.corruptions import CorruptionSet, build_corruptions, corruption_sentences
 from brittlestar.report.examples import build_failures
+from brittlestar.report.explained import build_explained
 from brittlestar.report.gather import Gathered, gather
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.overview import build_attacks, build_calibration, build_table
@@ -99,6 +100,7 @@ def _content(gathered: Gathered) -> ReportContent:
         breaks=breaks,
         stability=stability,
         spectrum=spectrum,
+        explained=build_explained(gathered),
         filters=build_filters(gathered, numbers),
         noise=build_noise(gathered, numbers),
         attacks=build_attacks(gathered, numbers),

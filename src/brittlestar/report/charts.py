@@ -69,7 +69,7 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
     if look.regions:
         top = 20.0
     clean = look.clean and any(line.clean is not None for line in lines)
-    x_of, ticks = _horizontal(lines, left + (38 if clean else 6), look.width - right - 4, look)
+    x_of, ticks = _horizontal(lines, left + (_room(lines) if clean else 6), look.width - right - 4, look)
     y_of, y_ticks = _vertical(lines, top, look.height - bottom, look)
     for value, label in y_ticks:
         y = y_of(value)
@@ -80,7 +80,7 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
     if look.floor:
         y = y_of(look.floor)
         canvas.line(left, y, look.width - right, y, "floor")
-        canvas.text(look.width - right, y - 3, "chance", "floor-label", "end")
+        canvas.text(left + 3, y - 3, "chance", "floor-label")
     if clean:
         canvas.text(left + 10, base + 13, "clean", "tick", "middle")
     for x, label in ticks:
@@ -93,6 +93,12 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
     if direct:
         _end_labels(canvas, lines, x_of, y_of, look.width - right + 3, top, base)
     return canvas.markup()
+
+
+def _room(lines: Sequence[Line]) -> float:
+    """How far right of the axis curves begin, so that the label ``clean`` stands clear of the first strength's."""
+    first = min((p for line in lines for p in line.points), key=lambda p: p.x, default=None)
+    return 38.0 if first is None else max(38.0, 30 + 2.9 * len(_tick(first.label)))
 
 
 def _draw(

@@ -17,6 +17,7 @@ from brittlestar.measures import BreakingPoint, Estimate, ReliabilityBin
 
 if TYPE_CHECKING:
     from brittlestar.report.corruptions import CorruptionSet
+    from brittlestar.report.explained import Explained
     from brittlestar.report.stability import StabilitySet
 
 Matrix = npt.NDArray[np.float64]
@@ -365,6 +366,7 @@ class ReportContent:
     breaks: tuple[Break, ...]
     stability: tuple[StabilitySet, ...]
     spectrum: Spectrum | None
+    explained: Explained | None
     filters: tuple[Panel, ...]
     noise: Panel | None
     attacks: tuple[Attack, ...]

@@ -17,6 +17,7 @@ from brittlestar.measures import BreakingPoint, Estimate
 from brittlestar.report import charts, maps, published
 from brittlestar.report.charts import LARGE, SMALL, Look, curve_table, curves, model_class
 from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent, Spectrum
+from brittlestar.report.explained import explained_context
 from brittlestar.report.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.series import away
 from brittlestar.report.words import (
@@ -76,6 +77,7 @@ def environment() -> jinja2.Environment:
         breaking=_breaking,
         gain=lambda v: f"{v:g}",
         family=family_title,
+        correlation=lambda e: f"{e.value:+.2f} [{e.low:+.2f}, {e.high:+.2f}]".replace("-", "−"),
         counted=count,
         **published.filters(),
     )
@@ -127,6 +129,7 @@ def _context(c: ReportContent) -> dict[str, Any]:
         "spark": published.spark,
         "dots": published.dots,
         **_spectrum(c),
+        **explained_context(c.explained),
     }
 
 
@@ -145,6 +148,7 @@ def _sections(c: ReportContent, curves_shown: bool, filters: bool) -> list[tuple
         ("curves", "Curves", curves_shown),
         ("stability", "Stability", bool(c.stability)),
         ("frequencies", "Frequencies", c.spectrum is not None),
+        ("explained", "Explanation", c.explained is not None),
         ("filters", "Filters", filters),
         ("attacks", "Attacks", bool(c.attacks)),
         ("calibration", "Calibration", c.calibration is not None),

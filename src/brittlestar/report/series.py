@@ -15,6 +15,22 @@ from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import strength_labels
 
 
+AXES = {
+    ("low_pass", ""): "square of lowest frequencies kept",
+    ("high_pass", ""): "square of lowest frequencies removed",
+    ("band_pass", "low"): "radius kept (cycles per image)",
+    ("band_stop", "high"): "radius removed (cycles per image)",
+    ("band_noise", "low"): "noise inside the square of lowest frequencies",
+    ("band_noise", "high"): "noise outside the square of lowest frequencies",
+    ("phase_scrambling", ""): "phases turned by up to (degrees)",
+    ("random_mask", ""): "share of frequencies removed",
+}
+"""Axes of curves over frequencies by (shift, series), where the words that labels share would not say enough."""
+
+OCTAVE = "octave"
+"""The series of curves over bands side by side: nothing gets stronger along them."""
+
+
 @dataclass(frozen=True)
 class Series:
     """Conditions that differ only in strength, from weak to strong."""
@@ -34,6 +50,13 @@ class Series:
         if name and (not head + tail or head + tail in ("x", "×", "±") or (head and head in name)):
             return name
         return f"{head} … {tail}" if head and tail else head or tail or name
+
+    @property
+    def axis(self) -> str:
+        """The title of a chart's axis."""
+        if self.series == OCTAVE:
+            return "octave (cycles per image)"
+        return AXES.get((self.shift, self.series), self.unit)
 
     @property
     def span(self) -> str:
@@ -155,7 +178,7 @@ def panel_of(
         start = value(subject, CLEAN) if clean and subject.clean is not None else None
         if points:
             lines.append(Line(model=subject.entry, points=points, clean=start))
-    return Panel(family=series.family, title=title or series.title, axis=series.unit, lines=tuple(lines), note=note)
+    return Panel(family=series.family, title=title or series.title, axis=series.axis, lines=tuple(lines), note=note)
 
 
 def build_curves(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:
@@ -168,10 +191,10 @@ def build_curves(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:
 
 
 def build_breaks(gathered: Gathered, numbers: Numbers) -> tuple[Break, ...]:
-    """Breaking point and area of every severity curve of numbered strengths, attacks included."""
+    """Breaking point and area of every severity curve of numbered strengths, attacks included; not of octaves."""
     found = []
     for series in series_of(gathered, "shift", "attack"):
-        if len(series.infos) < 2 or any(i.strength is None for i in series.infos):
+        if len(series.infos) < 2 or series.series == OCTAVE or any(i.strength is None for i in series.infos):
             continue
         points: list[BreakingPoint | None] = []
         areas: list[Estimate | None] = []
@@ -210,7 +233,7 @@ def broken_below(subject: Subject, numbers: Numbers) -> float | None:
 
 
 def build_filters(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:
-    """Low-pass, high-pass and band-limited noise."""
+    """Filters, band-limited noise and scrambled phases, one panel a kind."""
     return tuple(
         panel_of(series, gathered.subjects, numbers.accuracy)
         for series in series_of(gathered, "shift")

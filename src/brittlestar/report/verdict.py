@@ -95,10 +95,11 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
     level, words = half_level(subject, numbers)
     listed = ordinary_series(gathered, subject)
     if not listed:
+        asked = "of shifts only filters and bands of frequencies were" if subject.of_kind("shift") else "no shift was"
         return [
             Sentence(
                 lead=f"Right in {percent(clean)} of the clean images",
-                text=f"{interval(clean)}, {images(clean.n)}; no shift was asked.",
+                text=f"{interval(clean)}, {images(clean.n)}; {asked} asked.",
                 estimates=(clean,),
             )
         ]
