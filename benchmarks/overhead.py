@@ -1,8 +1,9 @@
 """How much a suite costs beyond the model's own forward passes. One torch thread.
 
 For every work item of one block of images, alternately: the item as the runner does it (decoding, shifts, forward
-passes, rows, writing), and the bare forward passes of the same number of images in the same batches. Attacks are
-compared with their bare forward and backward passes. Printed: the ratios, per part and for the whole.
+passes, rows, writing), and the bare forward passes of the same number of images in the same batches: tuned as the
+runner tunes them (``models.tune``) and, for the second ratio, of the model as it was given. Attacks are compared with
+their bare forward and backward passes. Printed: the ratios, per part and for the whole.
 
     python benchmarks/overhead.py --weights resnet20.th --data cifar10.parquet
 """
@@ -33,8 +34,15 @@ from brittlestar.suites import get_suite
 HERE = Path(__file__).resolve().parent
 
 
-def bare(model: Model, images: torch.Tensor, count: int, batch: int, backward: bool) -> float:
+def bare(model: Model, images: torch.Tensor, count: int, batch: int, backward: bool, tuned: bool = True) -> float:
     """Seconds of ``count`` passes over the images in batches, nothing else."""
+    fast = getattr(model, "fast", None)
+    if not tuned and fast is not None:
+        model.fast = None  # type: ignore[attr-defined]
+        try:
+            return bare(model, images, count, batch, backward)
+        finally:
+            model.fast = fast  # type: ignore[attr-defined]
     began = time.perf_counter()
     for _ in range(count):
         for start in range(0, len(images), batch):
@@ -108,20 +116,23 @@ def main() -> None:
                 pure = bare(model, images, count, options.batch, kind == "attack")
                 done = bench.do(WorkItem(0, stop, ((0, chunk),), sum(passes(conditions[c]) for c in chunk)))
                 pure = (pure + bare(model, images, count, options.batch, kind == "attack")) / 2
-                spent.setdefault(kind, [0.0, 0.0, 0.0])
+                given = bare(model, images, count, options.batch, kind == "attack", tuned=False)
+                spent.setdefault(kind, [0.0, 0.0, 0.0, 0.0])
                 ratios.setdefault(kind, []).append(done.seconds / pure)
-                for place, value in enumerate((done.seconds, pure, len(chunk))):
+                for place, value in enumerate((done.seconds, pure, len(chunk), given)):
                     spent[kind][place] += value
 
     print(
         f"{options.suite} on {source.info.name}, {stop} images of {source.info.shape}, batch {options.batch}, 1 thread"
     )
-    for kind, (ours, pure, number) in spent.items():
+    print(bench.tuning.get(model.name, "untuned"))
+    for kind, (ours, pure, number, given) in spent.items():
         middle = statistics.median(ratios[kind])
         text = f"{kind:<8} {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}"
-        print(f"{text}  (median of {len(ratios[kind])} items {middle:.3f})")
-    ours, pure, number = (sum(v[i] for v in spent.values()) for i in range(3))
-    print(f"whole    {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}")
+        print(f"{text}  (median of {len(ratios[kind])} items {middle:.3f});  to the untuned model {ours / given:.3f}")
+    ours, pure, number, given = (sum(v[i] for v in spent.values()) for i in range(4))
+    text = f"whole    {number:>4.0f} conditions  {ours:8.2f} s  bare passes {pure:8.2f} s  ratio {ours / pure:.3f}"
+    print(f"{text};  to the untuned model {ours / given:.3f}")
 
 
 if __name__ == "__main__":
