@@ -185,6 +185,16 @@ def test_progress_is_told_after_every_epoch() -> None:
     assert all(e.accuracy is not None and 0 <= e.accuracy <= 1 for e in told)
 
 
+def test_a_model_that_has_learnt_nothing_is_told_from_half_way_on() -> None:
+    images, labels = stripes(64)
+    blank = torch.full_like(images, 128)
+    history = train(network(), blank, labels, Natural(), Plan(epochs=4), seed=0, validation=(blank, labels))
+    assert [bool(e.warning) for e in history] == [False, True, True, True]
+    assert "no better than always answering one class" in history[-1].warning
+    learnt = train(network(), images, labels, Natural(), Plan(epochs=8), seed=0, validation=stripes(40, seed=2))
+    assert learnt[-1].warning == ""
+
+
 PLANS: list[dict[str, Any]] = [
     {},
     {"optimiser": "sgd", "schedule": "cosine", "rate": 0.05, "weight_decay": 5e-4, "flip": True, "ema": 0.9},
