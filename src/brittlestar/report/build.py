@@ -79,6 +79,7 @@ def _content(gathered: Gathered) -> ReportContent:
     breaks = build_breaks(gathered, numbers)
     corruptions = build_corruptions(gathered, numbers)
     stability = build_stability(gathered, numbers)
+    explained, unexplained = build_explained(gathered)
     verdicts = build_verdicts(gathered, numbers, spectrum, calibration, comparison)
     return ReportContent(
         title=_title(gathered),
@@ -100,7 +101,7 @@ def _content(gathered: Gathered) -> ReportContent:
         breaks=breaks,
         stability=stability,
         spectrum=spectrum,
-        explained=build_explained(gathered),
+        explained=explained,
         filters=build_filters(gathered, numbers),
         noise=build_noise(gathered, numbers),
         attacks=build_attacks(gathered, numbers),
@@ -109,7 +110,7 @@ def _content(gathered: Gathered) -> ReportContent:
         failures=failures,
         failures_note=failures_note,
         missing=missing,
-        notes=build_notes(gathered),
+        notes=(*build_notes(gathered), *unexplained),
         provenance=build_facts(gathered),
         sessions=build_sessions(gathered),
         commands=build_commands(gathered),
@@ -142,6 +143,8 @@ def _facts(gathered: Gathered, kind: str, level: float) -> tuple[str, ...]:
     images = count(many, "image") if few == many else f"{few:,} to {many:,} images a condition"
     asked = [count(len(gathered.infos), "condition")] if gathered.infos else []
     asked += [count(len(gathered.sequences), "sequence")] if gathered.sequences else []
+    waves = max((len(s.sampled.frequencies) for s in gathered.subjects if s.sampled is not None), default=0)
+    asked += [f"{count(waves, 'wave')} asked in part"] if waves else []
     return (images, *asked, f"{level * 100:.0f} % {kind}")
 
 
