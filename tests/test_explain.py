@@ -13,7 +13,7 @@ from brittlestar import api
 from brittlestar.core.errors import DataError, UsageError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import open_source
-from brittlestar.explain import explain, markdown, power_of
+from brittlestar.explain import explain, markdown, spectra_of
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
@@ -39,7 +39,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_power_is_that_of_the_change() -> None:
     x, keys = torch.rand(60, 3, 32, 32), SampleKeys.of(0, [str(i) for i in range(60)])
     info = next(c.info for c in get_suite("bands").conditions((3, 32, 32)) if c.info.shift == "ring_noise")
-    power = power_of(info, x, keys)
+    power, magnitude = spectra_of(info, x, keys)
+    assert bool((magnitude**2 <= power * (1 + 1e-9)).all()), "the mean square is no less than the squared mean"
+    assert magnitude.max() > 0.5 * power.max() ** 0.5
     norm = float(info.config["norm"])
     assert abs(power.sum() * 3 / (32 * 32) - norm**2) < 1e-3, "Parseval"
     row, column = np.nonzero(power > 1e-6 * power.max())

@@ -8,7 +8,8 @@ import pytest
 from brittlestar.core.errors import UsageError
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
-from brittlestar.measures.spectra import correlation, predicted_error, share_above
+from brittlestar.measures.sampled import SampledMap
+from brittlestar.measures.spectra import band_ratio, correlation, predicted_error, share_above
 
 
 def test_share_above_counts_the_square() -> None:
@@ -68,3 +69,51 @@ def test_the_interval_of_a_correlation_holds_the_truth() -> None:
         found = correlation(cases[:, 0], cases[:, 1], [str(i // 3) for i in range(120)])
         held += found.low <= 0.6 <= found.high
     assert held >= 132
+
+
+def outcomes(generator: np.random.Generator, rates: tuple[float, float], samples: int) -> tuple[FourierMap, FourierMap]:
+    """Two maps of three waves of radius 1/4 (low) and one of 3/4 on 8 x 8; hard images are hard for both models."""
+    frequencies = ((0, 1), (1, 0), (0, 3), (2, 2))
+    hard = generator.beta(0.7, 0.7, samples)
+    share = hard / 0.5
+    made = []
+    for rate in rates:
+        chance = np.clip(rate * share, 0, 1)
+        wrong = generator.random((4, samples)) < chance
+        made.append(FourierMap(8, 8, frequencies, wrong.astype(np.float32), np.arange(samples)))
+    return made[0], made[1]
+
+
+def test_the_ratio_of_two_bands_by_hand() -> None:
+    frequencies, positions = ((0, 1), (1, 0), (0, 3), (-4, 0)), np.arange(10)
+    wrong = np.zeros((4, 10), np.float32)
+    wrong[0, :6], wrong[1, :2], wrong[2, :9], wrong[3, :5] = 1, 1, 1, 1
+    base = np.zeros((4, 10), np.float32)
+    base[0, :1], base[1, :1], base[2, :3] = 1, 1, 1
+    a, b = (FourierMap(8, 8, frequencies, w, positions) for w in (wrong, base))
+    found = band_ratio(a, b, 0.0, 0.25)
+    assert found.value == pytest.approx((0.6 + 0.2) / (0.1 + 0.1)) and found.n == 10
+    assert found.low < 4 < found.high
+    high = band_ratio(a, b, 0.5, np.inf)
+    assert high.value == pytest.approx((2 * 0.9 + 0.5) / (2 * 0.3)), "(-4, 0) is its own conjugate and counts once"
+    with pytest.raises(NoSamplesError, match="no errors in this band"):
+        band_ratio(a, FourierMap(8, 8, frequencies, 0 * base, positions), 0.0, 0.25)
+    with pytest.raises(NoSamplesError, match="no frequency"):
+        band_ratio(a, b, 0.3, 0.4)
+    flat = np.full(4, 0.01)
+    sampled = SampledMap(8, 8, frequencies, wrong, positions, flat, flat, flat, 1.0, 10, 40)
+    with pytest.raises(UsageError, match="every outcome"):
+        band_ratio(sampled, b, 0.0, 0.25)
+
+
+@pytest.mark.parametrize("rates", [(0.3, 0.1), (0.12, 0.12), (0.1, 0.35)])
+def test_the_interval_of_a_band_ratio_holds_the_truth(rates: tuple[float, float]) -> None:
+    """95 % intervals of 120 images, among which some are hard for both models, hold the ratio in 95 of 100 runs."""
+    generator = np.random.default_rng(3)
+    population = outcomes(generator, rates, 200_000)
+    truth = float(population[0].wrong[:2].mean() / population[1].wrong[:2].mean())
+    held, runs = 0, 80
+    for _ in range(runs):
+        found = band_ratio(*outcomes(generator, rates, 120), 0.0, 0.25)
+        held += found.low <= truth <= found.high
+    assert held >= 0.95 * runs - 3 * (0.95 * 0.05 * runs) ** 0.5

@@ -42,9 +42,9 @@ def test_the_section_holds_every_case_and_shift(run: Path) -> None:
     kept = json.loads((run / NAME).read_text())
     assert found is not None and found.bandwidth == 8 and found.images == 60
     assert sum(len(m.cases) for m in found.models) == len(kept["cases"])
-    assert {s.title for s in found.spectra} == {s["title"] for s in kept["spectra"]}
+    assert {s.condition for s in found.spectra} == {s["condition"] for s in kept["spectra"]}
     assert [s.high for s in found.spectra] == sorted(s.high for s in found.spectra)
-    shares = {s.title: s.high for s in found.spectra}
+    shares = {s.title: s.high for s in found.spectra if s.strongest}
     assert min(shares.values()) < 0.3 < 0.7 < max(shares.values())
     first, second = found.models
     assert first.cases[0].against is None and second.cases[0].against is not None
@@ -65,9 +65,9 @@ def test_the_page_shows_it_with_names_escaped(run: Path) -> None:
     [
         lambda kept: None,
         lambda kept: kept | {"schema": 99},
-        lambda kept: kept | {"models": {}},
+        lambda kept: kept | {"identity": "another"},
         lambda kept: kept | {"cases": "nonsense"},
-        lambda kept: kept | {"spectra": [{"title": "x", "label": "", "high": 0.1, "plane": [1, 2]}]},
+        lambda kept: kept | {"spectra": [{"condition": "x", "high": 0.1, "plane": [1, 2]}]},
         lambda kept: [1, 2],
     ],
 )

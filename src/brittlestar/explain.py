@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,12 +19,12 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
-from brittlestar.data import Source
+from brittlestar.data import Source, open_source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
-from brittlestar.measures.spectra import correlation, predicted_error, share_above
-from brittlestar.report.explained import NAME, SCHEMA
+from brittlestar.measures.spectra import band_ratio, correlation, predicted_error, share_above
+from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
 from brittlestar.report.figure import fourier_maps
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
@@ -56,18 +57,18 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Spectrum:
-    """What a shift changes, by frequency.
+    """What a shift condition changes, by frequency.
 
     Fields:
-        title, label: Of the condition.
-        high: Share of the energy above the bandwidth.
-        power: (height, width) mean squared magnitude, the mean frequency in the centre.
+        info: Of the condition.
+        high: Share of the change's energy above the bandwidth.
+        power, magnitude: (height, width) mean squared and mean magnitude, the mean frequency in the centre.
     """
 
-    title: str
-    label: str
+    info: ConditionInfo
     high: float
     power: Power
+    magnitude: Power
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ class Explanation:
         fit: By model, Pearson's r of predicted and measured over its conditions; ``None`` where undefined.
         trade: By model but the first, r of the high-frequency share and the error less the first model's.
         sentences: What the intervals bear out, in words.
-        spectra: One a shift, at its strongest condition.
+        spectra: One a condition that changes anything.
     """
 
     bandwidth: int
@@ -93,8 +94,8 @@ class Explanation:
     spectra: tuple[Spectrum, ...] = ()
 
 
-def power_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> Power:
-    """(height, width) mean squared magnitude of the spectrum of what a shift changes, the mean at the centre.
+def spectra_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> tuple[Power, Power]:
+    """(height, width) mean squared and mean magnitude of the spectrum of what a shift changes, the mean at the centre.
 
     Args:
         info: Of a shift condition of a run.
@@ -102,13 +103,15 @@ def power_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> Pow
         keys: One a sample.
     """
     shift = SHIFTS[info.shift].from_config(info.config)
-    total = torch.zeros(images.shape[2:], dtype=torch.float64)
+    sums = torch.zeros(2, *images.shape[2:], dtype=torch.float64)
     for start in range(0, len(images), _BATCH):
         part = slice(start, start + _BATCH)
         x = images[part]
         change = stored(shift.compute(x, keys[part]), info.storage) - x
-        total += torch.fft.fft2(change.double()).abs().square().sum((0, 1))
-    return np.asarray(torch.fft.fftshift(total / (len(images) * images.shape[1])).numpy())
+        size = torch.fft.fft2(change.double()).abs()
+        sums += torch.stack([size.square().sum((0, 1)), size.sum((0, 1))])
+    power, magnitude = torch.fft.fftshift(sums / (len(images) * images.shape[1]), (1, 2)).numpy()
+    return np.asarray(power), np.asarray(magnitude)
 
 
 def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int | None = None) -> Explanation:
@@ -136,9 +139,9 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
     images = torch.from_numpy(source.load(order)).to(torch.float32) / 255
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
-    powers = {i.fingerprint: power_of(i, images, keys) for i in infos}
+    spectra = {i.fingerprint: found for i in infos if (found := _spectrum(i, images, keys, side)) is not None}
     rule = "anytime" if any(s.rule == "anytime" for s in store.manifest.sessions) else "fixed"
-    cases = _cases(store, maps, infos, powers, side, rule)
+    cases = _cases(store, maps, spectra, rule)
     names = list(maps)
     fit = {m: _r([c for c in cases if c.model == m], lambda c: c.predicted, lambda c: c.measured.value) for m in names}
     trade = {
@@ -146,7 +149,8 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         for m in names[1:]
     }
     clean = _clean_gaps(store, names, rule)
-    sentences = tuple(_sentences(cases, maps, clean, side, rule))
+    names_of = {i.id: f"{i.title}, {i.label}" if i.label else i.title for i in infos}
+    sentences = tuple(_sentences(cases, maps, clean, side, rule, names_of))
     return Explanation(
         bandwidth=side,
         images=len(images),
@@ -154,44 +158,27 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         fit=fit,
         trade=trade,
         sentences=sentences,
-        spectra=_spectra(infos, powers, side),
+        spectra=tuple(spectra.values()),
     )
 
 
-def _spectra(infos: list[ConditionInfo], powers: dict[str, Power], side: int) -> tuple[Spectrum, ...]:
-    """Each shift where it changes most."""
-    strongest: dict[tuple[str, str], ConditionInfo] = {}
-    for info in infos:
-        key = info.shift, info.title
-        best = strongest.get(key)
-        if best is None or powers[info.fingerprint].sum() > powers[best.fingerprint].sum():
-            strongest[key] = info
-    found = []
-    for info in strongest.values():
-        power = powers[info.fingerprint]
-        if power.sum() > 0:
-            high = share_above(power, side)
-            found.append(Spectrum(title=info.title, label=info.label, high=high, power=power))
-    return tuple(found)
+def _spectrum(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys, side: int) -> Spectrum | None:
+    power, magnitude = spectra_of(info, images, keys)
+    try:
+        return Spectrum(info=info, high=share_above(power, side), power=power, magnitude=magnitude)
+    except NoSamplesError:
+        return None
 
 
-def _cases(
-    store: RunStore,
-    maps: dict[str, FourierMap],
-    infos: list[ConditionInfo],
-    powers: dict[str, Power],
-    side: int,
-    rule: str,
-) -> list[Case]:
+def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, Spectrum], rule: str) -> list[Case]:
     found, first = [], None
     clean = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
     require(bool(clean), f"{store.path} has no clean condition", UsageError)
     for name, waves in maps.items():
-        wanted = [clean[0], *(i.fingerprint for i in infos)]
-        rows = store.read(store.manifest.models[name]["fingerprint"], wanted, detail=False)
+        rows = store.read(store.manifest.models[name]["fingerprint"], [clean[0], *spectra], detail=False)
         first = first or rows
-        for info in infos:
-            own, power = rows.get(info.fingerprint), powers[info.fingerprint]
+        for fingerprint, spectrum in spectra.items():
+            own, info = rows.get(fingerprint), spectrum.info
             if own is None or not len(own.position):
                 continue
             try:
@@ -199,10 +186,10 @@ def _cases(
                     model=name,
                     condition=info.id,
                     shift=info.shift,
-                    high=share_above(power, side),
-                    predicted=predicted_error(waves, power),
+                    high=spectrum.high,
+                    predicted=predicted_error(waves, spectrum.power),
                     measured=measures.error_increase(own, rows[clean[0]], rule),
-                    against=None if rows is first else measures.paired_difference(own, first[info.fingerprint], rule),
+                    against=None if rows is first else measures.paired_difference(own, first[fingerprint], rule),
                 )
             except NoSamplesError:
                 continue
@@ -225,7 +212,12 @@ def _clean_gaps(store: RunStore, names: list[str], rule: str) -> dict[str, Estim
 
 
 def _sentences(
-    cases: list[Case], maps: dict[str, FourierMap], clean: dict[str, Estimate], side: int, rule: str
+    cases: list[Case],
+    maps: dict[str, FourierMap],
+    clean: dict[str, Estimate],
+    side: int,
+    rule: str,
+    names_of: dict[str, str],
 ) -> list[str]:
     """A sentence where shift, band and comparison agree beyond the gap of the clean errors, each with its interval."""
     first = next(iter(maps))
@@ -241,14 +233,29 @@ def _sentences(
                 inside = case.high < 0.2 if band == "low" else case.high > 0.8
                 if inside and (best is None or abs(case.against.value) > abs(best[1].value)):
                     strongest[case.shift] = case, case.against
+            times = _times(maps[name], maps[first], low, high, rule) if strongest else ""
             for case, against in strongest.values():
                 share = 1 - case.high if band == "low" else case.high
                 found.append(
-                    f"{case.condition}: {share:.0%} of its change lies {'inside' if band == 'low' else 'outside'} the "
-                    f"lowest {side} x {side} frequencies. {name} errs {points(against)} against {first} on it, "
-                    f"{points(apart)} under waves of {band} frequency, {points(gap)} on clean images."
+                    f"{names_of[case.condition]}: {share:.0%} of its change lies "
+                    f"{'inside' if band == 'low' else 'outside'} the lowest {side} x {side} frequencies. {name} errs "
+                    f"{points(against)} against {first} on it, {points(apart)} under waves of {band} frequency{times}, "
+                    f"{points(gap)} on clean images."
                 )
     return found
+
+
+def _times(own: FourierMap, base: FourierMap, low: float, high: float, rule: str) -> str:
+    """`` (3.10 times [2.20, 4.50] as often)``, where the interval has an end and leaves out 1."""
+    if not (own.complete and base.complete):
+        return ""
+    try:
+        ratio = band_ratio(own, base, low, high, rule=rule)
+    except NoSamplesError:
+        return ""
+    low_end, high_end = round(ratio.low, 2), round(ratio.high, 2)
+    shown = math.isfinite(high_end) and (low_end > 1 or high_end < 1)
+    return f" ({ratio.value:.2f} times [{low_end:.2f}, {high_end:.2f}] as often)" if shown else ""
 
 
 def _beyond(apart: Estimate, against: Estimate, gap: Estimate) -> bool:
@@ -280,31 +287,71 @@ def write(found: Explanation, folder: Path) -> list[Path]:
 
 def keep(found: Explanation, store: RunStore) -> Path:
     """Leave it in the run folder, where a report finds it."""
+    strongest: dict[tuple[str, str], tuple[float, str]] = {}
+    for s in found.spectra:
+        key = s.info.shift, s.info.title
+        strongest[key] = max(strongest.get(key, (0.0, "")), (float(s.power.sum()), s.info.id))
+    shown = {condition for _, condition in strongest.values()}
     numbers = {
         "schema": SCHEMA,
+        "identity": identity_of(store),
         "bandwidth": found.bandwidth,
         "images": found.images,
-        "models": {name: store.manifest.models[name]["fingerprint"] for name in found.fit},
         "cases": [asdict(case) for case in found.cases],
         "fit": {name: None if e is None else asdict(e) for name, e in found.fit.items()},
         "trade": {name: None if e is None else asdict(e) for name, e in found.trade.items()},
         "sentences": list(found.sentences),
         "spectra": [
-            {"title": s.title, "label": s.label, "high": s.high, "plane": _small(s.power).tolist()}
+            {
+                "condition": s.info.id,
+                "high": s.high,
+                "strongest": s.info.id in shown,
+                "plane": [[None if v is None else round(v, 2) for v in row] for row in _logarithm(s.magnitude)],
+            }
             for s in found.spectra
         ],
     }
     path = Path(store.path) / NAME
-    write_atomic(path, json.dumps(numbers, allow_nan=False))
+    write_atomic(path, json.dumps(numbers, allow_nan=False, separators=(",", ":")))
     return path
 
 
-def _small(power: Power, most: int = 64) -> Power:
-    """Logarithm of the magnitude, blocks of frequencies averaged until no side is longer than ``most``."""
-    step = max(1, -(-max(power.shape) // most))
-    height, width = (n // step * step for n in power.shape)
-    blocks = power[:height, :width].reshape(height // step, step, width // step, step).mean((1, 3))
-    return np.asarray(np.round(np.log10(np.sqrt(blocks) + 1e-9), 3))
+def _logarithm(magnitude: Power) -> list[list[float | None]]:
+    """Base 10, of means over blocks so that no side is longer than ``SIDE``; ``None`` where nothing changes."""
+    ends = [np.linspace(0, n, min(n, SIDE) + 1).round().astype(int) for n in magnitude.shape]
+    sums = np.add.reduceat(np.add.reduceat(magnitude, ends[0][:-1], 0), ends[1][:-1], 1)
+    means = sums / np.outer(*(np.diff(e) for e in ends))
+    floor = 1e-6 * float(means.max())
+    return [[math.log10(v) if v > floor else None for v in row] for row in means.tolist()]
+
+
+def explained_again(folder: Path, most: int = 200) -> Explanation | None:
+    """Explain a run whose data can be opened as recorded, and keep it.
+
+    ``None`` without shifts, maps or such data, and where nothing was answered since it was last explained.
+
+    Args:
+        folder: Of the run.
+        most: Images for the spectra; fewer (at least 25) of more than 64 x 64 pixels.
+
+    Raises:
+        DataError: The data have changed.
+    """
+    store = RunStore.open(folder)
+    data, kinds = store.manifest.data, {i.kind for i in store.manifest.conditions.values()}
+    how = data.get("how") or {}
+    given = data.get("kind") != "array" and "resize" in how
+    if not {"clean", "shift"} <= kinds or not given or fits(store):
+        return None
+    try:
+        fourier_maps(store)
+    except UsageError:
+        return None
+    source = open_source(data["spec"], resize=how["resize"], crop=how["crop"], skip_bad=how["skip_bad"])
+    pixels = data["shape"][1] * data["shape"][2]
+    found = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)))
+    keep(found, store)
+    return found
 
 
 def markdown(found: Explanation) -> str:

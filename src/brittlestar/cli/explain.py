@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.core.errors import BrittlestarError
+
 
 def explain(
     run: Annotated[Path, typer.Argument(help="A run folder with shifts and a Fourier map, such as that of broad.")],
@@ -39,3 +41,15 @@ def explain(
     for path in explaining.write(found, out or run / "report"):
         typer.echo(f"written: {path}")
     typer.echo(f"report: {build([run])}")
+
+
+def after_run(folder: Path) -> None:
+    """Explain a run that has shifts and a Fourier map, for its report; whatever is in the way is told and left."""
+    from brittlestar import explain as explaining
+
+    try:
+        found = explaining.explained_again(folder)
+        if found is not None:
+            explaining.write(found, folder / "report")
+    except BrittlestarError as error:
+        typer.echo(f"the report does not say what explains a failure: {error}", err=True)

@@ -26,12 +26,21 @@ def reproduce(
     flip: Annotated[bool, typer.Option(help="Mirror every other training image.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0: where it is trained.")] = "cpu",
+    published: Annotated[
+        Path | None,
+        typer.Option(help="For fog: accuracies of published models to stand beside, RobustBench's unaggregated CSV."),
+    ] = None,
+    published_adversarial: Annotated[
+        str | None,
+        typer.Option(help="How the names of its adversarially trained models begin: Addepalli,Gowal,Rebuffi,Salman."),
+    ] = None,
 ) -> None:
     """Run an experiment of a paper: claimed, measured here, under which conditions. Killed, it goes on."""
     import torch
 
     from brittlestar.reproduce import Setting
     from brittlestar.reproduce import reproduce as run
+    from brittlestar.reproduce.published import ADVERSARIAL
     from brittlestar.training import Plan
 
     torch.set_num_threads(1)
@@ -46,7 +55,8 @@ def reproduce(
         seed=seed,
         device=device,
     )
-    outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True))
+    begin = tuple(filter(None, (part.strip() for part in (published_adversarial or "").split(",")))) or ADVERSARIAL
+    outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), published, begin)
     for verdict in outcome.verdicts:
         typer.echo(f"{verdict.state:<14} {verdict.claim}: {verdict.measured}")
     typer.echo(f"page: {page}")

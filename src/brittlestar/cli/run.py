@@ -121,6 +121,7 @@ def run(
 def finish(result: object, report: bool) -> None:
     """Say how a session ended, write the report, and leave with 130 after Ctrl-C."""
     from brittlestar.api import Run
+    from brittlestar.cli.explain import after_run
 
     assert isinstance(result, Run) and result.outcome is not None
     outcome = result.outcome
@@ -140,6 +141,7 @@ def finish(result: object, report: bool) -> None:
         typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
         raise typer.Exit(130)
     if report:
+        after_run(result.path)
         typer.echo(f"report: {result.report()}")
 
 

@@ -19,6 +19,10 @@ from brittlestar.measures.fourier import FourierMap, Frequency
 FOLDER, MAP = "surveys", "map.npz"
 """Where a run folder keeps surveys, one folder a model and design, and what the map is called there."""
 
+_LEAN = 0.1
+"""Standard errors of a wave's rate that means and differences allow for besides: later stages are sized by what earlier
+ones showed, which biases all rates alike by about so much (``benchmarks/fourier_map.py`` measures it)."""
+
 _PRIOR = 10.0
 
 
@@ -67,7 +71,7 @@ class SampledMap(FourierMap):
         typical = (n * value + _PRIOR * 0.5) / (n + _PRIOR)
         freedom = np.array([max(n - 1, 1)], np.float64)
         low, high = effective_wilson(
-            np.array([value]), np.array([typical]), np.array([_variance(scores)]), freedom, level
+            np.array([value]), np.array([typical]), np.array([self._spread(scores)]), freedom, level
         )
         return enclosing(value, float(low[0]), float(high[0]), n, level, "Wilson, effective n")
 
@@ -75,8 +79,11 @@ class SampledMap(FourierMap):
         """See ``FourierMap.apart``: Student's interval."""
         _fixed_only(rule)
         n, value = len(scores), float(np.clip(scores.mean(), -1, 1))
-        half = float(special.stdtrit(max(n - 1, 1), 0.5 + level / 2)) * _variance(scores) ** 0.5
+        half = float(special.stdtrit(max(n - 1, 1), 0.5 + level / 2)) * self._spread(scores) ** 0.5
         return enclosing(value, max(value - half, -1.0), min(value + half, 1.0), n, level, "Student's t")
+
+    def _spread(self, scores: Scores) -> float:
+        return _variance(scores) + _LEAN**2 * float(self.variance.mean())
 
     def cut(self, frequencies: tuple[Frequency, ...], samples: npt.NDArray[np.intp]) -> FourierMap:
         """See ``FourierMap.cut``; the variance of the rates grows as the samples become fewer."""

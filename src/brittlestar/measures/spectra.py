@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, check_level
-from brittlestar.measures.fourier import FourierMap
+from brittlestar.measures.fourier import FourierMap, common
+from brittlestar.measures.ratios import over_scores
 
 Scores = npt.NDArray[np.float64]
 _DRAWS = 2000
+_EDGE = 1e-9
 
 
 def share_above(power: npt.ArrayLike, bandwidth: int) -> float:
@@ -55,6 +57,34 @@ def predicted_error(found: FourierMap, power: npt.ArrayLike) -> float:
     if weights.sum() == 0:
         raise NoSamplesError("the change has no energy at any mapped frequency")
     return float((np.nan_to_num(error) * weights).sum() / weights.sum())
+
+
+def band_ratio(
+    a: FourierMap, b: FourierMap, low: float, high: float, level: float = LEVEL, rule: str = "fixed"
+) -> Estimate:
+    """How many times as often ``a`` errs as ``b`` under waves with radius in (low, high], relative to Nyquist.
+
+    On the frequencies and samples that both have; a paired bootstrap over samples (``ratios.over_scores``).
+
+    Raises:
+        NoSamplesError: They share nothing there, or ``b`` never errs there.
+        UsageError: Maps of different image sizes, or of which not every outcome was seen.
+    """
+    a, b = common(a, b)
+    require(
+        a.complete and b.complete,
+        "a ratio needs maps of which every outcome was seen; take band_difference for sampled ones",
+        UsageError,
+    )
+    weights = a.multiplicity * ((a.radius > low + _EDGE) & (a.radius <= high + _EDGE))
+    if not weights.any():
+        raise NoSamplesError(f"no frequency that both maps have has a radius in ({low:g}, {high:g}] of Nyquist")
+    weights = weights / weights.sum()
+    above, below = (np.asarray(np.clip(weights @ m.wrong, 0, 1), dtype=np.float64)[:, None] for m in (a, b))
+    found = over_scores(above, below, rule=rule, level=level).parts[0]
+    if found is None:
+        raise NoSamplesError("the second map has no errors in this band, so nothing can be divided by it")
+    return found
 
 
 def correlation(x: npt.ArrayLike, y: npt.ArrayLike, groups: Sequence[str], level: float = LEVEL) -> Estimate:

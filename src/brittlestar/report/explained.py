@@ -1,40 +1,68 @@
-"""The section about what explains a failure: spectra of the shifts, and maps held against errors.
+"""What explains a failure: read from the run folder, where ``brittlestar explain`` leaves it, and trusted no further.
 
-``brittlestar explain`` leaves what it found in the run folder (spectra need the images, which a report has not); here
-it is read, trusted no further than any other data, and drawn.
+Spectra need the images and torch, which a report has not. What was computed is kept beside the rows as plain numbers
+with a fingerprint of the conditions, models, seed and answers it belongs to. A report leaves out what does not fit.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
+from brittlestar.core.definition import fingerprint_of
 from brittlestar.measures import Estimate
-from brittlestar.report.charts import model_class
+from brittlestar.measures.sampled import sampled_map
 from brittlestar.report.content import Matrix, ModelEntry
 from brittlestar.report.gather import Gathered
-from brittlestar.report.maps import picture_of
-from brittlestar.report.palette import sequential
-from brittlestar.report.svg import Canvas, nice_ticks
-from brittlestar.report.words import points
+from brittlestar.store import RunStore
 
 NAME = "explain.json"
-SCHEMA = 1
+SCHEMA = 2
+SIDE = 32
+"""Most frequencies along a side of a kept spectrum."""
+
+FEWEST_SHIFTS = 4
+"""Fewer shifts have no correlation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftSpectrum:
+    """What a shift condition changes, by frequency.
+
+    Fields:
+        condition: Its id.
+        shift, title, label: Which shift, and for people.
+        high: Share of the change's energy above the bandwidth.
+        plane: Logarithm (base 10) of the mean magnitude, the mean frequency in the centre, at most ``SIDE`` a side; NaN
+            where nothing changes.
+        strongest: Whether it changes more than all other conditions of its shift and title.
+    """
+
+    condition: str
+    shift: str
+    title: str
+    label: str
+    high: float
+    plane: Matrix
+    strongest: bool
+
+    @property
+    def name(self) -> str:
+        """``Fog, severity 3``."""
+        return f"{self.title}, {self.label}" if self.label else self.title
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainedCase:
     """One model under one shift: see ``brittlestar.explain.Case``."""
 
-    title: str
-    high: float
+    spectrum: ShiftSpectrum
     predicted: float
     measured: Estimate
     against: Estimate | None
@@ -49,15 +77,10 @@ class ExplainedModel:
     fit: Estimate | None
     trade: Estimate | None
 
-
-@dataclass(frozen=True, kw_only=True)
-class ShiftSpectrum:
-    """Logarithm (base 10) of the mean magnitude of what a shift changes, the mean frequency in the centre."""
-
-    title: str
-    label: str
-    high: float
-    plane: Matrix
+    @property
+    def shifts(self) -> int:
+        """Number of different shifts."""
+        return len({c.spectrum.shift for c in self.cases})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +91,7 @@ class Explained:
         bandwidth: Side of the square of low frequencies.
         images: That the spectra were taken from.
         models: With their cases.
-        spectra: One a shift, from low to high frequencies.
+        spectra: One a condition, from low to high frequencies.
         sentences: What the intervals bear out.
         first: Name of the model that the others are compared with.
     """
@@ -81,140 +104,128 @@ class Explained:
     first: str
 
 
-def build_explained(gathered: Gathered) -> Explained | None:
-    """The section of a report on one run that was explained; ``None`` otherwise, and where the file is of no use."""
-    if len(gathered.stores) != 1:
-        return None
-    path = Path(gathered.stores[0].path) / NAME
+def identity_of(store: RunStore) -> str:
+    """A fingerprint of all that an explanation is made of: data, seed, conditions, models, and what was answered."""
+    manifest = store.manifest
+    wanted = {i.fingerprint for i in manifest.conditions.values() if i.kind in ("clean", "shift", "fourier")}
+    answered = {}
+    for model in manifest.models.values():
+        known = str(model["fingerprint"])
+        counts = {c: list(n) for c, n in store.tallies(known).items() if c in wanted}
+        survey = sampled_map(Path(store.path), known)
+        answered[known] = [counts, None if survey is None else survey.passes]
+    rules = sorted({session.rule for session in manifest.sessions})
+    return fingerprint_of([manifest.data["fingerprint"], manifest.seed, sorted(wanted), answered, rules])
+
+
+def fits(store: RunStore) -> bool:
+    """Whether the run folder has an explanation of its present state."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return _built(gathered, found) if found["schema"] == SCHEMA else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+        kept = json.loads((Path(store.path) / NAME).read_text(encoding="utf-8"))
+        return bool(kept["schema"] == SCHEMA and kept["identity"] == identity_of(store))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
-def _built(gathered: Gathered, found: dict[str, Any]) -> Explained | None:
+def build_explained(gathered: Gathered) -> tuple[Explained | None, tuple[str, ...]]:
+    """The section of a report on one run that was explained, and notes on what was left out."""
+    if len(gathered.stores) != 1:
+        return None, ()
+    store = gathered.stores[0]
+    path = Path(store.path) / NAME
+    if not path.is_file():
+        return None, ()
+    again = f"run `brittlestar explain {store.path} --data ...` again"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["schema"] != SCHEMA:
+            return None, (f"{NAME} was written by another version and is left out; {again}.",)
+        if kept["identity"] != identity_of(store):
+            return None, (f"{NAME} belongs to an earlier state of this run and is left out; {again}.",)
+        return _built(gathered, kept), ()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        return None, (f"{NAME} cannot be read and is left out; {again}.",)
+
+
+def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explained:
+    """
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: The content is not what ``brittlestar explain`` writes.
+    """
+    spectra = {s.condition: s for s in (_spectrum(gathered, s) for s in kept["spectra"])}
     models = []
     for subject in gathered.subjects:
-        name = str(subject.entry.about.get("name"))
-        if found["models"].get(name) != subject.entry.about.get("fingerprint"):
-            continue
-        own = [c for c in found["cases"] if c["model"] == name and c["condition"] in subject.infos]
+        name = str(subject.entry.about["name"])
         cases = tuple(
             ExplainedCase(
-                title=f"{subject.titles[c['condition']]} {subject.infos[c['condition']].label}".strip(),
-                high=float(c["high"]),
-                predicted=float(c["predicted"]),
-                measured=Estimate(**c["measured"]),
-                against=None if c["against"] is None else Estimate(**c["against"]),
+                spectrum=spectra[c["condition"]],
+                predicted=_share(c["predicted"]),
+                measured=_estimate(c["measured"], -1.0),
+                against=None if c["against"] is None else _estimate(c["against"], -1.0),
             )
-            for c in own
+            for c in kept["cases"]
+            if c["model"] == name
         )
         if cases:
-            fit, trade = (found[key].get(name) for key in ("fit", "trade"))
+            fit, trade = (kept[key].get(name) for key in ("fit", "trade"))
             models.append(
                 ExplainedModel(
                     model=subject.entry,
                     cases=cases,
-                    fit=None if fit is None else Estimate(**fit),
-                    trade=None if trade is None else Estimate(**trade),
+                    fit=None if fit is None else _estimate(fit, -1.0),
+                    trade=None if trade is None else _estimate(trade, -1.0),
                 )
             )
     if not models:
-        return None
-    spectra = [
-        ShiftSpectrum(
-            title=str(s["title"]), label=str(s["label"]), high=float(s["high"]), plane=np.array(s["plane"], np.float64)
-        )
-        for s in found["spectra"]
-    ]
-    if any(s.plane.ndim != 2 for s in spectra):
-        return None
+        raise ValueError("no cases")
     return Explained(
-        bandwidth=int(found["bandwidth"]),
-        images=int(found["images"]),
+        bandwidth=_count(kept["bandwidth"]),
+        images=_count(kept["images"]),
         models=tuple(models),
-        spectra=tuple(sorted(spectra, key=lambda s: s.high)),
-        sentences=tuple(str(s) for s in found["sentences"]),
+        spectra=tuple(sorted(spectra.values(), key=lambda s: s.high)),
+        sentences=tuple(str(s) for s in list(kept["sentences"])),
         first=models[0].model.name,
     )
 
 
-def explained_context(e: Explained | None) -> dict[str, Any]:
-    """Pictures of the section."""
-    if e is None:
-        return {"fits": [], "trades": [], "spectra": []}
-    x, y = (
-        _reach([c.predicted for m in e.models for c in m.cases]),
-        _limits([c.measured for m in e.models for c in m.cases]),
+def _spectrum(gathered: Gathered, kept: Mapping[str, Any]) -> ShiftSpectrum:
+    info = gathered.infos[kept["condition"]]
+    plane = np.array([[np.nan if v is None else float(v) for v in row] for row in kept["plane"]], np.float64)
+    if plane.ndim != 2 or not 1 <= min(plane.shape) <= max(plane.shape) <= SIDE or np.isinf(plane).any():
+        raise ValueError(f"a spectrum of {plane.shape}")
+    return ShiftSpectrum(
+        condition=info.id,
+        shift=info.shift,
+        title=gathered.subjects[0].titles[info.id],
+        label=info.label,
+        high=_share(kept["high"]),
+        plane=plane,
+        strongest=bool(kept["strongest"]),
     )
-    others = [m for m in e.models if any(c.against for c in m.cases)]
-    apart = _limits([c.against for m in others for c in m.cases if c.against])
-    return {
-        "fits": [
-            (m, scatter(m, lambda c: c.predicted, lambda c: c.measured, x, y, "error that the map predicts (%)"))
-            for m in e.models
-        ],
-        "trades": [
-            (m, scatter(m, lambda c: c.high, lambda c: c.against, (0.0, 1.0), apart, "energy above the bandwidth (%)"))
-            for m in others
-        ],
-        "spectra": _pictures(e.spectra),
-    }
 
 
-def _reach(values: Sequence[float]) -> tuple[float, float]:
-    return 0.0, max(1.05 * max(values), 0.01)
+def _estimate(kept: Mapping[str, Any], least: float) -> Estimate:
+    low, value, high = (float(kept[key]) for key in ("low", "value", "high"))
+    if not least <= low <= value <= high <= 1:
+        raise ValueError(f"an estimate of {value} in [{low}, {high}]")
+    return Estimate(
+        value=value,
+        low=low,
+        high=high,
+        n=_count(kept["n"]),
+        level=float(kept["level"]),
+        method=str(kept["method"]),
+    )
 
 
-def _limits(found: Sequence[Estimate]) -> tuple[float, float]:
-    ends = [v for e in found for v in (e.low, e.high)] or [0.0, 1.0]
-    low, high = min(0.0, *ends), max(0.0, *ends)
-    room = 0.04 * max(high - low, 0.01)
-    return low - room, high + room
+def _share(kept: Any) -> float:
+    value = float(kept)
+    if not (math.isfinite(value) and -1e-9 <= value <= 1 + 1e-9):
+        raise ValueError(f"a share of {value}")
+    return min(max(value, 0.0), 1.0)
 
 
-def _ticks(ends: tuple[float, float]) -> list[float]:
-    return [v for v in nice_ticks(100 * ends[0], 100 * ends[1], 4) if ends[0] <= v / 100 <= ends[1]]
-
-
-def scatter(
-    m: ExplainedModel,
-    x_value: Callable[[ExplainedCase], float],
-    y_value: Callable[[ExplainedCase], Estimate | None],
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    axis: str,
-) -> Markup:
-    """A mark a shift, with a thin line for its interval."""
-    width, height, left, top, base = 300.0, 236.0, 36.0, 16.0, 200.0
-    right = width - 10
-    cases = [(c, e) for c in m.cases if (e := y_value(c)) is not None]
-    canvas = Canvas(width, height, f"{m.model.name}: change in error by {axis}", f"{len(cases)} shifts, a mark each.")
-
-    def x_of(v: float) -> float:
-        return left + (v - x_range[0]) / max(x_range[1] - x_range[0], 1e-9) * (right - left)
-
-    def y_of(v: float) -> float:
-        return base - (v - y_range[0]) / max(y_range[1] - y_range[0], 1e-9) * (base - top)
-
-    for v in _ticks(y_range):
-        canvas.line(left, y_of(v / 100), right, y_of(v / 100), "axis" if v == 0 else "grid")
-        canvas.text(left - 5, y_of(v / 100) + 3.5, f"{v:g}".replace("-", "−"), "tick", "end")
-    for v in _ticks(x_range):
-        canvas.text(x_of(v / 100), base + 13, f"{v:g}", "tick", "middle")
-    canvas.text((left + right) / 2, height - 5, axis, "axis-title", "middle")
-    kind = model_class(m.model)
-    for c, e in cases:
-        x = x_of(x_value(c))
-        canvas.line(x, y_of(e.high), x, y_of(e.low), f"whisker {kind}")
-        tip = f"{c.title}\n{points(e, sign=True)} points\nn = {e.n:,}"
-        canvas.add("circle", cx=x, cy=y_of(e.value), r=2.4, class_=f"dot {kind}", data_tip=tip)
-    return canvas.markup()
-
-
-def _pictures(spectra: Sequence[ShiftSpectrum]) -> list[tuple[ShiftSpectrum, str]]:
-    """All on one logarithmic scale of four powers of ten below the largest."""
-    finite = [float(s.plane[np.isfinite(s.plane)].max()) for s in spectra if np.isfinite(s.plane).any()]
-    most = math.ceil(max(finite, default=0.0) * 2) / 2
-    return [(s, picture_of(np.maximum(s.plane, most - 4), sequential(), most - 4, most)) for s in spectra]
+def _count(kept: Any) -> int:
+    if not isinstance(kept, int) or kept < 1:
+        raise ValueError(f"a count of {kept!r}")
+    return kept

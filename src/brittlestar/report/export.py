@@ -187,6 +187,7 @@ def summary_json(content: ReportContent) -> str:
             }
             for band in (content.spectrum.bands if content.spectrum else ())
         ],
+        "explained": _explained(content),
         "corruptions": [
             {
                 "set": found.key,
@@ -232,6 +233,26 @@ def summary_json(content: ReportContent) -> str:
         "commands": list(content.commands),
     }
     return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+
+
+def _explained(content: ReportContent) -> dict[str, Any] | None:
+    """Correlations of maps and errors, and what was said; ``None`` where the run was not explained."""
+    e = content.explained
+    if e is None:
+        return None
+    return {
+        "bandwidth": e.bandwidth,
+        "images": e.images,
+        "sentences": list(e.sentences),
+        "models": [
+            {
+                "model": m.model.name,
+                "predicted_and_added_error": _estimate(m.fit) if m.fit else None,
+                "high_frequency_energy_and_difference": _estimate(m.trade) if m.trade else None,
+            }
+            for m in e.models
+        ],
+    }
 
 
 def _about(about: Any, name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from brittlestar.measures import BreakingPoint, Estimate
 from brittlestar.report import charts, maps, published
 from brittlestar.report.charts import LARGE, SMALL, Look, curve_table, curves, model_class
 from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent, Spectrum
-from brittlestar.report.explained import explained_context
+from brittlestar.report.explained_view import explained_context
 from brittlestar.report.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.series import away
 from brittlestar.report.words import (
@@ -77,7 +77,6 @@ def environment() -> jinja2.Environment:
         breaking=_breaking,
         gain=lambda v: f"{v:g}",
         family=family_title,
-        correlation=lambda e: f"{e.value:+.2f} [{e.low:+.2f}, {e.high:+.2f}]".replace("-", "−"),
         counted=count,
         **published.filters(),
     )

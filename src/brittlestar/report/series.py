@@ -14,7 +14,6 @@ from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import strength_labels
 
-
 AXES = {
     ("low_pass", ""): "square of lowest frequencies kept",
     ("high_pass", ""): "square of lowest frequencies removed",

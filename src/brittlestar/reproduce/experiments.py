@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brittlestar.core.errors import unknown
-from brittlestar.reproduce import features, maps
+from brittlestar.core.errors import UsageError, require, unknown
+from brittlestar.reproduce import features, maps, published
 from brittlestar.reproduce.engine import Bench, Outcome, Setting, Verdict, above, below, percent, points
 from brittlestar.reproduce.page import filter_pictures, write_page
 from brittlestar.shifts import (
@@ -268,7 +268,14 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-def reproduce(name: str, setting: Setting, folder: Path, say: Callable[[str], None]) -> tuple[Outcome, Path]:
+def reproduce(
+    name: str,
+    setting: Setting,
+    folder: Path,
+    say: Callable[[str], None],
+    table: Path | None = None,
+    adversarial: Sequence[str] = published.ADVERSARIAL,
+) -> tuple[Outcome, Path]:
     """Run an experiment; killed and called again, finished models are used again.
 
     Args:
@@ -276,16 +283,21 @@ def reproduce(name: str, setting: Setting, folder: Path, say: Callable[[str], No
         setting: On what, how long, where.
         folder: Gets models, pictures and the pages ``NAME.html`` and ``NAME.md``.
         say: Told one line at a time.
+        table: Published accuracies to stand beside those of ``fog`` (see ``published.read_published``).
+        adversarial: How the names of its adversarially trained models begin.
 
     Returns:
         The outcome and the HTML page.
 
     Raises:
-        UsageError: Unknown name.
+        UsageError: Unknown name, or a table for another experiment than ``fog``.
         DataError: Unusable data.
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
+    require(table is None or name == "fog", f"published accuracies stand beside fog only, not {name}", UsageError)
+    known = None if table is None else published.read_published(table, adversarial)
     folder.mkdir(parents=True, exist_ok=True)
     outcome = EXPERIMENTS[name].run(Bench(setting, folder, say))
+    outcome = outcome if known is None else published.beside(outcome, known)
     return outcome, write_page(outcome, folder)

@@ -153,6 +153,21 @@
   };
   $$("[data-light]").forEach((b) => b.addEventListener("click", () => light(document.body.dataset.lit === b.dataset.light ? "" : b.dataset.light)));
 
+  // Scatter plots: the arrow keys walk through the marks
+  for (const plot of $$("svg.scatter")) {
+    const dots = $$("circle", plot), pick = (chosen) => dots.forEach((dot) => dot.classList.toggle("picked", dot === chosen));
+    plot.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step || !dots.length) return;
+      event.preventDefault();
+      const at = dots.findIndex((dot) => dot.classList.contains("picked"));
+      const next = dots[at < 0 ? 0 : Math.max(0, Math.min(dots.length - 1, at + step))];
+      pick(next);
+      fromElement(next);
+    });
+    plot.addEventListener("blur", () => pick(null));
+  }
+
   // Fourier maps: one pointer for all
   const maps = data.maps;
   if (maps) {

@@ -1,0 +1,364 @@
+"""What explains a failure, in the report: content and page of a made-up store, stale and broken files, names, marks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import synthetic
+from brittlestar import api
+from brittlestar.explain import Case, _sentences, _times, explained_again
+from brittlestar.measures import Estimate
+from brittlestar.measures.fourier import FourierMap
+from brittlestar.report import build, content_of, render_html
+from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
+from brittlestar.report.explained_view import correlated
+from brittlestar.shifts.ops.spectrum import basis_vector
+from brittlestar.store import RunStore
+from test_fourier_exact import Linear
+from test_report_browser import Browser, browser  # noqa: F401
+from test_report_html import EVIL, EVIL_TOO, Page, evil_conditions
+from tiny import command, make_world
+
+Kept = dict[str, Any]
+
+
+def estimate(value: float, half: float = 0.05, n: int = 200) -> Kept:
+    made = {"value": value, "low": max(value - half, -1.0), "high": min(value + half, 1.0)}
+    return made | {"n": n, "level": 0.95, "method": "test"}
+
+
+def kept_of(store: RunStore) -> Kept:
+    """What ``brittlestar explain`` might have written: numbers that depend on the place of a condition."""
+    infos = [i for i in store.manifest.conditions.values() if i.kind == "shift"]
+    names = list(store.manifest.models)
+    strongest = {(i.shift, i.title): i.id for i in infos}
+    spectra, cases = [], []
+    for place, info in enumerate(infos):
+        high = (place * 37 % 100) / 100
+        plane = [[-2.0 + high, None], [0.5, -1.0]]
+        spectra.append({"condition": info.id, "high": high, "plane": plane, "strongest": info.id in strongest.values()})
+        for model, name in enumerate(names):
+            case = {"model": name, "condition": info.id, "shift": info.shift, "high": high}
+            case |= {"predicted": (0.1 + 0.2 * model) * high, "measured": estimate(0.5 * (place * 53 % 100) / 100)}
+            cases.append(case | {"against": estimate(high - 0.5) if model else None})
+    return {
+        "schema": SCHEMA,
+        "identity": identity_of(store),
+        "bandwidth": 14,
+        "images": 200,
+        "cases": cases,
+        "fit": {name: estimate(0.6, 0.2, 20) for name in names},
+        "trade": dict.fromkeys(names[1:]),
+        "sentences": [f"{names[-1]} errs <more> on {infos[0].title}."],
+        "spectra": spectra,
+    }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunStore, Kept]:
+    store = synthetic.make_run(tmp_path_factory.mktemp("explain") / "run", samples=200, attacks=False)
+    kept = kept_of(store)
+    (store.path / NAME).write_text(json.dumps(kept))
+    return store, kept
+
+
+def section_of(text: str) -> str:
+    return text[text.index('<section id="explained"') : text.index('<section id="filters"')]
+
+
+def test_the_content_is_what_was_kept(made: tuple[RunStore, Kept]) -> None:
+    store, kept = made
+    found = content_of([store]).explained
+    assert found is not None and (found.bandwidth, found.images, found.first) == (14, 200, "natural")
+    assert [m.model.name for m in found.models] == ["natural", "gaussian", "adversarial"]
+    assert [s.high for s in found.spectra] == sorted(s["high"] for s in kept["spectra"])
+    assert sum(len(m.cases) for m in found.models) == len(kept["cases"])
+    first, second, _ = found.models
+    assert all(c.against is None for c in first.cases) and all(c.against is not None for c in second.cases)
+    by_id = {c["condition"]: c for c in kept["cases"] if c["model"] == "gaussian"}
+    for case in second.cases:
+        own = by_id[case.spectrum.condition]
+        assert (case.predicted, case.measured.value) == (own["predicted"], own["measured"]["value"])
+        assert case.spectrum.high == own["high"]
+    assert np.isnan(found.spectra[0].plane[0, 1]) and found.spectra[0].plane[1, 0] == 0.5
+    fog = next(s for s in found.spectra if s.condition.startswith("gaussian_noise"))
+    assert fog.name == f"Gaussian noise, {fog.label}" and fog.label
+
+
+def test_the_page_is_well_formed_and_has_every_number(made: tuple[RunStore, Kept]) -> None:
+    store, kept = made
+    content = content_of([store])
+    text = render_html(content)
+    page, section = Page(text), section_of(text)
+    assert 'href="#explained"' in text and "errs &lt;more&gt; on" in section
+    scatters = [a for a in page.all("svg") if a.get("class") == "chart scatter"]
+    assert len(scatters) == 3 + 2 and all(a["role"] == "img" and a["tabindex"] == "0" for a in scatters)
+    assert section.count("r = +0.60 [+0.40, +0.80], 20 shifts") == 3
+    assert section.count("no correlation of") == 2
+    assert section.count('class="tiny"') == len(kept["spectra"])
+    assert section.count("<figure><img") == sum(s["strongest"] for s in kept["spectra"])
+    one = kept["cases"][7]
+    assert f"{100 * one['predicted']:.1f} · +{100 * one['measured']['value']:.1f} [" in section
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    written = json.loads((build([store]).parent / "summary.json").read_text())["explained"]
+    assert written["models"][0]["predicted_and_added_error"]["value"] == 0.6
+    assert written["models"][1]["high_frequency_energy_and_difference"] is None
+
+
+def plots(text: str) -> list[ET.Element]:
+    return [ET.fromstring(svg) for svg in re.findall(r"<svg[^>]*chart scatter.*?</svg>", text, re.S)]
+
+
+def test_all_models_have_the_same_axes_and_all_marks_lie_inside(made: tuple[RunStore, Kept]) -> None:
+    store, kept = made
+    drawn = plots(render_html(content_of([store])))
+
+    def ticks(svg: ET.Element) -> list[tuple[str | None, ...]]:
+        return [(e.text, e.get("x"), e.get("y")) for e in svg.iter("text") if e.get("class") == "tick"]
+
+    assert ticks(drawn[0]) == ticks(drawn[1]) == ticks(drawn[2]) and ticks(drawn[3]) == ticks(drawn[4])
+    for place, svg in enumerate(drawn):
+        dots = list(svg.iter("circle"))
+        assert len(dots) == len(kept["spectra"])
+        assert all(36 <= float(d.get("cx", 0)) <= 310 and 26 <= float(d.get("cy", 0)) <= 216 for d in dots)
+        xs = [float(d.get("cx", 0)) for d in dots]
+        assert xs == sorted(xs), "the arrow keys walk from left to right"
+        model = place if place < 3 else place - 2
+        assert all(d.get("class") == f"dot m{model}" for d in dots), "the models' colours"
+        whiskers = [w for w in svg.iter("line") if (w.get("class") or "").startswith("whisker")]
+        assert len(whiskers) == len(dots)
+        tip = dots[-1].get("data-tip") or ""
+        assert "map predicts" in tip and "n = 200" in tip and "points points" not in tip
+        assert ("first model" in tip) == (place in (1, 2, 3, 4))
+
+
+def broken(change: Callable[[Kept], object]) -> Callable[[Kept], str]:
+    def text(kept: Kept) -> str:
+        kept = copy.deepcopy(kept)
+        changed = change(kept)
+        return json.dumps(kept if changed is None else changed)
+
+    return text
+
+
+def with_case(**more: object) -> Callable[[Kept], str]:
+    return broken(lambda kept: kept["cases"][0].update(more))
+
+
+def with_spectrum(**more: object) -> Callable[[Kept], str]:
+    return broken(lambda kept: kept["spectra"][0].update(more))
+
+
+BROKEN: dict[str, Callable[[Kept], str]] = {
+    "no JSON": lambda kept: "{broken",
+    "not text": lambda kept: "\udcff",
+    "deep": lambda kept: "[" * 100_000,
+    "a list": broken(lambda kept: [1]),
+    "nothing": broken(lambda kept: {}),
+    "another schema": broken(lambda kept: kept.update(schema=1)),
+    "cases of text": broken(lambda kept: kept.update(cases="x")),
+    "no cases": broken(lambda kept: kept.update(cases=[])),
+    "bandwidth of text": broken(lambda kept: kept.update(bandwidth="<b>")),
+    "no images": broken(lambda kept: kept.update(images=0)),
+    "sentences": broken(lambda kept: kept.update(sentences=None)),
+    "fit": broken(lambda kept: kept["fit"].update(natural={"value": 1})),
+    "fit out of range": broken(lambda kept: kept["fit"].update(natural=estimate(0.5) | {"high": 7.0})),
+    "measured missing": with_case(measured=None),
+    "measured is NaN": with_case(measured=estimate(0.1) | {"value": float("nan")}),
+    "measured of text": with_case(measured=estimate(0.1) | {"low": "low"}),
+    "interval without its value": with_case(measured=estimate(0.1) | {"low": 0.2}),
+    "no count": with_case(measured=estimate(0.1) | {"n": None}),
+    "predicted out of range": with_case(predicted=1e9),
+    "unknown condition": with_case(condition="none"),
+    "unknown spectrum": with_spectrum(condition="none"),
+    "share out of range": with_spectrum(high=-3),
+    "flat": with_spectrum(plane=[1, 2]),
+    "ragged": with_spectrum(plane=[[1, 2], [1]]),
+    "empty": with_spectrum(plane=[]),
+    "infinite": with_spectrum(plane=[[float("inf")]]),
+    "huge": with_spectrum(plane=[[0.0] * (SIDE + 1)]),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_file_that_makes_no_sense_is_left_out_and_told(made: tuple[RunStore, Kept], name: str) -> None:
+    store, kept = made
+    path = store.path / NAME
+    before = path.read_bytes()
+    path.write_bytes(BROKEN[name](kept).encode(errors="surrogateescape"))
+    try:
+        content = content_of([store])
+    finally:
+        path.write_bytes(before)
+    assert content.explained is None
+    (note,) = [n for n in content.notes if NAME in n]
+    assert "left out" in note and "brittlestar explain" in note
+    assert 'id="explained"' not in render_html(content)
+
+
+def test_reports_without_the_file_or_on_several_runs_say_nothing(made: tuple[RunStore, Kept], tmp_path: Path) -> None:
+    other = synthetic.make_run(tmp_path / "other", models=1, samples=30, attacks=False)
+    for runs in ([other], [made[0], other]):
+        content = content_of(runs)
+        assert content.explained is None and not any(NAME in n for n in content.notes)
+
+
+def test_names_are_never_markup(tmp_path: Path) -> None:
+    store = synthetic.make_run(
+        tmp_path / "evil", models=[EVIL, EVIL_TOO], samples=60, infos=evil_conditions(), name=EVIL, fourier=False
+    )
+    kept = kept_of(store)
+    kept["sentences"] = [EVIL_TOO, EVIL]
+    (store.path / NAME).write_text(json.dumps(kept))
+    text = render_html(content_of([store]))
+    page = Page(text)
+    assert 'id="explained"' in text
+    assert text.count("<script") == 3 and "<img src=x" not in text
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+
+
+def test_too_few_shifts_are_said_to_be_too_few(made: tuple[RunStore, Kept]) -> None:
+    found = content_of([made[0]]).explained
+    assert found is not None
+    model = found.models[0]
+    three = [c for c in model.cases if c.spectrum.shift in ("gaussian_noise", "contrast", "rotation")]
+    few = type(model)(model=model.model, cases=tuple(three), fit=None, trade=None)
+    assert correlated(None, few) == "no correlation of 3 shifts: it takes 4"
+    assert correlated(None, model).endswith("the values do not vary")
+
+
+def wave(errors: tuple[float, float], samples: int = 400, turn: int = 0) -> FourierMap:
+    """A map of a low and a high wave that differ in error; ``turn`` says which samples err."""
+    wrong = np.stack([np.roll(np.arange(samples) < e * samples, turn) for e in errors]).astype(np.float32)
+    return FourierMap(16, 16, ((0, 1), (7, 7)), wrong, np.arange(samples, dtype=np.int32))
+
+
+def test_a_sentence_has_the_ratio_only_where_its_interval_leaves_out_1() -> None:
+    base, worse = wave((0.1, 0.3)), wave((0.4, 0.32))
+    times = _times(worse, base, 0.0, 0.25, "fixed")
+    found = re.fullmatch(r" \(([\d.]+) times \[([\d.]+), ([\d.]+)\] as often\)", times)
+    assert found is not None and float(found[1]) == 4 and 1 < float(found[2]) < 4 < float(found[3])
+    assert _times(wave((0.4, 0.32), turn=200), base, 0.5, np.inf, "fixed") == "", "0.32 and 0.3 are not shown to differ"
+    assert _times(worse, wave((0.0, 0.3)), 0.0, 0.25, "fixed") == "", "nothing to divide by"
+
+
+def test_a_sentence_needs_shift_band_and_clean_gap_to_agree() -> None:
+    maps = {"base": wave((0.1, 0.3)), "worse": wave((0.4, 0.3))}
+    gap = Estimate(value=0.01, low=-0.01, high=0.03, n=400, method="test")
+
+    def case(low: float, high_share: float) -> Case:
+        against = Estimate(value=low + 0.05, low=low, high=low + 0.1, n=400, method="test")
+        measured = Estimate(value=0.2, low=0.1, high=0.3, n=400, method="test")
+        return Case(
+            model="worse",
+            condition="fog/5",
+            shift="fog",
+            high=high_share,
+            predicted=0.1,
+            measured=measured,
+            against=against,
+        )
+
+    def said(one: Case) -> list[str]:
+        return _sentences([one], maps, {"worse": gap}, 8, "fixed", {"fog/5": "Fog, severity 5"})
+
+    (sentence,) = said(case(0.1, 0.06))
+    assert sentence.startswith("Fog, severity 5: 94% of its change lies inside the lowest 8 x 8 frequencies.")
+    assert "times [" in sentence and "as often), +1.0 points" in sentence
+    assert said(case(0.02, 0.06)) == [], "within the gap of the clean errors"
+    assert said(case(0.1, 0.5)) == [], "neither low nor high"
+    assert said(case(0.1, 0.95)) == [], "no difference at high frequencies"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, torch.nn.Module]]:
+    folder = tmp_path_factory.mktemp("images")
+    x = torch.randint(0, 256, (60, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+    np.savez(folder / "d.npz", x=x.to(torch.uint8).numpy(), y=np.arange(60) % 2)
+    low, high = basis_vector(16, 16, 1, 1), basis_vector(16, 16, 6, 7)
+    return folder / "d.npz", {"low": Linear(low, 0.1).eval(), "high": Linear(high, 0.0).eval()}
+
+
+def test_it_belongs_to_one_state_of_the_run(images: tuple[Path, dict[str, torch.nn.Module]], tmp_path: Path) -> None:
+    data, models = images
+    made = api.evaluate(models, str(data), suite=["fourier", "bands"], out=tmp_path / "run", samples=30)
+    assert explained_again(made.path) is not None
+    assert fits(RunStore.open(made.path)) and content_of([made.path]).explained is not None
+    assert explained_again(made.path) is None, "nothing new, nothing is computed"
+    api.evaluate(models, str(data), suite=["fourier", "bands"], out=tmp_path / "run", samples=60)
+    content = content_of([made.path])
+    assert content.explained is None and any("earlier state of this run" in n for n in content.notes)
+    assert made.report().is_file()
+    again = explained_again(made.path)
+    found = content_of([made.path]).explained
+    assert again is not None and found is not None and found.images == 60
+    planes = {s.condition: s.plane for s in found.spectra}
+    low = next(p for c, p in planes.items() if c.startswith("low_pass") and "bandwidth=15" in c)
+    assert low.shape == (16, 16) and np.isnan(low[8, 8]) and np.isfinite(low[0, 8]), "the mean stays, Nyquist goes"
+
+
+def test_runs_that_cannot_be_explained_are_left_alone(
+    images: tuple[Path, dict[str, torch.nn.Module]], tmp_path: Path
+) -> None:
+    data, models = images
+    with np.load(data) as kept:
+        arrays = kept["x"], kept["y"]
+    one = {"low": models["low"]}
+    for name, source, suite in (
+        ("objects", arrays, ["fourier", "noise"]),
+        ("no map", str(data), ["noise"]),
+        ("no shifts", str(data), ["fourier"]),
+    ):
+        made = api.evaluate(one, source, suite=suite, out=tmp_path / name, samples=20)
+        assert explained_again(made.path) is None and not (made.path / NAME).exists()
+        assert 'id="explained"' not in made.report().read_text()
+
+
+def test_run_explains_by_itself(tmp_path: Path) -> None:
+    model, data = make_world(tmp_path, samples=40)
+    words = ["run", "--model", f"torch:{model}:model", "--data", data, "--suite", "bands", "--suite", "fourier"]
+    words += ["--workers", 1, "--out", tmp_path / "run"]
+    done = subprocess.run(command(*words, "--no-report"), capture_output=True, text=True)
+    assert done.returncode == 0 and not (tmp_path / "run" / NAME).exists(), done.stderr
+    done = subprocess.run(command(*words), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / NAME).is_file() and (tmp_path / "run" / "report" / "explain.csv").is_file()
+    text = (tmp_path / "run" / "report" / "report.html").read_text()
+    assert 'id="explained"' in text and text.count("chart scatter") == 1
+    np.savez(data, x=np.zeros((40, 12, 12, 3), np.uint8), y=np.arange(40) % 4)
+    (tmp_path / "run" / NAME).unlink()
+    words = ["explain", tmp_path / "run", "--data", data]
+    done = subprocess.run(command(*words), capture_output=True, text=True)
+    assert done.returncode == 2 and "is not the data of the run" in done.stderr
+
+
+def test_the_marks_answer_to_pointer_and_keys(made: tuple[RunStore, Kept], browser: Browser) -> None:  # noqa: F811
+    browser.size(1400, 900)
+    browser.open(build([made[0]]))
+    tip = "const t = document.getElementById('tip'); return t.hidden ? '' : t.innerText"
+    browser.hover("svg.scatter circle:last-of-type")
+    assert "map predicts" in browser.run(tip)
+    browser.press("escape")
+    browser.run("document.querySelector('svg.scatter').focus({preventScroll: true})")
+    browser.press("right")
+    first = browser.run(tip)
+    browser.press("right", "right")
+    assert "n = 200" in first and browser.run(tip) not in ("", first)
+    assert browser.run("return document.querySelectorAll('.scatter .picked').length") == 1
+    browser.run("document.activeElement.blur()")
+    assert browser.run("return document.querySelectorAll('.scatter .picked').length") == 0
+    assert browser.errors() == []
+    browser.size(320, 900)
+    assert browser.run("return document.documentElement.scrollWidth") <= 320
