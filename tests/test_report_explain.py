@@ -136,12 +136,22 @@ def test_all_models_have_the_same_axes_and_all_marks_lie_inside(made: tuple[RunS
         xs = [float(d.get("cx", 0)) for d in dots]
         assert xs == sorted(xs), "the arrow keys walk from left to right"
         model = place if place < 3 else place - 2
-        assert all(d.get("class") == f"dot m{model}" for d in dots), "the models' colours"
-        whiskers = [w for w in svg.iter("line") if (w.get("class") or "").startswith("whisker")]
-        assert len(whiskers) == len(dots)
+        (group,) = svg.iter("g")
+        assert group.get("class") == f"dot m{model}", "the models' colours"
+        (bars,) = (p for p in svg.iter("path") if p.get("class") == f"whisker m{model}")
+        assert (bars.get("d") or "").count("M") == len(dots)
         tip = dots[-1].get("data-tip") or ""
-        assert "map predicts" in tip and "n = 200" in tip and "points points" not in tip
-        assert ("first model" in tip) == (place in (1, 2, 3, 4))
+        assert ("predicted" in tip) == (place < 3) and ("% of the energy is high" in tip) == (place >= 3)
+        assert "points [" in tip.replace("\u00a0", " ") and "n = 200" in tip
+
+
+def test_many_models_stay_small(tmp_path: Path) -> None:
+    store = synthetic.make_run(tmp_path / "twelve", models=12, samples=20, attacks=False)
+    kept = kept_of(store)
+    for case in kept["cases"]:
+        case["predicted"] /= 3
+    (store.path / NAME).write_text(json.dumps(kept))
+    assert len(section_of(render_html(content_of([store])))) < 800_000
 
 
 def broken(change: Callable[[Kept], object]) -> Callable[[Kept], str]:
@@ -348,8 +358,8 @@ def test_the_marks_answer_to_pointer_and_keys(made: tuple[RunStore, Kept], brows
     browser.size(1400, 900)
     browser.open(build([made[0]]))
     tip = "const t = document.getElementById('tip'); return t.hidden ? '' : t.innerText"
-    browser.hover("svg.scatter circle:last-of-type")
-    assert "map predicts" in browser.run(tip)
+    browser.hover("svg.scatter circle:last-child")
+    assert "predicted" in browser.run(tip)
     browser.press("escape")
     browser.run("document.querySelector('svg.scatter').focus({preventScroll: true})")
     browser.press("right")

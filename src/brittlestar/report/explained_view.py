@@ -14,7 +14,7 @@ from brittlestar.report import maps
 from brittlestar.report.charts import model_class
 from brittlestar.report.explained import FEWEST_SHIFTS, Explained, ExplainedCase, ExplainedModel, ShiftSpectrum
 from brittlestar.report.palette import sequential
-from brittlestar.report.svg import Canvas, nice_ticks
+from brittlestar.report.svg import Canvas, element, nice_ticks, outline
 from brittlestar.report.words import count, decimals_of, interval, number, points
 
 DECADES = 4
@@ -121,22 +121,23 @@ def scatter(
     canvas.text(2, 12, axes[1], "axis-title")
     canvas.text((left + right) / 2, height - 5, axes[0], "axis-title", "middle")
     kind = model_class(m.model)
-    for x, e, _ in cases:
-        canvas.line(x_of(x), y_of(e.high), x_of(x), y_of(e.low), f"whisker {kind}")
-    for x, e, c in cases:
-        canvas.add("circle", cx=x_of(x), cy=y_of(e.value), r=2.4, class_=f"dot {kind}", data_tip=_tip(m, c))
+    bars = "".join(outline([(x_of(x), y_of(e.high)), (x_of(x), y_of(e.low))]) for x, e, _ in cases)
+    canvas.add("path", d=bars, class_=f"whisker {kind}")
+    marks = [
+        element("circle", cx=x_of(x), cy=y_of(e.value), r=2.4, data_tip=_tip(c, y_value is _against))
+        for x, e, c in cases
+    ]
+    canvas.add("g", Markup("").join(marks), class_=f"dot {kind}")
     return Markup(str(canvas.markup()).replace("<svg ", '<svg tabindex="0" ', 1))
 
 
-def _tip(m: ExplainedModel, c: ExplainedCase) -> str:
-    lines = [
-        c.spectrum.name,
-        f"{m.model.name}: map predicts {number(100 * c.predicted)} %",
-        f"error added {points(c.measured, sign=True)}",
-    ]
-    if c.against is not None:
-        lines.append(f"error less the first model’s {points(c.against, sign=True)}")
-    return "\n".join([*lines, f"{number(100 * c.spectrum.high)} % high-frequency energy", f"n = {c.measured.n:,}"])
+def _tip(c: ExplainedCase, apart: bool) -> str:
+    """What a mark says: as short as it can be, there are thousands in a report on many models."""
+    if apart and c.against is not None:
+        told = f"{number(100 * c.spectrum.high)} % of the energy is high\n{points(c.against, sign=True)}"
+    else:
+        told = f"predicted {number(100 * c.predicted)} %\nadded {points(c.measured, sign=True)}"
+    return f"{c.spectrum.name}\n{told}\nn = {c.measured.n:,}"
 
 
 def _pictures(spectra: Sequence[ShiftSpectrum], e: Explained, step: int = 1) -> list[str]:
