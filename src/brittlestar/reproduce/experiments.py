@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.errors import UsageError, require, unknown
-from brittlestar.reproduce import features, maps, published
+from brittlestar.reproduce import features, figure_1, maps, published, surface_statistics
 from brittlestar.reproduce.engine import Bench, Outcome, Setting, Verdict, above, below, percent, points
-from brittlestar.reproduce.page import filter_pictures, write_page
+from brittlestar.reproduce.page import write_page
 from brittlestar.shifts import (
     BandNoise,
     Contrast,
@@ -25,8 +25,6 @@ from brittlestar.training import (
     Adversarial,
     AugMix,
     CorruptionAugmentation,
-    Filtered,
-    FullyAugmented,
     GaussianAugmentation,
     Natural,
     Recipe,
@@ -63,36 +61,7 @@ def robust_recipes(channels: int) -> dict[str, Recipe]:
 
 
 def _figure_1(bench: Bench) -> Outcome:
-    side = min(bench.shape[1:])
-    radii = sorted({max(1, round(side * share)) for share in (0.06, 0.12, 0.2, 0.3)})
-    filters = {f"without {2 * r + 1} x {2 * r + 1}": Filtered(high=r) for r in radii}
-    bench.train({"natural": Natural(), **filters})
-    bench.measure({"unfiltered": None, **{name: recipe.shift() for name, recipe in filters.items()}})
-    last = list(filters)[-1]
-    verdicts = []
-    for name in filters:
-        own, control = bench.accuracy(name, name), bench.accuracy("natural", name)
-        verdicts.append(
-            Verdict(
-                claim=f"Trained and tested on images {name} lowest frequencies (the mean with them): well above chance",
-                claimed="about 50 % top-1 on ImageNet, where images look uniform (filter strength not stated)",
-                measured=f"{percent(own)}; chance {bench.chance:.1%}",
-                state=above(own, 2 * bench.chance),
-            )
-        )
-        if name == last:
-            verdicts.append(
-                Verdict(
-                    claim="Control: a naturally trained model on the same images is near chance",
-                    claimed="not stated",
-                    measured=percent(control),
-                    state=below(control, 2 * bench.chance),
-                )
-            )
-    picture = filter_pictures(bench, {name: recipe.shift() for name, recipe in filters.items()})
-    return _outcome(
-        "figure-1", bench, verdicts, (("What the filters leave, each image scaled to unit variance", picture),)
-    )
+    return _outcome("figure-1", bench, *figure_1.compare(bench))
 
 
 def _figure_2(bench: Bench) -> Outcome:
@@ -143,35 +112,7 @@ def _fog(bench: Bench) -> Outcome:
 
 
 def _surface_statistics(bench: Bench) -> Outcome:
-    radius = 4.0 if bench.shape[0] == 1 else 8.0
-    versions = FullyAugmented(radius=radius).versions()
-    one_each: dict[str, Recipe] = {name: FullyAugmented(among=name, radius=radius) for name in versions}
-    bench.train({**one_each, "all versions": FullyAugmented(radius=radius)})
-    bench.measure(versions)
-    gaps = {}
-    for model in bench.files:
-        found = {v: bench.accuracy(model, v).value for v in versions}
-        best, worst = max(found, key=found.__getitem__), min(found, key=found.__getitem__)
-        gaps[model] = (bench.gap(model, best, worst), best, worst)
-    plain, union = gaps["unfiltered"][0], gaps["all versions"][0]
-    verdicts = [
-        Verdict(
-            claim=f"Trained on {m}: a gap between test versions (best {gaps[m][1]}, worst {gaps[m][2]})",
-            claimed="up to 28 points (SVHN, CIFAR-10, ResNets)",
-            measured=points(gaps[m][0]),
-            state=above(gaps[m][0]),
-        )
-        for m in versions
-    ]
-    verdicts.append(
-        Verdict(
-            claim="Training on all versions reduces the gap of training on the unfiltered one",
-            claimed="to a few points",
-            measured=f"{points(plain)} to {points(union)}",
-            state="confirmed" if union.high < plain.low else "not confirmed",
-        )
-    )
-    return _outcome("surface-statistics", bench, verdicts)
+    return _outcome("surface-statistics", bench, surface_statistics.compare(bench))
 
 
 def _transfer(bench: Bench) -> Outcome:
