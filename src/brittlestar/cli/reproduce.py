@@ -25,6 +25,10 @@ def reproduce(
     jitter: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 1,
     flip: Annotated[bool, typer.Option(help="Mirror every other training image.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trainings a recipe, paired by seed; 5 (full) or 1 (quick: no claim about a recipe)."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0: where it is trained.")] = "cpu",
     published: Annotated[
         Path | None,
@@ -53,10 +57,11 @@ def reproduce(
         train_samples=samples or (None if full else 4000),
         test_samples=test_samples or (None if full else 1000),
         seed=seed,
+        seeds=seeds or (5 if full else 1),
         device=device,
     )
     begin = tuple(filter(None, (part.strip() for part in (published_adversarial or "").split(",")))) or ADVERSARIAL
     outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), published, begin)
     for verdict in outcome.verdicts:
-        typer.echo(f"{verdict.state:<14} {verdict.claim}: {verdict.measured}")
+        typer.echo(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
     typer.echo(f"page: {page}")
