@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.keys import word_of
 from brittlestar.data import Source
 from brittlestar.models.base import Preprocess
@@ -19,6 +18,7 @@ from brittlestar.models.files import state_dict
 from brittlestar.models.zoo import build
 from brittlestar.training.loop import Epoch, Labelled, Plan, save_weights, train
 from brittlestar.training.recipes import Recipe
+from brittlestar.training.split import divide
 
 WEIGHTS = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -41,6 +41,9 @@ def fit(
 
     Killed and called again, it goes on after the last epoch; what is finished is not trained again.
 
+    Recipes are paired by seed: what is held out, the initial weights, the order of the images and how each is moved
+    and mirrored depend on the seed and not on the recipe.
+
     Normalisation is by the training images' channel means and standard deviations (after the recipe's filter, where it
     filters), and stands in the file, so that ``brittlestar run --model FILE`` needs nothing else.
 
@@ -52,7 +55,7 @@ def fit(
         architecture: Of ``models.zoo``.
         seed: Of weights, order and draws.
         samples: Use so many images of the seeded, class-balanced order; all otherwise.
-        held_out: Share of them kept for the accuracy after every epoch; in [0, 1).
+        held_out: Share of every class kept for the accuracy after every epoch; in [0, 1).
         device: Where it is trained.
         progress: Called after every epoch.
 
@@ -64,21 +67,18 @@ def fit(
         DataError: Unusable data.
         ModelError: Unknown architecture.
     """
-    require(0 <= held_out < 1, f"the share held out must be in [0, 1), got {held_out}", UsageError)
-    order = source.order(seed)[:samples]
-    kept = len(order) - round(held_out * len(order))
-    require(kept > 0, f"{len(order)} images are too few to hold out {held_out:.0%} of them", DataError)
-    parts = [_part(source, places, device) for places in (order[:kept], order[kept:])]
-    images, labels = parts[0]
-    validation: Labelled | None = parts[1] if len(order) > kept else None
+    trained, out = divide(source, seed, samples, held_out)
+    images, labels = _part(source, trained, device)
+    validation = _part(source, out, device) if len(out) else None
     channels, height, width = (int(n) for n in images.shape[1:])
     classes = len(source.info.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(word_of(seed, "weights") & 0x7FFFFFFF)
         module = build(architecture, classes, channels, max(height, width)).to(device)
     preprocess = _normalisation(images, recipe)
-    identity = fingerprint_of([source.info.fingerprint, architecture, preprocess.as_json(), held_out])
-    key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, kept, torch.__version__])
+    split = fingerprint_of([[str(i) for i in source.ids[places]] for places in (trained, out)])
+    identity = fingerprint_of([source.info.fingerprint, architecture, preprocess.as_json(), split])
+    key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, torch.__version__])
     path = folder / WEIGHTS
     if path.is_file() and state_dict(path)[1].get("key") == key:
         return path
@@ -108,8 +108,9 @@ def fit(
         "data": {
             "name": source.info.name,
             "fingerprint": source.info.fingerprint,
-            "trained_on": kept,
-            "held_out": len(order) - kept,
+            "trained_on": len(trained),
+            "held_out": len(out),
+            "split": split,
             "shape": [channels, height, width],
             "classes": list(source.info.classes),
         },
@@ -121,8 +122,6 @@ def fit(
 
 
 def _part(source: Source, places: np.ndarray[Any, Any], device: str) -> Labelled:
-    if not len(places):
-        return torch.empty(0, *source.info.shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
     images = torch.from_numpy(source.load(places)).to(device)
     return images, torch.from_numpy(np.asarray(source.labels[places])).to(torch.int64).to(device)
 

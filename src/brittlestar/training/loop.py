@@ -132,7 +132,7 @@ def train(
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = TorchModel(module, name="training", spec="", preprocess=preprocess or Preprocess(), identity="")
     optimiser = _optimiser(module, plan)
-    steps = -(-len(images) // plan.batch) * plan.epochs
+    steps = len(batches(len(images), plan.batch)) * plan.epochs
     schedule = _schedule(optimiser, plan, steps)
     average = {k: v.detach().clone() for k, v in module.state_dict().items()} if plan.ema else {}
     generator = torch.Generator().manual_seed(seed)
@@ -153,7 +153,7 @@ def train(
         total = torch.zeros((), dtype=torch.float64, device=images.device)
         with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
             torch.manual_seed(word_of(seed, "layers", epoch) & 0x7FFFFFFF)  # For dropout and the like.
-            for piece in torch.split(order, plan.batch):
+            for piece in torch.split(order, batches(len(order), plan.batch)):
                 x, y = _drawn(images[piece], keys[piece], plan), labels[piece]
                 with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.amp):
                     module.eval()
@@ -175,6 +175,17 @@ def train(
         module.load_state_dict(average)
     module.eval()
     return history
+
+
+def batches(count: int, size: int) -> list[int]:
+    """The sizes of an epoch's batches; a last image that would stand alone joins the batch before it.
+
+    Batch norm cannot be trained on one value a channel, and recipes that mix images need two.
+    """
+    sizes = [min(size, count - start) for start in range(0, count, size)]
+    if len(sizes) > 1 and sizes[-1] == 1 < size:
+        sizes[-2:] = [size + 1]
+    return sizes
 
 
 def _optimiser(module: nn.Module, plan: Plan) -> torch.optim.Optimizer:
