@@ -17,10 +17,11 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import Source, open_source
 from brittlestar.measures import Estimate, paired_rates, rate
-from brittlestar.models import load_model, parse_spec
+from brittlestar.models import ModelSpec, load_model
 from brittlestar.shifts.base import Shift
 from brittlestar.training import Epoch, Plan, Recipe
 from brittlestar.training.fit import fit
+from brittlestar.training.start import origin, reopened
 
 State = Literal["confirmed", "not confirmed", "not tested"]
 LEVEL = 0.95
@@ -38,6 +39,7 @@ class Setting:
         train_samples, test_samples: How many images; ``None`` for all.
         seed: Of everything.
         device: Where models run.
+        start: Go on from this model's weights (``training.start``) instead of from fresh ones of the architecture.
     """
 
     data: str
@@ -48,6 +50,7 @@ class Setting:
     test_samples: int | None = None
     seed: int = 0
     device: str = "cpu"
+    start: ModelSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +150,7 @@ class Bench:
                 samples=self.setting.train_samples,
                 held_out=0.05,
                 device=self.setting.device,
+                start=self.setting.start,
                 progress=told,
             )
 
@@ -154,13 +158,14 @@ class Bench:
         """Experiments in one folder share models that were made the same way."""
         s = self.setting
         made = [self.train_source.info.fingerprint, s.architecture, asdict(s.plan), s.train_samples, s.seed]
+        made += [asdict(s.start)] if s.start else []
         return f"{recipe.name}-{fingerprint_of([recipe.fingerprint(), *made])[:8]}"
 
     def measure(self, versions: Mapping[str, Shift | Attack | None]) -> None:
         """Every model on every version of the test images, attacked ones included."""
         keys = SampleKeys.of(self.setting.seed, [str(i) for i in self.ids])
         for name, file in self.files.items():
-            model = load_model(parse_spec(str(file)))
+            model = load_model(reopened(file, self.setting.start))
             for version, shift in versions.items():
                 found = []
                 for start in range(0, len(self.images), 250):
@@ -201,14 +206,15 @@ class Bench:
 
     def conditions(self) -> tuple[str, ...]:
         """How it was done, for the page."""
-        plan, info = self.setting.plan, self.train_source.info
+        plan, info, start = self.setting.plan, self.train_source.info, self.setting.start
         count = len(self.train_source.ids) if self.setting.train_samples is None else self.setting.train_samples
+        begun = self.setting.architecture if start is None else f"Fine-tuned from {origin(start)}"
         return (
             f"Trained on {count:,} images of {info.name} ({'x'.join(map(str, info.shape))}, {len(info.classes)} "
             "classes; 5 % of them held out), "
             f"tested on {len(self.labels):,} of {self.test_source.info.name}; always answering one class is right on "
             f"{self.chance:.1%}.",
-            f"{self.setting.architecture}, {plan.epochs} epochs, batch {plan.batch}, {plan.optimiser}, highest rate "
+            f"{begun}, {plan.epochs} epochs, batch {plan.batch}, {plan.optimiser}, highest rate "
             f"{plan.rate:g}, seed {self.setting.seed}; one model a recipe, so the intervals (95 %, over test images) "
             "do not hold what another seed of training would change.",
             *info.notes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -9,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from brittlestar import api, measures
 from brittlestar.measures import Estimate
 from brittlestar.measures.fourier import FourierMap
-from brittlestar.models import parse_spec
 from brittlestar.report.figure import fourier_maps
 from brittlestar.reproduce.engine import Bench, Verdict, above, percent, points
 from brittlestar.store import RunStore
+from brittlestar.training.start import reopened
 
 Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
 _CELL, _GAP, _HEAD = 208, 14, 30
@@ -26,7 +28,7 @@ def compare(
     Returns:
         Verdicts, tables, pictures (caption, file).
     """
-    specs = [parse_spec(f"{name}={file}") for name, file in bench.files.items()]
+    specs = [replace(reopened(file, bench.setting.start), name=name) for name, file in bench.files.items()]
     run = api.evaluate(
         specs,
         bench.setting.test,
