@@ -189,9 +189,14 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
             claimed=direction.claimed,
             measured=f"{text}; of {models}: {words}{', on each half of the images' if shown else ''}{corrected}",
             state="no claim",
+            shown=shown,
         )
     return Verdict(
-        claim=direction.claim, claimed=direction.claimed, measured=f"{text}; {words}{corrected}", state=state
+        claim=direction.claim,
+        claimed=direction.claimed,
+        measured=f"{text}; {words}{corrected}",
+        state=state,
+        shown=shown,
     )
 
 

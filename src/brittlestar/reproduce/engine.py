@@ -65,13 +65,15 @@ class Verdict:
     """One claim: what was claimed, what was measured here, and whether its direction holds.
 
     Claims about what one model can do are read off an interval. Claims about what a *recipe* does to sensitivity are
-    judged by ``claims.judge``; ``no claim`` is what too few trainings allow.
+    judged by ``claims.judge``; ``no claim`` is what too few trainings allow. ``shown`` says whether such a claim's
+    direction is shown of the models at hand, on both scales, whatever that says of the recipe.
     """
 
     claim: str
     claimed: str
     measured: str
     state: State
+    shown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,21 +191,26 @@ class Bench:
             for name, files in self.files.items()
         }
         for version, shift in versions.items():
-            images = self.images if shift is None or isinstance(shift, Attack) else self._shifted(shift)
-            attack = shift if isinstance(shift, Attack) else None
+            images = self._shifted(shift)
             for name, trained in models.items():
-                answers = [self._answers(model, images, attack) for model in trained]
+                answers = [self._answers(model, images, shift) for model in trained]
                 self.right[name, version] = np.stack([(a == self.labels).numpy() for a in answers])
 
-    def _shifted(self, shift: Shift) -> torch.Tensor:
+    def answers(self, model: Model, shift: Shift | Attack | None) -> torch.Tensor:
+        """(images,) what a model answers to the test images under a shift or an attack."""
+        return self._answers(model, self._shifted(shift), shift)
+
+    def _shifted(self, shift: Shift | Attack | None) -> torch.Tensor:
+        if shift is None or isinstance(shift, Attack):
+            return self.images
         return torch.cat([shift(self.images[p], self._keys[p]) for p in self._parts()])
 
-    def _answers(self, model: Model, images: torch.Tensor, attack: Attack | None) -> torch.Tensor:
+    def _answers(self, model: Model, images: torch.Tensor, shift: Shift | Attack | None) -> torch.Tensor:
         found = []
         for part in self._parts():
             x = images[part]
-            if attack is not None:
-                x = attack.perturb(model, x, self.labels[part], self._keys[part])
+            if isinstance(shift, Attack):
+                x = shift.perturb(model, x, self.labels[part], self._keys[part])
             with torch.inference_mode():
                 found.append(model.logits(x).argmax(1))
         return torch.cat(found)
