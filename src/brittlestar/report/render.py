@@ -67,7 +67,7 @@ def environment() -> jinja2.Environment:
         interval=interval,
         both=lambda e: f"{number(e.value * 100, decimals_of(e))} {interval(e)}",
         share01=lambda v: f"{min(max(v, 0.0), 1.0):.4f}",
-        plain=lambda v: f"{v:.5f}",
+        plain=lambda v: f"{v:.4g}",
         cell=lambda v: number(v * 100),
         pct=lambda v: f"{number(v * 100)} %",
         bucket=bucket,
