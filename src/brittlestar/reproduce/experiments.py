@@ -61,7 +61,9 @@ def robust_recipes(channels: int) -> dict[str, Recipe]:
 
 
 def _figure_1(bench: Bench) -> Outcome:
-    return _outcome("figure-1", bench, *figure_1.compare(bench))
+    verdicts, tables, facts, pictures = figure_1.compare(bench)
+    found = _with(_outcome("figure-1", bench, verdicts, pictures), tables)
+    return dataclasses.replace(found, conditions=(*found.conditions, *facts))
 
 
 def _figure_2(bench: Bench) -> Outcome:
