@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from brittlestar.reproduce import Setting, reproduce
-from brittlestar.reproduce.figure_1 import LEVELS, SHARE, Uniformity, candidates, near_chance, uniformity
+from brittlestar.reproduce.chance import near_chance
+from brittlestar.reproduce.figure_1 import LEVELS, SHARE, Uniformity, candidates, uniformity
 from brittlestar.training import Plan
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,8 +216,7 @@ def reproduce(
     setting: Setting,
     folder: Path,
     say: Callable[[str], None],
-    table: Path | None = None,
-    adversarial: Sequence[str] = published.ADVERSARIAL,
+    beside: published.PublishedFiles | None = None,
 ) -> tuple[Outcome, Path]:
     """Run an experiment; killed and called again, finished models are used again.
 
@@ -226,20 +225,19 @@ def reproduce(
         setting: On what, how long, where.
         folder: Gets models, pictures and the pages ``NAME.html`` and ``NAME.md``.
         say: Told one line at a time.
-        table: Published accuracies to stand beside those of ``fog`` (see ``published.read_published``).
-        adversarial: How the names of its adversarially trained models begin.
+        beside: Published accuracies to stand beside those of ``fog``.
 
     Returns:
         The outcome and the HTML page.
 
     Raises:
-        UsageError: Unknown name, or a table for another experiment than ``fog``.
+        UsageError: Unknown name, or published accuracies for another experiment than ``fog``.
         DataError: Unusable data.
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
-    require(table is None or name == "fog", f"published accuracies stand beside fog only, not {name}", UsageError)
-    known = None if table is None else published.read_published(table, adversarial)
+    require(beside is None or name == "fog", f"published accuracies stand beside fog only, not {name}", UsageError)
+    known = None if beside is None else published.read_published(beside)
     folder.mkdir(parents=True, exist_ok=True)
     outcome = EXPERIMENTS[name].run(Bench(setting, folder, say))
     outcome = outcome if known is None else published.beside(outcome, known)

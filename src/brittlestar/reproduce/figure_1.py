@@ -12,6 +12,7 @@ import torch
 
 from brittlestar.core.keys import SampleKeys
 from brittlestar.measures import Estimate, clopper_pearson
+from brittlestar.reproduce.chance import near_chance
 from brittlestar.reproduce.engine import Bench, Verdict, above, below, percent
 from brittlestar.reproduce.page import filter_pictures
 from brittlestar.shifts.base import Images
@@ -94,11 +95,6 @@ def compare(
     )
     table = (f"How uniform the filtered test images are ({len(bench.labels):,} images, 8-bit levels)", *_rows(looks))
     return verdicts, (table,), facts, (("What the filters leave, each image scaled to unit variance", picture),)
-
-
-def near_chance(chance: float) -> float:
-    """Up to here an accuracy counts as near chance: the smaller of twice chance and chance plus a tenth of the rest."""
-    return min(2 * chance, chance + (1 - chance) / 10)
 
 
 def kept_name(name: str) -> str:
