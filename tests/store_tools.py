@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,9 +60,9 @@ def make_store(path: Path, *, samples: int = 200, conditions: Sequence[str] = ()
 
 def same(one: Rows, other: Rows) -> None:
     """Fail unless both have the same columns with the same bits."""
-    for field in dataclasses.fields(Rows):
-        left, right = getattr(one, field.name), getattr(other, field.name)
-        assert (left is None) == (right is None), field.name
-        if left is not None:
-            assert left.dtype == right.dtype, field.name
-            np.testing.assert_array_equal(left, right, err_msg=field.name)
+    assert one.unseen == other.unseen
+    columns, others = one.columns(), other.columns()
+    assert columns.keys() == others.keys()
+    for name, left in columns.items():
+        assert left.dtype == others[name].dtype, name
+        np.testing.assert_array_equal(left, others[name], err_msg=name)

@@ -25,6 +25,10 @@ def reproduce(
     jitter: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 1,
     flip: Annotated[bool, typer.Option(help="Mirror every other training image.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trainings a recipe, paired by seed; 5 (full) or 1 (quick: no claim about a recipe)."),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0: where it is trained.")] = "cpu",
     published: Annotated[
         Path | None,
@@ -69,6 +73,7 @@ def reproduce(
         train_samples=samples or (None if full else 4000),
         test_samples=test_samples or (None if full else 1000),
         seed=seed,
+        seeds=seeds or (5 if full else 1),
         device=device,
     )
     more = (published_clean, published_types, published_adversarial, published_base, published_classes)
@@ -87,5 +92,5 @@ def reproduce(
     )
     outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), beside)
     for verdict in outcome.verdicts:
-        typer.echo(f"{verdict.state:<14} {verdict.claim}: {verdict.measured}")
+        typer.echo(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
     typer.echo(f"page: {page}")

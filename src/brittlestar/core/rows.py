@@ -31,6 +31,14 @@ class Rows:
         label_logit, top_logit, log_sum_exp: As named, float32.
         top_classes, top_logits: (n, k), highest first; ``None`` where not stored.
         logits: (n, classes); ``None`` where not stored.
+        group: int64; samples with an equal number depend on each other (copies of one image, frames of one film).
+            ``None`` where all samples are independent.
+        weight: float64, at least 0, about 1 on average: how much of the whole set a row stands for, as against an
+            equal part. ``None`` where all rows count alike.
+        unseen: Share of the whole set that no row stands for, in [0, 1): of classes none of which was answered yet.
+
+    The last three are no answers and are not stored: they say how the samples were drawn, and are attached when a
+    run folder's rows are read.
     """
 
     position: Ints
@@ -43,14 +51,22 @@ class Rows:
     top_classes: Ints | None = None
     top_logits: Floats | None = None
     logits: Floats | None = None
+    group: npt.NDArray[np.int64] | None = None
+    weight: npt.NDArray[np.float64] | None = None
+    unseen: float = 0.0
 
     def __post_init__(self) -> None:
-        lengths = {f.name: len(v) for f in dataclasses.fields(self) if (v := getattr(self, f.name)) is not None}
+        lengths = {name: len(column) for name, column in self.columns().items()}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of different lengths: {lengths}")
 
     def __len__(self) -> int:
         return len(self.position)
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """The columns that there are, by name."""
+        found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "unseen"}
+        return {name: column for name, column in found.items() if column is not None}
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
@@ -63,10 +79,9 @@ class Rows:
         return np.exp(np.minimum(self.top_logit.astype(np.float64) - self.log_sum_exp, 0.0))
 
     def take(self, index: npt.NDArray[Any]) -> Rows:
-        """The rows at ``index`` (positions or a mask)."""
-        return dataclasses.replace(
-            self, **{f.name: v[index] for f in dataclasses.fields(self) if (v := getattr(self, f.name)) is not None}
-        )
+        """The rows at ``index`` (positions or a mask); each keeps its weight."""
+        columns: dict[str, Any] = {name: column[index] for name, column in self.columns().items()}
+        return dataclasses.replace(self, **columns)
 
     def sorted(self) -> Rows:
         """The rows ordered by (position, frame)."""
@@ -74,11 +89,10 @@ class Rows:
 
     @staticmethod
     def concatenate(parts: Sequence[Rows]) -> Rows:
-        """All parts one after another; a column that any part lacks is ``None``."""
+        """All parts one after another; a column that any part lacks is ``None``, ``unseen`` the largest."""
         if not parts:
             raise ValueError("no rows to concatenate")
-        columns: dict[str, Any] = {}
-        for field in dataclasses.fields(Rows):
-            values = [getattr(part, field.name) for part in parts]
-            columns[field.name] = None if any(v is None for v in values) else np.concatenate(values)
-        return Rows(**columns)
+        every = [part.columns() for part in parts]
+        shared = [name for name in every[0] if all(name in columns for columns in every)]
+        joined: dict[str, Any] = {name: np.concatenate([columns[name] for columns in every]) for name in shared}
+        return Rows(**joined, unseen=max(part.unseen for part in parts))

@@ -53,6 +53,7 @@ from brittlestar.measures.fourier import (
     band_contrast,
     band_difference,
     band_error,
+    band_scores,
     fourier_map,
     high_low_ratio,
     radial_profile,
@@ -67,6 +68,7 @@ from brittlestar.measures.intervals import (
 )
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
+from brittlestar.measures.sensitivity import Sensitivity, corrected_together, row_sensitivity, sensitivity
 from brittlestar.measures.sequences import (
     anytime_p,
     bounded_sequence,
@@ -110,11 +112,13 @@ __all__ = [
     "Ring",
     "RunErrors",
     "RunSequences",
+    "Sensitivity",
     "accuracy",
     "anytime_p",
     "band_contrast",
     "band_difference",
     "band_error",
+    "band_scores",
     "benjamini_hochberg",
     "bounded_sequence",
     "breaking_point",
@@ -124,6 +128,7 @@ __all__ = [
     "confidence_sequence",
     "confidence_sequence_many",
     "corrected",
+    "corrected_together",
     "corruption_errors",
     "ece",
     "error_increase",
@@ -155,6 +160,8 @@ __all__ = [
     "relative_mce",
     "reliability",
     "rms_calibration",
+    "row_sensitivity",
+    "sensitivity",
     "severity_area",
     "signed_mean_interval",
     "top5_between",
@@ -200,6 +207,9 @@ MEASURES: dict[str, Measure] = {
     "flip_rates": Measure("lower", "flip probability over a named normaliser's, and mFR, the mean of ten"),
     "top5_distance": Measure("lower", "mean distance of the five likeliest classes between frames, 0 to 18"),
     "zipf_distance": Measure("lower", "distance of whole rankings between frames, early ranks weighing most"),
+    "sensitivity": Measure(
+        "neither", "what a shift does to one model against another, beyond clean: points added, and share kept"
+    ),
     "paired_difference": Measure(
         "neither", "error of one model minus another's on the same images, exact McNemar, Holm"
     ),

@@ -170,6 +170,11 @@ def _effective(weights: Scores) -> float:
     return float(1 / np.square(weights).sum())
 
 
+def band_scores(found: FourierMap, low: float, high: float) -> Scores:
+    """(samples,) mean error of each sample over the frequencies with radius in (low, high]; see ``band_error``."""
+    return _scores(found, _weights(found, low, high))
+
+
 def band_error(found: FourierMap, low: float, high: float, level: float = LEVEL, rule: str = "fixed") -> Estimate:
     """Mean error over the frequencies with radius in (low, high], relative to Nyquist; each place in the plane once.
 

@@ -16,15 +16,20 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import Source, open_source
-from brittlestar.measures import Estimate, paired_rates, rate
+from brittlestar.measures import Estimate, mean_interval, paired_rates, rate, signed_mean_interval
 from brittlestar.models import load_model, parse_spec
+from brittlestar.models.base import Model
 from brittlestar.shifts.base import Shift
 from brittlestar.training import Epoch, Plan, Recipe
 from brittlestar.training.fit import fit
 
-State = Literal["confirmed", "not confirmed", "not tested"]
+State = Literal["confirmed", "not confirmed", "depends on the scale", "no claim", "not tested"]
 LEVEL = 0.95
+_PART = 250
+Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
+"""(caption, header, rows) of text."""
 Right = npt.NDArray[np.bool_]
+"""(seeds, images): whether each training of a recipe is right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +41,8 @@ class Setting:
         architecture: Of ``models.zoo``.
         plan: How the weights are moved.
         train_samples, test_samples: How many images; ``None`` for all.
-        seed: Of everything.
+        seed: Of everything; the first of ``seeds`` trainings a recipe, which share the test images and their draws.
+        seeds: Trainings a recipe, paired by seed: the same first weights and the same order of images.
         device: Where models run.
     """
 
@@ -47,6 +53,7 @@ class Setting:
     train_samples: int | None = None
     test_samples: int | None = None
     seed: int = 0
+    seeds: int = 1
     device: str = "cpu"
 
 
@@ -54,8 +61,8 @@ class Setting:
 class Verdict:
     """One claim: what was claimed, what was measured here, and whether its direction holds.
 
-    ``confirmed`` and ``not confirmed`` are read off an interval: the direction is confirmed where the whole interval
-    lies on the claimed side.
+    Claims about what one model can do are read off an interval. Claims about what a *recipe* does to sensitivity are
+    judged by ``claims.judge``; ``no claim`` is what too few trainings allow.
     """
 
     claim: str
@@ -81,7 +88,7 @@ class Outcome:
     paper: str
     conditions: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
-    tables: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]], ...]
+    tables: tuple[Table, ...]
     pictures: tuple[tuple[str, str], ...] = ()
 
 
@@ -99,7 +106,7 @@ class Bench:
     folder: Path
     say: Callable[[str], None]
     right: dict[tuple[str, str], Right] = field(default_factory=dict)
-    files: dict[str, Path] = field(default_factory=dict)
+    files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.train_source: Source = open_source(self.setting.data)
@@ -115,6 +122,7 @@ class Bench:
         self.ids = self.test_source.ids[order]
         self.images = torch.from_numpy(self.test_source.load(order)).to(torch.float32) / 255
         self.labels = torch.from_numpy(np.asarray(self.test_source.labels[order])).to(torch.int64)
+        self._keys = SampleKeys.of(self.setting.seed, [str(i) for i in self.ids])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -128,56 +136,79 @@ class Bench:
         return float(torch.bincount(self.labels).max()) / len(self.labels)
 
     def train(self, recipes: Mapping[str, Recipe]) -> None:
-        """One model a recipe, under its key; those that are finished are used again."""
+        """One model a recipe and seed, under the recipe's key; those that are finished are used again."""
         for name, recipe in recipes.items():
-
-            def told(epoch: Epoch, name: str = name) -> None:
-                right = "" if epoch.accuracy is None else f", {epoch.accuracy:.1%} right"
-                self.say(f"{name}: epoch {epoch.number} of {epoch.of}, loss {epoch.loss:.3f}{right}")
-                if epoch.warning:
-                    self.say(f"{name}: {epoch.warning}")
-
-            self.files[name] = fit(
-                self.train_source,
-                recipe,
-                self.setting.plan,
-                self.folder / "models" / self._folder_of(recipe),
-                architecture=self.setting.architecture,
-                seed=self.setting.seed,
-                samples=self.setting.train_samples,
-                held_out=0.05,
-                device=self.setting.device,
-                progress=told,
+            self.files[name] = tuple(
+                fit(
+                    self.train_source,
+                    recipe,
+                    self.setting.plan,
+                    self.folder / "models" / self._folder_of(recipe, seed),
+                    architecture=self.setting.architecture,
+                    seed=seed,
+                    samples=self.setting.train_samples,
+                    held_out=0.05,
+                    device=self.setting.device,
+                    progress=self.telling(name, seed),
+                )
+                for seed in self.training_seeds
             )
 
-    def _folder_of(self, recipe: Recipe) -> str:
+    @property
+    def training_seeds(self) -> range:
+        """One a training of a recipe."""
+        return range(self.setting.seed, self.setting.seed + self.setting.seeds)
+
+    def telling(self, name: str, seed: int) -> Callable[[Epoch], None]:
+        """What to call after every epoch of a training."""
+        which = name if self.setting.seeds == 1 else f"{name}, seed {seed}"
+
+        def told(epoch: Epoch) -> None:
+            right = "" if epoch.accuracy is None else f", {epoch.accuracy:.1%} right"
+            self.say(f"{which}: epoch {epoch.number} of {epoch.of}, loss {epoch.loss:.3f}{right}")
+            if epoch.warning:
+                self.say(f"{which}: {epoch.warning}")
+
+        return told
+
+    def _folder_of(self, recipe: Recipe, seed: int) -> str:
         """Experiments in one folder share models that were made the same way."""
         s = self.setting
-        made = [self.train_source.info.fingerprint, s.architecture, asdict(s.plan), s.train_samples, s.seed]
+        made = [self.train_source.info.fingerprint, s.architecture, asdict(s.plan), s.train_samples, seed]
         return f"{recipe.name}-{fingerprint_of([recipe.fingerprint(), *made])[:8]}"
 
     def measure(self, versions: Mapping[str, Shift | Attack | None]) -> None:
         """Every model on every version of the test images, attacked ones included."""
-        keys = SampleKeys.of(self.setting.seed, [str(i) for i in self.ids])
-        for name, file in self.files.items():
-            model = load_model(parse_spec(str(file)))
-            for version, shift in versions.items():
-                found = []
-                for start in range(0, len(self.images), 250):
-                    part = slice(start, start + 250)
-                    x = self.images[part]
-                    if isinstance(shift, Attack):
-                        x = shift.perturb(model, x, self.labels[part], keys[part])
-                    elif shift is not None:
-                        x = shift(x, keys[part])
-                    with torch.inference_mode():
-                        found.append(model.logits(x).argmax(1) == self.labels[part])
-                self.right[name, version] = torch.cat(found).numpy()
+        models = {name: [load_model(parse_spec(str(file))) for file in files] for name, files in self.files.items()}
+        for version, shift in versions.items():
+            images = self.images if shift is None or isinstance(shift, Attack) else self._shifted(shift)
+            attack = shift if isinstance(shift, Attack) else None
+            for name, trained in models.items():
+                answers = [self._answers(model, images, attack) for model in trained]
+                self.right[name, version] = np.stack([(a == self.labels).numpy() for a in answers])
+
+    def _shifted(self, shift: Shift) -> torch.Tensor:
+        return torch.cat([shift(self.images[p], self._keys[p]) for p in self._parts()])
+
+    def _answers(self, model: Model, images: torch.Tensor, attack: Attack | None) -> torch.Tensor:
+        found = []
+        for part in self._parts():
+            x = images[part]
+            if attack is not None:
+                x = attack.perturb(model, x, self.labels[part], self._keys[part])
+            with torch.inference_mode():
+                found.append(model.logits(x).argmax(1))
+        return torch.cat(found)
+
+    def _parts(self) -> list[slice]:
+        return [slice(start, start + _PART) for start in range(0, len(self.images), _PART)]
 
     def accuracy(self, model: str, version: str) -> Estimate:
-        """Share of right answers, with Wilson's interval."""
+        """Share of right answers; a mean over seeds where there are several."""
         hits = self.right[model, version]
-        return rate(int(hits.sum()), len(hits))
+        if len(hits) == 1:
+            return rate(int(hits.sum()), hits.size)
+        return mean_interval(hits.mean(axis=0), LEVEL, len(hits))
 
     def gain(self, model: str, over: str, version: str) -> Estimate:
         """Accuracy of a model minus another's on the same images, in [-1, 1]."""
@@ -209,15 +240,24 @@ class Bench:
             f"tested on {len(self.labels):,} of {self.test_source.info.name}; always answering one class is right on "
             f"{self.chance:.1%}.",
             f"{self.setting.architecture}, {plan.epochs} epochs, batch {plan.batch}, {plan.optimiser}, highest rate "
-            f"{plan.rate:g}, seed {self.setting.seed}; one model a recipe, so the intervals (95 %, over test images) "
-            "do not hold what another seed of training would change.",
+            f"{plan.rate:g}, {self.trainings()}.",
             *info.notes,
         )
 
+    def trainings(self) -> str:
+        """How many trainings a recipe the page rests on, and what that allows."""
+        first, count = self.setting.seed, self.setting.seeds
+        if count == 1:
+            return f"seed {first}; one training each: no claim about the recipe, intervals hold for these models"
+        return f"{count} trainings each (seeds {first} to {first + count - 1}, recipes paired by seed)"
+
 
 def difference(first: Right, second: Right, level: float = LEVEL) -> Estimate:
-    """Share right of the first minus the second's, paired by image."""
-    return paired_rates(int((first & ~second).sum()), int((~first & second).sum()), len(first), level)
+    """Share right of the first minus the second's, paired by image, the mean over seeds; (seeds, images) each."""
+    if len(first) == 1:
+        return paired_rates(int((first & ~second).sum()), int((~first & second).sum()), first.size, level)
+    apart = first.astype(np.float64) - second
+    return signed_mean_interval(apart.mean(axis=0), level, len(first), float(np.abs(apart).mean()))
 
 
 def percent(found: Estimate) -> str:

@@ -2,89 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from brittlestar import api, measures
-from brittlestar.measures import Estimate
-from brittlestar.measures.fourier import FourierMap
+from brittlestar.core.definition import fingerprint_of
+from brittlestar.measures.sensitivity import Part, mean_effect
 from brittlestar.models import parse_spec
 from brittlestar.report.figure import fourier_maps
-from brittlestar.reproduce.engine import Bench, Verdict, above, percent, points
+from brittlestar.reproduce.claims import Change, Direction, change, over_seeds
+from brittlestar.reproduce.engine import Bench, Table, percent, points
 from brittlestar.store import RunStore
 
-Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
 _CELL, _GAP, _HEAD = 208, 14, 30
 
 
 def compare(
     bench: Bench, gained: tuple[str, ...], base: str = "natural"
-) -> tuple[list[Verdict], tuple[Table, ...], tuple[tuple[str, str], ...]]:
-    """Map all of a bench's models; verdicts about ``gained`` against ``base``: better above, worse below.
+) -> tuple[list[Direction], tuple[Table, ...], tuple[tuple[str, str], ...]]:
+    """Map all of a bench's models; directions of ``gained`` against ``base``: less sensitive above, more below.
+
+    Needs the answers to clean images (``bench.measure``), which every difference is held against.
 
     Returns:
-        Verdicts, tables, pictures (caption, file).
+        Directions, tables, pictures (caption, file).
     """
-    specs = [parse_spec(f"{name}={file}") for name, file in bench.files.items()]
+    named = {f"{name} {seed}": file for name, files in bench.files.items() for seed, file in enumerate(files)}
+    key = fingerprint_of([str(file.parent.name) for file in named.values()])[:8]
     run = api.evaluate(
-        specs,
+        [parse_spec(f"{name}={file}") for name, file in named.items()],
         bench.setting.test,
         suite="fourier",
-        out=bench.folder / "run",
+        out=bench.folder / f"maps-{key}",
         samples=len(bench.labels),
         seed=bench.setting.seed,
         workers=2,
     )
     every = fourier_maps(RunStore.open(run.path))
-    maps = {name: every[name] for name in bench.files}
-    verdicts, rows = [], []
-    for name, found in maps.items():
-        errors = [measures.band_error(found, low, high) for _, low, high in measures.BANDS]
-        apart = [measures.band_difference(found, maps[base], low, high) for _, low, high in measures.BANDS]
-        against = ("" if name == base else points(d) for d in apart)
-        rows.append((name, *(f"{percent(e)} {d}".strip() for e, d in zip(errors, against, strict=True))))
+    maps = {name: [every[f"{name} {seed}"] for seed in range(len(files))] for name, files in bench.files.items()}
+    bands = {
+        name: {
+            band: np.stack([1 - measures.band_scores(m, low, high) for m in found])
+            for band, low, high in measures.BANDS
+        }
+        for name, found in maps.items()
+    }
+    directions, rows = [], []
+    for name, right in bands.items():
+        cells = []
+        for band, _, _ in measures.BANDS:
+            error = over_seeds([mean_effect(1 - scores) for scores in right[band]])
+            cells.append(percent(error))
+            if name != base:
+                apart = _changes(bench, name, base, bands, band)(slice(None))
+                ratio = [c.ratio for c in apart]
+                kept = "at chance" if None in ratio else points(over_seeds([r for r in ratio if r is not None]))
+                cells[-1] += f"; accuracy raw {points(over_seeds([c.raw for c in apart]))}, beyond clean "
+                cells[-1] += f"{points(over_seeds([c.additive for c in apart]))}, kept {kept}"
+        rows.append((name, *cells))
         if name in gained:
-            verdicts += _verdicts(name, base, apart)
+            directions += [_direction(bench, name, base, bands, band) for band in ("mid", "high", "low")]
     table = (
-        f"Error averaged over the waves of a band, and minus that of {base} (paired, 95 %)",
-        ("trained", *(f"{name} frequencies" for name, _, _ in measures.BANDS)),
+        f"Error averaged over the waves of a band; in accuracy against {base}: raw, less the difference on clean "
+        "images, and in the share kept above chance (paired, 95 %)",
+        ("trained", *(f"{band} frequencies" for band, _, _ in measures.BANDS)),
         tuple(rows),
     )
     file = "maps.png"
-    _picture(maps, base).save(bench.folder / file)
+    drawn = {name: np.mean([m.matrix() for m in found], axis=0) for name, found in maps.items()}
+    _picture(drawn, base).save(bench.folder / file)
+    several = f", mean of {bench.setting.seeds} seeds" if bench.setting.seeds > 1 else ""
     caption = (
-        f"Error under each Fourier wave ({len(bench.labels):,} images), the mean in the centre; below, minus {base}"
+        f"Error under each Fourier wave ({len(bench.labels):,} images{several}), the mean in the centre; below, minus "
+        f"{base} (raw: what they differ by on clean images is in it)"
     )
-    return verdicts, (table,), ((caption, file),)
+    return directions, (table,), ((caption, file),)
 
 
-def _verdicts(name: str, base: str, apart: list[Estimate]) -> list[Verdict]:
-    low, mid, high = apart
-    claimed = "seen in the maps" if name == "adversarial" else "seen in Yin et al.'s maps"
-    return [
-        Verdict(
-            claim=f"{name} training lowers the error at {band} frequencies",
-            claimed=claimed,
-            measured=points(found),
-            state="confirmed" if found.high < 0 else "not confirmed",
-        )
-        for band, found in (("middle", mid), ("high", high))
-    ] + [
-        Verdict(
-            claim=f"{name} training raises the error at low frequencies",
-            claimed=claimed,
-            measured=points(low),
-            state=above(low),
-        )
-    ]
+Bands = Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
 
 
-def _picture(maps: dict[str, FourierMap], base: str) -> Image.Image:
+def _changes(bench: Bench, name: str, base: str, bands: Bands, band: str) -> Callable[[Part], list[Change]]:
+    shifted = (bands[name][band], bands[base][band])
+    clean = (bench.right[name, "clean"].astype(np.float64), bench.right[base, "clean"].astype(np.float64))
+    return lambda part: change(shifted, clean, bench.chance, part)
+
+
+def _direction(bench: Bench, name: str, base: str, bands: Bands, band: str) -> Direction:
+    more = "more" if band == "low" else "less"
+    which = "middle" if band == "mid" else band
+    return Direction(
+        claim=f"{name} training makes models {more} sensitive to {which} frequencies",
+        claimed="seen in the maps" if name == "adversarial" else "seen in Yin et al.'s maps",
+        sign=-1 if band == "low" else 1,
+        changes=_changes(bench, name, base, bands, band),
+    )
+
+
+def _picture(errors: dict[str, npt.NDArray[np.float64]], base: str) -> Image.Image:
     """Maps on one scale above, differences on one scale below."""
-    sheet = Image.new("RGB", (len(maps) * (_CELL + _GAP) + _GAP, 2 * (_CELL + _HEAD + _GAP)), "white")
+    sheet = Image.new("RGB", (len(errors) * (_CELL + _GAP) + _GAP, 2 * (_CELL + _HEAD + _GAP)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    errors = {name: found.matrix() for name, found in maps.items()}
     most = max(float(np.nanmax(e)) for e in errors.values())
     reach = max(float(np.nanmax(np.abs(e - errors[base]))) for e in errors.values()) or 1.0
     for place, (name, error) in enumerate(errors.items()):

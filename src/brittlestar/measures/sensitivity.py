@@ -1,0 +1,343 @@
+"""Is one model more sensitive to a shift than another, or merely worse? Two measures against clean that must agree.
+
+The plain difference in accuracy under a shift mixes what the shift does with what the models are worth on clean images.
+Neither correction alone will do: points lost from clean exonerate a model whose answers are diluted (a constant
+classifier loses nothing), and the share kept above chance condemns one that is good at what remains. So a model is
+called more or less sensitive only where both say so, on each half of the images separately.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from brittlestar.core.errors import UsageError, require
+from brittlestar.core.rows import Rows
+from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule
+from brittlestar.measures.compare import holm
+from brittlestar.measures.samples import aligned
+
+State = Literal[
+    "more sensitive",
+    "less sensitive",
+    "depends on the scale",
+    "not on each half",
+    "worse everywhere",
+    "better everywhere",
+    "no difference shown",
+    "undefined",
+]
+ALPHA = 0.05
+"""Claims are made where Holm's p, over all that stand beside them, is under this."""
+
+_PSEUDO = 2.0
+"""Made-up samples of opposite sign that keep an interval from having no width, as in Bonett and Price's."""
+
+_TUNED_FOR = 1000
+"""Samples at which the anytime interval is narrowest; fixed beforehand, as its validity asks."""
+
+Groups = npt.NDArray[np.int64]
+Part = npt.NDArray[np.bool_] | slice
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """A smooth function of means over samples, with what each sample contributes to it.
+
+    Differences and multiples of effects on the same samples are effects.
+
+    Fields:
+        value: The number.
+        influence: (n,) first-order contributions of the samples, of mean 0.
+        reach: What one sample can do to ``value`` times n; sets the least width of an interval.
+    """
+
+    value: float
+    influence: Scores
+    reach: float = 1.0
+
+    def __sub__(self, other: Effect) -> Effect:
+        return Effect(self.value - other.value, self.influence - other.influence, max(self.reach, other.reach))
+
+    def times(self, factor: float) -> Effect:
+        """The effect multiplied by a number."""
+        return Effect(self.value * factor, self.influence * factor, self.reach * abs(factor))
+
+    @staticmethod
+    def average(effects: Sequence[Effect]) -> Effect:
+        """The mean of several effects on the same samples."""
+        return Effect(
+            float(np.mean([e.value for e in effects])),
+            np.asarray(np.mean([e.influence for e in effects], axis=0), np.float64),
+            max(e.reach for e in effects),
+        )
+
+    def estimate(self, level: float = LEVEL, rule: str = "fixed", group: Groups | None = None) -> Estimate:
+        """The value with Student's interval, or for ``anytime`` an asymptotic confidence sequence.
+
+        Args:
+            level: Confidence level.
+            rule: ``fixed`` or ``anytime``.
+            group: (n,) samples with an equal number depend on each other; each by itself if left out.
+
+        Reference:
+            Waudby-Smith et al. 2024, https://doi.org/10.1214/24-AOS2408 (anytime)
+        """
+        check_level(level)
+        check_rule(rule)
+        error, units = self._error(group)
+        if units < 2:
+            half = math.inf
+        elif rule == "fixed":
+            half = error * float(special.stdtrit(units - 1, 0.5 + level / 2))
+        else:
+            spread = units * _rho() + 1
+            half = error * math.sqrt(2 * spread / (units * _rho()) * math.log(math.sqrt(spread) / (1 - level)))
+        return Estimate(
+            value=self.value,
+            low=self.value - half,
+            high=self.value + half,
+            n=len(self.influence),
+            level=level,
+            method=("linearised, Student's t" if rule == "fixed" else "linearised, asymptotic confidence sequence")
+            + ("" if group is None else ", clustered"),
+        )
+
+    def p(self, rule: str = "fixed", group: Groups | None = None) -> float:
+        """Two-sided p-value of no effect; for ``anytime`` one that may be read at every n."""
+        error, units = self._error(group)
+        if units < 2:
+            return 1.0
+        z = abs(self.value) / error
+        if rule == "fixed":
+            return float(2 * special.stdtr(units - 1, -z))
+        spread = units * _rho() + 1
+        return min(1.0, math.sqrt(spread) * math.exp(-z * z * units * _rho() / (2 * spread)))
+
+    def _error(self, group: Groups | None) -> tuple[float, int]:
+        """Standard error, and how many independent units it rests on."""
+        sums = (
+            self.influence if group is None else np.bincount(np.unique(group, return_inverse=True)[1], self.influence)
+        )
+        units, n = len(sums), len(self.influence)
+        if n == 0:
+            raise NoSamplesError("no samples: an effect on nothing is undefined")
+        squares = float(np.square(sums).sum()) + _PSEUDO * self.reach**2
+        return math.sqrt(squares * units / max(units - 1, 1)) / n, units
+
+
+def _rho() -> float:
+    start = -2 * math.log(ALPHA)
+    return (start + math.log(start + 1)) / _TUNED_FOR
+
+
+def mean_effect(scores: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Effect:
+    """The (weighted) mean of per-sample scores, (n,), as an effect."""
+    x = np.asarray(scores, np.float64)
+    if x.size == 0:
+        raise NoSamplesError("no samples: a mean of nothing is undefined")
+    w = np.ones(len(x)) if weight is None else np.asarray(weight, np.float64)
+    w = w / w.mean()
+    value = float((w * x).mean())
+    return Effect(value, w * (x - value))
+
+
+def kept_effect(shifted: Effect, clean: Effect, chance: float) -> Effect | None:
+    """Share of the accuracy above chance that is left, ``(shifted - chance) / (clean - chance)``.
+
+    ``None`` where clean accuracy is not shown to be above chance: there is nothing that could be kept.
+    """
+    above = clean.value - chance
+    if clean.estimate().low <= chance:
+        return None
+    share = (shifted.value - chance) / above
+    return Effect(share, (shifted.influence - share * clean.influence) / above, 1 / above)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """How a shift changes one model (a) against another (b), on the same samples.
+
+    Fields:
+        raw: Accuracy of a minus that of b under the shift.
+        clean: The same on clean images.
+        additive: ``raw - clean``, in [-2, 2]: below 0, the shift takes more points from a.
+        kept: The share of its accuracy above chance that each keeps under the shift, a and b; ``None`` where a model
+            is not shown to be above chance on clean images.
+        ratio: The first of ``kept`` minus the second: below 0, the shift leaves a less of what it could do.
+        p: The largest p-value of the two measures, on all samples and on each half: small only where all agree.
+        p_adjusted: After Holm's correction for what stands beside it; ``p`` where nothing does.
+        halves: (additive, ratio) on each of two random halves of the samples (whole groups).
+    """
+
+    raw: Estimate
+    clean: Estimate
+    additive: Estimate
+    kept: tuple[Estimate, Estimate] | None
+    ratio: Estimate | None
+    p: float
+    p_adjusted: float
+    halves: tuple[tuple[Estimate, Estimate | None], ...]
+
+    @property
+    def state(self) -> State:
+        """What may be said; see ``State``. Model a is the subject."""
+        if self.ratio is None:
+            return "undefined"
+        first, second = sign_of(self.additive), sign_of(self.ratio)
+        if first == second != 0:
+            alike = all(sign_of(e) == first for half in self.halves for e in half if e is not None)
+            if not alike or self.p_adjusted >= ALPHA:
+                return "not on each half"
+            return "more sensitive" if first < 0 else "less sensitive"
+        if first or second:
+            return "depends on the scale"
+        if sign_of(self.raw) == sign_of(self.clean) != 0:
+            return "worse everywhere" if sign_of(self.raw) < 0 else "better everywhere"
+        return "no difference shown"
+
+
+def sign_of(found: Estimate) -> int:
+    """-1 or 1 where the whole interval lies below or above 0, else 0."""
+    return -1 if found.high < 0 else 1 if found.low > 0 else 0
+
+
+def sensitivity(
+    shifted: tuple[npt.ArrayLike, npt.ArrayLike],
+    clean: tuple[npt.ArrayLike, npt.ArrayLike],
+    chance: float,
+    *,
+    rule: str = "fixed",
+    level: float = LEVEL,
+    group: npt.ArrayLike | None = None,
+    weight: npt.ArrayLike | None = None,
+) -> Sensitivity:
+    """Hold what a shift does to model a against what it does to model b.
+
+    Args:
+        shifted: Scores of a and of b under the shift, (n,) each in [0, 1]: 1 where right, or the share of several
+            conditions in which they are.
+        clean: The same on the unchanged images.
+        chance: Accuracy of always answering the commonest class, in [0, 1).
+        rule: ``fixed`` or ``anytime``.
+        level: Of every interval.
+        group: (n,) samples with an equal number depend on each other.
+        weight: (n,) weights of the samples.
+
+    Raises:
+        NoSamplesError: There are none.
+        UsageError: Arrays of different lengths, or an impossible chance.
+    """
+    require(0 <= chance < 1, f"chance lies in [0, 1), got {chance}", UsageError)
+    columns = [np.asarray(c, np.float64) for c in (*shifted, *clean)]
+    n = len(columns[0])
+    require(
+        all(c.shape == (n,) for c in columns),
+        f"scores are one number a sample, the same samples four times; got {[c.shape for c in columns]}",
+        UsageError,
+    )
+    groups = None if group is None else np.asarray(group, np.int64)
+    weights = None if weight is None else np.asarray(weight, np.float64)
+
+    def measured(part: Part) -> tuple[Effect, Effect, Effect, Effect]:
+        w = None if weights is None else weights[part]
+        a, b, a_clean, b_clean = (mean_effect(c[part], w) for c in columns)
+        return a, b, a_clean, b_clean
+
+    def judged(part: Part) -> tuple[Effect, Effect | None]:
+        means = measured(part)
+        return additive_effect(*means), ratio_effect(*means, chance)
+
+    whole: list[Part] = [slice(None)]
+    a_shifted, b_shifted, a_clean, b_clean = measured(whole[0])
+    kept = (kept_effect(a_shifted, a_clean, chance), kept_effect(b_shifted, b_clean, chance))
+    parts = [(judged(part), None if groups is None else groups[part]) for part in (*whole, *halves(n, groups))]
+    p = max(1.0 if e is None else e.p(rule, g) for effects, g in parts for e in effects)
+
+    def shown(effect: Effect, of: Groups | None) -> Estimate:
+        return effect.estimate(level, rule, of)
+
+    (additive, ratio), _ = parts[0]
+    return Sensitivity(
+        raw=shown(a_shifted - b_shifted, groups),
+        clean=shown(a_clean - b_clean, groups),
+        additive=shown(additive, groups),
+        kept=None if kept[0] is None or kept[1] is None else (shown(kept[0], groups), shown(kept[1], groups)),
+        ratio=None if ratio is None else shown(ratio, groups),
+        p=p,
+        p_adjusted=p,
+        halves=tuple((shown(d, g), None if r is None else shown(r, g)) for (d, r), g in parts[1:]),
+    )
+
+
+def row_sensitivity(
+    a: Sequence[Rows],
+    b: Sequence[Rows],
+    a_clean: Rows,
+    b_clean: Rows,
+    chance: float,
+    rule: str = "fixed",
+    level: float = LEVEL,
+) -> Sensitivity:
+    """``sensitivity`` of rows: the same conditions of both models (averaged) and their clean rows, on shared samples.
+
+    Raises:
+        NoSamplesError: No condition, or no sample in common.
+        UsageError: Unequal numbers of conditions.
+    """
+    require(len(a) == len(b), f"models are compared on the same conditions, got {len(a)} and {len(b)}", UsageError)
+    if not a:
+        raise NoSamplesError("nothing to compare: no condition was given")
+    position, correct = aligned([a_clean, b_clean, *a, *b])
+    _, first = np.unique(a_clean.position, return_index=True)
+    place = first[np.searchsorted(a_clean.position[first], position)]
+    group, weight = (None if c is None else c[place] for c in (a_clean.group, a_clean.weight))
+    m = len(a)
+    return sensitivity(
+        (correct[:, 2 : 2 + m].mean(axis=1), correct[:, 2 + m :].mean(axis=1)),
+        (correct[:, 0], correct[:, 1]),
+        chance,
+        rule=rule,
+        level=level,
+        group=group,
+        weight=weight,
+    )
+
+
+def additive_effect(a_shifted: Effect, b_shifted: Effect, a_clean: Effect, b_clean: Effect) -> Effect:
+    """The difference in differences: what the shift takes from b less what it takes from a."""
+    return (a_shifted - a_clean) - (b_shifted - b_clean)
+
+
+def ratio_effect(
+    a_shifted: Effect, b_shifted: Effect, a_clean: Effect, b_clean: Effect, chance: float
+) -> Effect | None:
+    """Share kept above chance by a minus that kept by b; ``None`` where one has nothing above chance to keep."""
+    a, b = kept_effect(a_shifted, a_clean, chance), kept_effect(b_shifted, b_clean, chance)
+    return None if a is None or b is None else a - b
+
+
+def halves(n: int, group: Groups | None = None) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Two random halves of n samples, whole groups, the same for equal n; none of a single group.
+
+    Never by place alone: orders of samples cycle through the classes.
+    """
+    of = np.arange(n) if group is None else np.unique(group, return_inverse=True)[1]
+    units = int(of.max()) + 1 if n else 0
+    if units < 2:
+        return ()
+    chosen = np.zeros(units, bool)
+    chosen[np.random.default_rng(units).permutation(units)[: units // 2]] = True
+    return chosen[of], ~chosen[of]
+
+
+def corrected_together(found: Sequence[Sensitivity]) -> list[Sensitivity]:
+    """The same comparisons with ``p_adjusted`` for their number, by Holm."""
+    adjusted = holm([f.p for f in found])
+    return [dataclasses.replace(f, p_adjusted=float(p)) for f, p in zip(found, adjusted, strict=True)]
