@@ -10,7 +10,7 @@ import torch
 
 from brittlestar.reproduce import Setting, reproduce
 from brittlestar.reproduce.chance import near_chance
-from brittlestar.reproduce.figure_1 import LEVELS, SHARE, Uniformity, candidates, uniformity
+from brittlestar.reproduce.figure_1 import LEVELS, SHARE, Uniformity, corners, squares, uniformity
 from brittlestar.training import Plan
 
 
@@ -70,12 +70,19 @@ def test_the_whole_interval_of_the_share_must_pass(uniform: int, passes: bool) -
     assert found.share().value == uniform / 100 >= SHARE and found.uniform is passes
 
 
-def test_candidates_run_from_weak_to_a_single_frequency() -> None:
-    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    left = [int((torch.fft.fft2(recipe.shift()(image)).abs() > 1e-3).sum()) for recipe in candidates(28, 28).values()]
-    assert left[0] == 28 * 28 - 25 and left[-1] == 1
-    assert list(candidates(28, 28))[:4] == [f"without {n} x {n}" for n in (5, 7, 13, 17)]
-    assert left[5:] == sorted(left[5:], reverse=True), "radial filters leave ever less"
+@pytest.mark.parametrize(("height", "width", "last"), [(28, 28, 1), (32, 32, 1), (15, 15, 4), (16, 24, 1)])
+def test_filters_run_from_weak_to_the_last_frequencies(height: int, width: int, last: int) -> None:
+    image = torch.rand(1, 1, height, width, generator=torch.Generator().manual_seed(0))
+    left = [
+        int((torch.fft.fft2(recipe.shift()(image)).abs() > 1e-3).sum()) for recipe in corners(height, width).values()
+    ]
+    assert left == sorted(left, reverse=True) and len(set(left)) == len(left), "every filter leaves less"
+    assert left[-1] == last
+
+
+def test_photographs_get_a_bounded_choice_of_filters() -> None:
+    assert list(squares(28, 28)) == [f"without {n} x {n}" for n in (5, 7, 13, 17)]
+    assert 64 <= len(corners(224, 224)) <= 128
 
 
 def test_near_chance_is_sensible_for_two_classes_too() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,8 +65,7 @@ def robust_recipes(channels: int) -> dict[str, Recipe]:
 
 def _figure_1(bench: Bench) -> Outcome:
     verdicts, tables, facts, pictures = figure_1.compare(bench)
-    found = _with(_outcome("figure-1", bench, verdicts, pictures), tables)
-    return dataclasses.replace(found, conditions=(*found.conditions, *facts))
+    return _with(_outcome("figure-1", bench, verdicts, pictures, tables), facts)
 
 
 def _figure_2(bench: Bench) -> Outcome:
@@ -169,8 +168,7 @@ def _less_half(other: Callable[[Part], list[Change]], own: Callable[[Part], list
 
 def _features(bench: Bench) -> Outcome:
     verdicts, facts, tables = features.compare(bench)
-    found = _outcome("features", bench, verdicts, tables=tables)
-    return dataclasses.replace(found, conditions=(*found.conditions, *facts))
+    return _with(_outcome("features", bench, verdicts, tables=tables), facts)
 
 
 def _outcome(
@@ -191,6 +189,10 @@ def _outcome(
         tables=(("Accuracy, with 95 % intervals over images", header, rows), *tables),
         pictures=pictures,
     )
+
+
+def _with(found: Outcome, facts: tuple[str, ...]) -> Outcome:
+    return dataclasses.replace(found, conditions=(*found.conditions, *facts))
 
 
 EXPERIMENTS: dict[str, Experiment] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import torch
 from brittlestar.core.keys import SampleKeys
 from brittlestar.measures import Estimate, clopper_pearson
 from brittlestar.reproduce.chance import near_chance
-from brittlestar.reproduce.engine import Bench, Verdict, above, below, percent
+from brittlestar.reproduce.engine import Bench, Table, Verdict, above, below, percent
 from brittlestar.reproduce.page import filter_pictures
 from brittlestar.shifts.base import Images
 from brittlestar.training import Filtered, Natural
@@ -31,9 +32,8 @@ SHARE = 0.9
 _CHOSEN_SHARE = 0.95
 _CHOSEN_ON = 1000
 _SQUARES = (0.06, 0.12, 0.2, 0.3)
-_CORNERS = (0.75, 0.8, 0.85, 0.9, 0.93, 0.96, 0.99)
+_RADII = 128
 Levels = npt.NDArray[np.float64]
-Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,34 +102,42 @@ def kept_name(name: str) -> str:
     return f"{name}, means kept"
 
 
-def candidates(height: int, width: int) -> dict[str, Filtered]:
-    """Filters from weak to strong: squares removed about the mean, then all but the corners of the spectrum."""
-    side = min(height, width)
-    squares = sorted({max(1, round(side * share)) for share in _SQUARES} | {(side - 1) // 2})
-    corner = math.hypot(height // 2, width // 2)
-    radii = [round(corner * share, 1) for share in _CORNERS]
-    return {
-        **{f"without {2 * r + 1} x {2 * r + 1}": Filtered(high=r) for r in squares},
-        **{f"without radius {r:g}": Filtered(window="radial", high=r) for r in radii},
-    }
+def squares(height: int, width: int) -> dict[str, Filtered]:
+    """Four filters that remove a square about the mean."""
+    radii = sorted({max(1, round(min(height, width) * share)) for share in _SQUARES})
+    return {f"without {2 * r + 1} x {2 * r + 1}": Filtered(high=r) for r in radii}
+
+
+def corners(height: int, width: int) -> dict[str, Filtered]:
+    """Stronger filters, from weak to strong: only the corners of the spectrum stay, at last the farthest frequencies."""
+    least = max(_SQUARES) * min(height, width)
+    distances = {math.hypot(i, j) for i in range(height // 2 + 1) for j in range(width // 2 + 1)}
+    strong = sorted(math.ceil(100 * d) / 100 for d in distances if d > least)[:-1]
+    thinned = strong[:: -(-len(strong) // _RADII)] if len(strong) > _RADII else strong
+    return {f"without radius {r:g}": Filtered(window="radial", high=r) for r in thinned}
 
 
 def _filters(bench: Bench) -> tuple[dict[str, Filtered], str]:
     """Four squares and, chosen on training images, the weakest filter that leaves uniform ones; how it was chosen."""
-    every = candidates(*bench.shape[1:])
-    names = list(every)
+    usual, strong = squares(*bench.shape[1:]), corners(*bench.shape[1:])
     some = min(_CHOSEN_ON, bench.setting.train_samples or _CHOSEN_ON)
     order = bench.train_source.order(bench.setting.seed)[:some]
     images = torch.from_numpy(bench.train_source.load(order)).to(torch.float32) / 255
-    shares = {name: _filtered(recipe, images).share().value for name, recipe in every.items()}
-    passing = [name for name in names if shares[name] >= _CHOSEN_SHARE]
-    strong = (passing or names[-1:])[0]
-    filters = {name: every[name] for name in names if name in (*names[: len(_SQUARES)], strong)}
-    if not passing:
-        return filters, f"No filter, not even {strong}, leaves images that look uniform; the strongest stands here."
-    return filters, (
-        f"The filters were chosen before anything was trained: four squares, and of {len(names)} strengths the weakest "
-        f"that leaves at least {100 * _CHOSEN_SHARE:.0f} % of {len(order):,} training images uniform ({strong})."
+
+    def passes(recipe: Filtered) -> bool:
+        return _filtered(recipe, images).share().value >= _CHOSEN_SHARE
+
+    chosen = next((name for name, recipe in usual.items() if passes(recipe)), None)
+    if chosen is None:
+        names = list(strong)
+        place = bisect_left(names, True, key=lambda name: passes(strong[name]))
+        if place == len(names):
+            every = usual | {names[-1]: strong[names[-1]]}
+            return every, f"No filter, not even {names[-1]}, leaves images that look uniform; that one stands here."
+        chosen = names[place]
+    return usual | {chosen: (usual | strong)[chosen]}, (
+        "The filters were chosen before anything was trained: four squares, and the weakest filter that leaves at "
+        f"least {100 * _CHOSEN_SHARE:.0f} % of {len(order):,} training images uniform ({chosen})."
     )
 
 

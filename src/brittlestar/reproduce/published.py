@@ -11,11 +11,9 @@ from pathlib import Path
 from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.measures import Estimate, clopper_pearson
 from brittlestar.reproduce.chance import near_chance
-from brittlestar.reproduce.engine import Outcome, Verdict, above, percent
+from brittlestar.reproduce.engine import Outcome, Table, Verdict, above, percent
 from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean, read_types
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
-
-Table = tuple[str, tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 BASES = ("Standard", "resnet50")
 _CLAIMED = {"fog": "more sensitive", "contrast": "more sensitive", "gaussian_noise": "less sensitive"}
@@ -57,7 +55,7 @@ class PublishedFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class AgainstBase:
     """A model against the base under one corruption, mean over its severities; plain arithmetic on shares.
 
     Fields:
@@ -92,9 +90,9 @@ class Change:
         return "worse, not more sensitive" if worse else self.sensitivity
 
 
-def change(
+def against_base(
     shifted: float, base_shifted: float, clean: float | None, base_clean: float | None, chance: float | None
-) -> Change:
+) -> AgainstBase:
     """Hold a model against the base under one corruption.
 
     Args:
@@ -104,12 +102,12 @@ def change(
     """
     raw = shifted - base_shifted
     if clean is None or base_clean is None or chance is None:
-        return Change(raw=raw)
+        return AgainstBase(raw=raw)
     added = (shifted - clean) - (base_shifted - base_clean)
     if min(clean, base_clean) <= near_chance(chance) or base_shifted <= near_chance(chance):
-        return Change(raw=raw, added=added, known=True)
+        return AgainstBase(raw=raw, added=added, known=True)
     kept, base_kept = (shifted - chance) / (clean - chance), (base_shifted - chance) / (base_clean - chance)
-    return Change(raw=raw, added=added, kept=kept / base_kept, known=True)
+    return AgainstBase(raw=raw, added=added, kept=kept / base_kept, known=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +143,10 @@ class PublishedTable:
         """Neither trained for Lp robustness nor the base."""
         return tuple(m for m in self.models if m not in self.adversarial and m != self.base)
 
-    def changes(self, model: str) -> dict[str, Change]:
+    def changes(self, model: str) -> dict[str, AgainstBase]:
         """A model against the base, by corruption."""
         return {
-            c: change(
+            c: against_base(
                 self.mean(model, c),
                 self.mean(self.base, c),
                 self.clean.get(model),
@@ -327,7 +325,9 @@ def _tally(texts: Iterable[str]) -> str:
     return ", ".join(f"{every.count(text)} {text}" for text in dict.fromkeys(every))
 
 
-def _ranges(changes: list[dict[str, Change]], unit: str, form: str, value: Callable[[Change], float | None]) -> str:
+def _ranges(
+    changes: list[dict[str, AgainstBase]], unit: str, form: str, value: Callable[[AgainstBase], float | None]
+) -> str:
     parts = []
     for corruption in _CLAIMED:
         found = [v for v in (value(c[corruption]) for c in changes) if v is not None]
