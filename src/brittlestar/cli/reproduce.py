@@ -13,7 +13,9 @@ def reproduce(
     data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
     test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
-    arch: Annotated[str, typer.Option(help="A name of `brittlestar list architectures`.")] = "small_cnn",
+    arch: Annotated[
+        str, typer.Option(help="Of `brittlestar list architectures`; for surface-statistics also several, with commas.")
+    ] = "small_cnn",
     full: Annotated[
         bool, typer.Option("--full/--quick", help="All images and 30 epochs, or minutes on 2 cores.")
     ] = False,

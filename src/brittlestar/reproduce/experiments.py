@@ -110,7 +110,8 @@ def fog_directions(bench: Bench, recipe: str = "adversarial", base: str = "natur
 
 
 def _surface_statistics(bench: Bench) -> Outcome:
-    return _outcome("surface-statistics", bench, surface_statistics.compare(bench))
+    verdicts, tables, facts = surface_statistics.compare(bench)
+    return dataclasses.replace(_with(_outcome("surface-statistics", bench, verdicts), facts), tables=tables)
 
 
 def _transfer(bench: Bench) -> Outcome:
@@ -243,12 +244,19 @@ def reproduce(
         The outcome and the HTML page.
 
     Raises:
-        UsageError: Unknown name, or published accuracies for another experiment than ``fog``.
+        UsageError: Unknown name or architecture, published accuracies for another experiment than ``fog``, or several
+            architectures for another than ``surface-statistics``.
         DataError: Unusable data.
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
     require(beside is None or name == "fog", f"published accuracies stand beside fog only, not {name}", UsageError)
+    several = len(surface_statistics.architectures(setting.architecture)) > 1
+    require(
+        not several or name == "surface-statistics",
+        f"several architectures go with surface-statistics only, {name} takes one, got {setting.architecture}",
+        UsageError,
+    )
     known = None if beside is None else published.read_published(beside)
     folder.mkdir(parents=True, exist_ok=True)
     outcome = EXPERIMENTS[name].run(Bench(setting, folder, say))

@@ -109,7 +109,7 @@ def squares(height: int, width: int) -> dict[str, Filtered]:
 
 
 def corners(height: int, width: int) -> dict[str, Filtered]:
-    """Stronger filters, from weak to strong: only the corners of the spectrum stay, at last the farthest frequencies."""
+    """Stronger filters, from weak to strong: only corners of the spectrum stay, at last the farthest frequencies."""
     least = max(_SQUARES) * min(height, width)
     distances = {math.hypot(i, j) for i in range(height // 2 + 1) for j in range(width // 2 + 1)}
     strong = sorted(math.ceil(100 * d) / 100 for d in distances if d > least)[:-1]
