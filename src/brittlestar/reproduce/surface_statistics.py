@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import permutations
@@ -134,8 +135,11 @@ def _benches(bench: Bench) -> dict[str, Bench]:
         return {names[0]: bench}
 
     def one(name: str) -> Bench:
-        setting = dataclasses.replace(bench.setting, architecture=name)
-        return Bench(setting, bench.folder, lambda text: bench.say(f"{name}: {text}"))
+        own = copy.copy(bench)  # shares the images, which dataclasses.replace would read again
+        own.setting = dataclasses.replace(bench.setting, architecture=name)
+        own.say = lambda text: bench.say(f"{name}: {text}")
+        own.right, own.files = {}, {}
+        return own
 
     return {name: one(name) for name in names}
 
