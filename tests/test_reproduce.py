@@ -110,4 +110,4 @@ def test_the_command(folder: Path) -> None:
     words = ["reproduce", "transfer", "--epochs", "1", "--samples", "300", "--test-samples", "60", "--out", str(folder)]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert "confirmed" in result.output and f"page: {folder / 'transfer.html'}" in result.output
+    assert "Training on gaussian noise" in result.output and f"page: {folder / 'transfer.html'}" in result.output

@@ -23,8 +23,9 @@ from brittlestar.data import Source, open_source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
-from brittlestar.measures.spectra import band_ratio, correlation, predicted_error, share_above
+from brittlestar.measures.spectra import correlation, predicted_error, share_above
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
+from brittlestar.report.explained_words import Case, explained_sentences, points
 from brittlestar.report.figure import fourier_maps
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
@@ -32,27 +33,6 @@ from brittlestar.store import RunStore
 
 Power = npt.NDArray[np.float64]
 _BATCH = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One model under one shift condition.
-
-    Fields:
-        model, condition, shift: Which.
-        high: Share of the change's energy above the bandwidth.
-        predicted: The map's error weighted by the change's energy.
-        measured: Error minus the clean error, paired by sample.
-        against: Error minus the first model's on the same samples; ``None`` for the first model.
-    """
-
-    model: str
-    condition: str
-    shift: str
-    high: float
-    predicted: float
-    measured: Estimate
-    against: Estimate | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +128,8 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         m: _r([c for c in cases if c.model == m], lambda c: c.high, lambda c: c.against.value if c.against else 0.0)
         for m in names[1:]
     }
-    clean = _clean_gaps(store, names, rule)
     names_of = {i.id: f"{i.title}, {i.label}" if i.label else i.title for i in infos}
-    sentences = tuple(_sentences(cases, maps, clean, side, rule, names_of))
+    sentences = tuple(explained_sentences(store, cases, maps, side, rule, names_of))
     return Explanation(
         bandwidth=side,
         images=len(images),
@@ -202,71 +181,6 @@ def _r(cases: list[Case], x: Callable[[Case], float], y: Callable[[Case], float]
         return correlation([x(c) for c in cases], [y(c) for c in cases], [c.shift for c in cases])
     except NoSamplesError:
         return None
-
-
-def _clean_gaps(store: RunStore, names: list[str], rule: str) -> dict[str, Estimate]:
-    """The clean error of every model but the first, minus the first's."""
-    (clean,) = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
-    rows = [store.read(store.manifest.models[m]["fingerprint"], [clean], detail=False)[clean] for m in names]
-    return {m: measures.paired_difference(r, rows[0], rule) for m, r in zip(names[1:], rows[1:], strict=True)}
-
-
-def _sentences(
-    cases: list[Case],
-    maps: dict[str, FourierMap],
-    clean: dict[str, Estimate],
-    side: int,
-    rule: str,
-    names_of: dict[str, str],
-) -> list[str]:
-    """A sentence where shift, band and comparison agree beyond the gap of the clean errors, each with its interval."""
-    first = next(iter(maps))
-    found = []
-    for name, gap in clean.items():
-        for band, low, high in (measures.BANDS[0], measures.BANDS[2]):
-            apart = measures.band_difference(maps[name], maps[first], low, high, rule=rule)
-            strongest: dict[str, tuple[Case, Estimate]] = {}
-            for case in cases:
-                if case.model != name or case.against is None or not _beyond(apart, case.against, gap):
-                    continue
-                best = strongest.get(case.shift)
-                inside = case.high < 0.2 if band == "low" else case.high > 0.8
-                if inside and (best is None or abs(case.against.value) > abs(best[1].value)):
-                    strongest[case.shift] = case, case.against
-            times = _times(maps[name], maps[first], low, high, rule) if strongest else ""
-            for case, against in strongest.values():
-                share = 1 - case.high if band == "low" else case.high
-                found.append(
-                    f"{names_of[case.condition]}: {share:.0%} of its change lies "
-                    f"{'inside' if band == 'low' else 'outside'} the lowest {side} x {side} frequencies. {name} errs "
-                    f"{points(against)} against {first} on it, {points(apart)} under waves of {band} frequency{times}, "
-                    f"{points(gap)} on clean images."
-                )
-    return found
-
-
-def _times(own: FourierMap, base: FourierMap, low: float, high: float, rule: str) -> str:
-    """`` (3.10 times [2.20, 4.50] as often)``, where the interval has an end and leaves out 1."""
-    if not (own.complete and base.complete):
-        return ""
-    try:
-        ratio = band_ratio(own, base, low, high, rule=rule)
-    except NoSamplesError:
-        return ""
-    low_end, high_end = round(ratio.low, 2), round(ratio.high, 2)
-    shown = math.isfinite(high_end) and (low_end > 1 or high_end < 1)
-    return f" ({ratio.value:.2f} times [{low_end:.2f}, {high_end:.2f}] as often)" if shown else ""
-
-
-def _beyond(apart: Estimate, against: Estimate, gap: Estimate) -> bool:
-    """Whether map and shift both differ from 0, and from the clean gap, to the same side."""
-    worse = min(apart.low, against.low) > max(0.0, gap.high)
-    return worse or max(apart.high, against.high) < min(0.0, gap.low)
-
-
-def points(found: Estimate) -> str:
-    """``+3.1 points [1.9, 4.4]``."""
-    return f"{100 * found.value:+.1f} points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
 
 def write(found: Explanation, folder: Path) -> list[Path]:

@@ -23,7 +23,9 @@ def reproduce(
     samples: Annotated[int | None, typer.Option(help="Training images; all (full) or 4,000 (quick).")] = None,
     test_samples: Annotated[int | None, typer.Option(help="Test images; all (full) or 1,000 (quick).")] = None,
     batch: Annotated[int, typer.Option(help="Samples a step.")] = 64,
-    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 4e-3,
+    rate: Annotated[
+        float | None, typer.Option(help="Highest learning rate: 0.004 unless told, 0.0004 with --from.")
+    ] = None,
     jitter: Annotated[int, typer.Option(help="Move training images by up to this many pixels.")] = 1,
     flip: Annotated[bool, typer.Option(help="Mirror every other training image.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
@@ -32,6 +34,14 @@ def reproduce(
         typer.Option(min=1, help="Trainings a recipe, paired by seed; 5 (full) or 1 (quick: no claim about a recipe)."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0: where it is trained.")] = "cpu",
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="Fine-tune this model by every recipe, as `brittlestar train --from` does."),
+    ] = None,
+    factory: Annotated[str | None, typer.Option(help="With --from: FILE.py:factory that builds its module.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="With --from torch:...: the module's state dict.")] = None,
+    mean: Annotated[str | None, typer.Option(help="With --from: subtracted per channel, if not declared.")] = None,
+    std: Annotated[str | None, typer.Option(help="With --from: divided by per channel, if not declared.")] = None,
     published: Annotated[
         Path | None,
         typer.Option(
@@ -60,13 +70,16 @@ def reproduce(
     """Run an experiment of a paper: claimed, measured here, under which conditions. Killed, it goes on."""
     import torch
 
+    from brittlestar.cli.train import FRESH_RATE, TUNING_RATE, start_of
     from brittlestar.core.errors import UsageError, require
     from brittlestar.reproduce import PublishedFiles, Setting
     from brittlestar.reproduce import reproduce as run
     from brittlestar.training import Plan
 
     torch.set_num_threads(1)
-    plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=rate, jitter=jitter, flip=flip)
+    start = start_of(from_, factory, weights, mean, std)
+    highest = (FRESH_RATE if start is None else TUNING_RATE) if rate is None else rate
+    plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=highest, jitter=jitter, flip=flip)
     setting = Setting(
         data=data,
         test=test,
@@ -77,9 +90,11 @@ def reproduce(
         seed=seed,
         seeds=seeds or (5 if full else 1),
         device=device,
+        start=start,
     )
     more = (published_clean, published_types, published_adversarial, published_base, published_classes)
-    require(published is not None or not any(more), "--published-... options go with --published FILE", UsageError)
+    alone = published is None and any(option is not None for option in more)
+    require(not alone, "--published-... options go with --published FILE", UsageError)
     beside = (
         None
         if published is None

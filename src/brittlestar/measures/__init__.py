@@ -68,7 +68,13 @@ from brittlestar.measures.intervals import (
 )
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
-from brittlestar.measures.sensitivity import Sensitivity, corrected_together, row_sensitivity, sensitivity
+from brittlestar.measures.sensitivity import (
+    Sensitivity,
+    band_sensitivity,
+    corrected_together,
+    row_sensitivity,
+    sensitivity,
+)
 from brittlestar.measures.sequences import (
     anytime_p,
     bounded_sequence,
@@ -119,6 +125,7 @@ __all__ = [
     "band_difference",
     "band_error",
     "band_scores",
+    "band_sensitivity",
     "benjamini_hochberg",
     "bounded_sequence",
     "breaking_point",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule
 from brittlestar.measures.compare import holm
+from brittlestar.measures.fourier import FourierMap, band_scores, common
 from brittlestar.measures.samples import aligned
 
 State = Literal[
@@ -295,9 +296,6 @@ def row_sensitivity(
     if not a:
         raise NoSamplesError("nothing to compare: no condition was given")
     position, correct = aligned([a_clean, b_clean, *a, *b])
-    _, first = np.unique(a_clean.position, return_index=True)
-    place = first[np.searchsorted(a_clean.position[first], position)]
-    group, weight = (None if c is None else c[place] for c in (a_clean.group, a_clean.weight))
     m = len(a)
     return sensitivity(
         (correct[:, 2 : 2 + m].mean(axis=1), correct[:, 2 + m :].mean(axis=1)),
@@ -305,9 +303,46 @@ def row_sensitivity(
         chance,
         rule=rule,
         level=level,
-        group=group,
-        weight=weight,
+        **_design(a_clean, position),
     )
+
+
+def band_sensitivity(
+    a: FourierMap,
+    b: FourierMap,
+    a_clean: Rows,
+    b_clean: Rows,
+    low: float,
+    high: float,
+    chance: float,
+    level: float = LEVEL,
+    rule: str = "fixed",
+) -> Sensitivity:
+    """``sensitivity`` to the waves with radius in (low, high], relative to Nyquist, averaged over the band.
+
+    Raises:
+        NoSamplesError: The maps and clean rows share no sample, or no frequency lies there.
+        UsageError: Maps of different image sizes.
+    """
+    a, b = common(a, b)
+    position, clean = aligned([a_clean, b_clean])
+    shared, in_map, in_clean = np.intersect1d(a.positions, position, return_indices=True)
+    shifted = [1 - band_scores(found, low, high)[in_map] for found in (a, b)]
+    return sensitivity(
+        (shifted[0], shifted[1]),
+        (clean[in_clean, 0], clean[in_clean, 1]),
+        chance,
+        rule=rule,
+        level=level,
+        **_design(a_clean, shared),
+    )
+
+
+def _design(rows: Rows, position: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[Any] | None]:
+    """Group and weight of the samples at some positions."""
+    names, first = np.unique(rows.position, return_index=True)
+    place = first[np.searchsorted(names, position)]
+    return {name: None if (c := getattr(rows, name)) is None else c[place] for name in ("group", "weight")}
 
 
 def additive_effect(a_shifted: Effect, b_shifted: Effect, a_clean: Effect, b_clean: Effect) -> Effect:

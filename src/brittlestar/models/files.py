@@ -172,6 +172,8 @@ def notes_in(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     told = ", ".join(f"{key} {value}" for key, value in fields.items()) if isinstance(fields, dict) else ""
     more = [f"{metadata[key]} {key}" for key in ("epochs",) if key in metadata]
     more += [f"seed {metadata['seed']}"] if "seed" in metadata else []
+    start = metadata.get("start")
+    more += [f"from {start['name']}"] if isinstance(start, dict) and "name" in start else []
     return (", ".join([f"trained with the recipe {recipe}{f' ({told})' if told else ''}", *more]),)
 
 

@@ -85,10 +85,13 @@ def load_model(spec: ModelSpec) -> Model:
 
 def _named_in(path: Path) -> tuple[nn.Module, str]:
     """The architecture that a file's own metadata name, without weights, and the text that identifies it."""
-    named = state_dict(path)[1].get("architecture")
+    metadata = state_dict(path)[1]
+    named, factory = metadata.get("architecture"), metadata.get("factory")
     if not isinstance(named, dict) or not {"name", "classes", "channels", "size"} <= set(named):
+        told = f"--factory {factory} built it when it was trained" if isinstance(factory, str) else ""
         raise ModelError(
-            f"{path} holds weights only: name the function that builds the module, --factory FILE.py:function"
+            f"{path} holds weights only: name the function that builds the module, "
+            + (told or "--factory FILE.py:function")
         )
     module = build(named["name"], int(named["classes"]), int(named["channels"]), int(named["size"]))
     return module, json.dumps(named, sort_keys=True)

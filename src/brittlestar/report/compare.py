@@ -82,7 +82,8 @@ def _pair(
     for family, conditions in families.items():
         e = numbers.mean_difference(a, b, conditions)
         if e is not None:
-            rows.append((family, len(conditions), e))
+            shift = family != "clean"
+            rows.append((family, len(conditions), e, numbers.sensitivity(a, b, conditions) if shift else None))
     shifts = [c for c in found if gathered.infos[c].kind == "shift"]
     return Pair(
         model=a.entry,
@@ -92,4 +93,5 @@ def _pair(
         better=sum(e.value < 0 and p < ALPHA for e, p in found.values()),
         worse=sum(e.value > 0 and p < ALPHA for e, p in found.values()),
         families=tuple(rows),
+        sensitivity=numbers.sensitivity(a, b, shifts) if shifts else None,
     )

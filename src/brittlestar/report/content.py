@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from brittlestar.measures import BreakingPoint, Estimate, ReliabilityBin
+from brittlestar.measures import BreakingPoint, Estimate, ReliabilityBin, Sensitivity
 
 if TYPE_CHECKING:
     from brittlestar.report.corruptions import CorruptionSet
@@ -59,13 +59,14 @@ class DataEntry:
 class Sentence:
     """One finding: a short lead, the rest with its numbers, the estimates it rests on, and a tone for its mark.
 
-    ``tone`` is ``bad``, ``good`` or ``plain``.
+    ``tone`` is ``bad``, ``good`` or ``plain``; ``sensitivities`` are the claims that compare models.
     """
 
     lead: str
     text: str
     estimates: tuple[Estimate, ...] = ()
     tone: str = "plain"
+    sensitivities: tuple[Sensitivity, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +212,8 @@ class SpectrumMap:
 class BandRow:
     """Error in one frequency band per model, and for each later model of the same data its difference from the first.
 
-    ``differences`` has one entry a model; ``None`` for the reference itself and where it cannot be paired.
+    ``differences`` and ``sensitivities`` (the same against clean) have one entry a model; ``None`` for the reference
+    itself and where it cannot be paired.
     """
 
     name: str
@@ -219,6 +221,7 @@ class BandRow:
     frequencies: int
     errors: tuple[Estimate, ...]
     differences: tuple[Estimate | None, ...]
+    sensitivities: tuple[Sensitivity | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +280,10 @@ class Attack:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two models on the same samples: error of ``model`` minus error of ``against``, over the conditions both have."""
+    """Two models on the same samples: error of ``model`` minus error of ``against``, over the conditions both have.
+
+    ``sensitivity`` is that of the mean over shifts; ``families`` have (family, conditions, raw, against clean).
+    """
 
     model: ModelEntry
     against: ModelEntry
@@ -285,7 +291,8 @@ class Pair:
     conditions: int
     better: int
     worse: int
-    families: tuple[tuple[str, int, Estimate], ...]
+    families: tuple[tuple[str, int, Estimate, Sensitivity | None], ...]
+    sensitivity: Sensitivity | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from brittlestar.measures import Normalised
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.measures import Normalised, Sensitivity
 from brittlestar.measures.base import Estimate
 from brittlestar.report.content import Break, Calibration, ModelEntry, ReportContent, Result, Spectrum
 from brittlestar.report.corruptions import CorruptionSet, corruption_results, summaries
@@ -76,6 +77,14 @@ def _by_condition(subject: Subject, first: Subject, numbers: Numbers) -> Iterato
             difference = numbers.difference(subject, first, info.id)
             if difference is not None:
                 yield info.id, f"error_minus_{first.entry.name}", difference[0]
+            yield from _against(subject, first, numbers, info)
+
+
+def _against(subject: Subject, first: Subject, numbers: Numbers, info: ConditionInfo) -> Iterator[Line]:
+    found = numbers.sensitivity(subject, first, [info.id]) if info.kind in ("shift", "attack") else None
+    if found is not None:
+        yield info.id, f"accuracy_beyond_clean_minus_{first.entry.name}", found.additive
+        yield info.id, f"kept_above_chance_minus_{first.entry.name}", found.ratio
 
 
 def _over_shifts(subject: Subject, numbers: Numbers) -> Iterator[Line]:
@@ -118,6 +127,17 @@ def _sureness(subject: Subject, calibration: Calibration | None) -> Iterator[Lin
                     yield one.condition, "ece", one.ece
                     yield one.condition, "rms_calibration", one.rms
             yield "shifts", "ece", pooled
+
+
+def _sensitivity(found: Sensitivity | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "state": found.state,
+        "beyond_clean": _estimate(found.additive),
+        "kept_above_chance": None if found.kept is None else [_estimate(e) for e in found.kept],
+        "kept_difference": None if found.ratio is None else _estimate(found.ratio),
+    }
 
 
 def csv_text(content: ReportContent) -> str:
@@ -223,6 +243,7 @@ def summary_json(content: ReportContent) -> str:
                 "better": p.better,
                 "worse": p.worse,
                 "mean_difference": _estimate(p.mean) if p.mean else None,
+                "sensitivity": _sensitivity(p.sensitivity),
             }
             for p in (content.comparison.pairs if content.comparison else ())
         ],

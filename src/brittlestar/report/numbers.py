@@ -90,6 +90,28 @@ class Numbers:
         except NoSamplesError:
             return None
 
+    def sensitivity(self, a: Subject, b: Subject, conditions: Sequence[str]) -> measures.Sensitivity | None:
+        """What conditions (averaged) do to ``a`` against ``b``, beyond clean; ``None`` where that cannot be paired."""
+        key = ("sensitivity", a.entry.key, b.entry.key, *conditions)
+        return self._once(key, lambda: self._sensitivity(a, b, conditions))
+
+    def _sensitivity(self, a: Subject, b: Subject, conditions: Sequence[str]) -> measures.Sensitivity | None:
+        have = [c for c in conditions if c in a.rows and c in b.rows]
+        if not have or a.clean is None or b.clean is None:
+            return None
+        try:
+            return measures.row_sensitivity(
+                [a.rows[c] for c in have],
+                [b.rows[c] for c in have],
+                a.clean,
+                b.clean,
+                a.chance,
+                self.rule,
+                self.level,
+            )
+        except NoSamplesError:
+            return None
+
     def holm(self, pvalues: Sequence[float]) -> list[float]:
         """Holm's correction."""
         return [float(p) for p in measures.holm(pvalues)]

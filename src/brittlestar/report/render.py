@@ -73,6 +73,7 @@ def environment() -> jinja2.Environment:
         bucket=bucket,
         away=away,
         difference=_difference,
+        signed=_signed,
         tally=_tally,
         breaking=_breaking,
         gain=lambda v: f"{v:g}",
@@ -282,9 +283,12 @@ def _breaking(p: BreakingPoint) -> str:
     return f"{p.value:.3g} [{p.low:.3g}, {high}]"
 
 
+def _signed(e: Estimate) -> str:
+    return f"{number(e.value * 100, decimals_of(e), sign=True)} {interval(e)}"
+
+
 def _difference(e: Estimate) -> str:
-    text = f"{number(e.value * 100, decimals_of(e), sign=True)} {interval(e)}"
-    return text if away(e) else f"{text} no difference shown"
+    return _signed(e) if away(e) else f"{_signed(e)} no difference shown"
 
 
 def _tally(pair: Pair) -> str:

@@ -129,6 +129,7 @@ def _bands(found: Found, numbers: Numbers) -> tuple[BandRow, ...]:
                 frequencies=int(inside.sum()),
                 errors=errors,
                 differences=tuple(_difference(found, place, low, high, numbers) for place in range(len(found))),
+                sensitivities=tuple(_sensitivity(found, place, low, high, numbers) for place in range(len(found))),
             )
         )
     return tuple(made)
@@ -140,6 +141,19 @@ def _difference(found: Found, place: int, low: float, high: float, numbers: Numb
         return None
     try:
         return measures.band_difference(own, reference, low, high, numbers.level, numbers.rule)
+    except NoSamplesError:
+        return None
+
+
+def _sensitivity(found: Found, place: int, low: float, high: float, numbers: Numbers) -> measures.Sensitivity | None:
+    """The band difference held against clean, on the images that both maps and both clean conditions have."""
+    (subject, own), (first, reference) = found[place], found[0]
+    if place == 0 or subject.entry.data != first.entry.data or subject.clean is None or first.clean is None:
+        return None
+    try:
+        return measures.band_sensitivity(
+            own, reference, subject.clean, first.clean, low, high, first.chance, numbers.level, numbers.rule
+        )
     except NoSamplesError:
         return None
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from brittlestar.measures.base import Estimate
+from brittlestar.report.compared import band_name, compare_models
 from brittlestar.report.content import Calibration, Comparison, ModelEntry, Reliability, Sentence, Spectrum, Verdict
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.overview import condition_title, mean_error, worst_shift
-from brittlestar.report.series import Series, away, broken_below, series_of
+from brittlestar.report.series import Series, broken_below, series_of
 from brittlestar.report.words import count, images, interval, listing, number, percent, points, share
-
-COMPARED = 3
-"""Up to so many models are compared sentence by sentence."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,7 @@ def build_verdicts(
 ) -> tuple[Verdict, ...]:
     """The comparison first where there is one, then each model."""
     found = []
-    together = [
-        *_compare_overall(gathered, numbers),
-        *_compare_bands(spectrum),
-        *_compare_tests(comparison),
-    ]
+    together = compare_models(gathered, numbers, spectrum, comparison)
     if together:
         found.append(Verdict(model=None, sentences=tuple(together)))
     for subject in gathered.subjects:
@@ -149,7 +143,7 @@ def _frequencies(subject: Subject, spectrum: Spectrum | None) -> list[Sentence]:
         text = f"error is {share(a)} under waves {low.reach} and {share(b)} {high.reach} ({base})."
         return [
             Sentence(
-                lead=f"{_name(low.name).capitalize()} or {_name(high.name)} frequencies, no difference shown:",
+                lead=f"{band_name(low.name).capitalize()} or {band_name(high.name)} frequencies, no difference shown:",
                 text=text,
                 estimates=(a, b),
             )
@@ -161,11 +155,7 @@ def _frequencies(subject: Subject, spectrum: Spectrum | None) -> list[Sentence]:
     )
     text = f"waves {strong.reach} bring its error to {share(first)}, "
     text += f"those {weak.reach} to {share(second)}{ratio} ({base})."
-    return [Sentence(lead=f"Leans on {_name(strong.name)} frequencies:", text=text, estimates=(first, second))]
-
-
-def _name(band: str) -> str:
-    return "middle" if band == "mid" else band
+    return [Sentence(lead=f"Leans on {band_name(strong.name)} frequencies:", text=text, estimates=(first, second))]
 
 
 def _on_average(subject: Subject, numbers: Numbers) -> list[Sentence]:
@@ -253,105 +243,3 @@ def _sureness(worst: Reliability) -> str:
 def _place(model: ModelEntry, spectrum: Spectrum | None) -> int | None:
     keys = [m.model.key for m in spectrum.maps] if spectrum is not None else []
     return keys.index(model.key) if model.key in keys else None
-
-
-def _compare_overall(gathered: Gathered, numbers: Numbers) -> list[Sentence]:
-    sentences = []
-    for place, data in enumerate(gathered.data):
-        subjects = [s for s in gathered.subjects if s.entry.data == place and s.clean is not None]
-        where = f" of {data.name}" if len(gathered.data) > 1 else ""
-        if len(subjects) > 1:
-            sentences += [*_compare_shifted(subjects, numbers, where), *_compare_clean(subjects, numbers, where)]
-    return sentences
-
-
-def _compare_shifted(subjects: list[Subject], numbers: Numbers, where: str) -> list[Sentence]:
-    """The model with the lowest mean error, and how far the others are from it."""
-    shared = [i.id for i in subjects[0].of_kind("shift") if all(i.id in s.rows for s in subjects)]
-    if not shared:
-        return []
-    best, *rest = sorted(subjects, key=lambda s: numbers.mean_error(s, shared).value)
-    error = numbers.mean_error(best, shared)
-    parts, estimates = [], [error]
-    for other in rest if len(rest) <= COMPARED else [rest[0], rest[-1]]:
-        gap = numbers.mean_difference(other, best, shared)
-        if gap is not None:
-            estimates.append(gap)
-            parts.append(
-                f"{points(gap)} fewer errors than {other.entry.name}"
-                if away(gap)
-                else f"no difference shown from {other.entry.name} ({points(gap)})"
-            )
-    asked = f"{count(len(shared), 'shifted condition')}{where}"
-    text = f"on average over {asked}: {listing(parts)} ({images(error.n)}, the same images)."
-    lead = f"{best.entry.name} errs least, {share(error)},"
-    if not all(away(gap) for gap in estimates[1:2]):
-        lead, text = "No clear best model:", f"{best.entry.name} errs in {share(error)} {text}"
-    return [Sentence(lead=lead, text=text, estimates=tuple(estimates))]
-
-
-def _compare_clean(subjects: list[Subject], numbers: Numbers, where: str) -> list[Sentence]:
-    first = subjects[0]
-    found = [(s, numbers.difference(s, first, CLEAN)) for s in subjects[1 : COMPARED + 1]]
-    shown = [(s.entry.name, d[0]) for s, d in found if d is not None]
-    if not shown:
-        return []
-    parts = [
-        f"{name} {points(d, sign=True)}" if away(d) else f"{name} no difference shown ({points(d, sign=True)})"
-        for name, d in shown
-    ]
-    text = f"against {first.entry.name}{where}, in error: {listing(parts)}."
-    return [Sentence(lead="On clean images", text=text, estimates=tuple(d for _, d in shown))]
-
-
-def _compare_bands(spectrum: Spectrum | None) -> list[Sentence]:
-    if spectrum is None or len(spectrum.maps) < 2 or len(spectrum.bands) < 2:
-        return []
-    low, high = spectrum.bands[0], spectrum.bands[-1]
-    sentences = []
-    for place, map_ in enumerate(spectrum.maps[: COMPARED + 1]):
-        a, b = low.differences[place], high.differences[place]
-        if a is None or b is None:
-            continue
-        words = [
-            f"{_more(d)} at {name}"
-            for d, name in (
-                (a, f"{_name(low.name)} frequencies ({low.reach})"),
-                (b, f"{_name(high.name)} ones ({high.reach})"),
-            )
-        ]
-        reference = spectrum.maps[0].model.name
-        text = f"against {reference}: {words[0]}, {words[1]}, {images(a.n)}."
-        trade = a.low > 0 > b.high
-        lead = (
-            f"{map_.model.name} trades {_name(low.name)} for {_name(high.name)} frequencies"
-            if trade
-            else f"{map_.model.name} by frequency"
-        )
-        sentences.append(Sentence(lead=lead, text=text, estimates=(a, b), tone="bad" if trade else "plain"))
-    return sentences
-
-
-def _more(difference: Estimate) -> str:
-    if not away(difference):
-        return f"no difference in error shown ({points(difference, sign=True)})"
-    size = number(abs(difference.value) * 100)
-    return f"{size} points {'more' if difference.value > 0 else 'less'} error {interval(difference)}"
-
-
-def _compare_tests(comparison: Comparison | None) -> list[Sentence]:
-    if comparison is None or comparison.tests <= len(comparison.pairs):
-        return []
-    parts = []
-    for pair in comparison.pairs[:COMPARED]:
-        undecided = pair.conditions - pair.better - pair.worse
-        parts.append(
-            f"{pair.model.name} is better than {pair.against.name} in {pair.better} of {pair.conditions} conditions, "
-            f"worse in {pair.worse}; in {undecided} no difference is shown"
-        )
-    return [
-        Sentence(
-            lead="Tested one by one,",
-            text=f"{'. '.join(parts)} (exact McNemar, Holm-corrected over {comparison.tests:,} tests).",
-        )
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -121,13 +122,13 @@ def over_seeds(effects: Sequence[Effect]) -> Estimate:
 
 def _standard_error(values: Scores) -> float:
     """Of a mean over seeds; never 0, as equal trainings would make it."""
-    return max(float(values.std(ddof=1)) / len(values) ** 0.5, 1e-9)
+    return max(float(values.std(ddof=1)) / math.sqrt(len(values)), 1e-9)
 
 
 def _seed_p(effects: Sequence[Effect]) -> float:
     values = np.array([e.value for e in effects])
     t = abs(float(values.mean())) / _standard_error(values)
-    return float(2 * special.stdtr(len(values) - 1, -t))
+    return 2 * float(special.stdtr(len(values) - 1, -t))
 
 
 def _measures(changes: Sequence[Change]) -> tuple[list[Effect], list[Effect]] | None:
@@ -138,7 +139,7 @@ def _measures(changes: Sequence[Change]) -> tuple[list[Effect], list[Effect]] | 
 def _p(bench: Bench, direction: Direction) -> float:
     """Small only where both measures lie on the claimed side, over images and, with seeds, over these too."""
     parts: list[Part] = [WHOLE] if bench.setting.seeds >= SEEDS else [WHOLE, *halves(len(bench.labels))]
-    found: list[float] = []
+    largest: float = 0.0
     for part in parts:
         both = _measures(direction.changes(part))
         if both is None:
@@ -147,10 +148,10 @@ def _p(bench: Bench, direction: Direction) -> float:
             mean = Effect.average(effects)
             if mean.value * direction.sign <= 0:
                 return 1.0
-            found.append(mean.p())
+            largest = max(largest, mean.p())
             if bench.setting.seeds >= SEEDS:
-                found.append(_seed_p(effects))
-    return float(max(found))
+                largest = max(largest, _seed_p(effects))
+    return largest
 
 
 def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdict:
@@ -188,9 +189,14 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
             claimed=direction.claimed,
             measured=f"{text}; of {models}: {words}{', on each half of the images' if shown else ''}{corrected}",
             state="no claim",
+            shown=shown,
         )
     return Verdict(
-        claim=direction.claim, claimed=direction.claimed, measured=f"{text}; {words}{corrected}", state=state
+        claim=direction.claim,
+        claimed=direction.claimed,
+        measured=f"{text}; {words}{corrected}",
+        state=state,
+        shown=shown,
     )
 
 

@@ -17,11 +17,12 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import Source, open_source
 from brittlestar.measures import Estimate, mean_interval, paired_rates, rate, signed_mean_interval
-from brittlestar.models import load_model, parse_spec
+from brittlestar.models import ModelSpec, load_model
 from brittlestar.models.base import Model
 from brittlestar.shifts.base import Shift
 from brittlestar.training import Epoch, Plan, Recipe
 from brittlestar.training.fit import fit
+from brittlestar.training.start import origin, reopened
 
 State = Literal["confirmed", "not confirmed", "depends on the scale", "no claim", "not tested"]
 LEVEL = 0.95
@@ -44,6 +45,7 @@ class Setting:
         seed: Of everything; the first of ``seeds`` trainings a recipe, which share the test images and their draws.
         seeds: Trainings a recipe, paired by seed: the same first weights and the same order of images.
         device: Where models run.
+        start: Go on from this model's weights (``training.start``) instead of from fresh ones of the architecture.
     """
 
     data: str
@@ -55,6 +57,7 @@ class Setting:
     seed: int = 0
     seeds: int = 1
     device: str = "cpu"
+    start: ModelSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +65,15 @@ class Verdict:
     """One claim: what was claimed, what was measured here, and whether its direction holds.
 
     Claims about what one model can do are read off an interval. Claims about what a *recipe* does to sensitivity are
-    judged by ``claims.judge``; ``no claim`` is what too few trainings allow.
+    judged by ``claims.judge``; ``no claim`` is what too few trainings allow. ``shown`` says whether such a claim's
+    direction is shown of the models at hand, on both scales, whatever that says of the recipe.
     """
 
     claim: str
     claimed: str
     measured: str
     state: State
+    shown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +154,7 @@ class Bench:
                     samples=self.setting.train_samples,
                     held_out=0.05,
                     device=self.setting.device,
+                    start=self.setting.start,
                     progress=self.telling(name, seed),
                 )
                 for seed in self.training_seeds
@@ -175,27 +181,36 @@ class Bench:
         """Experiments in one folder share models that were made the same way."""
         s = self.setting
         made = [self.train_source.info.fingerprint, s.architecture, asdict(s.plan), s.train_samples, seed]
+        made += [asdict(s.start)] if s.start else []
         return f"{recipe.name}-{fingerprint_of([recipe.fingerprint(), *made])[:8]}"
 
     def measure(self, versions: Mapping[str, Shift | Attack | None]) -> None:
         """Every model on every version of the test images, attacked ones included."""
-        models = {name: [load_model(parse_spec(str(file))) for file in files] for name, files in self.files.items()}
+        models = {
+            name: [load_model(reopened(file, self.setting.start)) for file in files]
+            for name, files in self.files.items()
+        }
         for version, shift in versions.items():
-            images = self.images if shift is None or isinstance(shift, Attack) else self._shifted(shift)
-            attack = shift if isinstance(shift, Attack) else None
+            images = self._shifted(shift)
             for name, trained in models.items():
-                answers = [self._answers(model, images, attack) for model in trained]
+                answers = [self._answers(model, images, shift) for model in trained]
                 self.right[name, version] = np.stack([(a == self.labels).numpy() for a in answers])
 
-    def _shifted(self, shift: Shift) -> torch.Tensor:
+    def answers(self, model: Model, shift: Shift | Attack | None) -> torch.Tensor:
+        """(images,) what a model answers to the test images under a shift or an attack."""
+        return self._answers(model, self._shifted(shift), shift)
+
+    def _shifted(self, shift: Shift | Attack | None) -> torch.Tensor:
+        if shift is None or isinstance(shift, Attack):
+            return self.images
         return torch.cat([shift(self.images[p], self._keys[p]) for p in self._parts()])
 
-    def _answers(self, model: Model, images: torch.Tensor, attack: Attack | None) -> torch.Tensor:
+    def _answers(self, model: Model, images: torch.Tensor, shift: Shift | Attack | None) -> torch.Tensor:
         found = []
         for part in self._parts():
             x = images[part]
-            if attack is not None:
-                x = attack.perturb(model, x, self.labels[part], self._keys[part])
+            if isinstance(shift, Attack):
+                x = shift.perturb(model, x, self.labels[part], self._keys[part])
             with torch.inference_mode():
                 found.append(model.logits(x).argmax(1))
         return torch.cat(found)
@@ -232,14 +247,15 @@ class Bench:
 
     def conditions(self) -> tuple[str, ...]:
         """How it was done, for the page."""
-        plan, info = self.setting.plan, self.train_source.info
+        plan, info, start = self.setting.plan, self.train_source.info, self.setting.start
         count = len(self.train_source.ids) if self.setting.train_samples is None else self.setting.train_samples
+        begun = self.setting.architecture if start is None else f"Fine-tuned from {origin(start)}"
         return (
             f"Trained on {count:,} images of {info.name} ({'x'.join(map(str, info.shape))}, {len(info.classes)} "
             "classes; 5 % of them held out), "
             f"tested on {len(self.labels):,} of {self.test_source.info.name}; always answering one class is right on "
             f"{self.chance:.1%}.",
-            f"{self.setting.architecture}, {plan.epochs} epochs, batch {plan.batch}, {plan.optimiser}, highest rate "
+            f"{begun}, {plan.epochs} epochs, batch {plan.batch}, {plan.optimiser}, highest rate "
             f"{plan.rate:g}, {self.trainings()}.",
             *info.notes,
         )

@@ -257,6 +257,7 @@ def reproduce(
         f"several architectures go with surface-statistics only, {name} takes one, got {setting.architecture}",
         UsageError,
     )
+    require(not several or setting.start is None, "fine-tuning has the one architecture of its model", UsageError)
     known = None if beside is None else published.read_published(beside)
     folder.mkdir(parents=True, exist_ok=True)
     outcome = EXPERIMENTS[name].run(Bench(setting, folder, say))

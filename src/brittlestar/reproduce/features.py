@@ -13,11 +13,12 @@ from brittlestar.attacks import L2PGD
 from brittlestar.build import KINDS, FeatureSet, build_features, write_set
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.data import open_source
-from brittlestar.models import load_model, parse_spec
+from brittlestar.models import load_model
 from brittlestar.reproduce.claims import Direction, against_clean, between, judge
 from brittlestar.reproduce.engine import Bench, Table, Verdict, above, percent
 from brittlestar.training import L2Adversarial, Natural
 from brittlestar.training.fit import fit
+from brittlestar.training.start import reopened
 
 EPSILON = {1: 1.5, 3: 0.5}
 """L2 radius of training and testing by the number of channels: the paper's for colour images, wider for digits."""
@@ -102,7 +103,7 @@ def _built(bench: Bench, what: FeatureSet, path: Path, place: int) -> str:
     if not path.with_suffix(".json").is_file():
         source, setting = bench.train_source, bench.setting
         order = source.order(what.seed)[: setting.train_samples]
-        model = load_model(parse_spec(str(bench.files[_FROM[what.kind]][place])))
+        model = load_model(reopened(bench.files[_FROM[what.kind]][place], bench.setting.start))
         built = build_features(
             what,
             model,

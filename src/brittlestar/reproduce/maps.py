@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,11 @@ from PIL import Image, ImageDraw, ImageFont
 from brittlestar import api, measures
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.measures.sensitivity import Part, mean_effect
-from brittlestar.models import parse_spec
 from brittlestar.report.figure import fourier_maps
 from brittlestar.reproduce.claims import Change, Direction, change, over_seeds
 from brittlestar.reproduce.engine import Bench, Table, percent, points
 from brittlestar.store import RunStore
+from brittlestar.training.start import reopened
 
 _CELL, _GAP, _HEAD = 208, 14, 30
 
@@ -33,7 +34,7 @@ def compare(
     named = {f"{name} {seed}": file for name, files in bench.files.items() for seed, file in enumerate(files)}
     key = fingerprint_of([str(file.parent.name) for file in named.values()])[:8]
     run = api.evaluate(
-        [parse_spec(f"{name}={file}") for name, file in named.items()],
+        [replace(reopened(file, bench.setting.start), name=name) for name, file in named.items()],
         bench.setting.test,
         suite="fourier",
         out=bench.folder / f"maps-{key}",

@@ -11,14 +11,16 @@ import numpy as np
 import torch
 
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.keys import word_of
 from brittlestar.data import Source
+from brittlestar.models import ModelSpec
 from brittlestar.models.base import Preprocess
 from brittlestar.models.files import state_dict
 from brittlestar.models.zoo import build
-from brittlestar.training.loop import Epoch, Labelled, Plan, save_weights, train
+from brittlestar.training.loop import Epoch, Labelled, Plan, accuracy, save_weights, train
 from brittlestar.training.recipes import Recipe
+from brittlestar.training.split import divide
+from brittlestar.training.start import built_by, checked, opened, origin
 
 WEIGHTS = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -35,11 +37,15 @@ def fit(
     samples: int | None = None,
     held_out: float = 0.1,
     device: str = "cpu",
+    start: ModelSpec | None = None,
     progress: Callable[[Epoch], None] = lambda _: None,
 ) -> Path:
     """Train a named architecture on a source's images.
 
     Killed and called again, it goes on after the last epoch; what is finished is not trained again.
+
+    Recipes are paired by seed: what is held out, the initial weights, the order of the images and how each is moved
+    and mirrored depend on the seed and not on the recipe.
 
     Normalisation is by the training images' channel means and standard deviations (after the recipe's filter, where it
     filters), and stands in the file, so that ``brittlestar run --model FILE`` needs nothing else.
@@ -49,11 +55,13 @@ def fit(
         recipe: What happens to them.
         plan: How the weights are moved.
         folder: Gets ``model.safetensors`` and, meanwhile, ``checkpoint.safetensors``.
-        architecture: Of ``models.zoo``.
+        architecture: Of ``models.zoo``; not used with ``start``.
         seed: Of weights, order and draws.
         samples: Use so many images of the seeded, class-balanced order; all otherwise.
-        held_out: Share of them kept for the accuracy after every epoch; in [0, 1).
+        held_out: Share of every class kept for the accuracy after every epoch; in [0, 1).
         device: Where it is trained.
+        start: Go on from this model's weights, with its normalisation, instead of from fresh ones. A network that a
+            factory builds is loaded again with the same factory (``training.start.reopened``).
         progress: Called after every epoch.
 
     Returns:
@@ -62,26 +70,36 @@ def fit(
     Raises:
         UsageError: Impossible arguments, or the folder holds another training.
         DataError: Unusable data.
-        ModelError: Unknown architecture.
+        ModelError: Unknown architecture, or a start that does not load or does not fit the data.
     """
-    require(0 <= held_out < 1, f"the share held out must be in [0, 1), got {held_out}", UsageError)
-    order = source.order(seed)[:samples]
-    kept = len(order) - round(held_out * len(order))
-    require(kept > 0, f"{len(order)} images are too few to hold out {held_out:.0%} of them", DataError)
-    parts = [_part(source, places, device) for places in (order[:kept], order[kept:])]
-    images, labels = parts[0]
-    validation: Labelled | None = parts[1] if len(order) > kept else None
+    trained, out = divide(source, seed, samples, held_out)
+    images, labels = _part(source, trained, device)
+    validation = _part(source, out, device) if len(out) else None
     channels, height, width = (int(n) for n in images.shape[1:])
     classes = len(source.info.classes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(word_of(seed, "weights") & 0x7FFFFFFF)
-        module = build(architecture, classes, channels, max(height, width)).to(device)
-    preprocess = _normalisation(images, recipe)
-    identity = fingerprint_of([source.info.fingerprint, architecture, preprocess.as_json(), held_out])
-    key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, kept, torch.__version__])
+    if start is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(word_of(seed, "weights") & 0x7FFFFFFF)
+            module = build(architecture, classes, channels, max(height, width)).to(device)
+        preprocess, origin_of_weights = _normalisation(images, recipe), architecture
+    else:
+        first = opened(start, device)
+        module, preprocess, origin_of_weights = first.module, first.preprocess, first.fingerprint()
+    split = fingerprint_of([[str(i) for i in source.ids[places]] for places in (trained, out)])
+    identity = fingerprint_of([source.info.fingerprint, origin_of_weights, preprocess.as_json(), split])
+    key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, torch.__version__])
     path = folder / WEIGHTS
     if path.is_file() and state_dict(path)[1].get("key") == key:
         return path
+    if start is None:
+        made: dict[str, Any] = {
+            "architecture": {"name": architecture, "classes": classes, "channels": channels, "size": max(height, width)}
+        }
+    else:
+        notes = checked(first, images, labels, classes)
+        right = None if validation is None else accuracy(first, recipe, validation)
+        told = {"name": origin(start), "fingerprint": origin_of_weights, "accuracy": right, "notes": notes}
+        made = {**built_by(start), "start": told}
     folder.mkdir(parents=True, exist_ok=True)
     history = train(
         module,
@@ -103,13 +121,14 @@ def fit(
         "plan": asdict(plan),
         "epochs": plan.epochs,
         "seed": seed,
-        "architecture": {"name": architecture, "classes": classes, "channels": channels, "size": max(height, width)},
+        **made,
         "preprocess": preprocess.as_json(),
         "data": {
             "name": source.info.name,
             "fingerprint": source.info.fingerprint,
-            "trained_on": kept,
-            "held_out": len(order) - kept,
+            "trained_on": len(trained),
+            "held_out": len(out),
+            "split": split,
             "shape": [channels, height, width],
             "classes": list(source.info.classes),
         },
@@ -121,8 +140,6 @@ def fit(
 
 
 def _part(source: Source, places: np.ndarray[Any, Any], device: str) -> Labelled:
-    if not len(places):
-        return torch.empty(0, *source.info.shape, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
     images = torch.from_numpy(source.load(places)).to(device)
     return images, torch.from_numpy(np.asarray(source.labels[places])).to(torch.int64).to(device)
 

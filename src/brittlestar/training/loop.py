@@ -17,7 +17,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys, word_of
 from brittlestar.core.version import VERSION
-from brittlestar.models.base import Preprocess
+from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.files import METADATA
 from brittlestar.models.wrap import TorchModel
 from brittlestar.shifts.base import Images
@@ -132,7 +132,7 @@ def train(
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = TorchModel(module, name="training", spec="", preprocess=preprocess or Preprocess(), identity="")
     optimiser = _optimiser(module, plan)
-    steps = -(-len(images) // plan.batch) * plan.epochs
+    steps = len(batches(len(images), plan.batch)) * plan.epochs
     schedule = _schedule(optimiser, plan, steps)
     average = {k: v.detach().clone() for k, v in module.state_dict().items()} if plan.ema else {}
     generator = torch.Generator().manual_seed(seed)
@@ -153,7 +153,7 @@ def train(
         total = torch.zeros((), dtype=torch.float64, device=images.device)
         with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
             torch.manual_seed(word_of(seed, "layers", epoch) & 0x7FFFFFFF)  # For dropout and the like.
-            for piece in torch.split(order, plan.batch):
+            for piece in torch.split(order, batches(len(order), plan.batch)):
                 x, y = _drawn(images[piece], keys[piece], plan), labels[piece]
                 with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.amp):
                     module.eval()
@@ -175,6 +175,17 @@ def train(
         module.load_state_dict(average)
     module.eval()
     return history
+
+
+def batches(count: int, size: int) -> list[int]:
+    """The sizes of an epoch's batches; a last image that would stand alone joins the batch before it.
+
+    Batch norm cannot be trained on one value a channel, and recipes that mix images need two.
+    """
+    sizes = [min(size, count - start) for start in range(0, count, size)]
+    if len(sizes) > 1 and sizes[-1] == 1 < size:
+        sizes[-2:] = [size + 1]
+    return sizes
 
 
 def _optimiser(module: nn.Module, plan: Plan) -> torch.optim.Optimizer:
@@ -223,17 +234,23 @@ def _told(
     if validation is None:
         return Epoch(number=epoch + 1, of=plan.epochs, loss=loss)
     images, labels = validation
-    with torch.no_grad():
-        pieces = torch.split(images, 250)
-        found = [model.logits(recipe.typical(piece.to(torch.float32) / 255)).argmax(1) for piece in pieces]
+    right = accuracy(model, recipe, validation)
     few = slice(0, 200)
     keys = SampleKeys.of(0, [f"held out {i}" for i in range(len(images[few]))], images.device)
     warning = recipe.warning(model, images[few].to(torch.float32) / 255, labels[few], keys)
-    accuracy = float((torch.cat(found) == labels).double().mean())
     constant = float(torch.bincount(labels).max()) / len(labels)
-    if not warning and 2 * (epoch + 1) >= plan.epochs > 1 and accuracy <= constant + (constant / len(labels)) ** 0.5:
+    if not warning and 2 * (epoch + 1) >= plan.epochs > 1 and right <= constant + (constant / len(labels)) ** 0.5:
         warning = "no better than always answering one class: a lower rate or a milder recipe may help"
-    return Epoch(number=epoch + 1, of=plan.epochs, loss=loss, accuracy=accuracy, warning=warning)
+    return Epoch(number=epoch + 1, of=plan.epochs, loss=loss, accuracy=right, warning=warning)
+
+
+@torch.no_grad()
+def accuracy(model: Model, recipe: Recipe, held: Labelled) -> float:
+    """Share of held-out images answered rightly, filtered where the recipe filters; in [0, 1]."""
+    images, labels = held
+    pieces = torch.split(images, 250)
+    found = [model.logits(recipe.typical(piece.to(torch.float32) / 255)).argmax(1) for piece in pieces]
+    return float((torch.cat(found) == labels).double().mean())
 
 
 def jittered(x: Images, keys: SampleKeys, reach: int) -> Images:
@@ -252,9 +269,9 @@ def save_weights(module: nn.Module, path: Path, facts: dict[str, Any]) -> None:
     """Write a ``.safetensors`` state dict, whole or not at all, with ``facts`` (JSON) in its metadata.
 
     Loading reads ``preprocess`` (fields of ``Preprocess``) and ``architecture``, and tells ``recipe``, ``fields``,
-    ``epochs`` and ``seed``.
+    ``epochs``, ``seed`` and the name of the ``start``.
     """
     facts = facts | {"versions": {"brittlestar": VERSION, "torch": torch.__version__}}
-    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in module.state_dict().items()}
     with replacing(path) as beside:
         save_file(state, beside, metadata={METADATA: json.dumps(facts, sort_keys=True)})

@@ -1,0 +1,199 @@
+"""Models against each other in words: beside every raw difference two measures against clean, which must agree."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from brittlestar.measures.base import Estimate
+from brittlestar.measures.sensitivity import Sensitivity, State, corrected_together
+from brittlestar.report.content import BandRow, Comparison, Sentence, Spectrum
+from brittlestar.report.gather import CLEAN, Gathered, Subject
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.series import away
+from brittlestar.report.words import count, images, listing, points, share
+
+COMPARED = 3
+"""Up to so many models are compared sentence by sentence."""
+
+SAID: dict[State, str] = {
+    "more sensitive": "more sensitive, on both scales and on each half of the images",
+    "less sensitive": "less sensitive, on both scales and on each half of the images",
+    "depends on the scale": "whether it is more sensitive depends on the scale",
+    "not on each half": "a difference in sensitivity is not confirmed on each half of the images",
+    "worse everywhere": "worse everywhere, not shown to be more sensitive",
+    "better everywhere": "better everywhere, not shown to be less sensitive",
+    "no difference shown": "no difference in sensitivity shown",
+    "undefined": "not told: a model is not shown to be above chance on clean images",
+}
+"""What each state of ``Sensitivity`` is called; the subject is the model named first."""
+
+
+def compare_models(
+    gathered: Gathered, numbers: Numbers, spectrum: Spectrum | None, comparison: Comparison | None
+) -> list[Sentence]:
+    """Everything that is said of models against each other; Holm's correction over all claims of sensitivity."""
+    sentences = [
+        *_overall(gathered, numbers),
+        *_bands(spectrum),
+        *_tests(gathered, numbers, comparison),
+    ]
+    corrected = iter(corrected_together([found for s in sentences for found in s.found]))
+    return [s.spelt(tuple(next(corrected) for _ in s.found)) for s in sentences]
+
+
+def beyond(found: Sensitivity) -> str:
+    """The two measures against clean, each with its interval, and the shares that the second compares."""
+    text = f"beyond the difference on clean images {points(found.additive, sign=True)} of accuracy"
+    if found.ratio is None or found.kept is None:
+        return text
+    a, b = found.kept
+    return f"{text}; of the accuracy above chance {share(a)} kept against {share(b)}: {points(found.ratio, sign=True)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draft:
+    """A sentence before all claims are known: ``write`` gets its claims corrected for the number of all."""
+
+    found: tuple[Sensitivity, ...]
+    write: Callable[[tuple[Sensitivity, ...]], Sentence]
+
+    def spelt(self, corrected: tuple[Sensitivity, ...]) -> Sentence:
+        return dataclasses.replace(self.write(corrected), sensitivities=corrected)
+
+
+def _plain(sentence: Sentence) -> _Draft:
+    return _Draft(found=(), write=lambda _: sentence)
+
+
+def _overall(gathered: Gathered, numbers: Numbers) -> list[_Draft]:
+    drafts = []
+    for place, data in enumerate(gathered.data):
+        subjects = [s for s in gathered.subjects if s.entry.data == place and s.clean is not None]
+        where = f" of {data.name}" if len(gathered.data) > 1 else ""
+        if len(subjects) > 1:
+            drafts += [*_least(subjects, numbers, where), *_clean(subjects, numbers, where)]
+    return drafts
+
+
+def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft]:
+    """The model with the lowest mean error, and how far the others are from it, raw and against clean."""
+    shared = [i.id for i in subjects[0].of_kind("shift") if all(i.id in s.rows for s in subjects)]
+    if not shared:
+        return []
+    best, *rest = sorted(subjects, key=lambda s: numbers.mean_error(s, shared).value)
+    error = numbers.mean_error(best, shared)
+    others = rest if len(rest) <= COMPARED else [rest[0], rest[-1]]
+    gaps = [(o, numbers.mean_difference(o, best, shared), numbers.sensitivity(best, o, shared)) for o in others]
+    known = [(o, gap, found) for o, gap, found in gaps if gap is not None and found is not None]
+
+    def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
+        parts, estimates = [], [error]
+        for (other, gap, _), found in zip(known, corrected, strict=True):
+            estimates += [gap, *_numbers(found)]
+            raw = (
+                f"{points(gap)} fewer errors than {other.entry.name}"
+                if away(gap)
+                else f"no difference shown from {other.entry.name} ({points(gap)})"
+            )
+            parts.append(f"{raw} ({beyond(found)}: {SAID[found.state]})")
+        asked = f"{count(len(shared), 'shifted condition')}{where}"
+        text = f"on average over {asked}: {listing(parts)} ({images(error.n)}, the same images)."
+        lead = f"{best.entry.name} errs least, {share(error)},"
+        if not all(away(gap) for _, gap, _ in known[:1]):
+            lead, text = "No clear best model:", f"{best.entry.name} errs in {share(error)} {text}"
+        return Sentence(lead=lead, text=text, estimates=tuple(estimates))
+
+    return [_Draft(found=tuple(found for _, _, found in known), write=write)]
+
+
+def _clean(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft]:
+    first = subjects[0]
+    found = [(s, numbers.difference(s, first, CLEAN)) for s in subjects[1 : COMPARED + 1]]
+    shown = [(s.entry.name, d[0]) for s, d in found if d is not None]
+    if not shown:
+        return []
+    parts = [
+        f"{name} {points(d, sign=True)}" if away(d) else f"{name} no difference shown ({points(d, sign=True)})"
+        for name, d in shown
+    ]
+    text = f"against {first.entry.name}{where}, in error: {listing(parts)}."
+    return [_plain(Sentence(lead="On clean images", text=text, estimates=tuple(d for _, d in shown)))]
+
+
+def _bands(spectrum: Spectrum | None) -> list[_Draft]:
+    """Each later model against the first at low and at high frequencies of the Fourier map."""
+    if spectrum is None or len(spectrum.maps) < 2 or len(spectrum.bands) < 2:
+        return []
+    drafts = []
+    for place in range(1, min(len(spectrum.maps), COMPARED + 1)):
+        shown = []
+        for band in (spectrum.bands[0], spectrum.bands[-1]):
+            raw, found = band.differences[place], band.sensitivities[place]
+            if raw is not None and found is not None:
+                shown.append((band, raw, found))
+        if len(shown) == 2:
+            drafts.append(_by_band(spectrum, place, shown))
+    return drafts
+
+
+def _by_band(spectrum: Spectrum, place: int, shown: list[tuple[BandRow, Estimate, Sensitivity]]) -> _Draft:
+    name, reference = spectrum.maps[place].model.name, spectrum.maps[0].model.name
+
+    def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
+        parts = [
+            f"at {band_name(band.name)} frequencies ({band.reach}) raw {points(raw, sign=True)} of error, "
+            f"{beyond(found)}: {SAID[found.state]}"
+            for (band, raw, _), found in zip(shown, corrected, strict=True)
+        ]
+        trade = [f.state for f in corrected] == ["more sensitive", "less sensitive"]
+        low, high = (band_name(band.name) for band, _, _ in shown)
+        return Sentence(
+            lead=f"{name} trades {low} for {high} frequencies" if trade else f"{name} by frequency",
+            text=f"against {reference}: {parts[0]}; {parts[1]} ({images(shown[0][1].n)}).",
+            estimates=tuple(e for (_, raw, _), f in zip(shown, corrected, strict=True) for e in (raw, *_numbers(f))),
+            tone="bad" if trade else "plain",
+        )
+
+    return _Draft(found=tuple(found for _, _, found in shown), write=write)
+
+
+def band_name(band: str) -> str:
+    """``middle`` for ``mid``; the others as they are."""
+    return "middle" if band == "mid" else band
+
+
+def _tests(gathered: Gathered, numbers: Numbers, comparison: Comparison | None) -> list[_Draft]:
+    """How often each later model differs, raw and in sensitivity, each over its own number of tests."""
+    if comparison is None or comparison.tests <= len(comparison.pairs):
+        return []
+    subjects = {s.entry.key: s for s in gathered.subjects}
+    claims: dict[tuple[int, str], Sensitivity] = {}
+    for place, pair in enumerate(comparison.pairs[:COMPARED]):
+        a, b = subjects[pair.model.key], subjects[pair.against.key]
+        for info in a.of_kind("shift", "attack"):
+            found = numbers.sensitivity(a, b, [info.id])
+            if found is not None:
+                claims[place, info.id] = found
+    judged = dict(zip(claims, corrected_together(list(claims.values())), strict=True))
+    parts = []
+    for place, pair in enumerate(comparison.pairs[:COMPARED]):
+        undecided = pair.conditions - pair.better - pair.worse
+        own = [f.state for (p, _), f in judged.items() if p == place]
+        more, less = own.count("more sensitive"), own.count("less sensitive")
+        parts.append(
+            f"{pair.model.name} is better than {pair.against.name} in {pair.better} of {pair.conditions} conditions, "
+            f"worse in {pair.worse}; in {undecided} no difference is shown"
+            + (f". Beyond clean it is more sensitive in {more} of {len(own)} and less in {less}" if own else "")
+        )
+    text = (
+        f"{'. '.join(parts)} (raw: exact McNemar, Holm-corrected over {comparison.tests:,} tests; sensitivity: both "
+        f"scales on each half of the images, Holm-corrected over {len(judged):,})."
+    )
+    return [_plain(Sentence(lead="Tested one by one,", text=text))]
+
+
+def _numbers(found: Sensitivity) -> tuple[Estimate, ...]:
+    """The numbers that ``beyond`` shows."""
+    return (found.additive, *(found.kept or ()), *((found.ratio,) if found.ratio else ()))

@@ -1,0 +1,88 @@
+"""Claims about recipes: paired by seed, on two scales, corrected for their number; none from few trainings."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from brittlestar.measures.sensitivity import Effect, mean_effect
+from brittlestar.reproduce.claims import SEEDS, Direction, between, judge, over_seeds
+from brittlestar.reproduce.engine import Bench, Verdict
+
+N = 1500
+
+
+def bench(seeds: int, recipe: tuple[float, float], base: tuple[float, float], spread: float = 0.01) -> Bench:
+    """A bench whose answers were made up: (clean, shifted) accuracies, each seed's a little apart."""
+    rng = np.random.default_rng(seeds)
+    right = {}
+    for name, (clean, shifted) in (("recipe", recipe), ("base", base)):
+        for version, share in (("clean", clean), ("fog", shifted)):
+            rows = [rng.random(N) < share + spread * rng.standard_normal() for _ in range(seeds)]
+            right[name, version] = np.stack(rows)
+    made = SimpleNamespace(
+        right=right, chance=0.1, labels=np.zeros(N), setting=SimpleNamespace(seeds=seeds, seed=0), files=()
+    )
+    return cast(Any, made)
+
+
+def judged(made: Bench, sign: int = -1, times: int = 1) -> Verdict:
+    one = Direction(claim="c", claimed="", sign=sign, changes=between(made, "recipe", "base", "fog"))
+    return judge(made, [one] * times)[0]
+
+
+def test_few_trainings_claim_nothing_of_the_recipe() -> None:
+    for seeds in range(1, SEEDS):
+        found = judged(bench(seeds, (0.8, 0.3), (0.8, 0.6)))
+        assert found.state == "no claim" and found.shown
+        assert "more sensitive on both scales, on each half of the images" in found.measured
+
+
+def test_enough_trainings_confirm_what_both_scales_show() -> None:
+    found = judged(bench(SEEDS, (0.8, 0.3), (0.8, 0.6)))
+    assert found.state == "confirmed" and found.shown
+    assert judged(bench(SEEDS, (0.8, 0.3), (0.8, 0.6)), sign=1).state == "not confirmed", "the other way round"
+
+
+def test_scales_that_disagree_are_told() -> None:
+    found = judged(bench(SEEDS, (0.45, 0.25), (0.8, 0.4)), sign=1)  # kept: 0.43 and 0.43, lost: 20 and 40 points
+    assert found.state == "depends on the scale" and "depends on the scale" in found.measured
+
+
+def test_a_merely_worse_recipe_is_called_worse() -> None:
+    found = judged(bench(SEEDS, (0.80, 0.76), (0.90, 0.86)))
+    assert found.state == "not confirmed" and "worse everywhere, not shown to be more sensitive" in found.measured
+
+
+def test_the_spread_over_seeds_decides() -> None:
+    steady, loose = (judged(bench(SEEDS, (0.8, 0.55), (0.8, 0.6), spread)) for spread in (0.001, 0.1))
+    assert steady.state == "confirmed" and loose.state == "not confirmed"
+
+
+def test_directions_are_corrected_for_their_number() -> None:
+    made = bench(SEEDS, (0.8, 0.565), (0.8, 0.6), 0.004)
+    one, many = judged(made), judged(made, times=200)
+    assert one.state == "confirmed" and many.state == "not confirmed" and "Holm over 200 directions" in many.measured
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    values = [0.1, 0.14, 0.09, 0.16, 0.12]
+    found = over_seeds([Effect(v, np.zeros(10)) for v in values])
+    low, high = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
+    assert found.low == pytest.approx(low) and found.high == pytest.approx(high) and found.n == 5
+    assert over_seeds([mean_effect(np.array([0.0, 1.0, 1.0]))]).n == 3, "of one seed, over images"
+
+
+def test_models_at_chance_are_not_judged() -> None:
+    made = bench(SEEDS, (0.1, 0.1), (0.8, 0.6))
+    assert judged(made).state == "not tested"
+
+
+def test_multipliers_are_those_of_the_literature() -> None:
+    """Holm over six directions: three seeds can confirm nothing."""
+    for seeds, multiplier in ((3, 10.9), (5, 4.85), (8, 3.64)):
+        assert stats.t.ppf(1 - 0.05 / 12, seeds - 1) == pytest.approx(multiplier, abs=0.05)
