@@ -95,6 +95,17 @@ def test_enough_papers_confirm(tmp_path: Path, count: int, state: str) -> None:
     assert ("fewer than 6 papers" in measured) == (count < 6)
 
 
+def test_models_near_chance_are_neither_counted_for_nor_against(tmp_path: Path) -> None:
+    models = robust(6) | {"Weak2019Paper_Linf": (0.10, 0.10, 0.12)}
+    text = clean_text(m for m in models if m[0] != "W") + "Weak2019Paper_Linf,0.15\n"
+    files = PublishedFiles(table=table_of(tmp_path, models), clean=clean_of(tmp_path, text))
+    state, measured = verdict_of(read_published(files))
+    assert state == "confirmed" and "both measures known for 6 of 7" in measured
+    few = PublishedFiles(table=table_of(tmp_path, {k: v for k, v in models.items() if k[0] in "SW"}), clean=files.clean)
+    assert verdict_of(read_published(few))[0] == "not tested"
+    assert verdict_of(read_published(few))[1].startswith("undefined, near chance")
+
+
 def test_many_models_of_one_paper_are_one_paper(tmp_path: Path) -> None:
     models = robust(1) | {f"Gowal2020Uncovering_{i}_Linf": (0.40, 0.30, 0.75) for i in range(30)}
     files = PublishedFiles(table=table_of(tmp_path, models), clean=clean_of(tmp_path, clean_text(models)))
@@ -167,7 +178,7 @@ def test_names_are_matched_exactly_or_but_for_capitals_and_marks() -> None:
     ("text", "found"),
     [
         ("model,clean\na,0.9\nb,0.1\n", {"a": 0.9, "b": 0.1}),
-        ("a,90\nb,1\n", {"a": 0.9, "b": 0.01}),
+        ("a,90\nb,1.5\n", {"a": 0.9, "b": 0.015}),
         ("model,greyscale,val\na,1,90\nb,2,\n", {"a": 0.9}),
     ],
 )
@@ -183,6 +194,7 @@ def test_clean_accuracies_are_read(tmp_path: Path, text: str, found: dict[str, f
         ("a,90\na,91\n", "row 2: a is there twice"),
         ("a,90\nb,191\n", "row 2, clean: accuracies are percent from 0 to 100, got '191'"),
         ("name,clean\na,x\n", "got 'x'"),
+        ("a,90\nb,0.85\n", r"mixes percent and shares \(b 0.85\)"),
         ("name,clean\n,0.5\n", "row 2 names no model"),
         ("name,clean\na,\n", "gives no model's clean accuracy"),
     ],
@@ -195,12 +207,14 @@ def test_what_is_wrong_with_clean_accuracies_is_told(tmp_path: Path, text: str, 
 def test_chance_is_told_by_the_path_or_must_be_given(tmp_path: Path) -> None:
     models = robust(1)
     clean = clean_of(tmp_path, clean_text(models))
-    for name, chance in (("cifar10-c.csv", 0.1), ("CIFAR-100.csv", 0.01), ("imagenet.csv", 0.001)):
+    known = {"cifar10-c.csv": 0.1, "CIFAR-100.csv": 0.01, "imagenet.csv": 0.001, "robustbench-imagenetc.csv": 0.001}
+    for name, chance in known.items():
         assert read_published(PublishedFiles(table=table_of(tmp_path, models, name), clean=clean)).chance == chance
     plain = table_of(tmp_path, models, "table.csv")
     assert read_published(PublishedFiles(table=plain)).chance is None, "not needed without clean accuracies"
-    with pytest.raises(UsageError, match="--published-classes"):
-        read_published(PublishedFiles(table=plain, clean=clean))
+    for name in ("table.csv", "tiny-imagenet-c.csv", "imagenet100.csv", "imagenette.csv"):
+        with pytest.raises(UsageError, match="--published-classes"):
+            read_published(PublishedFiles(table=table_of(tmp_path, models, name), clean=clean))
     assert read_published(PublishedFiles(table=plain, clean=clean, classes=20)).chance == 0.05
     with pytest.raises(UsageError, match="at least 2 classes, got 1"):
         read_published(PublishedFiles(table=plain, clean=clean, classes=1))

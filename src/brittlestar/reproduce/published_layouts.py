@@ -57,7 +57,7 @@ def read_clean(path: Path) -> dict[str, float]:
     """Accuracies in [0, 1] on clean images by model.
 
     Either a header with a column ``val``, in percent (the testbed's layout), or two columns, a name and an accuracy,
-    with or without a header; in percent where any is above 1, else shares.
+    with or without a header; all in percent, above 1, or all shares.
 
     Raises:
         DataError: No such file, another layout, a model twice, or a cell that is no accuracy.
@@ -75,7 +75,14 @@ def read_clean(path: Path) -> dict[str, float]:
             DataError,
         )
         place, body = 1, filled if _number(header[1]) is not None else filled[1:]
-        percent = any((_number(row[1]) or 0) > 1 for _, row in body)
+        values = {row[0]: _number(row[1]) or 0 for _, row in body}
+        percent = any(value > 1 for value in values.values())
+        small = [f"{name} {value:g}" for name, value in values.items() if 0 < value <= 1]
+        require(
+            not percent or not small,
+            f"{path} mixes percent and shares ({', '.join(small[:3])}): give all as shares, or all in percent",
+            DataError,
+        )
     found: dict[str, float] = {}
     for number, row in body:
         name = _name(path, number, row, len(header), found)
