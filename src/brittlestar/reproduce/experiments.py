@@ -64,7 +64,8 @@ def robust_recipes(channels: int) -> dict[str, Recipe]:
 
 
 def _figure_1(bench: Bench) -> Outcome:
-    return _outcome("figure-1", bench, *figure_1.compare(bench))
+    verdicts, tables, facts, pictures = figure_1.compare(bench)
+    return _with(_outcome("figure-1", bench, verdicts, pictures, tables), facts)
 
 
 def _figure_2(bench: Bench) -> Outcome:
@@ -109,7 +110,8 @@ def fog_directions(bench: Bench, recipe: str = "adversarial", base: str = "natur
 
 
 def _surface_statistics(bench: Bench) -> Outcome:
-    return _outcome("surface-statistics", bench, surface_statistics.compare(bench))
+    verdicts, tables, facts = surface_statistics.compare(bench)
+    return dataclasses.replace(_with(_outcome("surface-statistics", bench, verdicts), facts), tables=tables)
 
 
 def _transfer(bench: Bench) -> Outcome:
@@ -167,8 +169,7 @@ def _less_half(other: Callable[[Part], list[Change]], own: Callable[[Part], list
 
 def _features(bench: Bench) -> Outcome:
     verdicts, facts, tables = features.compare(bench)
-    found = _outcome("features", bench, verdicts, tables=tables)
-    return dataclasses.replace(found, conditions=(*found.conditions, *facts))
+    return _with(_outcome("features", bench, verdicts, tables=tables), facts)
 
 
 def _outcome(
@@ -189,6 +190,10 @@ def _outcome(
         tables=(("Accuracy, with 95 % intervals over images", header, rows), *tables),
         pictures=pictures,
     )
+
+
+def _with(found: Outcome, facts: tuple[str, ...]) -> Outcome:
+    return dataclasses.replace(found, conditions=(*found.conditions, *facts))
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -224,8 +229,7 @@ def reproduce(
     setting: Setting,
     folder: Path,
     say: Callable[[str], None],
-    table: Path | None = None,
-    adversarial: Sequence[str] = published.ADVERSARIAL,
+    beside: published.PublishedFiles | None = None,
 ) -> tuple[Outcome, Path]:
     """Run an experiment; killed and called again, finished models are used again.
 
@@ -234,20 +238,27 @@ def reproduce(
         setting: On what, how long, where.
         folder: Gets models, pictures and the pages ``NAME.html`` and ``NAME.md``.
         say: Told one line at a time.
-        table: Published accuracies to stand beside those of ``fog`` (see ``published.read_published``).
-        adversarial: How the names of its adversarially trained models begin.
+        beside: Published accuracies to stand beside those of ``fog``.
 
     Returns:
         The outcome and the HTML page.
 
     Raises:
-        UsageError: Unknown name, or a table for another experiment than ``fog``.
+        UsageError: Unknown name or architecture, published accuracies for another experiment than ``fog``, or several
+            architectures for another than ``surface-statistics``.
         DataError: Unusable data.
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
-    require(table is None or name == "fog", f"published accuracies stand beside fog only, not {name}", UsageError)
-    known = None if table is None else published.read_published(table, adversarial)
+    require(beside is None or name == "fog", f"published accuracies stand beside fog only, not {name}", UsageError)
+    several = len(surface_statistics.architectures(setting.architecture)) > 1
+    require(
+        not several or name == "surface-statistics",
+        f"several architectures go with surface-statistics only, {name} takes one, got {setting.architecture}",
+        UsageError,
+    )
+    require(not several or setting.start is None, "fine-tuning has the one architecture of its model", UsageError)
+    known = None if beside is None else published.read_published(beside)
     folder.mkdir(parents=True, exist_ok=True)
     outcome = EXPERIMENTS[name].run(Bench(setting, folder, say))
     outcome = outcome if known is None else published.beside(outcome, known)

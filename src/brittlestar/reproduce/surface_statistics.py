@@ -1,39 +1,244 @@
-"""Surface statistical regularities: Jo and Bengio's matrix of training and test versions."""
+"""Surface statistical regularities: Jo and Bengio's matrix of training and test versions, and what depth does to it."""
 
 from __future__ import annotations
 
-from brittlestar.reproduce.engine import Bench, Verdict, above, points
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+import numpy as np
+from scipy import special
+from torch import nn
+
+from brittlestar.core.errors import UsageError, require, unknown
+from brittlestar.measures import Estimate
+from brittlestar.measures.sensitivity import Effect, mean_effect
+from brittlestar.models import zoo
+from brittlestar.reproduce.claims import SEEDS
+from brittlestar.reproduce.engine import LEVEL, Bench, Right, State, Table, Verdict, above, points
 from brittlestar.training import FullyAugmented, Recipe
 
+HARDLY = 0.75
+"""Depth hardly decreases a gap where more than this share of it is left; the paper gives no number."""
 
-def compare(bench: Bench) -> list[Verdict]:
-    """Train a model on each version of the images and one on all, test each on every version."""
-    radius = 4.0 if bench.shape[0] == 1 else 8.0
-    versions = FullyAugmented(radius=radius).versions()
-    one_each: dict[str, Recipe] = {name: FullyAugmented(among=name, radius=radius) for name in versions}
-    bench.train({**one_each, "all versions": FullyAugmented(radius=radius)})
-    bench.measure(versions)
-    gaps = {}
+UNION = "all versions"
+_MATRIX = "trained on / tested on"
+
+
+def architectures(text: str) -> tuple[str, ...]:
+    """The names in a list with commas.
+
+    Raises:
+        UsageError: An unknown name (those of timm are looked up when they are built), or one twice.
+    """
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in zoo.ARCHITECTURES and not name.startswith("timm:"):
+            raise unknown("architecture", name, [*zoo.ARCHITECTURES, "timm:NAME"])
+    require(len(set(names)) == len(names), f"an architecture is there twice: {text}", UsageError)
+    return names
+
+
+def compare(bench: Bench) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, ...]]:
+    """For each architecture, train a model on each version of the images and one on all, test each on every version.
+
+    Args:
+        bench: Whose setting names one architecture, or several with commas.
+
+    Returns:
+        Verdicts, one table an architecture, conditions.
+
+    Raises:
+        UsageError: Several architectures of the same depth.
+    """
+    benches = _benches(bench)
+    several = len(benches) > 1
+    layers = {name: depth(name, bench) for name in benches} if several else {}
+    require(
+        not several or len(set(layers.values())) > 1,
+        f"architectures of different depth are compared, {', '.join(benches)} have the same number of layers",
+        UsageError,
+    )
+    verdicts: list[Verdict] = []
+    tables: list[Table] = []
+    for name, own in benches.items():
+        own.train(_recipes(own))
+        own.measure(_union(own).versions())
+        start = f"{name}, t" if several else "T"
+        verdicts += _gaps(own, start)
+        caption = f"Accuracy of {name}" if several else "Accuracy"
+        tables.append((f"{caption}, with 95 % intervals over images", *own.matrix(_MATRIX)))
+    if not several:
+        return verdicts, tuple(tables), ()
+    shallow, *_, deep = sorted(benches, key=lambda name: layers[name])
+    trained = [m for m in _recipes(bench) if m != UNION]
+    verdicts += [_depth(benches[shallow], benches[deep], m, len(trained)) for m in trained]
+    listed = ", ".join(f"{name} {layers[name]}" for name in sorted(benches, key=lambda name: layers[name]))
+    fact = (
+        f"Convolutions and linear layers: {listed}. Depth hardly decreases a gap where more than {100 * HARDLY:.0f} % "
+        f"of the gap of {shallow} is left in {deep} on the same images. The intervals of differences between gaps are "
+        "over images and hold for all pairs of test versions, and for depth for all training versions, together."
+    )
+    return verdicts, tuple(tables), (fact,)
+
+
+def depth(architecture: str, bench: Bench) -> int:
+    """How many convolutions and linear layers an architecture has for the images of a bench."""
+    channels, height, width = bench.shape
+    model = zoo.build(architecture, len(bench.train_source.info.classes), channels, max(height, width))
+    return sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.modules())
+
+
+def gap(right: Mapping[str, Right]) -> float:
+    """Accuracy on the best version minus that on the worst; ``right`` is (seeds, images) by version."""
+    found = [hits.mean() for hits in right.values()]
+    return float(max(found) - min(found))
+
+
+def gap_difference(
+    first: Mapping[str, Right], second: Mapping[str, Right], factor: float = 1.0, family: int = 1
+) -> Estimate:
+    """The gap of one model minus a multiple of another's on the same images, whichever versions are best and worst.
+
+    A gap is the largest difference between two versions, so that of the first minus that of the second is the largest,
+    over pairs of the first, of the least, over pairs of the second, of what both pairs differ by. It rises with each of
+    these, so their simultaneous (Bonferroni) ends give its own.
+
+    Args:
+        first, second: By version, (seeds, images), averaged over seeds.
+        factor: Of the second's gap; above 0.
+        family: How many such intervals hold together.
+    """
+    pairs = list(permutations(first, 2))
+    level = 1 - (1 - LEVEL) / (len(pairs) ** 2 / 2 * family)  # both pairs reversed: the same interval, mirrored
+    ours, theirs = ([_apart(right, pair) for pair in pairs] for right in (first, second))
+    every = [[(a - b.times(factor)).estimate(level) for b in theirs] for a in ours]
+    return Estimate(
+        value=gap(first) - factor * gap(second),
+        low=max(min(e.low for e in row) for row in every),
+        high=max(min(e.high for e in row) for row in every),
+        n=every[0][0].n,
+        level=LEVEL,
+        method="Bonferroni over pairs of versions",
+    )
+
+
+def _apart(right: Mapping[str, Right], pair: tuple[str, str]) -> Effect:
+    better, worse = (right[version].mean(axis=0) for version in pair)
+    return mean_effect(better - worse)
+
+
+def _benches(bench: Bench) -> dict[str, Bench]:
+    names = architectures(bench.setting.architecture)
+    if len(names) == 1:
+        return {names[0]: bench}
+
+    def one(name: str) -> Bench:
+        own = copy.copy(bench)  # shares the images, which dataclasses.replace would read again
+        own.setting = dataclasses.replace(bench.setting, architecture=name)
+        own.say = lambda text: bench.say(f"{name}: {text}")
+        own.right, own.files = {}, {}
+        return own
+
+    return {name: one(name) for name in names}
+
+
+def _union(bench: Bench) -> FullyAugmented:
+    return FullyAugmented(radius=4.0 if bench.shape[0] == 1 else 8.0)
+
+
+def _recipes(bench: Bench) -> dict[str, Recipe]:
+    """What is trained: a recipe a version, and one on all."""
+    union = _union(bench)
+    return {**{version: dataclasses.replace(union, among=version) for version in union.versions()}, UNION: union}
+
+
+def _right(bench: Bench, model: str) -> dict[str, Right]:
+    return {version: hits for (m, version), hits in bench.right.items() if m == model}
+
+
+def _gaps(bench: Bench, start: str) -> list[Verdict]:
+    """A gap of every training version, and whether training on all of them reduces it."""
+    verdicts, gaps = [], {}
     for model in bench.files:
-        found = {v: bench.accuracy(model, v).value for v in versions}
+        found = {v: float(hits.mean()) for v, hits in _right(bench, model).items()}
         best, worst = max(found, key=found.__getitem__), min(found, key=found.__getitem__)
-        gaps[model] = (bench.gap(model, best, worst), best, worst)
-    plain, union = gaps["unfiltered"][0], gaps["all versions"][0]
-    verdicts = [
-        Verdict(
-            claim=f"Trained on {m}: a gap between test versions (best {gaps[m][1]}, worst {gaps[m][2]})",
-            claimed="up to 28 points (SVHN, CIFAR-10, ResNets)",
-            measured=points(gaps[m][0]),
-            state=above(gaps[m][0]),
-        )
-        for m in versions
-    ]
+        gaps[model] = bench.gap(model, best, worst)
+        if model != UNION:
+            verdicts.append(
+                Verdict(
+                    claim=f"{start}rained on {model}: a gap between test versions (best {best}, worst {worst})",
+                    claimed="up to 28 points (SVHN, CIFAR-10, ResNets)",
+                    measured=points(gaps[model]),
+                    state=above(gaps[model]),
+                )
+            )
+    plain, union = _right(bench, "unfiltered"), _right(bench, UNION)
+    less = gap_difference(union, plain)
+    measured = f"{points(gaps['unfiltered'])} to {points(gaps[UNION])}: {points(less)}"
+    state, words = judged(less.high < 0, [gap(p) - gap(u) for p, u in _by_seed(plain, union)])
     verdicts.append(
         Verdict(
-            claim="Training on all versions reduces the gap of training on the unfiltered one",
+            claim=f"{start}raining on all versions reduces the gap of training on the unfiltered one",
             claimed="to a few points",
-            measured=f"{points(plain)} to {points(union)}",
-            state="confirmed" if union.high < plain.low else "not confirmed",
+            measured=measured + words,
+            state=state,
         )
     )
     return verdicts
+
+
+def _depth(shallow: Bench, deep: Bench, model: str, family: int) -> Verdict:
+    first, second = _right(deep, model), _right(shallow, model)
+    change, left = (gap_difference(first, second, factor, family) for factor in (1.0, HARDLY))
+    names = shallow.setting.architecture, deep.setting.architecture
+    spread = [gap(d) - HARDLY * gap(s) for d, s in _by_seed(first, second)]
+    state, words = judged(left.low > 0, spread)
+    there = _smallest_gap(second, family) > 0
+    return Verdict(
+        claim=f"Trained on {model}: the gap hardly decreases with depth (more than {100 * HARDLY:.0f} % of that of "
+        f"{names[0]} is left in {names[1]})",
+        claimed="it hardly decreases from 92 to 200 layers (no figure)",
+        measured=f"{100 * gap(second):.1f} to {100 * gap(first):.1f} points: {points(change)}"
+        + (words if there else "; no gap is shown that could decrease"),
+        state=state if there else "not tested",
+    )
+
+
+def _smallest_gap(right: Mapping[str, Right], family: int) -> float:
+    """The lower end of a gap's interval."""
+    pairs = list(permutations(right, 2))
+    level = 1 - (1 - LEVEL) / (len(pairs) / 2 * family)
+    return max(_apart(right, pair).estimate(level).low for pair in pairs)
+
+
+def _by_seed(
+    first: Mapping[str, Right], second: Mapping[str, Right]
+) -> list[tuple[dict[str, Right], dict[str, Right]]]:
+    seeds = len(next(iter(first.values())))
+    return [
+        ({v: hits[s : s + 1] for v, hits in first.items()}, {v: hits[s : s + 1] for v, hits in second.items()})
+        for s in range(seeds)
+    ]
+
+
+def judged(shown: bool, spread: Sequence[float]) -> tuple[State, str]:
+    """What a claim about training comes to: shown over images, and over seeds where there are enough of them.
+
+    Args:
+        shown: Whether the interval over images lies on the claimed side.
+        spread: One number a seed, above 0 where the claim holds.
+
+    Returns:
+        The state, and words to stand behind what was measured.
+    """
+    seeds = len(spread)
+    if seeds < SEEDS:
+        which = "one training each" if seeds == 1 else f"{seeds} trainings each"
+        return "no claim", f"; of these models ({which}): {'as claimed' if shown else 'not shown'}"
+    values = np.asarray(spread)
+    half = float(special.stdtrit(seeds - 1, 0.5 + LEVEL / 2)) * float(values.std(ddof=1)) / seeds**0.5
+    over_seeds = float(values.mean()) - half > 0
+    words = f"; over {seeds} seeds (Student, 95 %): {'as claimed' if over_seeds else 'not shown'}"
+    return ("confirmed" if shown and over_seeds else "not confirmed"), words
