@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from brittlestar.measures import clopper_pearson
 from brittlestar.reproduce import Setting, reproduce
 from brittlestar.reproduce.chance import near_chance
-from brittlestar.reproduce.figure_1 import LEVELS, SHARE, Uniformity, corners, squares, uniformity
+from brittlestar.reproduce.figure_1 import LEVELS, SHARE, Uniformity, against_chance, corners, squares, uniformity
 from brittlestar.training import Plan
 
 
@@ -89,6 +90,13 @@ def test_near_chance_is_sensible_for_two_classes_too() -> None:
     assert near_chance(0.1) == pytest.approx(0.19)
     assert near_chance(0.001) == pytest.approx(0.002)
     assert near_chance(0.5) == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize(
+    ("right", "told"), [(500, "well above"), (146, "above chance, but not well"), (110, "not shown to be above")]
+)
+def test_above_chance_and_well_above_are_told_apart(right: int, told: str) -> None:
+    assert against_chance(clopper_pearson(right, 1000), 0.1).startswith(told)
 
 
 def test_a_model_that_reads_uniform_images_is_seen(faint: Found) -> None:

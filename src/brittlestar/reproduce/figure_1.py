@@ -97,6 +97,13 @@ def compare(
     return verdicts, (table,), facts, (("What the filters leave, each image scaled to unit variance", picture),)
 
 
+def against_chance(found: Estimate, chance: float) -> str:
+    """What an accuracy's whole interval says of chance."""
+    if found.low > near_chance(chance):
+        return "well above chance"
+    return "above chance, but not well above" if found.low > chance else "not shown to be above chance"
+
+
 def kept_name(name: str) -> str:
     """The version of a filter that keeps the channel means."""
     return f"{name}, means kept"
@@ -161,7 +168,7 @@ def _filtered(recipe: Filtered, images: Images, batch: int = 250) -> Uniformity:
 def _learned(bench: Bench, name: str, looks: Uniformity) -> Verdict:
     own = bench.accuracy(name, name)
     share = f"{percent(looks.share())} of images span at most {LEVELS:g} levels"
-    right = f"right in {percent(own)}; chance {100 * bench.chance:.1f} %"
+    right = f"right in {percent(own)}, {against_chance(own, bench.chance)} ({100 * bench.chance:.1f} %)"
     spans = looks.peak_to_peak.max(1)
     low, high = np.quantile(spans, (0.05, 0.95))
     return Verdict(
