@@ -99,7 +99,9 @@ class Table(list[dict[str, Any]]):
 def interval_of(successes: int, n: int, rule: str) -> measures.Estimate:
     """The interval that fits the way the run was stopped."""
     return (
-        measures.confidence_sequence(successes, n, LEVEL) if rule == "anytime" else measures.wilson(successes, n, LEVEL)
+        measures.confidence_sequence(successes, n, LEVEL)
+        if rule == "anytime"
+        else measures.clopper_pearson(successes, n, LEVEL)
     )
 
 
@@ -136,6 +138,7 @@ def evaluate(
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
+    groups: Any = None,
     classes: Sequence[str] | None = None,
     watch: Watch | None = None,
     command: str = "",
@@ -160,6 +163,8 @@ def evaluate(
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
         skip_bad: Leave unreadable images out (they are counted in the report).
+        groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
+            then those of groups (``open_source``).
         classes: Class names in the order of the model's outputs, where they are not the data's own classes.
         watch: Callbacks.
         command: Recorded in the report as the command that repeats it.
@@ -172,7 +177,12 @@ def evaluate(
         StoreError: The run folder holds something else or is in use.
     """
     require(budget is None or precision is None, "give a budget or a precision, not both", UsageError)
-    source = data if isinstance(data, Source) else open_source(data, resize=resize, crop=crop, skip_bad=skip_bad)
+    require(
+        groups is None or not isinstance(data, Source), "an opened source has its groups; set source.groups", UsageError
+    )
+    source = data
+    if not isinstance(data, Source):
+        source = open_source(data, resize=resize, crop=crop, skip_bad=skip_bad, groups=groups)
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
     watch = watch or Watch()

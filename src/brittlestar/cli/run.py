@@ -52,6 +52,12 @@ def run(
     resize: Annotated[int | None, typer.Option(help="Shorter side of the images in pixels, before the shift.")] = None,
     crop: Annotated[int | None, typer.Option(help="Central square of the images in pixels, before the shift.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")] = False,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
+        ),
+    ] = None,
     classes: Annotated[
         Path | None,
         typer.Option(help="Class names in the order of the model's outputs, one a line (first column of a TSV)."),
@@ -110,6 +116,7 @@ def run(
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            groups=group,
             classes=None if classes is None else read_classes(classes),
             watch=watch,
             tune=tune,

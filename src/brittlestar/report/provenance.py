@@ -111,9 +111,9 @@ def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
             "calibration and of single frequencies are ordinary ones for the final count."
         )
     return "intervals", (
-        f"All intervals are {percent} intervals for a number of images that did not depend on the results: Wilson's "
-        "for shares, paired ones for differences, bootstrap for calibration. Each holds on its own; they are not "
-        "corrected for being many."
+        f"All intervals are {percent} intervals for a number of images that did not depend on the results: exact ones "
+        "(Clopper and Pearson) for shares, paired ones for differences, bootstrap for calibration. Each holds on "
+        "its own; they are not corrected for being many."
     )
 
 

@@ -175,7 +175,7 @@ class Bench:
                 self.right[name, version] = torch.cat(found).numpy()
 
     def accuracy(self, model: str, version: str) -> Estimate:
-        """Share of right answers, with Wilson's interval."""
+        """Share of right answers, with its exact interval."""
         hits = self.right[model, version]
         return rate(int(hits.sum()), len(hits))
 
