@@ -25,10 +25,10 @@ from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.spectra import band_ratio, correlation, predicted_error, share_above
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
-from brittlestar.report.figure import fourier_maps
+from brittlestar.report.figure import fourier_maps, map_rule
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
-from brittlestar.store import RunStore
+from brittlestar.store import RunStore, stopping_rule
 
 Power = npt.NDArray[np.float64]
 _BATCH = 50
@@ -140,7 +140,7 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
     spectra = {i.fingerprint: found for i in infos if (found := _spectrum(i, images, keys, side)) is not None}
-    rule = "anytime" if any(s.rule == "anytime" for s in store.manifest.sessions) else "fixed"
+    rule = stopping_rule(store.manifest.sessions).rule
     cases = _cases(store, maps, spectra, rule)
     names = list(maps)
     fit = {m: _r([c for c in cases if c.model == m], lambda c: c.predicted, lambda c: c.measured.value) for m in names}
@@ -224,7 +224,8 @@ def _sentences(
     found = []
     for name, gap in clean.items():
         for band, low, high in (measures.BANDS[0], measures.BANDS[2]):
-            apart = measures.band_difference(maps[name], maps[first], low, high, rule=rule)
+            of_maps = map_rule(rule, maps[name], maps[first])
+            apart = measures.band_difference(maps[name], maps[first], low, high, rule=of_maps)
             strongest: dict[str, tuple[Case, Estimate]] = {}
             for case in cases:
                 if case.model != name or case.against is None or not _beyond(apart, case.against, gap):
