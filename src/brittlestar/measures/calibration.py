@@ -122,8 +122,10 @@ def reliability(rows: Rows, bins: int = 15, level: float = LEVEL) -> tuple[Relia
     for at in np.unique(place):
         inside = place == at
         right, count = int(np.count_nonzero(correct[inside])), int(np.count_nonzero(inside))
-        if twice or rows.group is not None or rows.weight is not None:
-            accuracy = mean_of(Samples.of(rows, inside), correct[inside].astype(np.float64), "fixed", level)
+        if twice or rows.group is not None:
+            # As in the errors, which are sums over these bins, rows count alike; groups only widen the intervals.
+            samples = dataclasses.replace(Samples.of(rows, inside), weight=None, unseen=0.0)
+            accuracy = mean_of(samples, correct[inside].astype(np.float64), "fixed", level)
         else:
             accuracy = clopper_pearson(right, count, level)
         mean = float(confidence[inside].mean())
