@@ -95,6 +95,11 @@ class Table(list[dict[str, Any]]):
         return "\n".join([head, *lines])
 
 
+def interval_of(successes: int, n: int, rule: str, level: float = LEVEL) -> measures.Estimate:
+    """The interval of independent outcomes that count alike, as the way the run was stopped asks for."""
+    return measures.rate(successes, n, rule, level)
+
+
 def precise_enough(
     target: float, folder: Path, source: Source, models: Sequence[str], conditions: Sequence[Condition]
 ) -> Callable[[Progress], bool]:

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from brittlestar.measures import confidence_sequence
+from brittlestar.api import interval_of
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Watch
 from brittlestar.shifts.conditions import Condition
@@ -85,7 +85,7 @@ class Screen:
             info = self.conditions[place].info
             if info.kind == "fourier":
                 continue
-            interval = confidence_sequence(errors, n)  # whoever watches looks all the time
+            interval = interval_of(errors, n, "anytime")  # whoever watches looks all the time
             text = f"{100 * interval.value:.1f} % error [{100 * interval.low:.1f}, {100 * interval.high:.1f}], n = {n}"
             found.append((interval.value, self.names[model], info.id, f"{self.names[model]} under {info.id}", text))
         return sorted(found, reverse=True)

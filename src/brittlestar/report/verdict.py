@@ -352,6 +352,6 @@ def _compare_tests(comparison: Comparison | None) -> list[Sentence]:
     return [
         Sentence(
             lead="Tested one by one,",
-            text=f"{'. '.join(parts)} (exact McNemar, Holm-corrected over {comparison.tests:,} tests).",
+            text=f"{'. '.join(parts)} ({comparison.test}, Holm-corrected over {comparison.tests:,} tests).",
         )
     ]
