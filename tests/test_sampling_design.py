@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 from scipy import special, stats
 
 from brittlestar import measures
@@ -21,6 +25,7 @@ from store_tools import describe, make_store, random_rows
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import coverage_shares
 from coverage_shares import rows_of
+from tiny import command, make_world
 
 
 def test_the_design_follows_rows_that_are_taken_sorted_and_joined() -> None:
@@ -182,6 +187,25 @@ def test_weights_are_shares_of_the_set_over_shares_of_the_part() -> None:
     np.testing.assert_allclose(weight, (np.array([40, 10, 2]) / 52 / (counts / 30))[labels])
 
 
+def test_two_parts_in_different_orders_are_compared_for_the_whole_set() -> None:
+    """Few samples of the large class are in both parts; they stand for it all the same."""
+    sizes = ((900, 1.0), *(((40, 0.0),) * 3))
+    parts = []
+    for seed in (1, 2):
+        design = coverage_shares.shuffled(sizes, seed)
+        order = np.random.default_rng(seed).permutation(900)  # which of the large class come first
+        labels = design.labels[:148]
+        rows = design.attached(rows_of(labels == 0, labels))
+        place = np.empty(148, np.int32)
+        for k in range(4):
+            own = np.flatnonzero(labels == k)
+            place[own] = order[: len(own)] if k == 0 else 900 + 40 * k + np.arange(len(own))
+        parts.append(dataclasses.replace(rows, position=place).sorted())
+    shared, _ = measures.paired(*parts)
+    assert 0 < shared.sum() < 8, "the large class is a small part of what both hold"
+    assert measures.mean_error([parts[0], parts[1]]).value == pytest.approx(120 / 1020, abs=1e-9)
+
+
 def test_a_class_that_was_not_seen_may_be_anything() -> None:
     sizes = ((95, 1.0), *(((1, 1.0),) * 5))
     order = next(d for seed in range(20) if (d := coverage_shares.shuffled(sizes, seed)).labels[0] != 0)
@@ -246,6 +270,56 @@ def test_named_groups_join_copies(tmp_path: Path) -> None:
         open_source(tmp_path / "d.npz", groups="take")
     with pytest.raises(DataError, match="3 groups for 6 images"):
         open_source((x, y), groups=[1, 2, 3])
+
+
+def test_a_column_of_a_parquet_file_names_groups(tmp_path: Path) -> None:
+    pictures = []
+    for image in images(1, 2, 3, 4, 5, 6):
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "PNG")
+        pictures.append(buffer.getvalue())
+    for file, part in (("a", slice(0, 4)), ("b", slice(4, 6))):
+        table = {"image": pictures[part], "label": [0, 1, 0, 1, 0, 1][part], "the film": [7, 7, None, 8, 8, None][part]}
+        columns = ", ".join(f'unnest(${place}) AS "{name}"' for place, name in enumerate(table, 1))
+        duckdb.execute(f"COPY (SELECT {columns}) TO '{tmp_path / file}.parquet' (FORMAT parquet)", list(table.values()))
+    source = open_source(tmp_path, groups="the film")
+    assert source.groups is not None
+    same = (source.groups[:, None] == source.groups[None]).sum(1)
+    assert same.tolist() == [2, 2, 1, 2, 2, 1], "a film goes on in the next file"
+    assert any("6 samples in 4 groups" in note for note in source.info.notes)
+    assert open_source(tmp_path).groups is None
+    with pytest.raises(DataError, match="no column film to group samples by; it has image, label, the film"):
+        open_source(tmp_path, groups="film")
+
+
+def test_the_command_line_takes_groups(tmp_path: Path) -> None:
+    model, data = make_world(tmp_path, samples=60)
+    kept = dict(np.load(data))
+    np.savez(data, **kept, film=np.arange(60) // 6)
+    words = (
+        "run",
+        "--model",
+        f"torch:{model}:model",
+        "--data",
+        data,
+        "--suite",
+        "clean",
+        "--workers",
+        1,
+        "--no-report",
+    )
+    found = subprocess.run(
+        command(*words, "--device", "cpu", "--out", tmp_path / "run", "--group", "film"), capture_output=True, text=True
+    )
+    assert found.returncode == 0 and "60 samples in 10 groups" in found.stderr, found.stderr
+    groups = RunStore.open(tmp_path / "run").design().groups
+    assert groups is not None and np.unique(groups, return_counts=True)[1].tolist() == [6] * 10
+    refused = subprocess.run(
+        command(*words, "--device", "cpu", "--out", tmp_path / "other", "--group", "patient"),
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 2 and "no array patient" in refused.stderr
 
 
 # ------------------------------------------------------------------ how often the intervals hold

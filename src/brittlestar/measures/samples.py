@@ -73,7 +73,7 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
 
     Returns:
         The samples, ascending, and correctness (n, len(parts)), one row a shared (position, frame). Their design is
-        that of the part with the fewest rows.
+        that of the part with the fewest rows; weights are adjusted where only some of its rows are shared.
 
     Raises:
         NoSamplesError: No rows, or no sample in common.
@@ -102,11 +102,24 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
             chosen = order[np.searchsorted(key[order], shared)]
             columns.append(rows.correct[chosen])
             if rows is fewest:
-                samples = Samples.of(rows, chosen)
+                samples = _cut(rows, chosen)
         position, correct = samples.position, np.stack(columns, axis=1)
     if len(position) == 0:
         raise NoSamplesError("no samples in common: what is compared must share samples")
-    return dataclasses.replace(samples, unseen=max(rows.unseen for rows in parts)), correct
+    return dataclasses.replace(samples, unseen=max(samples.unseen, *(rows.unseen for rows in parts))), correct
+
+
+def _cut(rows: Rows, chosen: npt.NDArray[np.intp]) -> Samples:
+    """Some of the rows, weighted so that every class keeps its part of the set; a class that is lost is not seen."""
+    samples = Samples.of(rows, chosen)
+    if samples.weight is None or len(chosen) in (0, len(rows)):
+        return samples
+    classes, place = np.unique(rows.label, return_inverse=True)
+    whole = np.bincount(place, rows.weight) / len(rows)
+    left = np.bincount(place[chosen], samples.weight, len(classes)) / len(chosen)
+    factor = whole / np.where(left > 0, left, 1.0)
+    lost = float(whole[left == 0].sum() / whole.sum()) * (1 - rows.unseen)
+    return dataclasses.replace(samples, weight=samples.weight * factor[place[chosen]], unseen=rows.unseen + lost)
 
 
 def _ascending(position: Positions) -> bool:

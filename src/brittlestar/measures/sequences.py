@@ -151,8 +151,10 @@ def _distinct(values: Scores, weights: npt.ArrayLike | None) -> tuple[Scores, Sc
         found, counts = np.unique(values, return_counts=True)
         return found, counts.astype(np.float64), np.ones(len(found))
     share = checked_weights(weights, len(values))
-    pairs, counts = np.unique(np.stack([values, share / share.max()]), axis=1, return_counts=True)
-    return pairs[0], counts.astype(np.float64), pairs[1]
+    order = np.lexsort((share, values))
+    values, stakes = values[order], share[order] / share.max()
+    first = np.flatnonzero(np.concatenate([[True], (np.diff(values) != 0) | (np.diff(stakes) != 0)]))
+    return values[first], np.diff(first, append=len(values)).astype(np.float64), stakes[first]
 
 
 def _bounded(values: Scores, counts: Scores, stakes: Scores, lowest: float, highest: float, level: float) -> Estimate:

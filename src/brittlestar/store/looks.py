@@ -39,7 +39,7 @@ def stopping_rule(sessions: Sequence[SessionRecord]) -> StoppingRule:
     """
     for place, session in enumerate(sessions):
         earlier = sessions[:place]
-        if session.rule == "anytime" and session.precision is not None:
+        if session.rule == "anytime":
             return StoppingRule("anytime", "the run stops as soon as it is precise enough")
         if earlier and session.samples > max(e.samples for e in earlier):
             planned = max(e.samples for e in earlier)
