@@ -122,7 +122,7 @@ def near_means(n: int, p: float, outcomes: int) -> Case:
 # ------------------------------------------------------------------ groups
 
 
-def grouped(groups: int, size: int, p: float, alike: float = 1.0) -> Case:
+def grouped(groups: int, size: int, p: float, alike: float = 1.0, rule: str = "fixed") -> Case:
     """Groups of a size whose members agree (copies: always) with a probability, else are drawn anew."""
 
     def draw(generator: np.random.Generator) -> Rows:
@@ -132,8 +132,9 @@ def grouped(groups: int, size: int, p: float, alike: float = 1.0) -> Case:
         return dataclasses.replace(rows_of(right), group=np.repeat(np.arange(groups), size))
 
     what = "copies" if alike == 1 else "dependent samples"
-    old, new = both(100 * groups + size, p, draw)
-    return f"{what}, {groups:,} groups of {size}, share {p:g}", ASKED, old, new
+    old, new = both(100 * groups + size, p, draw, rule)
+    how = "" if rule == "fixed" else f", {rule}"
+    return f"{what}, {groups:,} groups of {size}, share {p:g}{how}", ASKED, old, new
 
 
 def some_copied(n: int, copied: int, size: int, p: float) -> Case:
@@ -206,6 +207,24 @@ def unequal(name: str, sizes: Sizes, n: int, rule: str = "fixed") -> Case:
     return f"unequal classes ({name}), the first {n:,} of {sum(s for s, _ in sizes):,}, {rule}", ASKED, old, new
 
 
+def unequal_copies(name: str, sizes: Sizes, n: int, size: int) -> Case:
+    """As ``unequal``, and every image stands there several times: whole groups within a class agree."""
+
+    def draw(generator: np.random.Generator) -> Rows:
+        rows = part(sizes, n)(generator)
+        every = np.lexsort((np.arange(n), rows.label))
+        number = np.empty(n, np.int64)
+        number[every] = np.arange(n) // size
+        first = np.unique(number, return_index=True)[1]
+        right = np.where(rows.label == rows.label[first][number], rows.correct[first][number], rows.correct)
+        return dataclasses.replace(
+            rows, prediction=np.where(right, rows.label, -1).astype(np.int32), group=number + 1000 * rows.label
+        )
+
+    old, new = both(n + size, whole(sizes), draw)
+    return f"unequal classes ({name}) in copies, groups of {size}, n = {n:,}", ASKED, old, new
+
+
 def unequal_difference(name: str, sizes: Sizes, n: int) -> Case:
     """Two models on the first n: the second errs twice as often on the small classes."""
     size, accuracy = np.array(sizes).T
@@ -242,6 +261,29 @@ def looks(p: float, ends: tuple[int, ...] = (200, 400, 600, 800, 1000)) -> Case:
     return place, ASKED, functools.partial(cover, rules, True), functools.partial(cover, rules, False)
 
 
+def precision(name: str, sizes: Sizes, half_width: float) -> Case:
+    """A run that stops at a precision, looking after every block: the interval that is shown at the end."""
+    ends = (50, 100, *range(250, sum(size for size, _ in sizes) + 1, 250))
+    accuracy = np.array([a for _, a in sizes])
+
+    def cover(old: bool, repetitions: int) -> tuple[int, int]:
+        generator, hits = np.random.default_rng(len(ends)), 0
+        repetitions = max(repetitions // 5, 1)  # each looks many times
+        for _ in range(repetitions):
+            design = shuffled(sizes, int(generator.integers(8)))
+            rows = rows_of(generator.random(len(design.labels)) < accuracy[design.labels], design.labels)
+            for n in ends:
+                part_ = rows.take(slice(n)) if old else design.attached(rows.take(slice(n)))
+                found = measures.accuracy(part_, "anytime")
+                if (found.high - found.low) / 2 <= half_width:
+                    break
+            hits += held(found, whole(sizes))
+        return hits, repetitions
+
+    place = f"--precision {half_width:g}, unequal classes ({name}): the interval at the stop"
+    return place, ASKED, functools.partial(cover, True), functools.partial(cover, False)
+
+
 CASES: list[Case] = [
     *(near(n, 0.176) for n in (20, 100, 1000, 5000)),
     near(1000, 0.5),
@@ -249,6 +291,7 @@ CASES: list[Case] = [
     near_means(300, 0.004, 20),
     near_means(2000, 0.001, 75),
     *(grouped(groups, size, p) for size in (2, 5) for groups, p in ((10, 0.7), (40, 0.9), (500, 0.8), (500, 0.995))),
+    grouped(40, 5, 0.9, rule="anytime"),
     grouped(20, 5, 0.7, 0.5),
     grouped(200, 5, 0.9, 0.5),
     some_copied(500, 60, 5, 0.9),
@@ -256,11 +299,15 @@ CASES: list[Case] = [
     grouped_difference(300, 2),
     grouped_difference(60, 5),
     *(unequal("one of 94 %", HEAVY, n) for n in (50, 500, 2000)),
-    *(unequal("one of 94 %", HEAVY, n, "anytime") for n in (500,)),
+    unequal("1 to 10", MIXED, 250, "anytime"),
     *(unequal("1 to 10", MIXED, n) for n in (55, 250, 1000)),
     *(unequal("100 classes", MANY, n) for n in (50, 250, 2000)),
+    unequal_copies("1 to 10", MIXED, 500, 2),
+    unequal_copies("1 to 10", MIXED, 500, 5),
     unequal_difference("1 to 10", MIXED, 500),
     unequal_difference("one of 94 %", HEAVY, 500),
     looks(0.05),
     looks(0.8),
+    precision("1 to 10", MIXED, 0.06),
+    precision("one of 94 %", HEAVY, 0.08),
 ]

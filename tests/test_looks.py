@@ -140,3 +140,21 @@ def test_copies_are_told_on_the_terminal_and_in_the_report(tmp_path: Path) -> No
     assert row["high"] - row["low"] > 0.25, "as wide as that of 30 images"
     samples = RunStore.open(tmp_path).design()
     assert samples.groups is not None and len(np.unique(samples.groups)) == 30
+
+
+def test_the_report_names_the_test_between_models(tmp_path: Path) -> None:
+    class Other(Told):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).roll(1, 1)
+
+    def compared(folder: Path, repeats: int, samples: int | None = None) -> str:
+        labels = np.repeat(np.arange(30) % 3, repeats)
+        x = np.repeat(pictures(labels[::repeats], np.arange(30) % 5 == 0), repeats, axis=0)
+        models = {"a": Told().eval(), "b": Other().eval()}
+        found = content_of([evaluate(models, (x, labels), suite="clean", out=folder, samples=samples).path])
+        assert found.comparison is not None
+        return found.comparison.test
+
+    assert compared(tmp_path / "single", 1, 15) == "exact McNemar test"
+    assert "betting" in compared(tmp_path / "single", 1), "images were added after a look"
+    assert "clusters" in compared(tmp_path / "copies", 2)

@@ -139,6 +139,11 @@ def design_words(gathered: Gathered) -> tuple[str, ...]:
             "Copies and other images that depend on each other are clusters: values are those of all images, intervals "
             "those of clusters."
         )
+    if found:
+        found.append(
+            "Calibration, Fourier maps, the numbers of published sets and stability take the answered images as "
+            "independent and count them alike."
+        )
     return tuple(found)
 
 
