@@ -71,7 +71,7 @@ def mean_case(n: int, m: int, p: float, kind: str) -> Case:
         }[kind]()
         return measures.mean_interval(g.binomial(m, share) / m, cap=m)
 
-    return Case("mean_interval", f"n = {n}, {m} outcomes a sample, {kind}, mean {p:g}", p, draw, 0.925)
+    return Case("mean_interval", f"n = {n}, {m} outcomes a sample, {kind}, mean {p:g}", p, draw)
 
 
 def signed_case(n: int, m: int, a: float, b: float, spread: float) -> Case:

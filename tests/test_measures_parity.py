@@ -80,8 +80,8 @@ def test_clopper_pearson_known_values(k: int, n: int, level: float, low: float, 
 def test_rates_of_rows() -> None:
     rows = logit_rows(500, 12, 1)
     k = int(rows.correct.sum())
-    assert measures.accuracy(rows) == measures.wilson(k, 500)
-    assert measures.error_rate(rows) == measures.wilson(500 - k, 500)
+    assert measures.accuracy(rows) == measures.clopper_pearson(k, 500)
+    assert measures.error_rate(rows) == measures.clopper_pearson(500 - k, 500)
     assert measures.accuracy(rows, "anytime") == measures.confidence_sequence(k, 500)
     for top in (1, 3, 5):
         expected = 1 - top_k_accuracy_score(rows.label, rows.logits, k=top, labels=np.arange(12))
@@ -194,7 +194,7 @@ def test_means_of_single_outcomes_are_shares() -> None:
     for k in (0, 1, 40, 100):
         scores = np.repeat([1.0, 0.0], [k, 100 - k])
         for cap in (1, 50):
-            found, share = measures.mean_interval(scores, cap=cap), measures.wilson(k, 100)
+            found, share = measures.mean_interval(scores, cap=cap), measures.clopper_pearson(k, 100)
             assert (found.low, found.value, found.high) == pytest.approx((share.low, share.value, share.high))
 
 
@@ -202,7 +202,8 @@ def test_effective_number_of_samples_by_its_formula() -> None:
     scores = np.array([0.4, 0.5, 0.6] * 20)
     ratio = (0.4 * 60 / 59 + 2) / (60 * 0.25 + 2)
     t = ratio * stats.norm.ppf(0.975) + (1 - ratio) * stats.t.ppf(0.975, 59)
-    low, high = proportion_confint(30 / ratio, 60 / ratio, 2 * stats.norm.sf(t), "wilson")
+    n = 60 / ratio * (stats.norm.ppf(0.975) / t) ** 2
+    low, high = proportion_confint(n / 2, n, 0.05, "beta")
     found = measures.mean_interval(scores, cap=1000)
     assert (found.low, found.value, found.high) == pytest.approx((low, 0.5, high), abs=1e-9)
 
@@ -214,7 +215,7 @@ def test_means_are_between_best_and_worst_case(tens: list[int]) -> None:
     scores = np.array(tens) / 10
     n = len(scores)
     found = measures.mean_interval(scores, cap=10)
-    best = measures.wilson(scores.sum() * 10, n * 10)
+    best = measures.clopper_pearson(scores.sum() * 10, n * 10)
     assert found.low <= best.low + 1e-12 and best.high - 1e-12 <= found.high
     assert found.high > found.low and found.value == pytest.approx(scores.mean())
     signed = measures.signed_mean_interval(2 * scores - 1, cap=10)

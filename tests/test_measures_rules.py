@@ -90,7 +90,7 @@ def test_breaking_point_and_map_limits_by_rule() -> None:
     curve = [(float(s), r) for s, r in enumerate((CLEAN, WEAK, MIDDLE, STRONG))]
     fixed, anytime = (measures.breaking_point(curve, 0.5, rule) for rule in ("fixed", "anytime"))
     assert fixed.value == anytime.value and anytime.low < fixed.low and fixed.high <= anytime.high
-    assert "confidence sequence" in anytime.method and "Wilson" in fixed.method
+    assert "confidence sequence" in anytime.method and "Clopper-Pearson" in fixed.method
     assert MAPS[0].half_width(rule="anytime") > MAPS[0].half_width() > 0
     with pytest.raises(UsageError, match="'fixed' or 'anytime'"):
         measures.breaking_point(curve, 0.5, "sometimes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from brittlestar.models.tune import tune
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_session
 from brittlestar.shifts.conditions import Condition
-from brittlestar.store import RunStore
+from brittlestar.store import RunStore, stopping_rule
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
 
@@ -55,19 +55,18 @@ class Run:
     def table(self) -> Table:
         """Accuracy of every model under every condition but single Fourier frequencies, worst first."""
         store = RunStore.open(self.path)
-        rule = _rule(store)
+        rule = stopping_rule(store.manifest.sessions).rule
         rows: list[dict[str, Any]] = []
+        wanted = [info for info in store.manifest.conditions.values() if info.kind != "fourier"]
         for name, model in store.manifest.models.items():
-            tallies = store.tallies(model["fingerprint"])
-            for info in store.manifest.conditions.values():
-                if info.kind == "fourier" or info.fingerprint not in tallies:
-                    continue
-                n, errors = tallies[info.fingerprint]
-                interval = interval_of(n - errors, n, rule)
-                rows.append(
-                    {"model": name, "condition": info.id, "accuracy": interval.value}
-                    | {"low": interval.low, "high": interval.high, "n": n}
-                )
+            found = store.read(model["fingerprint"], [info.fingerprint for info in wanted], detail=False)
+            for info in wanted:
+                if info.fingerprint in found:
+                    interval = measures.accuracy(found[info.fingerprint], rule, LEVEL)
+                    rows.append(
+                        {"model": name, "condition": info.id, "accuracy": interval.value}
+                        | {"low": interval.low, "high": interval.high, "n": interval.n}
+                    )
         return Table(sorted(rows, key=lambda row: row["accuracy"]))
 
     def report(self, path: str | Path | None = None) -> Path:
@@ -96,25 +95,46 @@ class Table(list[dict[str, Any]]):
         return "\n".join([head, *lines])
 
 
-def interval_of(successes: int, n: int, rule: str) -> measures.Estimate:
-    """The interval that fits the way the run was stopped."""
-    return (
-        measures.confidence_sequence(successes, n, LEVEL) if rule == "anytime" else measures.wilson(successes, n, LEVEL)
-    )
+def interval_of(successes: int, n: int, rule: str, level: float = LEVEL) -> measures.Estimate:
+    """The interval of independent outcomes that count alike, as the way the run was stopped asks for."""
+    return measures.rate(successes, n, rule, level)
 
 
-def _rule(store: RunStore) -> str:
-    return "anytime" if any(s.rule == "anytime" for s in store.manifest.sessions) else "fixed"
+def precise_enough(
+    target: float, folder: Path, source: Source, models: Sequence[str], conditions: Sequence[Condition]
+) -> Callable[[Progress], bool]:
+    """A stop rule: every condition of every model has an interval of half-width at most ``target``.
 
+    The intervals are those that the report will show: confidence sequences, for the whole set's mix of classes, of
+    clusters where images depend on each other.
 
-def precise_enough(target: float, models: int, conditions: int) -> Any:
-    """A stop rule: every condition of every model has a confidence sequence of half-width at most ``target``."""
+    Args:
+        target: Half-width.
+        folder: The run folder.
+        source: What is evaluated.
+        models: Names.
+        conditions: What is done to the images.
+    """
+    sizes = np.unique(source.labels, return_counts=True)[1]
+    plain = source.groups is None and bool((sizes == sizes[0]).all())
+    plain = plain and all(c.info.kind != "sequence" for c in conditions)
+    fingerprints = [c.fingerprint for c in conditions]
+
+    def estimates(progress: Progress) -> Iterator[measures.Estimate]:
+        if plain:
+            for n, errors in progress.tallies.values():
+                yield measures.confidence_sequence(errors, n, LEVEL)
+            return
+        store = RunStore.open(folder)
+        for name in models:
+            rows = store.read(store.manifest.models[name]["fingerprint"], fingerprints, detail=False)
+            for own in rows.values():
+                yield measures.error_rate(own, "anytime", LEVEL)
 
     def enough(progress: Progress) -> bool:
-        if len(progress.tallies) < models * conditions:
+        if len(progress.tallies) < len(models) * len(conditions):
             return False
-        widths = (measures.confidence_sequence(n - e, n, LEVEL) for n, e in progress.tallies.values())
-        return all((w.high - w.low) / 2 <= target for w in widths)
+        return all((e.high - e.low) / 2 <= target for e in estimates(progress))
 
     return enough
 
@@ -136,6 +156,7 @@ def evaluate(
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
+    groups: Any = None,
     classes: Sequence[str] | None = None,
     watch: Watch | None = None,
     command: str = "",
@@ -160,6 +181,8 @@ def evaluate(
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
         skip_bad: Leave unreadable images out (they are counted in the report).
+        groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
+            then those of groups (``open_source``).
         classes: Class names in the order of the model's outputs, where they are not the data's own classes.
         watch: Callbacks.
         command: Recorded in the report as the command that repeats it.
@@ -172,7 +195,12 @@ def evaluate(
         StoreError: The run folder holds something else or is in use.
     """
     require(budget is None or precision is None, "give a budget or a precision, not both", UsageError)
-    source = data if isinstance(data, Source) else open_source(data, resize=resize, crop=crop, skip_bad=skip_bad)
+    require(
+        groups is None or not isinstance(data, Source), "an opened source has its groups; set source.groups", UsageError
+    )
+    source = data
+    if not isinstance(data, Source):
+        source = open_source(data, resize=resize, crop=crop, skip_bad=skip_bad, groups=groups)
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
     watch = watch or Watch()
@@ -188,8 +216,12 @@ def evaluate(
     labels = source.labels if classes is None else _mapped(source, names)
     portable = all(isinstance(value, ModelSpec) for _, value in specs)
     require(workers == 1 or portable, "more than one worker needs models given as specifications (text)", UsageError)
+    folder = Path(out) if out is not None else Path("runs") / source.info.name
+    for told in source.info.notes:
+        watch.note(told)
     if precision is not None and watch.enough is None:
-        watch = dataclasses.replace(watch, enough=precise_enough(precision, len(models), len(conditions)))
+        enough = precise_enough(precision, folder, source, [m.name for m in models], conditions)
+        watch = dataclasses.replace(watch, enough=enough)
     request = Request(
         source=source,
         labels=labels,
@@ -200,7 +232,7 @@ def evaluate(
         data_how={"resize": resize, "crop": crop, "skip_bad": skip_bad} if not isinstance(data, Source) else {},
         conditions=conditions,
         suites=tuple(s if isinstance(s, str) else s.name for s in suites),
-        folder=Path(out) if out is not None else Path("runs") / source.info.name,
+        folder=folder,
         seed=seed,
         samples=samples,
         budget=None if budget is None else parse_duration(budget),

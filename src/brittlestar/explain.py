@@ -29,7 +29,7 @@ from brittlestar.report.explained_words import Case, explained_sentences, points
 from brittlestar.report.figure import fourier_maps
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
-from brittlestar.store import RunStore
+from brittlestar.store import RunStore, stopping_rule
 
 Power = npt.NDArray[np.float64]
 _BATCH = 50
@@ -120,7 +120,7 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
     spectra = {i.fingerprint: found for i in infos if (found := _spectrum(i, images, keys, side)) is not None}
-    rule = "anytime" if any(s.rule == "anytime" for s in store.manifest.sessions) else "fixed"
+    rule = stopping_rule(store.manifest.sessions).rule
     cases = _cases(store, maps, spectra, rule)
     names = list(maps)
     fit = {m: _r([c for c in cases if c.model == m], lambda c: c.predicted, lambda c: c.measured.value) for m in names}

@@ -18,7 +18,7 @@ def figure(
     """Draw maps on one scale, differences from the first model, and radial profiles. Needs the extra `plots`."""
     from brittlestar.core.errors import unknown
     from brittlestar.report.figure import draw, fourier_maps
-    from brittlestar.store import RunStore
+    from brittlestar.store import RunStore, stopping_rule
 
     store = RunStore.open(run)
     maps = fourier_maps(store)
@@ -26,6 +26,5 @@ def figure(
         if name not in maps:
             raise unknown("model with a map", name, maps)
     chosen = {name: maps[name] for name in model} if model else maps
-    anytime = any(s.rule == "anytime" for s in store.manifest.sessions)
-    draw(chosen, out, "anytime" if anytime else "fixed")
+    draw(chosen, out, stopping_rule(store.manifest.sessions).rule)
     typer.echo(f"figure: {out}")

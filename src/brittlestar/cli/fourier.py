@@ -113,7 +113,7 @@ def fourier(
         _layers(specs, source, suite, layer, count, seed, out, figure)
         return
     sequel = None if half_width is None else sharper(suite, source.info.shape, half_width)
-    with watched(None) as watch:
+    with watched() as watch:
         result = api.evaluate(
             specs,
             data,

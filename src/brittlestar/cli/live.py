@@ -36,9 +36,8 @@ def clock(seconds: float | None) -> str:
 class Screen:
     """Draws a run's progress; a live table on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, rule: str) -> None:
+    def __init__(self) -> None:
         self.console = Console(stderr=True)
-        self.rule = rule
         self.names: Sequence[str] = ()
         self.conditions: Sequence[Condition] = ()
         self.live: Live | None = None
@@ -86,7 +85,7 @@ class Screen:
             info = self.conditions[place].info
             if info.kind == "fourier":
                 continue
-            interval = interval_of(errors, n, self.rule)
+            interval = interval_of(errors, n, "anytime")  # whoever watches looks all the time
             text = f"{100 * interval.value:.1f} % error [{100 * interval.low:.1f}, {100 * interval.high:.1f}], n = {n}"
             found.append((interval.value, self.names[model], info.id, f"{self.names[model]} under {info.id}", text))
         return sorted(found, reverse=True)
@@ -102,9 +101,9 @@ class Screen:
 
 
 @contextlib.contextmanager
-def watched(precision: float | None = None) -> Iterator[Watch]:
+def watched() -> Iterator[Watch]:
     """Callbacks that draw on standard error."""
-    screen = Screen("fixed" if precision is None else "anytime")
+    screen = Screen()
     try:
         yield Watch(note=screen.note, plan=screen.plan, progress=screen.progress)
     finally:

@@ -52,6 +52,12 @@ def run(
     resize: Annotated[int | None, typer.Option(help="Shorter side of the images in pixels, before the shift.")] = None,
     crop: Annotated[int | None, typer.Option(help="Central square of the images in pixels, before the shift.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")] = False,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
+        ),
+    ] = None,
     classes: Annotated[
         Path | None,
         typer.Option(help="Class names in the order of the model's outputs, one a line (first column of a TSV)."),
@@ -94,7 +100,7 @@ def run(
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]
     require(precision is None or budget is None, "give --budget or --precision, not both", UsageError)
-    with watched(precision) as watch:
+    with watched() as watch:
         result = api.evaluate(
             specs,
             data,
@@ -110,6 +116,7 @@ def run(
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            groups=group,
             classes=None if classes is None else read_classes(classes),
             watch=watch,
             tune=tune,
@@ -122,6 +129,7 @@ def finish(result: object, report: bool) -> None:
     """Say how a session ended, write the report, and leave with 130 after Ctrl-C."""
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
+    from brittlestar.store import RunStore, stopping_rule
 
     assert isinstance(result, Run) and result.outcome is not None
     outcome = result.outcome
@@ -135,6 +143,9 @@ def finish(result: object, report: bool) -> None:
         f"{reasons[outcome.stop]}; {outcome.images:,} shifted images in {outcome.seconds:.0f} s, rows in {result.path}",
         err=True,
     )
+    told = stopping_rule(RunStore.open(result.path).manifest.sessions)
+    if told.rule == "anytime":
+        typer.echo(f"intervals are confidence sequences (wider than ordinary ones), as {told.reason}", err=True)
     if outcome.stop != "complete":
         typer.echo("run the same command again to go on where it stopped", err=True)
     if outcome.stop == "interrupted":

@@ -78,8 +78,8 @@ class Rows:
         """Softmax probability of the prediction, (n,), in [0, 1]."""
         return np.exp(np.minimum(self.top_logit.astype(np.float64) - self.log_sum_exp, 0.0))
 
-    def take(self, index: npt.NDArray[Any]) -> Rows:
-        """The rows at ``index`` (positions or a mask); each keeps its weight."""
+    def take(self, index: npt.NDArray[Any] | slice) -> Rows:
+        """The rows at ``index`` (positions, a mask or a slice); each keeps its weight."""
         columns: dict[str, Any] = {name: column[index] for name, column in self.columns().items()}
         return dataclasses.replace(self, **columns)
 

@@ -26,6 +26,7 @@ def open_source(
     crop: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
+    groups: Any = None,
 ) -> Source:
     """Open labelled images.
 
@@ -36,6 +37,9 @@ def open_source(
         crop: Central square in pixels; ``None`` leaves it.
         skip_bad: Leave unreadable images out.
         progress: Called now and then with (done, total) while files are hashed.
+        groups: What tells which samples depend on each other (the film, the patient, the place): the name of a column
+            of a Parquet file or of an array of an ``.npz``, or for arrays one value a sample; ``None`` for a sample of
+            its own. Exact copies are found without.
 
     Raises:
         DataError: Nothing there, or nothing that can be used; the text says what to do.
@@ -47,7 +51,21 @@ def open_source(
     )
     if isinstance(spec, tuple | list) and len(spec) == 2:
         x, y = (np.asarray(part) for part in spec)
-        return ArraySource(x, y, kind="array", spec="arrays given from Python", name="arrays", resize=resize, crop=crop)
+        return ArraySource(
+            x,
+            y,
+            kind="array",
+            spec="arrays given from Python",
+            name="arrays",
+            resize=resize,
+            crop=crop,
+            groups=groups,
+        )
+    require(
+        groups is None or isinstance(groups, str),
+        f"for data on disk groups are the name of a column, got {type(groups).__name__}; values go with arrays",
+        DataError,
+    )
     require(
         isinstance(spec, str | Path),
         f"data are a path, a name or (images, labels), got {type(spec).__name__}",
@@ -59,6 +77,7 @@ def open_source(
         opener, parts = NAMED[name]
         if (part or "test") not in parts:
             raise unknown(f"part of {name}", part, parts)
+        require(groups is None, f"{name} has no column to group samples by", DataError)
         require(resize is None and crop is None, f"{name} takes no --resize or --crop; resize in the model", DataError)
         return opener(part or "test")
     path = Path(text)
@@ -66,13 +85,14 @@ def open_source(
         hint = f"; named sets are {', '.join(NAMED)}" if "/" not in text else ""
         raise DataError(f"no such data: {text}{hint}")
     if path.is_dir() and any(path.glob("*.parquet")):
-        return ParquetSource(path, resize=resize, crop=crop, skip_bad=skip_bad, progress=progress)
+        return ParquetSource(path, resize=resize, crop=crop, skip_bad=skip_bad, progress=progress, group=groups)
     if path.is_dir():
+        require(groups is None, "an image folder has no column to group samples by; use Parquet or arrays", DataError)
         return FolderSource(path, resize=resize, crop=crop, skip_bad=skip_bad, progress=progress)
     if path.suffix == ".parquet":
-        return ParquetSource(path, resize=resize, crop=crop, skip_bad=skip_bad, progress=progress)
+        return ParquetSource(path, resize=resize, crop=crop, skip_bad=skip_bad, progress=progress, group=groups)
     if path.suffix == ".npz":
-        return open_npz(path, resize, crop)
+        return open_npz(path, resize, crop, groups)
     raise DataError(f"cannot read {path}: data are an image folder, .parquet, .npz, {' or '.join(NAMED)}")
 
 

@@ -16,7 +16,7 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.decode import Pixels, Preparation
 from brittlestar.data.encoded import class_notes, data_fingerprint
-from brittlestar.data.order import digest_of, sample_ids
+from brittlestar.data.order import copies, digest_of, sample_ids
 
 HELD_OUT = 1000
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -38,6 +38,7 @@ class ArraySource(Source):
         crop: int | None = None,
         notes: tuple[str, ...] = (),
         file: tuple[str, int] | None = None,
+        groups: Any = None,
     ) -> None:
         labels = checked_labels(y, spec)
         require(len(x) == len(labels), f"{spec}: {len(x)} images and {len(labels)} labels", DataError)
@@ -52,6 +53,13 @@ class ArraySource(Source):
         self.labels = labels
         digests = [digest_of(self._plain(place).tobytes()) for place in range(len(labels))]
         self.ids = sample_ids(digests, labels)
+        named = None if groups is None else np.asarray(groups).tolist()
+        require(
+            named is None or len(named) == len(labels),
+            f"{spec}: {0 if named is None else len(named)} groups for {len(labels)} images",
+            DataError,
+        )
+        self.groups, dependent = copies(digests, labels, named)
         require(
             len(np.unique(labels)) >= 2,
             f"{spec} has images of one class only; a classifier needs at least two",
@@ -70,7 +78,7 @@ class ArraySource(Source):
             count=len(labels),
             shape=(shape[0], shape[1], shape[2]),
             preparation=self.how.words(),
-            notes=(*notes, *class_notes(labels)),
+            notes=(*notes, *class_notes(labels), *dependent),
         )
         self._file = file
 
@@ -170,13 +178,22 @@ def _prepare(image: Pixels, how: Preparation, name: str) -> Pixels:
     return decode(buffer.getvalue(), name, Preparation(len(image), how.resize, how.crop))
 
 
-def open_npz(path: Path, resize: int | None, crop: int | None) -> ArraySource:
-    """An ``.npz`` with ``x``, ``y`` and, if there, ``classes``. Uncompressed uint8 pixels stay on disk."""
+def open_npz(path: Path, resize: int | None, crop: int | None, group: str | None = None) -> ArraySource:
+    """An ``.npz`` with ``x``, ``y`` and, if there, ``classes``. Uncompressed uint8 pixels stay on disk.
+
+    ``group`` names an array, one value an image, of what depends on each other.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             names = set(archive.files)
             require({"x", "y"} <= names, f"{path} holds {sorted(names)}; it needs x (images) and y (labels)", DataError)
             y = archive["y"]
+            require(
+                group is None or group in names,
+                f"{path} holds no array {group} to group samples by; it has {', '.join(sorted(names))}",
+                DataError,
+            )
+            groups = None if group is None else archive[group]
             classes = tuple(str(c) for c in archive["classes"]) if "classes" in names else None
             mapped = _mapped(path)
             x = mapped[0] if mapped is not None else archive["x"]
@@ -184,7 +201,16 @@ def open_npz(path: Path, resize: int | None, crop: int | None) -> ArraySource:
         raise DataError(f"{path} cannot be read ({error}); arrays of Python objects are never opened") from error
     file = None if mapped is None else (str(path), mapped[1])
     return ArraySource(
-        x, y, kind="npz", spec=str(path), name=path.stem, classes=classes, resize=resize, crop=crop, file=file
+        x,
+        y,
+        kind="npz",
+        spec=str(path),
+        name=path.stem,
+        classes=classes,
+        resize=resize,
+        crop=crop,
+        file=file,
+        groups=groups,
     )
 
 

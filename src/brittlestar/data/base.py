@@ -50,11 +50,14 @@ class Source(ABC):
         info: See ``DataInfo``.
         ids: (n,) content-based sample ids, 16 hexadecimal digits each, in the source's own listing.
         labels: (n,) int32 in the same listing.
+        groups: (n,) int64, equal where samples depend on each other (copies of an image, what a group column says);
+            ``None`` where none do.
     """
 
     info: DataInfo
     ids: npt.NDArray[np.str_]
     labels: npt.NDArray[np.int32]
+    groups: npt.NDArray[np.int64] | None = None
 
     @abstractmethod
     def load(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.decode import Header, Pixels, Preparation, decode, looks_whole, read_header
-from brittlestar.data.order import digest_of, sample_ids
+from brittlestar.data.order import copies, digest_of, sample_ids
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
@@ -30,8 +30,8 @@ def class_notes(labels: npt.NDArray[np.int32]) -> tuple[str, ...]:
     if counts.max() <= 1.1 * counts.min():
         return ()
     return (
-        f"classes differ in size ({counts.min()} to {counts.max()} images): a part of the data is balanced as far as "
-        "possible, the whole is not",
+        f"classes differ in size ({counts.min()} to {counts.max()} images): numbers are for the whole set's mix of "
+        "classes, also where only a part was answered",
     )
 
 
@@ -68,6 +68,7 @@ class EncodedSource(Source):
         crop: int | None,
         skip_bad: bool,
         progress: Progress | None,
+        named: Sequence[Any] | None = None,
     ) -> npt.NDArray[np.int64]:
         """Hash every image and read its header; decode it where its end is missing or ``skip_bad`` is set.
 
@@ -112,9 +113,10 @@ class EncodedSource(Source):
         self.how = Preparation(channels, resize, crop)
         self.labels = np.array(labels, dtype=np.int32)
         self.ids = sample_ids(digests, self.labels)
+        self.groups, dependent = copies(digests, self.labels, None if named is None else [named[k] for k in kept])
         present = len(np.unique(self.labels))
         require(present >= 2, f"{spec} has images of one class only; a classifier needs at least two", DataError)
-        notes = list(class_notes(self.labels))
+        notes = [*class_notes(self.labels), *dependent]
         if kinds["jpeg"]:
             notes.append("stored as JPEG: high frequencies are thinned before any shift")
         if 0 < kinds["grey"] < len(digests):
@@ -180,7 +182,14 @@ class ParquetSource(EncodedSource):
     """Parquet in the Hugging Face layout: ``image`` a struct with ``bytes`` (or bytes alone), ``label`` a number."""
 
     def __init__(
-        self, path: Path, *, resize: int | None, crop: int | None, skip_bad: bool, progress: Progress | None
+        self,
+        path: Path,
+        *,
+        resize: int | None,
+        crop: int | None,
+        skip_bad: bool,
+        progress: Progress | None,
+        group: str | None = None,
     ) -> None:
         self.paths = sorted(map(str, path.glob("*.parquet"))) if path.is_dir() else [str(path)]
         require(bool(self.paths), f"{path} holds no .parquet files", DataError)
@@ -206,7 +215,17 @@ class ParquetSource(EncodedSource):
         listing = ((content, name, labels[place]) for place, (content, name) in enumerate(self._all(con)))
         self.places = np.arange(len(labels), dtype=np.int64)
         kept = self._index(
-            listing, len(labels), "parquet", str(path), path.resolve().stem, classes, resize, crop, skip_bad, progress
+            listing,
+            len(labels),
+            "parquet",
+            str(path),
+            path.resolve().stem,
+            classes,
+            resize,
+            crop,
+            skip_bad,
+            progress,
+            None if group is None else [v for file in self.paths for v in _group_column(con, file, group)],
         )
         self.places = kept
 
@@ -266,6 +285,17 @@ def _image_column(con: duckdb.DuckDBPyConnection, file: str) -> str:
     kind = str(columns["image"])
     require(kind == "BLOB" or "bytes BLOB" in kind, f"{file}: column image is {kind}, it must hold bytes", DataError)
     return "image" if kind == "BLOB" else "image.bytes"
+
+
+def _group_column(con: duckdb.DuckDBPyConnection, file: str, column: str) -> list[Any]:
+    columns = [row[0] for row in _query(con, file, "DESCRIBE SELECT *")]
+    require(
+        column in columns,
+        f"{file} has no column {column} to group samples by; it has {', '.join(columns)}",
+        DataError,
+    )
+    quoted = column.replace('"', '""')
+    return [value for (value,) in _query(con, file, f'SELECT "{quoted}"', "ORDER BY file_row_number")]
 
 
 def _content(content: Any, row: int, file: str) -> bytes:

@@ -196,7 +196,7 @@ class Measure:
 
 
 MEASURES: dict[str, Measure] = {
-    "accuracy": Measure("higher", "share of images classified as labelled; Wilson interval or confidence sequence"),
+    "accuracy": Measure("higher", "share of images classified as labelled; Clopper-Pearson or confidence sequence"),
     "error": Measure("lower", "share of images not classified as labelled"),
     "top_k_error": Measure("lower", "share of images whose label is not among the k highest classes"),
     "error_increase": Measure("lower", "error under a shift minus clean error on the same images; paired interval"),

@@ -1,7 +1,7 @@
 """Accuracy and error, and what shifts add to the error.
 
-``rule`` says how the number of samples came about: ``fixed`` in advance (Wilson, Bonett-Price) or ``anytime``, when a
-run stopped at a precision target (confidence sequences). Rows with several frames of a sample are averaged over the
+``rule`` says how the number of samples came about: ``fixed`` in advance (Clopper-Pearson, Bonett-Price) or ``anytime``,
+when it may have depended on results (confidence sequences). Rows with several frames of a sample are averaged over the
 frames first; n counts samples.
 """
 
@@ -10,31 +10,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Outcomes, check_rule
-from brittlestar.measures.intervals import paired_rates, wilson
-from brittlestar.measures.samples import aligned, mean_difference_of, mean_of, repeated
+from brittlestar.measures.intervals import clopper_pearson, paired_rates
+from brittlestar.measures.samples import Samples, aligned, mean_difference_of, mean_of, repeated, together
 from brittlestar.measures.sequences import confidence_sequence, paired_sequence
 
 
 def rate(k: int, n: int, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """``k / n`` of independent samples: Wilson for ``fixed``, a confidence sequence for ``anytime``.
+    """``k / n`` of independent samples: Clopper-Pearson for ``fixed``, a confidence sequence for ``anytime``.
 
     Raises:
         NoSamplesError: n is 0.
         UsageError: k is not in [0, n], or an unknown rule.
     """
     check_rule(rule)
-    return wilson(k, n, level) if rule == "fixed" else confidence_sequence(k, n, level)
+    return clopper_pearson(k, n, level) if rule == "fixed" else confidence_sequence(k, n, level)
 
 
 def _share(rows: Rows, hits: Outcomes, rule: str, level: float) -> Estimate:
     if len(rows) == 0:
         raise NoSamplesError("no samples: a share of nothing is undefined")
-    if repeated(rows.position):
-        return mean_of(rows.position, hits.astype(np.float64), rule, level)
+    samples = Samples.of(rows)
+    if not samples.plain or repeated(rows.position):
+        return mean_of(samples, hits.astype(np.float64), rule, level)
     return rate(int(np.count_nonzero(hits)), len(rows), rule, level)
 
 
@@ -102,14 +104,19 @@ def error_difference(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVEL
         UsageError: A sample appears twice in one of them, or an unknown rule.
     """
     check_rule(rule)
-    position, correct = aligned([a, b])
-    if repeated(position):
+    samples, correct = together([a, b])
+    if not samples.plain or repeated(samples.position):
         scores = correct[:, 1].astype(np.float64) - correct[:, 0]
-        return mean_difference_of(position, scores, rule, level)
+        return mean_difference_of(samples, scores, rule, level, discordance=_discordance(samples, np.abs(scores)))
     worse = int(np.count_nonzero(~correct[:, 0] & correct[:, 1]))
     better = int(np.count_nonzero(correct[:, 0] & ~correct[:, 1]))
     interval = paired_rates if rule == "fixed" else paired_sequence
-    return interval(worse, better, len(position), level)
+    return interval(worse, better, len(correct), level)
+
+
+def _discordance(samples: Samples, apart: npt.NDArray[np.float64]) -> float:
+    """Mean over the set of how often two outcomes of a sample differ."""
+    return float(np.average(apart, weights=samples.weight))
 
 
 def error_increase(shifted: Rows, clean: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
@@ -125,8 +132,8 @@ def mean_error(parts: Sequence[Rows], rule: str = "fixed", level: float = LEVEL)
     Raises:
         NoSamplesError: No condition, or no sample in common.
     """
-    position, correct = aligned(parts)
-    return mean_of(position, 1 - correct.mean(axis=1), rule, level, cap=correct.shape[1])
+    samples, correct = together(parts)
+    return mean_of(samples, 1 - correct.mean(axis=1), rule, level, cap=correct.shape[1])
 
 
 def mean_error_increase(parts: Sequence[Rows], clean: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
@@ -155,9 +162,10 @@ def mean_error_difference(
         UsageError,
     )
     distinct = {id(rows): rows for rows in (*first, *second)}
-    position, correct = aligned(list(distinct.values()))
+    samples, correct = together(list(distinct.values()))
     column = {key: place for place, key in enumerate(distinct)}
     a = correct[:, [column[id(rows)] for rows in first]]
     b = correct[:, [column[id(rows)] for rows in second]]
     scores = b.mean(axis=1) - a.mean(axis=1)
-    return mean_difference_of(position, scores, rule, level, cap=a.shape[1], discordance=float(np.mean(a != b)))
+    apart = _discordance(samples, np.mean(a != b, axis=1))
+    return mean_difference_of(samples, scores, rule, level, cap=a.shape[1], discordance=apart)

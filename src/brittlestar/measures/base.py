@@ -34,7 +34,8 @@ class Estimate:
         low, high: The interval's ends; ``low <= value <= high``; infinite where a side is unbounded.
         n: Number of samples it rests on.
         level: Confidence level, for instance 0.95.
-        method: How the interval was made (``Wilson``, ``confidence sequence``, ``bootstrap test inversion`` ...).
+        method: How the interval was made (``Clopper-Pearson``, ``confidence sequence`` ...), and what it heeds
+            (``clustered``, ``weighted by class``).
     """
 
     value: float
@@ -94,3 +95,20 @@ def checked_scores(scores: npt.ArrayLike, lowest: float, highest: float) -> Scor
         UsageError,
     )
     return np.clip(values, lowest, highest)
+
+
+def checked_weights(weights: npt.ArrayLike, n: int) -> Scores:
+    """Weights of n scores as shares of their sum.
+
+    Raises:
+        UsageError: They are not n finite numbers of at least 0 with one above 0.
+    """
+    values = np.asarray(weights, dtype=np.float64)
+    require(values.shape == (n,), f"weights are one number a score: {n} of them, got shape {values.shape}", UsageError)
+    total = float(values.sum())
+    require(
+        bool(np.all(values >= 0)) and 0 < total < np.inf,
+        "weights are finite numbers of at least 0, one of them above 0",
+        UsageError,
+    )
+    return np.asarray(values / total)

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level
-from brittlestar.measures.intervals import wilson
-from brittlestar.measures.samples import mean_of, repeated
+from brittlestar.measures.intervals import clopper_pearson
+from brittlestar.measures.samples import Samples, mean_of, repeated
 
 METHOD = "bootstrap test inversion"
 RESAMPLES = 999
@@ -122,10 +122,12 @@ def reliability(rows: Rows, bins: int = 15, level: float = LEVEL) -> tuple[Relia
     for at in np.unique(place):
         inside = place == at
         right, count = int(np.count_nonzero(correct[inside])), int(np.count_nonzero(inside))
-        if twice:
-            accuracy = mean_of(rows.position[inside], correct[inside].astype(np.float64), "fixed", level)
+        if twice or rows.group is not None:
+            # As in the errors, which are sums over these bins, rows count alike; groups only widen the intervals.
+            samples = dataclasses.replace(Samples.of(rows, inside), weight=None, unseen=0.0)
+            accuracy = mean_of(samples, correct[inside].astype(np.float64), "fixed", level)
         else:
-            accuracy = wilson(right, count, level)
+            accuracy = clopper_pearson(right, count, level)
         mean = float(confidence[inside].mean())
         found.append(ReliabilityBin(confidence=mean, accuracy=accuracy, share=count / len(rows)))
     return tuple(found)

@@ -15,7 +15,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.measures.accuracy import error_difference
 from brittlestar.measures.base import LEVEL, Estimate, Scores, check_rule
 from brittlestar.measures.intervals import paired_rates
-from brittlestar.measures.samples import aligned, repeated
+from brittlestar.measures.samples import Samples, difference_p, repeated, together
 from brittlestar.measures.sequences import anytime_p, paired_sequence
 
 
@@ -26,8 +26,11 @@ class Comparison:
     Fields:
         estimate: Error of a minus error of b (negative: a is better); ``estimate.n`` counts the shared samples.
         only_a_wrong, only_b_wrong: Samples on which exactly one of them errs (McNemar's b and c).
-        p: Exact McNemar test of equal error; for ``anytime`` a p-value that may be read at every n.
+        p: The test of equal error that ``test`` names.
         p_adjusted: After correction for the number of conditions; ``p`` where nothing was corrected.
+        test: ``exact McNemar``; ``inverted interval`` where samples depend on each other or count unequally: the exact
+            test does not hold there, so p is one minus the highest level whose interval excludes 0; ``betting`` for
+            ``anytime``, a p-value that may be read at every n.
     """
 
     estimate: Estimate
@@ -35,6 +38,7 @@ class Comparison:
     only_b_wrong: int
     p: float
     p_adjusted: float
+    test: str = "exact McNemar"
 
     @property
     def b(self) -> int:
@@ -52,19 +56,22 @@ def paired_difference(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVE
     return error_difference(a, b, rule, level)
 
 
-def _discordant(a: Rows, b: Rows) -> tuple[int, int, int]:
-    position, correct = aligned([a, b])
+def _discordant(a: Rows, b: Rows) -> tuple[int, int, Samples, Scores]:
+    """How often only one of them errs, the samples, and error of a minus error of b on each."""
+    samples, correct = together([a, b])
     require(
-        not repeated(position),
+        not repeated(samples.position),
         "McNemar's test needs independent samples, and these rows have several frames a sample; compare one frame",
         UsageError,
     )
-    only_a = int(np.count_nonzero(~correct[:, 0] & correct[:, 1]))
-    return only_a, int(np.count_nonzero(correct[:, 0] & ~correct[:, 1])), len(position)
+    scores = correct[:, 1].astype(np.float64) - correct[:, 0]
+    return int(np.count_nonzero(scores > 0)), int(np.count_nonzero(scores < 0)), samples, scores
 
 
 def mcnemar(a: Rows, b: Rows) -> float:
     """P-value of the exact two-sided McNemar test that both err equally often, on the samples that both hold.
+
+    Where samples depend on each other or count unequally, that of ``compare``, which then is no exact test.
 
     Raises:
         NoSamplesError: They share none.
@@ -73,8 +80,7 @@ def mcnemar(a: Rows, b: Rows) -> float:
     Reference:
         McNemar 1947, https://doi.org/10.1007/BF02295996
     """
-    only_a, only_b, _ = _discordant(a, b)
-    return mcnemar_counts(only_a, only_b)
+    return compare(a, b).p
 
 
 @functools.lru_cache(maxsize=65536)
@@ -92,12 +98,16 @@ def compare(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVEL) -> Comp
         UsageError: A sample appears twice, or an unknown rule.
     """
     check_rule(rule)
-    only_a, only_b, n = _discordant(a, b)
-    if rule == "anytime":
+    only_a, only_b, samples, scores = _discordant(a, b)
+    n = len(scores)
+    test = "betting" if rule == "anytime" else "exact McNemar" if samples.plain else "inverted interval"
+    if not samples.plain:
+        estimate, p = error_difference(a, b, rule, level), difference_p(samples, scores, rule)
+    elif rule == "anytime":
         estimate, p = paired_sequence(only_a, only_b, n, level), anytime_p(only_a, only_b, n)
     else:
         estimate, p = paired_rates(only_a, only_b, n, level), mcnemar_counts(only_a, only_b)
-    return Comparison(estimate=estimate, only_a_wrong=only_a, only_b_wrong=only_b, p=p, p_adjusted=p)
+    return Comparison(estimate=estimate, only_a_wrong=only_a, only_b_wrong=only_b, p=p, p_adjusted=p, test=test)
 
 
 def corrected(comparisons: Sequence[Comparison], method: str = "holm") -> list[Comparison]:

@@ -1,7 +1,13 @@
-"""Which rows belong together: the same sample (position, frame) under several conditions or models."""
+"""Which rows belong together: the same sample under several conditions or models, samples that depend on each other.
+
+Means over samples honour how these were drawn. Samples of one group (copies of an image, frames of a film) are one
+draw: each group's mean is one score, as heavy as its samples together, so that the value stays the mean over samples
+and the interval is that of a mean over groups. Weights (classes of unequal size) make the mean that of the whole set.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,17 +23,57 @@ from brittlestar.measures.base import (
     Scores,
     check_rule,
 )
-from brittlestar.measures.intervals import mean_interval, signed_mean_interval
-from brittlestar.measures.sequences import bounded_sequence
+from brittlestar.measures.intervals import mean_interval, signed_mean_interval, signed_mean_p
+from brittlestar.measures.sequences import bounded_p, bounded_sequence
 
 Positions = npt.NDArray[np.int32]
 
 
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Which samples, and how they were drawn (see ``Rows``).
+
+    Fields:
+        position: (n,).
+        group, weight: (n,) or ``None``.
+        unseen: Share of the whole set that none of them stands for.
+    """
+
+    position: Positions
+    group: npt.NDArray[np.int64] | None = None
+    weight: Scores | None = None
+    unseen: float = 0.0
+
+    @classmethod
+    def of(cls, rows: Rows, index: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice = slice(None)) -> Samples:
+        """Of all rows, or of some."""
+        group = None if rows.group is None else rows.group[index]
+        weight = None if rows.weight is None else rows.weight[index]
+        return cls(rows.position[index], group, weight, rows.unseen)
+
+    @property
+    def plain(self) -> bool:
+        """Whether samples are independent and count alike."""
+        return self.group is None and self.weight is None and self.unseen == 0
+
+    def words(self, method: str) -> str:
+        """The name of an interval's method with what was heeded."""
+        heeded = ("clustered" * (self.group is not None), "weighted by class" * (self.weight is not None))
+        return ", ".join([method.removesuffix(", effective n") if any(heeded) else method, *filter(None, heeded)])
+
+
 def aligned(parts: Sequence[Rows]) -> tuple[Positions, Outcomes]:
+    """``together`` without the design: positions (n,), ascending, and correctness (n, len(parts))."""
+    samples, correct = together(parts)
+    return samples.position, correct
+
+
+def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
     """Correctness of several rows on the samples that all hold.
 
     Returns:
-        Positions (n,), ascending, and correctness (n, len(parts)), one row a shared (position, frame).
+        The samples, ascending, and correctness (n, len(parts)), one row a shared (position, frame). Their design is
+        that of the part with the fewest rows; weights are adjusted where only some of its rows are shared.
 
     Raises:
         NoSamplesError: No rows, or no sample in common.
@@ -36,8 +82,10 @@ def aligned(parts: Sequence[Rows]) -> tuple[Positions, Outcomes]:
     if not parts:
         raise NoSamplesError("nothing to measure: no condition was given")
     first = parts[0]
+    fewest = min(parts, key=len)
     if _ascending(first.position) and all(_same_samples(first, other) for other in parts[1:]):
         position, correct = first.position, np.stack([rows.correct for rows in parts], axis=1)
+        samples = Samples.of(first)
     else:
         keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
         shared = np.unique(keys[0])
@@ -51,11 +99,27 @@ def aligned(parts: Sequence[Rows]) -> tuple[Positions, Outcomes]:
                 "a sample appears twice in one condition; pair conditions one at a time",
                 UsageError,
             )
-            columns.append(rows.correct[order[np.searchsorted(key[order], shared)]])
-        position, correct = (shared // 65536).astype(np.int32), np.stack(columns, axis=1)
+            chosen = order[np.searchsorted(key[order], shared)]
+            columns.append(rows.correct[chosen])
+            if rows is fewest:
+                samples = _cut(rows, chosen)
+        position, correct = samples.position, np.stack(columns, axis=1)
     if len(position) == 0:
         raise NoSamplesError("no samples in common: what is compared must share samples")
-    return position, correct
+    return dataclasses.replace(samples, unseen=max(samples.unseen, *(rows.unseen for rows in parts))), correct
+
+
+def _cut(rows: Rows, chosen: npt.NDArray[np.intp]) -> Samples:
+    """Some of the rows, weighted so that every class keeps its part of the set; a class that is lost is not seen."""
+    samples = Samples.of(rows, chosen)
+    if samples.weight is None or len(chosen) in (0, len(rows)):
+        return samples
+    classes, place = np.unique(rows.label, return_inverse=True)
+    whole = np.bincount(place, rows.weight) / len(rows)
+    left = np.bincount(place[chosen], samples.weight, len(classes)) / len(chosen)
+    factor = whole / np.where(left > 0, left, 1.0)
+    lost = float(whole[left == 0].sum() / whole.sum()) * (1 - rows.unseen)
+    return dataclasses.replace(samples, weight=samples.weight * factor[place[chosen]], unseen=rows.unseen + lost)
 
 
 def _ascending(position: Positions) -> bool:
@@ -79,26 +143,92 @@ def by_sample(position: Positions, scores: Scores) -> tuple[Scores, float]:
     return np.bincount(place, weights=scores) / count, float(count.max())
 
 
-def mean_of(position: Positions, scores: Scores, rule: str = "fixed", level: float = LEVEL, cap: float = 1) -> Estimate:
-    """The mean of scores in [0, 1] over samples, each score the average of ``cap`` outcomes (see ``mean_interval``)."""
+@dataclasses.dataclass(frozen=True)
+class _Units:
+    """What is independent: samples, or groups of them. Scores, weights (``None``: equal), outcomes a score averages."""
+
+    scores: Scores
+    weights: Scores | None
+    outcomes: float
+    samples: int
+
+
+def _units(samples: Samples, scores: Scores) -> _Units:
+    values, frames = by_sample(samples.position, scores)
+    n = len(values)
+    if samples.group is None and samples.weight is None:
+        return _Units(values, None, frames, n)
+    first = np.unique(samples.position, return_index=True)[1] if n < len(scores) else np.arange(n)
+    weights: Scores = np.ones(n) if samples.weight is None else samples.weight[first]
+    if samples.group is not None:
+        _, place = np.unique(samples.group[first], return_inverse=True)
+        total: Scores = np.bincount(place, weights).astype(np.float64)
+        values = np.asarray(np.bincount(place, weights * values) / np.where(total > 0, total, 1.0))
+        frames *= float(np.square(total).sum() / np.square(weights).sum())
+        weights = total
+    alike = bool(np.ptp(weights) <= 1e-9 * weights.max())
+    return _Units(values, None if alike else weights, frames, n)
+
+
+def _as_samples(where: Samples | Positions) -> Samples:
+    return where if isinstance(where, Samples) else Samples(where)
+
+
+def _told(found: Estimate, samples: Samples, n: int, lowest: float) -> Estimate:
+    """The estimate with its method's full name, its number of samples, and room for what was not seen."""
+    seen = 1 - samples.unseen
+    return dataclasses.replace(
+        found,
+        n=n,
+        method=samples.words(found.method),
+        low=min(seen * found.low + samples.unseen * lowest, found.value),
+        high=max(seen * found.high + samples.unseen, found.value),
+    )
+
+
+def mean_of(
+    where: Samples | Positions, scores: Scores, rule: str = "fixed", level: float = LEVEL, cap: float = 1
+) -> Estimate:
+    """The mean of scores in [0, 1] over samples, each score the average of ``cap`` outcomes (see ``mean_interval``).
+
+    Of groups and weights see the head of this file; what no sample stands for may be anything in [0, 1].
+    """
     check_rule(rule)
-    values, frames = by_sample(position, scores)
+    samples = _as_samples(where)
+    units = _units(samples, scores)
     if rule == "anytime":
-        return bounded_sequence(values, 0.0, 1.0, level)
-    return mean_interval(values, level, cap * frames)
+        found = bounded_sequence(units.scores, 0.0, 1.0, level, units.weights)
+    else:
+        found = mean_interval(units.scores, level, max(cap * units.outcomes, 1.0), units.weights)
+    return _told(found, samples, units.samples, 0.0)
 
 
 def mean_difference_of(
-    position: Positions,
+    where: Samples | Positions,
     scores: Scores,
     rule: str = "fixed",
     level: float = LEVEL,
     cap: float = 1,
     discordance: float | None = None,
 ) -> Estimate:
-    """The mean of paired differences in [-1, 1] over samples (see ``signed_mean_interval``)."""
+    """The mean of paired differences in [-1, 1] over samples (see ``signed_mean_interval``); designs as ``mean_of``."""
     check_rule(rule)
-    values, frames = by_sample(position, scores)
+    samples = _as_samples(where)
+    units = _units(samples, scores)
     if rule == "anytime":
-        return bounded_sequence(values, -1.0, 1.0, level)
-    return signed_mean_interval(values, level, cap * frames, discordance)
+        found = bounded_sequence(units.scores, -1.0, 1.0, level, units.weights)
+    else:
+        outcomes = max(cap * units.outcomes, 1.0)
+        found = signed_mean_interval(units.scores, level, outcomes, discordance, units.weights)
+    return _told(found, samples, units.samples, -1.0)
+
+
+def difference_p(samples: Samples, scores: Scores, rule: str = "fixed") -> float:
+    """The p-value of "no difference" that belongs to ``mean_difference_of`` of single outcomes."""
+    check_rule(rule)
+    units = _units(samples, scores)
+    if rule == "anytime":
+        return bounded_p(units.scores, weights=units.weights) if samples.unseen == 0 else 1.0
+    margin = samples.unseen / (1 - samples.unseen)
+    known = float(np.average(np.abs(scores), weights=samples.weight))
+    return signed_mean_p(units.scores, max(units.outcomes, 1.0), known, units.weights, margin)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule
 from brittlestar.measures.compare import holm
 from brittlestar.measures.fourier import FourierMap, band_scores, common
-from brittlestar.measures.samples import aligned
+from brittlestar.measures.samples import together
 
 State = Literal[
     "more sensitive",
@@ -218,6 +218,7 @@ def sensitivity(
     level: float = LEVEL,
     group: npt.ArrayLike | None = None,
     weight: npt.ArrayLike | None = None,
+    unseen: float = 0.0,
 ) -> Sensitivity:
     """Hold what a shift does to model a against what it does to model b.
 
@@ -230,6 +231,8 @@ def sensitivity(
         level: Of every interval.
         group: (n,) samples with an equal number depend on each other.
         weight: (n,) weights of the samples.
+        unseen: Share of the set that no sample stands for; what a shift does there is unknown, so nothing is claimed
+            while it is above 0.
 
     Raises:
         NoSamplesError: There are none.
@@ -259,7 +262,7 @@ def sensitivity(
     a_shifted, b_shifted, a_clean, b_clean = measured(whole[0])
     kept = (kept_effect(a_shifted, a_clean, chance), kept_effect(b_shifted, b_clean, chance))
     parts = [(judged(part), None if groups is None else groups[part]) for part in (*whole, *halves(n, groups))]
-    p = max(1.0 if e is None else e.p(rule, g) for effects, g in parts for e in effects)
+    p = max(1.0 if e is None or unseen else e.p(rule, g) for effects, g in parts for e in effects)
 
     def shown(effect: Effect, of: Groups | None) -> Estimate:
         return effect.estimate(level, rule, of)
@@ -295,7 +298,7 @@ def row_sensitivity(
     require(len(a) == len(b), f"models are compared on the same conditions, got {len(a)} and {len(b)}", UsageError)
     if not a:
         raise NoSamplesError("nothing to compare: no condition was given")
-    position, correct = aligned([a_clean, b_clean, *a, *b])
+    samples, correct = together([a_clean, b_clean, *a, *b])
     m = len(a)
     return sensitivity(
         (correct[:, 2 : 2 + m].mean(axis=1), correct[:, 2 + m :].mean(axis=1)),
@@ -303,7 +306,9 @@ def row_sensitivity(
         chance,
         rule=rule,
         level=level,
-        **_design(a_clean, position),
+        group=samples.group,
+        weight=samples.weight,
+        unseen=samples.unseen,
     )
 
 
@@ -325,8 +330,8 @@ def band_sensitivity(
         UsageError: Maps of different image sizes.
     """
     a, b = common(a, b)
-    position, clean = aligned([a_clean, b_clean])
-    shared, in_map, in_clean = np.intersect1d(a.positions, position, return_indices=True)
+    samples, clean = together([a_clean, b_clean])
+    _, in_map, in_clean = np.intersect1d(a.positions, samples.position, return_indices=True)
     shifted = [1 - band_scores(found, low, high)[in_map] for found in (a, b)]
     return sensitivity(
         (shifted[0], shifted[1]),
@@ -334,15 +339,10 @@ def band_sensitivity(
         chance,
         rule=rule,
         level=level,
-        **_design(a_clean, shared),
+        group=None if samples.group is None else samples.group[in_clean],
+        weight=None if samples.weight is None else samples.weight[in_clean],
+        unseen=samples.unseen,
     )
-
-
-def _design(rows: Rows, position: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[Any] | None]:
-    """Group and weight of the samples at some positions."""
-    names, first = np.unique(rows.position, return_index=True)
-    place = first[np.searchsorted(names, position)]
-    return {name: None if (c := getattr(rows, name)) is None else c[place] for name in ("group", "weight")}
 
 
 def additive_effect(a_shifted: Effect, b_shifted: Effect, a_clean: Effect, b_clean: Effect) -> Effect:

@@ -26,6 +26,7 @@ from brittlestar.measures.base import (
     check_counts,
     check_level,
     checked_scores,
+    checked_weights,
     enclosing,
 )
 
@@ -106,7 +107,11 @@ def confidence_sequence_many(k: npt.ArrayLike, n: npt.ArrayLike, level: float = 
 
 
 def bounded_sequence(
-    scores: npt.ArrayLike, lowest: float = 0.0, highest: float = 1.0, level: float = LEVEL
+    scores: npt.ArrayLike,
+    lowest: float = 0.0,
+    highest: float = 1.0,
+    level: float = LEVEL,
+    weights: npt.ArrayLike | None = None,
 ) -> Estimate:
     """The mean of per-sample scores in [lowest, highest] with an interval that holds at every n together.
 
@@ -115,37 +120,62 @@ def bounded_sequence(
     ``prod(1 - c + c x / m)`` or ``prod(1 - c + c (1 - x) / (1 - m))``; the wealth is convex in m, so what is not
     refuted is an interval.
 
+    With weights the stake on a sample is its weight over the largest, ``c w``; the mean is the weighted one. This is
+    how groups of samples that depend on each other enter: one score a group, with the group's weight.
+
     Raises:
         NoSamplesError: No scores.
-        UsageError: Scores that are not finite or outside [lowest, highest].
+        UsageError: Scores that are not finite or outside [lowest, highest], or weights that are none.
 
     Reference:
         Waudby-Smith and Ramdas 2024, https://doi.org/10.1093/jrsssb/qkad009
     """
     check_level(level)
-    values, counts = np.unique(checked_scores(scores, lowest, highest), return_counts=True)
-    return _bounded(values, counts.astype(np.float64), lowest, highest, level)
+    return _bounded(*_distinct(checked_scores(scores, lowest, highest), weights), lowest, highest, level)
 
 
-def _bounded(values: Scores, counts: Scores, lowest: float, highest: float, level: float) -> Estimate:
+def bounded_p(
+    scores: npt.ArrayLike, middle: float = 0.0, reach: float = 1.0, weights: npt.ArrayLike | None = None
+) -> float:
+    """A p-value that may be read at every n of "the mean of scores within ``reach`` of ``middle`` is ``middle``".
+
+    One over the wealth that ``bounded_sequence`` wins against it, at most 1. Errors as there.
+    """
+    values, counts, stakes = _distinct(checked_scores(scores, middle - reach, middle + reach), weights)
+    return math.exp(min(0.0, -_log_wealth((values - middle + reach) / (2 * reach), counts, 0.5, stakes)))
+
+
+def _distinct(values: Scores, weights: npt.ArrayLike | None) -> tuple[Scores, Scores, Scores]:
+    """The different pairs of score and weight: scores, how often each, weights over the largest."""
+    if weights is None:
+        found, counts = np.unique(values, return_counts=True)
+        return found, counts.astype(np.float64), np.ones(len(found))
+    share = checked_weights(weights, len(values))
+    order = np.lexsort((share, values))
+    values, stakes = values[order], share[order] / share.max()
+    first = np.flatnonzero(np.concatenate([[True], (np.diff(values) != 0) | (np.diff(stakes) != 0)]))
+    return values[first], np.diff(first, append=len(values)).astype(np.float64), stakes[first]
+
+
+def _bounded(values: Scores, counts: Scores, stakes: Scores, lowest: float, highest: float, level: float) -> Estimate:
     span = highest - lowest
     scaled = (values - lowest) / span
     n = float(counts.sum())
-    mean = min(max(float(scaled @ counts) / n, 0.0), 1.0)
+    mean = min(max(float(scaled @ (counts * stakes)) / float(counts @ stakes), 0.0), 1.0)
     goal = -math.log(1 - level)
 
     def excess(m: float) -> float:
-        return _log_wealth(scaled, counts, m) - goal
+        return _log_wealth(scaled, counts, m, stakes) - goal
 
     low = 0.0 if mean == 0 else _root(excess, mean, 0.0)
     high = 1.0 if mean == 1 else _root(excess, mean, 1.0)
     return enclosing(lowest + span * mean, lowest + span * low, lowest + span * high, round(n), level, METHOD)
 
 
-def _log_wealth(scaled: Scores, counts: Scores, m: float) -> float:
-    """log of the hedged wealth against mean m for scores in [0, 1]."""
+def _log_wealth(scaled: Scores, counts: Scores, m: float, stakes: Scores) -> float:
+    """log of the hedged wealth against mean m for scores in [0, 1], each staked with a share in [0, 1] of the stake."""
     ratios = np.stack([scaled / m, (1 - scaled) / (1 - m)])
-    growth = np.log1p(_STAKES[None, :, None] * (ratios[:, None, :] - 1)) @ counts
+    growth = np.log1p(_STAKES[None, :, None] * (stakes * (ratios - 1))[:, None, :]) @ counts
     top = float(growth.max())
     return top + math.log(float(np.exp(growth - top).mean()))
 
@@ -162,7 +192,8 @@ def paired_sequence(b: int, c: int, n: int, level: float = LEVEL) -> Estimate:
     """
     _check_pair(b, c, n)
     check_level(level)
-    return _bounded(np.array([-1.0, 0.0, 1.0]), np.array([c, n - b - c, b], dtype=np.float64), -1.0, 1.0, level)
+    counts = np.array([c, n - b - c, b], dtype=np.float64)
+    return _bounded(np.array([-1.0, 0.0, 1.0]), counts, np.ones(3), -1.0, 1.0, level)
 
 
 def anytime_p(b: int, c: int, n: int) -> float:
@@ -173,7 +204,8 @@ def anytime_p(b: int, c: int, n: int) -> float:
         UsageError: b + c is more than n, or one is negative.
     """
     _check_pair(b, c, n)
-    wealth = _log_wealth(np.array([0.0, 0.5, 1.0]), np.array([c, n - b - c, b], dtype=np.float64), 0.5)
+    counts = np.array([c, n - b - c, b], dtype=np.float64)
+    wealth = _log_wealth(np.array([0.0, 0.5, 1.0]), counts, 0.5, np.ones(3))
     return math.exp(min(0.0, -wealth))
 
 

@@ -13,7 +13,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.accuracy import accuracy
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores
-from brittlestar.measures.samples import aligned, mean_of
+from brittlestar.measures.samples import mean_of, together
 
 Curve = Sequence[tuple[float, Rows]]
 """(strength, rows) in any order; clean as strength 0 where it belongs to the curve."""
@@ -50,8 +50,8 @@ def severity_area(curve: Curve, rule: str = "fixed", level: float = LEVEL) -> Es
         gaps = np.diff(strengths) / (2 * (strengths[-1] - strengths[0]))
         weights[:-1] += gaps
         weights[1:] += gaps
-    position, correct = aligned(parts)
-    return mean_of(position, correct @ weights, rule, level, cap=float(1 / np.square(weights).sum()))
+    samples, correct = together(parts)
+    return mean_of(samples, correct @ weights, rule, level, cap=float(1 / np.square(weights).sum()))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

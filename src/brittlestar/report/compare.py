@@ -1,11 +1,10 @@
-"""Models against each other on the same images: paired differences, exact McNemar tests, Holm's correction."""
+"""Models against each other on the same images: paired differences, a test of each, Holm's correction."""
 
 from __future__ import annotations
 
-import dataclasses
-
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures.base import Estimate
+from brittlestar.measures.samples import Samples
 from brittlestar.report.content import Comparison, GridCell, GridGroup, Pair
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
@@ -57,7 +56,16 @@ def build_comparison(gathered: Gathered, numbers: Numbers) -> Comparison | None:
         _pair(gathered, numbers, a, b, {c: (raw[place, c][0], corrected[place, c]) for p, c in raw if p == place})
         for place, (a, b) in enumerate(pairs)
     )
-    return Comparison(pairs=summaries, grid=dataclasses.replace(grid, limit=grid.limit), tests=len(raw))
+    return Comparison(pairs=summaries, grid=grid, tests=len(raw), test=_test(gathered))
+
+
+def _test(gathered: Gathered) -> str:
+    """What the tests are, in words (see ``measures.Comparison``)."""
+    if gathered.rule == "anytime":
+        return "test by betting, valid at every number of images"
+    if any(not Samples.of(rows).plain for subject in gathered.subjects for rows in subject.rows.values()):
+        return "test that inverts the interval, as images are in clusters or count unequally"
+    return "exact McNemar test"
 
 
 def reference_pairs(gathered: Gathered) -> list[tuple[Subject, Subject]]:

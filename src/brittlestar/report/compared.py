@@ -188,8 +188,8 @@ def _tests(gathered: Gathered, numbers: Numbers, comparison: Comparison | None) 
             + (f". Beyond clean it is more sensitive in {more} of {len(own)} and less in {less}" if own else "")
         )
     text = (
-        f"{'. '.join(parts)} (raw: exact McNemar, Holm-corrected over {comparison.tests:,} tests; sensitivity: both "
-        f"scales on each half of the images, Holm-corrected over {len(judged):,})."
+        f"{'. '.join(parts)} (raw: {comparison.test}, Holm-corrected over {comparison.tests:,} tests; sensitivity: "
+        f"both scales on each half of the images, Holm-corrected over {len(judged):,})."
     )
     return [_plain(Sentence(lead="Tested one by one,", text=text))]
 

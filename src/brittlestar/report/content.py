@@ -297,11 +297,15 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Differences between models and the grid of paired differences, corrected for the number of ``tests``."""
+    """Differences between models and the grid of paired differences, corrected for the number of ``tests``.
+
+    ``test`` is what each of them is, in words.
+    """
 
     pairs: tuple[Pair, ...]
     grid: Grid
     tests: int
+    test: str = "exact McNemar test"
 
 
 @dataclass(frozen=True, kw_only=True)

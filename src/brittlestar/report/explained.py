@@ -20,7 +20,7 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.sampled import sampled_map
 from brittlestar.report.content import Matrix, ModelEntry
 from brittlestar.report.gather import Gathered
-from brittlestar.store import RunStore
+from brittlestar.store import RunStore, stopping_rule
 
 NAME = "explain.json"
 SCHEMA = 2
@@ -114,7 +114,7 @@ def identity_of(store: RunStore) -> str:
         counts = {c: list(n) for c, n in store.tallies(known).items() if c in wanted}
         survey = sampled_map(Path(store.path), known)
         answered[known] = [counts, None if survey is None else survey.passes]
-    rules = sorted({session.rule for session in manifest.sessions})
+    rules = [stopping_rule(manifest.sessions).rule]
     return fingerprint_of([manifest.data["fingerprint"], manifest.seed, sorted(wanted), answered, rules])
 
 

@@ -15,6 +15,7 @@ from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, corrected_together
 from brittlestar.measures.spectra import band_ratio
+from brittlestar.report.figure import map_rule
 from brittlestar.store import RunStore
 
 
@@ -57,7 +58,14 @@ def explained_sentences(
     places = [(name, band) for name in others for band in (measures.BANDS[0], measures.BANDS[2])]
     bands = {
         (name, band[0]): measures.band_sensitivity(
-            maps[name], maps[first], clean[name], clean[first], band[1], band[2], chance, rule=rule
+            maps[name],
+            maps[first],
+            clean[name],
+            clean[first],
+            band[1],
+            band[2],
+            chance,
+            rule=map_rule(rule, maps[name], maps[first]),
         )
         for name, band in places
     }

@@ -46,6 +46,11 @@ def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
     return found
 
 
+def map_rule(rule: str, *maps: FourierMap) -> str:
+    """``fixed`` where one of the maps was asked in part: its number of samples is a design of its own."""
+    return rule if all(found.complete for found in maps) else "fixed"
+
+
 def draw(maps: Mapping[str, FourierMap], path: Path, rule: str = "fixed") -> None:
     """Write the figure: above, error by frequency on one scale; below, minus the first model's; right, radial profiles.
 
@@ -162,7 +167,7 @@ def _named(axes: Any, title: str, labelled: bool) -> None:
 
 def _profiles(axes: Any, maps: Mapping[str, FourierMap], rule: str) -> None:
     for name, found in maps.items():
-        rings = measures.radial_profile(found, rule=rule)
+        rings = measures.radial_profile(found, rule=map_rule(rule, found))
         radius = [r.radius for r in rings]
         values = [100 * r.estimate.value for r in rings]
         (line,) = axes.plot(radius, values, label=name.replace("$", r"\$"), linewidth=1.4)

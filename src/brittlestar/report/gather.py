@@ -15,7 +15,7 @@ from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
 from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.content import DataEntry, ModelEntry
-from brittlestar.store import RunStore
+from brittlestar.store import RunStore, stopping_rule
 
 CLEAN = "clean"
 SEQUENCE = "sequence"
@@ -65,7 +65,9 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """Everything read: subjects, data sets, every condition and sequence by id in order, runs, the interval rule."""
+    """Everything read: subjects, data sets, every condition and sequence by id in order, runs, the interval rule and
+    why it is ``anytime``.
+    """
 
     subjects: tuple[Subject, ...]
     data: tuple[DataEntry, ...]
@@ -73,6 +75,7 @@ class Gathered:
     stores: tuple[RunStore, ...]
     rule: str
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
+    why: str = ""
 
     def sessions(self) -> list[tuple[int, dict[str, Any]]]:
         """(run, session as plain values) in order."""
@@ -96,7 +99,8 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
     if not runs:
         raise UsageError("no run folder given: name at least one, for instance `brittlestar report runs/digits`")
     stores = tuple(run if isinstance(run, RunStore) else RunStore.open(Path(run)) for run in runs)
-    rule = "anytime" if any(plain(s).get("rule") == "anytime" for r in stores for s in r.manifest.sessions) else "fixed"
+    told = [stopping_rule(store.manifest.sessions) for store in stores]
+    rule = next((t for t in told if t.rule == "anytime"), told[0])
     data, data_of, common = _data(stores)
     infos: dict[str, ConditionInfo] = {}
     sequences: dict[str, ConditionInfo] = {}
@@ -140,7 +144,15 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
     if not subjects:
         raise StoreError(f"{', '.join(str(s.path) for s in stores)}: no rows yet; run `brittlestar run` first")
     titles.update(_titles(infos))
-    return Gathered(subjects=tuple(subjects), data=data, infos=infos, stores=stores, rule=rule, sequences=sequences)
+    return Gathered(
+        subjects=tuple(subjects),
+        data=data,
+        infos=infos,
+        stores=stores,
+        rule=rule.rule,
+        why=rule.reason,
+        sequences=sequences,
+    )
 
 
 def _read(

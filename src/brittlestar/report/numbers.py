@@ -61,7 +61,7 @@ class Numbers:
         )
 
     def difference(self, a: Subject, b: Subject, condition: str) -> tuple[Estimate, float] | None:
-        """Error of ``a`` minus error of ``b`` and the exact McNemar p value; ``None`` where they share no images."""
+        """Error of ``a`` minus error of ``b`` and the p value of its test; ``None`` where they share no images."""
         key = ("difference", a.entry.key, b.entry.key, condition)
         return self._once(key, lambda: self._difference(a, b, condition))
 

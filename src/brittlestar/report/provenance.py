@@ -13,6 +13,7 @@ from brittlestar.report.corruptions import FEWEST, published_name
 from brittlestar.report.gather import Gathered, Subject, plain
 from brittlestar.report.series import series_of
 from brittlestar.report.words import count, duration, listing, merged
+from brittlestar.store import stopping_rule
 
 ALWAYS = (
     (
@@ -104,17 +105,46 @@ def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
 def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
     """The kind of the intervals in a word or two, and in a sentence."""
     percent = f"{level * 100:.0f} %"
+    drawn = "".join(f" {text}" for text in design_words(gathered))
     if gathered.rule == "anytime":
         return "confidence sequences", (
-            f"Intervals of accuracies, errors and differences are {percent} confidence sequences: they stay valid "
-            "although the run stopped as soon as it was precise enough, and are wider than ordinary ones. Those of "
-            "calibration and of single frequencies are ordinary ones for the final count."
+            f"Intervals of accuracies, errors and differences are {percent} confidence sequences, as {gathered.why}: "
+            "they hold at every number of images together, and are wider than ordinary ones. Those of calibration and "
+            f"of single frequencies are ordinary ones for the final count.{drawn}"
         )
     return "intervals", (
-        f"All intervals are {percent} intervals for a number of images that did not depend on the results: Wilson's "
-        "for shares, paired ones for differences, bootstrap for calibration. Each holds on its own; they are not "
-        "corrected for being many."
+        f"All intervals are {percent} intervals for a number of images that did not depend on the results: exact ones "
+        "(Clopper and Pearson) for shares, paired ones for differences, bootstrap for calibration. Each holds on "
+        f"its own; they are not corrected for being many.{drawn}"
     )
+
+
+def design_words(gathered: Gathered) -> tuple[str, ...]:
+    """What accuracies, errors and differences heed of how the images were drawn, a sentence each."""
+    rows = [r for s in gathered.subjects for r in (*s.rows.values(), *s.frames.values())]
+    found = []
+    if any(r.weight is not None for r in rows):
+        found.append(
+            "Classes differ in size and only a part of the images was answered: accuracies, errors and differences are "
+            "for the whole set's mix of classes."
+        )
+    unseen = max((r.unseen for r in rows), default=0.0)
+    if unseen > 0:
+        found.append(
+            f"Classes that make up as much as {100 * unseen:.1f} % of the set were not answered at all: intervals hold "
+            "whatever the answers there."
+        )
+    if any(r.group is not None for r in rows):
+        found.append(
+            "Copies and other images that depend on each other are clusters: values are those of all images, intervals "
+            "those of clusters."
+        )
+    if found:
+        found.append(
+            "Calibration, Fourier maps, the numbers of published sets and stability take the answered images as "
+            "independent and count them alike."
+        )
+    return tuple(found)
 
 
 def build_notes(gathered: Gathered) -> tuple[str, ...]:
@@ -253,7 +283,10 @@ def _preprocess(how: Mapping[str, Any]) -> str:
 def build_sessions(gathered: Gathered) -> tuple[dict[str, str], ...]:
     """One line a session: when, what, how long and why it stopped."""
     lines = []
+    turns: dict[int, int] = {}
     for run, session in gathered.sessions():
+        turns[run] = turns.get(run, 0) + 1
+        rule = stopping_rule(gathered.stores[run].manifest.sessions[: turns[run]]).rule
         wall = session.get("wall_s")
         line = {"Run": str(gathered.stores[run].path.name)} if len(gathered.stores) > 1 else {}
         lines.append(
@@ -263,7 +296,7 @@ def build_sessions(gathered: Gathered) -> tuple[dict[str, str], ...]:
                 "Suite": str(session.get("suite") or "–"),
                 "Images asked": f"{session['samples']:,}" if session.get("samples") else "–",
                 "Stopped": _stop(session),
-                "Intervals": "confidence sequence" if session.get("rule") == "anytime" else "fixed n",
+                "Intervals": "confidence sequence" if rule == "anytime" else "fixed n",
                 "Forward passes": f"{session['images']:,}" if session.get("images") else "–",
                 "Time": duration(float(wall)) if wall else "–",
             }

@@ -13,6 +13,7 @@ from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import SampledMap
 from brittlestar.report.content import BandRow, Line, Point, Spectrum, SpectrumMap
+from brittlestar.report.figure import map_rule
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import count
@@ -104,7 +105,7 @@ def _wrapped(frequency: int, size: int) -> int:
 
 
 def _profile(subject: Subject, found: FourierMap, scale: float, numbers: Numbers) -> Line:
-    rings = measures.radial_profile(found, level=numbers.level, rule=numbers.rule)
+    rings = measures.radial_profile(found, level=numbers.level, rule=map_rule(numbers.rule, found))
     points = tuple(
         Point(x=ring.radius * scale, label=f"{ring.radius * scale:.1f}", estimate=ring.estimate) for ring in rings
     )
@@ -119,7 +120,9 @@ def _bands(found: Found, numbers: Numbers) -> tuple[BandRow, ...]:
     for name, low, high in measures.BANDS:
         inside = (plane.radius > low) & (plane.radius <= high)
         try:
-            errors = tuple(measures.band_error(m, low, high, numbers.level, numbers.rule) for _, m in found)
+            errors = tuple(
+                measures.band_error(m, low, high, numbers.level, map_rule(numbers.rule, m)) for _, m in found
+            )
         except NoSamplesError:
             continue
         made.append(
@@ -140,7 +143,8 @@ def _difference(found: Found, place: int, low: float, high: float, numbers: Numb
     if place == 0 or subject.entry.data != first.entry.data:
         return None
     try:
-        return measures.band_difference(own, reference, low, high, numbers.level, numbers.rule)
+        rule = map_rule(numbers.rule, own, reference)
+        return measures.band_difference(own, reference, low, high, numbers.level, rule)
     except NoSamplesError:
         return None
 
@@ -150,9 +154,10 @@ def _sensitivity(found: Found, place: int, low: float, high: float, numbers: Num
     (subject, own), (first, reference) = found[place], found[0]
     if place == 0 or subject.entry.data != first.entry.data or subject.clean is None or first.clean is None:
         return None
+    rule = map_rule(numbers.rule, own, reference)
     try:
         return measures.band_sensitivity(
-            own, reference, subject.clean, first.clean, low, high, first.chance, numbers.level, numbers.rule
+            own, reference, subject.clean, first.clean, low, high, first.chance, numbers.level, rule
         )
     except NoSamplesError:
         return None

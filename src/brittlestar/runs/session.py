@@ -148,7 +148,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
-        store.write_samples(source.ids[order], labels)
+        store.write_samples(source.ids[order], labels, None if source.groups is None else source.groups[order])
         fingerprints = [info.fingerprint for info in infos]
         items, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)

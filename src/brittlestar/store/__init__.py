@@ -1,6 +1,7 @@
 """Rows on disk: a run folder of Parquet files and a manifest. Opens without torch."""
 
+from brittlestar.store.looks import StoppingRule, stopping_rule
 from brittlestar.store.manifest import Manifest, SessionRecord
 from brittlestar.store.store import RunStore
 
-__all__ = ["Manifest", "RunStore", "SessionRecord"]
+__all__ = ["Manifest", "RunStore", "SessionRecord", "StoppingRule", "stopping_rule"]

@@ -19,6 +19,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, require
 from brittlestar.core.files import locked, write_atomic
 from brittlestar.core.rows import Rows
+from brittlestar.store.design import Design
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
 from brittlestar.store.rowfile import query, read_rows, write_rows, write_table
 
@@ -48,6 +49,7 @@ class RunStore:
         self.path = path
         self.manifest = manifest
         self._groups: dict[str, tuple[str, ...]] = {}
+        self._design: Design | None = None
 
     @classmethod
     def open(cls, path: Path | str) -> RunStore:
@@ -120,11 +122,15 @@ class RunStore:
         last = dataclasses.replace(self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images)
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
-    def write_samples(self, ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32]) -> None:
-        """Record the seeded order: position, id, label. Written once; later calls must give the same.
+    def write_samples(
+        self, ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], groups: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        """Record the seeded order: position, id, label and, where samples depend on each other, group.
+
+        Written once; later calls must give the same, but may add groups to a folder that has none.
 
         Raises:
-            StoreError: The folder has another order or other labels, so that its rows cannot be added to.
+            StoreError: The folder has another order, other labels or other groups, so that its rows cannot be added to.
         """
         if self._samples.exists():
             known_ids, known_labels = self.samples()
@@ -134,9 +140,31 @@ class RunStore:
                 "classes may be numbered otherwise): choose another --out",
                 StoreError,
             )
-            return
-        position = np.arange(len(ids), dtype=np.int32)
-        write_table(self._samples, {"position": position, "id": ids.astype(object), "label": labels})
+            known = self.design().groups
+            if known is not None or groups is None:
+                require(
+                    groups is None or (known is not None and np.array_equal(known, groups)),
+                    f"{self.path} has its samples in other groups: give the same groups, or choose another --out",
+                    StoreError,
+                )
+                return
+        columns = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object), "label": labels}
+        write_table(self._samples, columns if groups is None else columns | {"group": groups.astype(np.int64)})
+        self._design = None
+
+    def design(self) -> Design:
+        """How the samples were drawn, as ``read`` attaches it to rows; folders of old versions have no groups.
+
+        Raises:
+            StoreError: Nothing was recorded yet, or the file is damaged.
+        """
+        if self._design is None:
+            require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
+            table = query([self._samples], "SELECT * FROM {files} ORDER BY position")
+            labels = np.ma.getdata(table["label"]).astype(np.int32)
+            groups = np.ma.getdata(table["group"]).astype(np.int64) if "group" in table else None
+            self._design = Design(labels, groups)
+        return self._design
 
     def samples(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int32]]:
         """Ids and labels in the seeded order.
@@ -209,7 +237,7 @@ class RunStore:
     def read(self, model: str, conditions: Sequence[str] | None, *, detail: bool = True) -> dict[str, Rows]:
         """Rows by condition fingerprint, each sorted by (position, frame) and each pair once.
 
-        A wide column that some of a condition's rows lack is ``None``.
+        A wide column that some of a condition's rows lack is ``None``. How the samples were drawn is attached.
 
         Args:
             model: The model's fingerprint.
@@ -229,7 +257,11 @@ class RunStore:
                 chosen = None if len(places) == len(group) else places
                 for place, rows in read_rows([file.path for file in files], chosen, detail=detail):
                     parts.setdefault(group[place], []).append(rows)
-        return {c: _one_each(parts[c]) for c in conditions if c in parts}
+        found = {c: _one_each(parts[c]) for c in conditions if c in parts}
+        if not found or not self._samples.exists():
+            return found
+        design = self.design()
+        return {c: design.attached(rows) for c, rows in found.items()}
 
     def tallies(self, model: str) -> dict[str, tuple[int, int]]:
         """(rows, errors) by condition fingerprint for the conditions of the manifest; counted by the database."""
