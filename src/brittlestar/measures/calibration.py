@@ -5,14 +5,12 @@ The measures are norms of the gaps between confidence and accuracy over bins, ``
 is for the error that remains with endless samples in the same bins, and so mostly lies below the value when samples
 are few.
 
-* Lower ends, and the upper one of the RMS error, invert a test. For a strength t the gaps are taken to be t times the
-  measured ones; the interval holds the errors of those t under which a simulated measurement (normal noise in the gaps,
-  with the covariance of the samples) is as large, and as small, as the one made. Resampling the rows instead would add
-  the upward push a second time.
-* How small the push is hangs on gaps that nobody knows, and scaled copies of the measured ones have too much of it
-  where signs differ and gaps are of the noise's size. The upper end of ``sum w |gap|`` therefore allows for none: with
-  each bin's own sign the value is the mean of one signed score a sample, whose expectation is never below the error
-  (Jensen), so the upper limit of that mean is one for the error.
+* Both ends of the RMS error invert a test. For a strength t the gaps are taken to be t times the measured ones; the
+  interval holds the errors of those t under which a simulated measurement (normal noise in the gaps, with the
+  covariance of the samples) is as large, and as small, as the one made. Resampling the rows instead would add the
+  upward push a second time.
+* How far ``sum w |gap|`` is pushed hangs on gaps that nobody knows (``signed``), so each of its ends rests on a mean of
+  signed scores whose bias is known to be on the safe side, whatever the gaps and their signs.
 
 Means over conditions have a bin for every condition and confidence, and samples that all conditions share are one
 sample each. Coverage: docs/measures.md.
@@ -31,16 +29,14 @@ from scipy import special
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level
-from brittlestar.measures.intervals import signed_mean_interval, wilson
+from brittlestar.measures.intervals import wilson
 from brittlestar.measures.samples import mean_of, repeated
+from brittlestar.measures.signed import SIGNS, Signed, signed
 
 METHOD = "bootstrap test inversion"
 RESAMPLES = 999
 RMS_BIN = 100
 """Samples in a bin of the RMS calibration error."""
-
-_FREE = 1e9
-"""For ``signed_mean_interval``: a score averages so many outcomes that its variance may be as small as it is seen."""
 
 _FEWEST_BEYOND = 5
 """Draws that must lie beyond a limit for it to be found by counting."""
@@ -78,7 +74,9 @@ def ece(rows: Rows, bins: int = 15, level: float = LEVEL) -> Estimate:
         Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599
     """
     place = _equal_width(_confidence(rows), bins)
-    return _mean_gap(rows, place, np.zeros(len(rows), dtype=np.int64), bins, level)
+    found = signed(rows, place, bins)
+    half = found.half_width(level)
+    return _estimate(found.value, found.lower - half, max(found.value + half, _overall(rows, level)), found.n, level)
 
 
 def mean_ece(parts: Sequence[Rows], bins: int = 15, level: float = LEVEL) -> Estimate:
@@ -91,16 +89,13 @@ def mean_ece(parts: Sequence[Rows], bins: int = 15, level: float = LEVEL) -> Est
         UsageError: Fewer than one bin.
     """
     cut = shared(parts)
-    place = [_equal_width(_confidence(rows), bins) for rows in cut]
-    condition = np.repeat(np.arange(len(cut)), [len(rows) for rows in cut])
-    return _mean_gap(Rows.concatenate(cut), np.concatenate(place), condition, bins, level)
+    found, rows = _together(cut, bins), Rows.concatenate(cut)
+    half = found.half_width(level)
+    return _estimate(found.value, found.lower - half, max(found.value + half, _overall(rows, level)), found.n, level)
 
 
 def mean_ece_increase(parts: Sequence[Rows], clean: Rows, bins: int = 15, level: float = LEVEL) -> Estimate:
-    """``mean_ece`` of the conditions less the ECE of the clean rows, on the samples that all hold; in [-1, 1].
-
-    The two have intervals that hold together (Bonferroni), and the ends are subtracted. How far noise pushes either
-    value up is not known, so nothing narrower is safe.
+    """``mean_ece`` of the conditions less the ECE of the clean rows, paired by sample; in [-1, 1].
 
     Raises:
         NoSamplesError: No condition, or no sample in common.
@@ -110,38 +105,33 @@ def mean_ece_increase(parts: Sequence[Rows], clean: Rows, bins: int = 15, level:
         raise NoSamplesError("nothing to measure: no condition was given")
     check_level(level)
     *cut, base = shared([*parts, clean])
-    each = 1 - (1 - level) / 2
-    after, before = mean_ece(cut, bins, each), ece(base, bins, each)
+    after, before = _together(cut, bins), _together([base], bins)
+    value = after.value - before.value
+    half = Signed(value, value, (after.scores - before.scores) / 2, after.n).half_width(level) * 2
+    low, high = max(after.lower - before.value - half, -1.0), min(after.value - before.lower + half, 1.0)
     return Estimate(
-        value=after.value - before.value,
-        low=after.low - before.high,
-        high=after.high - before.low,
-        n=after.n,
-        level=level,
-        method=f"{METHOD}, Bonferroni",
+        value=value, low=min(low, value), high=max(high, value), n=after.n, level=level, method=f"{SIGNS}, paired"
     )
 
 
-def _mean_gap(rows: Rows, place: Bins, condition: Bins, bins: int, level: float) -> Estimate:
-    """The mean over conditions, each with equally many rows, of the mean gap over its bins."""
-    gaps = _Gaps.of(rows, condition * bins + place, (int(condition.max()) + 1) * bins, level)
-    generator = gaps.generator("ece")
-    owner = gaps.kept // bins
-    weights = np.empty((RESAMPLES, len(owner)))
-    for own in np.unique(owner):
-        share = gaps.weights[owner == own]
-        weights[:, owner == own] = generator.multinomial(gaps.n, share / share.sum(), RESAMPLES) / gaps.n * share.sum()
-    noise = gaps.noise(generator, RESAMPLES)
+def _together(parts: Sequence[Rows], bins: int) -> Signed:
+    """Conditions on the same samples, with bins of their own."""
+    place = [at * bins + _equal_width(_confidence(rows), bins) for at, rows in enumerate(parts)]
+    return signed(Rows.concatenate(parts), np.concatenate(place), len(parts) * bins)
 
-    def norm(gap: Scores) -> float:
-        return float(gaps.weights @ np.abs(gap))
 
-    def simulated(gap: Scores) -> Scores:
-        return np.asarray((np.abs(gap + noise) * weights).sum(axis=1))
+def _overall(rows: Rows, level: float) -> float:
+    """No calibration error is smaller than the gap between the mean confidence and the accuracy: how large it may be.
 
-    value, tail = norm(gaps.gap), (1 - level) / 2
-    high = max(gaps.upper, gaps.overall_high)
-    return gaps.estimate(value, gaps.furthest(norm, simulated, tail), high, level)
+    It matters where hardly an error was seen and all gaps therefore look small.
+    """
+    accuracy, mean = mean_of(rows.position, rows.correct.astype(np.float64), "fixed", level), rows.confidence.mean()
+    return float(max(abs(mean - accuracy.low), abs(mean - accuracy.high)))
+
+
+def _estimate(value: float, low: float, high: float, n: int, level: float) -> Estimate:
+    low, high = min(max(low, 0.0), value), min(max(high, value), 1.0)
+    return Estimate(value=value, low=low, high=high, n=n, level=level, method=SIGNS)
 
 
 def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -> Estimate:
@@ -163,7 +153,7 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
     rank = np.empty(len(rows), dtype=np.int64)
     rank[np.lexsort((rows.frame, rows.position, confidence))] = np.arange(len(rows))
     place = np.minimum(rank // RMS_BIN, count - 1) if bins is None else rank * count // len(rows)
-    gaps = _Gaps.of(rows, place, count, level)
+    gaps = _Gaps.of(rows, place, count)
     noise = gaps.noise(gaps.generator("rms"), RESAMPLES if count <= 100 else 399)
     spread = np.square(noise) @ gaps.weights
 
@@ -173,9 +163,11 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
     def simulated(gap: Scores) -> Scores:
         return np.sqrt(np.maximum(norm(gap) ** 2 + 2 * noise @ (gaps.weights * gap) + spread, 0.0))
 
+    check_level(level)
     value, tail = norm(gaps.gap), (1 - level) / 2
     low, high = (gaps.furthest(norm, simulated, share) for share in (tail, 1 - tail))
-    return gaps.estimate(value, low, max(high, gaps.overall_high), level)
+    low, high = min(low, value), min(max(high, value, _overall(rows, level)), 1.0)
+    return Estimate(value=value, low=low, high=high, n=gaps.n, level=level, method=METHOD)
 
 
 def shared(parts: Sequence[Rows]) -> list[Rows]:
@@ -238,43 +230,31 @@ class _Gaps:
 
     Fields:
         gap, weights: (bins,).
-        kept: (bins,) their numbers among all bins.
         scale: (bins, bins) lower triangle whose square is the covariance, or (bins,) standard errors.
-        upper: Upper limit of the mean gap, from scores with each bin's own sign.
-        overall_high: No norm is smaller than the gap between the mean confidence and the accuracy: how large that may
-            be. It matters where hardly an error was seen and all gaps therefore look small.
         n: Samples.
     """
 
     gap: Scores
     weights: Scores
-    kept: Bins
     scale: Scores
-    upper: float
-    overall_high: float
     n: int
 
     @classmethod
-    def of(cls, rows: Rows, place: Bins, bins: int, level: float) -> _Gaps:
-        check_level(level)
+    def of(cls, rows: Rows, place: Bins, bins: int) -> _Gaps:
         correct, confidence = rows.correct.astype(np.float64), rows.confidence
         count = np.bincount(place, minlength=bins).astype(np.float64)
-        kept = np.flatnonzero(count)
-        place, count = (np.cumsum(count > 0) - 1)[place], count[kept]
+        kept = count > 0
+        place, count = (np.cumsum(kept) - 1)[place], count[kept]
         size = len(count)
         apart = confidence - correct
         gap = np.bincount(place, apart, size) / count
         # The variance of few right or wrong answers is not to be trusted: one of each is added.
         share = (np.bincount(place, correct, size) + 1) / (count + 2)
         variance = share * (1 - share) / count
-        overall, mean = mean_of(rows.position, correct, "fixed", level), float(confidence.mean())
         _, sample, times = np.unique(rows.position, return_inverse=True, return_counts=True)
-        n, most = len(times), float(times.max())
-        scale = _covariance_root(sample, place, apart - gap[place], count, variance) if most > 1 else np.sqrt(variance)
-        signed = np.bincount(sample, np.sign(gap)[place] * apart, n) / most
-        upper = signed_mean_interval(signed, level, cap=_FREE).high * most * n / len(rows)
-        far = max(abs(mean - overall.low), abs(mean - overall.high))
-        return cls(gap, count / count.sum(), kept, scale, upper, far, n)
+        twice, left = bool(times.max() > 1), apart - gap[place]
+        scale = _covariance_root(sample, place, left, count, variance) if twice else np.sqrt(variance)
+        return cls(gap, count / count.sum(), scale, len(times))
 
     def generator(self, purpose: str) -> np.random.Generator:
         """Random numbers decided by the content alone, whatever the order of the rows (sums round differently)."""
@@ -316,11 +296,6 @@ class _Gaps:
             below, above = (middle, above) if within(middle) else (below, middle)
         return norm(self.family(below))
 
-    def estimate(self, value: float, low: float, high: float, level: float) -> Estimate:
-        """The value in its interval, which is widened to hold it."""
-        low, high = min(low, value), min(max(high, value), 1.0)
-        return Estimate(value=value, low=low, high=high, n=self.n, level=level, method=METHOD)
-
 
 def _covariance_root(sample: Bins, place: Bins, left: Scores, count: Scores, variance: Scores) -> Scores:
     """Cholesky's root of the covariance of the bins' means where samples have several rows.
@@ -334,8 +309,9 @@ def _covariance_root(sample: Bins, place: Bins, left: Scores, count: Scores, var
     size = len(count)
     covariance = np.zeros((size, size))
     order = np.argsort(sample, kind="stable")
-    step = max(1, _CELLS // size)
-    starts = np.arange(0, int(sample.max()) + 1, step)
+    samples = int(sample.max()) + 1
+    step = min(samples, max(1, _CELLS // size))
+    starts = np.arange(0, samples, step)
     edges = np.append(np.searchsorted(sample[order], starts), len(sample))
     for first, start, stop in zip(starts, edges[:-1], edges[1:], strict=True):
         own = order[start:stop]

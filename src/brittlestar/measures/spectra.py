@@ -67,7 +67,7 @@ def band_ratio(
     On the frequencies and samples that both have; a paired bootstrap over samples (``ratios.over_scores``).
 
     Raises:
-        NoSamplesError: They share nothing there, or ``b`` never errs there.
+        NoSamplesError: They share nothing there, or ``b`` errs too rarely there to be divided by.
         UsageError: Maps of different image sizes, or of which not every outcome was seen.
     """
     a, b = common(a, b)
@@ -81,9 +81,10 @@ def band_ratio(
         raise NoSamplesError(f"no frequency that both maps have has a radius in ({low:g}, {high:g}] of Nyquist")
     weights = weights / weights.sum()
     above, below = (np.asarray(np.clip(weights @ m.wrong, 0, 1), dtype=np.float64)[:, None] for m in (a, b))
-    found = over_scores(above, below, rule=rule, level=level).parts[0]
+    divided = over_scores(above, below, rule=rule, level=level)
+    found = divided.parts[0]
     if found is None:
-        raise NoSamplesError("the second map has no errors in this band, so nothing can be divided by it")
+        raise NoSamplesError(f"the error of the second map in this band {divided.why[0]}")
     return found
 
 

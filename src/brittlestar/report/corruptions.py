@@ -220,7 +220,11 @@ def _section(
         models=tuple(models),
         rows=tuple(rows),
         curved=any(info.severity is not None for info in infos.values()),
-        notes=_notes(table, bool(odd), named, subjects),
+        notes=(
+            *_notes(table, bool(odd), named, subjects),
+            *undefined_notes("CE", [(m.model, e) for m, e in zip(models, errors, strict=True)]),
+            *undefined_notes("Relative CE", [(m.model, r) for m, r in zip(models, relatives, strict=True)]),
+        ),
     )
 
 
@@ -298,6 +302,18 @@ def _basis(models: Sequence[SetModel], table: str) -> str:
         )
     samples = {m.mean.samples for m in models}
     return f"{words}, {images(min(samples))}" + ("" if len(samples) == 1 else f" to {max(samples):,}")
+
+
+def undefined_notes(name: str, found: Sequence[tuple[ModelEntry, NormalisedSet | None]]) -> tuple[str, ...]:
+    """Why some numbers are dashes: ``Relative CE of b under fog is undefined: a is not shown to rise ...``."""
+    lines = []
+    for model, numbers in found:
+        none = {c: p.undefined for c, p in numbers.parts.items() if p.estimate is None} if numbers is not None else {}
+        if none:
+            reasons = [f"{c} ({why})" for c, why in none.items()]
+            more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+            lines.append(f"{name} of {model.name} is undefined under {', '.join(reasons[:3])}{more}.")
+    return tuple(lines)
 
 
 def storage_words(table: str, storage: str) -> str:

@@ -21,7 +21,7 @@ from brittlestar.measures import (
 )
 from brittlestar.measures.stability import compare_of
 from brittlestar.report.content import ModelEntry, Sentence
-from brittlestar.report.corruptions import slug
+from brittlestar.report.corruptions import slug, undefined_notes
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import chosen, count, images, number, share
@@ -168,7 +168,10 @@ def _section(
         models=models,
         rows=tuple(rows),
         limit=_limit(most),
-        notes=_notes(rows, models, table),
+        notes=(
+            *_notes(rows, models, table),
+            *undefined_notes("FR", [(m.model, r) for m, r in zip(models, rates, strict=True)]),
+        ),
     )
 
 
