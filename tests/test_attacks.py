@@ -174,6 +174,60 @@ def test_a_very_sure_model_is_attacked_all_the_same() -> None:
     assert bool((module(attacked).argmax(1) != labels).all())
 
 
+class Two(nn.Module):
+    """Three classes on one pixel: near 0 the label 0 wins; from .3 on class 1 does, while the odds of an error, which
+    class 2 had raised below .3, are lower there."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        value = x.flatten(1)[:, 0]
+        near = (value < 0.3).to(x.dtype)
+        label = torch.zeros_like(value)
+        first = near * (-0.01) + (1 - near) * 0.01
+        second = near * (-0.02) + (1 - near) * (-9.0) + 0.001 * value
+        return torch.stack([label, first, second], dim=1)
+
+
+def test_a_misclassification_is_kept_where_the_loss_is_higher_without_one() -> None:
+    module, zero = Two(), torch.zeros(1, 1, 1, 1)
+    before, beyond = zero, torch.full_like(zero, 0.5)
+    labels = torch.zeros(1, dtype=torch.long)
+    assert module(before).argmax() == 0 and module(beyond).argmax() == 1
+    assert log_odds_of_error(module(before), labels) > log_odds_of_error(module(beyond), labels)
+    attack = LInfPGD(epsilon=0.6, steps=4, step_size=0.15, random_start=False)
+    found = attack.perturb(as_model(module), zero, labels, keys(1))
+    assert module(found).argmax() == 1, "the step beyond .3 was met and is kept"
+
+
+def test_restarts_never_lose_a_misclassification() -> None:
+    module, count = Two(), 60
+    images, labels = torch.rand(count, 1, 1, 1) * 0.25, torch.zeros(count, dtype=torch.long)
+    wrong = []
+    for restarts in (1, 2, 4):
+        attack = LInfPGD(epsilon=0.1, steps=2, step_size=0.01, restarts=restarts)
+        wrong.append(module(attack.perturb(as_model(module), images, labels, keys(count))).argmax(1) != labels)
+    assert bool((wrong[1] >= wrong[0]).all()) and bool((wrong[2] >= wrong[1]).all())
+    assert 0 < int(wrong[0].sum()) < int(wrong[2].sum()) < count, "some errors are met, and more with more restarts"
+
+
+@pytest.mark.parametrize("kind", [LInfPGD, L2PGD])
+def test_an_image_that_is_wrong_already_stays_wrong(kind: type[ProjectedGradientDescent]) -> None:
+    """Everything but the image itself is right, and the losses say otherwise."""
+
+    class Alone(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            value = x.flatten(1).sum(1)
+            still = (value == 0.5).to(x.dtype)
+            first = still * 0.01 + (1 - still) * -0.01
+            second = still * -9.0 + (1 - still) * (-0.01) + 1e-3 * value
+            return torch.stack([torch.zeros_like(value), first, second], dim=1)
+
+    module, images, labels = Alone(), torch.full((3, 1, 1, 1), 0.5), torch.zeros(3, dtype=torch.long)
+    assert bool((module(images).argmax(1) == 1).all())
+    found = kind(epsilon=0.2, restarts=2).perturb(as_model(module), images, labels, keys(3))
+    assert torch.equal(found, images)
+    assert log_odds_of_error(module(images + 0.1), labels).max() > log_odds_of_error(module(images), labels).max()
+
+
 def test_models_without_gradients_are_refused() -> None:
     function = as_model(lambda x: x.reshape(len(x), -1)[:, :2], name="plain")
     images, labels = grey_images(2), torch.zeros(2, dtype=torch.long)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -245,16 +244,43 @@ def test_undefined_is_said_and_never_a_number() -> None:
     assert found.parts["snow"].estimate is not None
     assert found.mean.estimate is None and "fog" in found.mean.undefined and found.mean.samples == 0
     run = measures.RunErrors(name="b", conditions=base, clean=errs(0.2))
-    assert measures.relative_corruption_errors(own, errs(0.1), run).parts["snow"].estimate is None
+    flat = measures.relative_corruption_errors(own, errs(0.1), run).parts["snow"]
+    assert flat.estimate is None and "b is not shown to rise: 0 points" in flat.undefined
     with pytest.raises(UsageError, match="clean rows"):
         measures.relative_mce(own, errs(0.1), measures.RunErrors(name="b", conditions=base))
 
 
-def test_a_weak_denominator_leaves_the_interval_open() -> None:
+def test_a_weak_denominator_is_no_denominator() -> None:
+    """One error of forty may be none in another draw: the ratio would have no upper limit."""
     own: Conditions = {("fog", 1): errs(0.5, 40)}
-    base: Conditions = {("fog", 1): errs(0.05, 40)}
-    found = measures.mce(own, measures.RunErrors(name="b", conditions=base)).estimate
-    assert found is not None and found.high == math.inf and found.low > 0
+    base: Conditions = {("fog", 1): errs(0.025, 40)}
+    found = measures.mce(own, measures.RunErrors(name="b", conditions=base))
+    assert found.estimate is None and found.undefined.startswith("fog: b shows ")
+
+
+def test_an_increase_of_exactly_nothing_is_no_denominator() -> None:
+    """The normaliser errs under fog as often as clean, on other samples: sums of a fifth leave 1e-17."""
+    n = 30
+    for seed in range(40):
+        g = np.random.default_rng(seed)
+        few = int((g.random(n) < 0.1).sum())
+        clean = rows_of(~(np.arange(n) < few))
+        base = {("fog", s): rows_of(~(g.permutation(n) < few)) for s in range(1, 6)}
+        own = {("fog", s): rows_of(g.random(n) > 0.1 * s / 2) for s in range(1, 6)}
+        run = measures.RunErrors(name="b", conditions=base, clean=clean)
+        part = measures.relative_corruption_errors(own, rows_of(g.random(n) > 0.1), run, table="cifar-c").parts["fog"]
+        assert part.estimate is None and "b is not shown to rise: 0 points" in part.undefined
+
+
+def test_no_published_denominator_of_zero_divides() -> None:
+    own: Conditions = {("fog", 1): errs(0.3), ("snow", 1): errs(0.3)}
+    table = measures.PublishedErrors(
+        name="flat", table="imagenet-c", clean=0.2, errors=dict.fromkeys(("fog", "snow"), (0.2, 0.2, 0.2, 0.2, 0.2))
+    )
+    found = measures.relative_corruption_errors(own, errs(0.1), table)
+    assert found.mean.estimate is None and "flat has 0 points to divide by" in found.parts["fog"].undefined
+    with pytest.raises(UsageError, match="nothing to divide by"):
+        measures.mean_ce_of({("fog", 1): 0.5}, table, clean=0.1)
 
 
 def test_never_a_width_of_zero() -> None:

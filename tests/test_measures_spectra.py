@@ -55,20 +55,32 @@ def test_correlation_of_lines_and_of_nothing() -> None:
     assert correlation(x, x, groups) == correlation(x, x, groups)
     with pytest.raises(NoSamplesError):
         correlation(x, np.ones(20), groups)
-    with pytest.raises(NoSamplesError):
-        correlation(x, x, ["one"] * 20)
+    with pytest.raises(NoSamplesError, match="too few groups for a correlation: 7, and it takes 8"):
+        correlation(x, x, [f"g{i % 7}" for i in range(20)])
+    with pytest.raises(NoSamplesError, match="more than one group"):
+        correlation(x, np.where(x == 3, 1.0, 0.0), [str(i) for i in range(20)])
 
 
-def test_the_interval_of_a_correlation_holds_the_truth() -> None:
-    """Groups of three cases that share most of their noise: 95 % intervals hold r in about 95 of 100 experiments."""
-    generator = np.random.default_rng(0)
+@pytest.mark.parametrize(("groups", "cases"), [(8, 1), (8, 5), (19, 1), (19, 5)])
+@pytest.mark.parametrize("skewed", [False, True])
+def test_the_interval_of_a_correlation_holds_the_truth(groups: int, cases: int, skewed: bool) -> None:
+    """Cases of a group share what they are, get stronger, and both variables carry noise of their own."""
+    generator = np.random.default_rng([groups, cases])
+
+    def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
+        parts = generator.standard_normal((3, count, 1))
+        common, first, second = np.exp(0.6 * parts) if skewed else parts
+        strength = np.linspace(0.5, 1.5, cases) if cases > 1 else np.ones(1)
+        noise = 0.3 * generator.standard_normal((2, count, cases))
+        return (common + first) * strength + noise[0], (common + second) * strength + noise[1]
+
+    truth = np.corrcoef(*(v.ravel() for v in drawn(200_000)))[0, 1]
     held = 0
     for _ in range(150):
-        shared = generator.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 40)
-        cases = np.repeat(shared, 3, 0) + 0.01 * generator.standard_normal((120, 2))
-        found = correlation(cases[:, 0], cases[:, 1], [str(i // 3) for i in range(120)])
-        held += found.low <= 0.6 <= found.high
-    assert held >= 132
+        x, y = drawn(groups)
+        found = correlation(x.ravel(), y.ravel(), [str(i // cases) for i in range(groups * cases)])
+        held += found.low <= truth <= found.high
+    assert held >= 130, "fewer than 1 in 100,000 if 93 % hold"
 
 
 def outcomes(generator: np.random.Generator, rates: tuple[float, float], samples: int) -> tuple[FourierMap, FourierMap]:
@@ -90,13 +102,14 @@ def test_the_ratio_of_two_bands_by_hand() -> None:
     wrong[0, :6], wrong[1, :2], wrong[2, :9], wrong[3, :5] = 1, 1, 1, 1
     base = np.zeros((4, 10), np.float32)
     base[0, :1], base[1, :1], base[2, :3] = 1, 1, 1
+    wrong, base, positions = np.tile(wrong, 10), np.tile(base, 10), np.arange(100)  # enough errors to divide by
     a, b = (FourierMap(8, 8, frequencies, w, positions) for w in (wrong, base))
     found = band_ratio(a, b, 0.0, 0.25)
-    assert found.value == pytest.approx((0.6 + 0.2) / (0.1 + 0.1)) and found.n == 10
+    assert found.value == pytest.approx((0.6 + 0.2) / (0.1 + 0.1)) and found.n == 100
     assert found.low < 4 < found.high
     high = band_ratio(a, b, 0.5, np.inf)
     assert high.value == pytest.approx((2 * 0.9 + 0.5) / (2 * 0.3)), "(-4, 0) is its own conjugate and counts once"
-    with pytest.raises(NoSamplesError, match="no errors in this band"):
+    with pytest.raises(NoSamplesError, match="nothing to divide by"):
         band_ratio(a, FourierMap(8, 8, frequencies, 0 * base, positions), 0.0, 0.25)
     with pytest.raises(NoSamplesError, match="no frequency"):
         band_ratio(a, b, 0.3, 0.4)

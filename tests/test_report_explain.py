@@ -245,7 +245,7 @@ def test_too_few_shifts_are_said_to_be_too_few(made: tuple[RunStore, Kept]) -> N
     model = found.models[0]
     three = [c for c in model.cases if c.spectrum.shift in ("gaussian_noise", "contrast", "rotation")]
     few = type(model)(model=model.model, cases=tuple(three), fit=None, trade=None)
-    assert correlated(None, few) == "no correlation of 3 shifts: it takes 4"
+    assert correlated(None, few) == "too few for a correlation: 3 shifts, and it takes 8"
     assert correlated(None, model).endswith("the values do not vary")
 
 

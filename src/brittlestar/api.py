@@ -54,20 +54,39 @@ class Run:
 
     def table(self) -> Table:
         """Accuracy of every model under every condition but single Fourier frequencies, worst first."""
+        found = self._candidates()
+        rows = [_row(model, name, one(LEVEL)) for model, named in found.items() for name, one in named.items()]
+        return Table(sorted(rows, key=lambda row: row["accuracy"]), self.worst())
+
+    def worst(self) -> list[dict[str, Any]]:
+        """Each model's condition with the lowest accuracy but clean, its interval for the lowest of them all.
+
+        The interval allows for the condition having been chosen by its number (``measures.lowest``); ``of`` says of
+        how many.
+        """
+        clean = {info.id for info in RunStore.open(self.path).manifest.conditions.values() if info.kind == "clean"}
+        rows = []
+        for model, named in self._candidates().items():
+            shifted = {name: one for name, one in named.items() if name not in clean}
+            if shifted:
+                name, interval = measures.lowest(shifted, LEVEL)
+                rows.append(_row(model, name, interval) | {"of": len(shifted)})
+        return rows
+
+    def _candidates(self) -> dict[str, dict[str, measures.Candidate]]:
+        """By model and condition (but single Fourier frequencies) the accuracy at a level."""
         store = RunStore.open(self.path)
         rule = stopping_rule(store.manifest.sessions).rule
-        rows: list[dict[str, Any]] = []
         wanted = [info for info in store.manifest.conditions.values() if info.kind != "fourier"]
+        found: dict[str, dict[str, measures.Candidate]] = {}
         for name, model in store.manifest.models.items():
-            found = store.read(model["fingerprint"], [info.fingerprint for info in wanted], detail=False)
-            for info in wanted:
-                if info.fingerprint in found:
-                    interval = measures.accuracy(found[info.fingerprint], rule, LEVEL)
-                    rows.append(
-                        {"model": name, "condition": info.id, "accuracy": interval.value}
-                        | {"low": interval.low, "high": interval.high, "n": interval.n}
-                    )
-        return Table(sorted(rows, key=lambda row: row["accuracy"]))
+            rows = store.read(model["fingerprint"], [info.fingerprint for info in wanted], detail=False)
+            found[name] = {
+                info.id: functools.partial(measures.accuracy, rows[info.fingerprint], rule)
+                for info in wanted
+                if info.fingerprint in rows
+            }
+        return found
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the HTML report (with ``summary.json``, ``results.csv``, ``results.md`` beside it); give its path."""
@@ -82,8 +101,26 @@ class Run:
         return written.rename(target) if written != target else written
 
 
+def _row(model: str, condition: str, interval: measures.Estimate) -> dict[str, Any]:
+    return {
+        "model": model,
+        "condition": condition,
+        "accuracy": interval.value,
+        "low": interval.low,
+        "high": interval.high,
+        "n": interval.n,
+    }
+
+
 class Table(list[dict[str, Any]]):
-    """Rows as dictionaries; prints as aligned text."""
+    """Rows as dictionaries, each with an interval of its own; prints as aligned text.
+
+    ``worst``: see ``Run.worst``; printed below the rows.
+    """
+
+    def __init__(self, rows: Sequence[dict[str, Any]], worst: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(rows)
+        self.worst = tuple(worst)
 
     def __str__(self) -> str:
         head = f"{'model':<20} {'condition':<44} {'accuracy':>8}  {'interval':<16} {'n':>6}"
@@ -92,7 +129,13 @@ class Table(list[dict[str, Any]]):
             f"[{100 * r['low']:5.1f}, {100 * r['high']:5.1f}]   {r['n']:>6}"
             for r in self
         ]
-        return "\n".join([head, *lines])
+        below = [
+            f"{r['model']}: worst of {r['of']} is {r['condition']}, {100 * r['accuracy']:.1f}% "
+            f"[{100 * r['low']:.1f}, {100 * r['high']:.1f}] (interval for the worst of them all)"
+            for r in self.worst
+            if r["of"] > 1
+        ]
+        return "\n".join([head, *lines, *below])
 
 
 def interval_of(successes: int, n: int, rule: str, level: float = LEVEL) -> measures.Estimate:

@@ -23,7 +23,7 @@ from brittlestar.data import Source, open_source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
-from brittlestar.measures.spectra import correlation, predicted_error, share_above
+from brittlestar.measures.spectra import FEWEST_GROUPS, correlation, predicted_error, share_above
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
 from brittlestar.report.explained_words import Case, explained_sentences, points
 from brittlestar.report.figure import fourier_maps
@@ -275,13 +275,16 @@ def markdown(found: Explanation) -> str:
         "",
         f"Spectra of what each shift changes, over {found.images:,} images; low: in the centred {found.bandwidth} "
         f"x {found.bandwidth} frequencies. Predicted: the Fourier map's error weighted by that energy; it ranks shifts "
-        "and is no error rate to expect: waves and shifts differ in size. r: Pearson's, bootstrap over shifts, 95 %.",
+        "and is no error rate to expect: waves and shifts differ in size. r: Pearson's, jackknife over shifts, "
+        "95 %; none under 8 shifts.",
         "",
         "| model | r of predicted and measured error | r of high-frequency share and error less the first model's |",
         "|---|---|---|",
     ]
     for model, fit in found.fit.items():
-        lines.append(f"| {_cell(model)} | {_r_text(fit)} | {_r_text(found.trade.get(model))} |")
+        shifts = len({c.shift for c in found.cases if c.model == model})
+        trade = _r_text(found.trade[model], shifts) if model in found.trade else ""
+        lines.append(f"| {_cell(model)} | {_r_text(fit, shifts)} | {trade} |")
     lines += ["", *(f"* {s}" for s in found.sentences)]
     if not found.sentences:
         lines.append("No shift, band and comparison agree with intervals that leave 0 out.")
@@ -296,5 +299,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def _r_text(found: Estimate | None) -> str:
-    return "" if found is None else f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}], {found.n} shifts"
+def _r_text(found: Estimate | None, shifts: int) -> str:
+    if found is None:
+        return f"too few ({shifts} shifts of {FEWEST_GROUPS})" if shifts < FEWEST_GROUPS else "values do not vary"
+    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}], {found.n} shifts"

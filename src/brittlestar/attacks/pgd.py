@@ -22,8 +22,12 @@ class ProjectedGradientDescent(Attack):
 
     The loss is the log odds of an error, ``logsumexp of the other logits - the label's logit``. Cross-entropy is its
     softplus, so the two rise together and their gradients point the same way, but the log odds neither saturate nor
-    underflow where the model is very sure of the label. The result is, per sample, the iterate with the highest loss
-    among all visited, the random start included.
+    underflow where the model is very sure of the label.
+
+    The result is, per sample, the best candidate among all visited: the image itself, the random starts and every
+    iterate. One that is misclassified (the label's logit is not the highest) is better than any that is not, whatever
+    their losses: with many classes the odds of an error may rise while the label stays the likeliest. Among equals the
+    higher loss counts. So no error that was met is lost, and restarts only ever add to them.
 
     Fields:
         epsilon: Radius of the ball in units of the value range [0, 1]; at least 0.
@@ -33,6 +37,7 @@ class ProjectedGradientDescent(Attack):
         restarts: Independent random starts, of which the worst counts; the first is that of ``restarts=1``.
     """
 
+    version: ClassVar[int] = 2
     paper: ClassVar[str] = "Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083"
     strength: ClassVar[str | None] = "epsilon"
 
@@ -76,7 +81,8 @@ class ProjectedGradientDescent(Attack):
             ModelError,
         )
         images = images.detach().clone()
-        best, best_loss = images, torch.full((len(images),), -torch.inf, device=images.device)
+        with torch.no_grad():
+            best, best_score = images, _scored(model.logits(images), labels)
         for restart in range(self.restarts):
             offset = torch.zeros_like(images)
             if self.random_start:
@@ -85,10 +91,12 @@ class ProjectedGradientDescent(Attack):
                 last = step == self.steps
                 x = (images + self._project(offset)).clamp_(0, 1).requires_grad_(not last)
                 with torch.set_grad_enabled(not last):
-                    loss = log_odds_of_error(model.logits(x), labels)
-                worse = loss.detach() > best_loss
-                best = torch.where(worse[:, None, None, None], x.detach(), best)
-                best_loss = torch.where(worse, loss.detach(), best_loss)
+                    logits = model.logits(x)
+                    loss = log_odds_of_error(logits, labels)
+                score = _scored(logits.detach(), labels)
+                better = (score > best_score).any(0) & (score[0] >= best_score[0])
+                best = torch.where(better[:, None, None, None], x.detach(), best)
+                best_score = torch.where(better, score, best_score)
                 if not last:
                     offset = x.detach() - images + self._step * self._direction(gradient_of(loss, x, model))
         return best
@@ -110,6 +118,12 @@ def log_odds_of_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tenso
     """(batch,) ``logsumexp of the other logits - the label's logit``: positive where an error is likelier than not."""
     index = labels[:, None]
     return logits.scatter(1, index, -torch.inf).logsumexp(1) - logits.gather(1, index)[:, 0]
+
+
+def _scored(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(2, batch) whether the answer is wrong (1 or 0), then the loss: what candidates are ordered by."""
+    wrong = (logits.argmax(1) != labels).to(logits.dtype)
+    return torch.stack([wrong, log_odds_of_error(logits, labels)])
 
 
 def gradient_of(loss: torch.Tensor, x: Images, model: Model) -> Images:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brittlestar.api import interval_of
+from brittlestar.measures import of_many
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Watch
 from brittlestar.shifts.conditions import Condition
@@ -63,7 +64,7 @@ class Screen:
         elif time.monotonic() - self.last_line >= LINE_EVERY or progress.work_done >= progress.work_total:
             self.last_line = time.monotonic()
             worst = self._worst(progress)[:1]
-            tail = f"; worst so far {worst[0][3]}: {worst[0][4]}" if worst else ""
+            tail = f"; worst so far {worst[0][3]}: {worst[0][4]}, interval for all conditions together" if worst else ""
             self.console.print(Text(self._status(progress) + tail), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -80,19 +81,20 @@ class Screen:
         )
 
     def _worst(self, progress: Progress) -> list[tuple[float, str, str, str, str]]:
+        """The worst are chosen of many, so their intervals are those that hold for all of them together."""
+        shown = {k: v for k, v in progress.tallies.items() if self.conditions[k[1]].info.kind != "fourier"}
+        each = of_many(max(len(shown), 1))
         found = []
-        for (model, place), (n, errors) in progress.tallies.items():
+        for (model, place), (n, errors) in shown.items():
             info = self.conditions[place].info
-            if info.kind == "fourier":
-                continue
-            interval = interval_of(errors, n, "anytime")  # whoever watches looks all the time
+            interval = interval_of(errors, n, "anytime", each)  # whoever watches looks all the time
             text = f"{100 * interval.value:.1f} % error [{100 * interval.low:.1f}, {100 * interval.high:.1f}], n = {n}"
             found.append((interval.value, self.names[model], info.id, f"{self.names[model]} under {info.id}", text))
         return sorted(found, reverse=True)
 
     def _drawing(self, progress: Progress) -> Group:
         table = Table(box=None, pad_edge=False, title="worst conditions so far", title_justify="left")
-        for column in ("model", "condition", "error and 95 % interval"):
+        for column in ("model", "condition", "error and interval (95 % for all conditions together)"):
             table.add_column(column)
         for _, name, condition, _, text in self._worst(progress)[:WORST]:
             table.add_row(Text(name), Text(condition), Text(text))

@@ -24,7 +24,14 @@ from brittlestar.measures.alexnet import (
     PublishedFlips,
 )
 from brittlestar.measures.base import Estimate, NoSamplesError
-from brittlestar.measures.calibration import ReliabilityBin, ece, reliability, rms_calibration
+from brittlestar.measures.calibration import (
+    ReliabilityBin,
+    ece,
+    mean_ece,
+    mean_ece_increase,
+    reliability,
+    rms_calibration,
+)
 from brittlestar.measures.compare import (
     Comparison,
     benjamini_hochberg,
@@ -68,6 +75,7 @@ from brittlestar.measures.intervals import (
 )
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
+from brittlestar.measures.selection import Candidate, highest, lowest, of_many
 from brittlestar.measures.sensitivity import (
     Sensitivity,
     band_sensitivity,
@@ -104,6 +112,7 @@ __all__ = [
     "MEASURES",
     "SEQUENCE_SETS",
     "BreakingPoint",
+    "Candidate",
     "Comparison",
     "Estimate",
     "FourierMap",
@@ -144,12 +153,16 @@ __all__ = [
     "flip_rates",
     "fourier_map",
     "high_low_ratio",
+    "highest",
     "holm",
+    "lowest",
     "mce",
     "mcnemar",
     "mcnemar_counts",
     "mean_ce_of",
     "mean_corruption_error",
+    "mean_ece",
+    "mean_ece_increase",
     "mean_error",
     "mean_error_difference",
     "mean_error_increase",
@@ -157,6 +170,7 @@ __all__ = [
     "mean_interval",
     "mean_rate_of",
     "mean_top5_distance",
+    "of_many",
     "paired",
     "paired_difference",
     "paired_rates",

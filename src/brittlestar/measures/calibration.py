@@ -1,35 +1,48 @@
 """Calibration: whether a confidence of 80 % means right in 80 % of the cases.
 
-Both measures are norms of the gaps between confidence and accuracy over bins, ``sum w |gap|`` and
+The measures are norms of the gaps between confidence and accuracy over bins, ``sum w |gap|`` and
 ``sqrt(sum w gap^2)``. Their values are the usual plug-in ones, which noise in the gaps always pushes up. The interval
 is for the error that remains with endless samples in the same bins, and so mostly lies below the value when samples
-are few: it is made by inverting a test. For a factor t the gaps are taken to be t times the measured ones; the
-interval holds the errors of those t under which a simulated measurement (normal noise in the gaps, with the covariance
-of the samples) is as large, and as small, as the one made. Resampling the rows instead would add the upward push a
-second time. Coverage: docs/measures.md.
+are few.
 
-Rows that hold a sample several times (several conditions put together) are handled: samples, not rows, are independent.
+* Both ends of the RMS error invert a test. For a strength t the gaps are taken to be t times the measured ones; the
+  interval holds the errors of those t under which a simulated measurement (normal noise in the gaps, with the
+  covariance of the samples) is as large, and as small, as the one made. Resampling the rows instead would add the
+  upward push a second time.
+* How far ``sum w |gap|`` is pushed hangs on gaps that nobody knows (``signed``), so each of its ends rests on a mean of
+  signed scores whose bias is known to be on the safe side, whatever the gaps and their signs.
+
+Means over conditions have a bin for every condition and confidence, and samples that all conditions share are one
+sample each. Coverage: docs/measures.md.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level
 from brittlestar.measures.intervals import clopper_pearson
 from brittlestar.measures.samples import Samples, mean_of, repeated
+from brittlestar.measures.signed import SIGNS, Signed, signed
 
 METHOD = "bootstrap test inversion"
 RESAMPLES = 999
 RMS_BIN = 100
 """Samples in a bin of the RMS calibration error."""
+
+_FEWEST_BEYOND = 5
+"""Draws that must lie beyond a limit for it to be found by counting."""
+
+_CELLS = 4_000_000
+"""Numbers (samples times bins) that are held at once for the covariance."""
 
 Bins = npt.NDArray[np.int64]
 
@@ -61,18 +74,64 @@ def ece(rows: Rows, bins: int = 15, level: float = LEVEL) -> Estimate:
         Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599
     """
     place = _equal_width(_confidence(rows), bins)
-    gaps = _Gaps.of(rows, place, bins, level)
-    generator = gaps.generator("ece")
-    weights = generator.multinomial(gaps.n, gaps.weights, RESAMPLES) / gaps.n
-    noise = gaps.noise(generator, RESAMPLES)
+    found = signed(rows, place, bins)
+    half = found.half_width(level)
+    return _estimate(found.value, found.lower - half, max(found.value + half, _overall(rows, level)), found.n, level)
 
-    def norm(gap: Scores) -> float:
-        return float(gaps.weights @ np.abs(gap))
 
-    def simulated(gap: Scores) -> Scores:
-        return np.asarray((np.abs(gap + noise) * weights).sum(axis=1))
+def mean_ece(parts: Sequence[Rows], bins: int = 15, level: float = LEVEL) -> Estimate:
+    """The mean over conditions of their expected calibration errors, each by itself, on the samples that all hold.
 
-    return gaps.invert(norm, simulated, level)
+    Not the error of all answers put together: gaps of opposite sign cancel there and do not here.
+
+    Raises:
+        NoSamplesError: No condition, or no sample in common.
+        UsageError: Fewer than one bin.
+    """
+    cut = shared(parts)
+    found, rows = _together(cut, bins), Rows.concatenate(cut)
+    half = found.half_width(level)
+    return _estimate(found.value, found.lower - half, max(found.value + half, _overall(rows, level)), found.n, level)
+
+
+def mean_ece_increase(parts: Sequence[Rows], clean: Rows, bins: int = 15, level: float = LEVEL) -> Estimate:
+    """``mean_ece`` of the conditions less the ECE of the clean rows, paired by sample; in [-1, 1].
+
+    Raises:
+        NoSamplesError: No condition, or no sample in common.
+        UsageError: Fewer than one bin.
+    """
+    if not parts:
+        raise NoSamplesError("nothing to measure: no condition was given")
+    check_level(level)
+    *cut, base = shared([*parts, clean])
+    after, before = _together(cut, bins), _together([base], bins)
+    value = after.value - before.value
+    half = Signed(value, value, (after.scores - before.scores) / 2, after.n).half_width(level) * 2
+    low, high = max(after.lower - before.value - half, -1.0), min(after.value - before.lower + half, 1.0)
+    return Estimate(
+        value=value, low=min(low, value), high=max(high, value), n=after.n, level=level, method=f"{SIGNS}, paired"
+    )
+
+
+def _together(parts: Sequence[Rows], bins: int) -> Signed:
+    """Conditions on the same samples, with bins of their own."""
+    place = [at * bins + _equal_width(_confidence(rows), bins) for at, rows in enumerate(parts)]
+    return signed(Rows.concatenate(parts), np.concatenate(place), len(parts) * bins)
+
+
+def _overall(rows: Rows, level: float) -> float:
+    """No calibration error is smaller than the gap between the mean confidence and the accuracy: how large it may be.
+
+    It matters where hardly an error was seen and all gaps therefore look small.
+    """
+    accuracy, mean = mean_of(rows.position, rows.correct.astype(np.float64), "fixed", level), rows.confidence.mean()
+    return float(max(abs(mean - accuracy.low), abs(mean - accuracy.high)))
+
+
+def _estimate(value: float, low: float, high: float, n: int, level: float) -> Estimate:
+    low, high = min(max(low, 0.0), value), min(max(high, value), 1.0)
+    return Estimate(value=value, low=low, high=high, n=n, level=level, method=SIGNS)
 
 
 def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -> Estimate:
@@ -94,7 +153,7 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
     rank = np.empty(len(rows), dtype=np.int64)
     rank[np.lexsort((rows.frame, rows.position, confidence))] = np.arange(len(rows))
     place = np.minimum(rank // RMS_BIN, count - 1) if bins is None else rank * count // len(rows)
-    gaps = _Gaps.of(rows, place, count, level)
+    gaps = _Gaps.of(rows, place, count)
     noise = gaps.noise(gaps.generator("rms"), RESAMPLES if count <= 100 else 399)
     spread = np.square(noise) @ gaps.weights
 
@@ -104,7 +163,30 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
     def simulated(gap: Scores) -> Scores:
         return np.sqrt(np.maximum(norm(gap) ** 2 + 2 * noise @ (gaps.weights * gap) + spread, 0.0))
 
-    return gaps.invert(norm, simulated, level)
+    check_level(level)
+    value, tail = norm(gaps.gap), (1 - level) / 2
+    low, high = (gaps.furthest(norm, simulated, share) for share in (tail, 1 - tail))
+    low, high = min(low, value), min(max(high, value, _overall(rows, level)), 1.0)
+    return Estimate(value=value, low=low, high=high, n=gaps.n, level=level, method=METHOD)
+
+
+def shared(parts: Sequence[Rows]) -> list[Rows]:
+    """The rows of the samples (position, frame) that all parts hold, in one order.
+
+    Raises:
+        NoSamplesError: No part, or no sample in common.
+    """
+    if not parts:
+        raise NoSamplesError("nothing to measure: no condition was given")
+    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
+    if all(np.array_equal(keys[0], key) for key in keys[1:]):
+        return list(parts)
+    common = keys[0]
+    for key in keys[1:]:
+        common = np.intersect1d(common, key)
+    if len(common) == 0:
+        raise NoSamplesError("no samples in common: what is compared must share samples")
+    return [rows.take(np.isin(key, common)).sorted() for rows, key in zip(parts, keys, strict=True)]
 
 
 def reliability(rows: Rows, bins: int = 15, level: float = LEVEL) -> tuple[ReliabilityBin, ...]:
@@ -151,40 +233,30 @@ class _Gaps:
     Fields:
         gap, weights: (bins,).
         scale: (bins, bins) lower triangle whose square is the covariance, or (bins,) standard errors.
-        overall: The accuracy of all rows and the mean confidence.
         n: Samples.
     """
 
     gap: Scores
     weights: Scores
     scale: Scores
-    overall: tuple[Estimate, float]
     n: int
 
     @classmethod
-    def of(cls, rows: Rows, place: Bins, bins: int, level: float) -> _Gaps:
-        check_level(level)
+    def of(cls, rows: Rows, place: Bins, bins: int) -> _Gaps:
         correct, confidence = rows.correct.astype(np.float64), rows.confidence
         count = np.bincount(place, minlength=bins).astype(np.float64)
         kept = count > 0
         place, count = (np.cumsum(kept) - 1)[place], count[kept]
         size = len(count)
-        gap = np.bincount(place, confidence - correct, size) / count
-        left = confidence - correct - gap[place]
+        apart = confidence - correct
+        gap = np.bincount(place, apart, size) / count
         # The variance of few right or wrong answers is not to be trusted: one of each is added.
         share = (np.bincount(place, correct, size) + 1) / (count + 2)
         variance = share * (1 - share) / count
-        overall = mean_of(rows.position, correct, "fixed", level)
-        if repeated(rows.position):
-            _, sample = np.unique(rows.position, return_inverse=True)
-            n = int(sample.max()) + 1
-            sums = np.bincount(sample * size + place, left, n * size).reshape(n, size) / count
-            alone = np.bincount(place, np.square(left), size) / np.square(count)
-            covariance = sums.T @ sums + np.diag(np.maximum(variance - alone, 0.0) + 1e-15)
-            scale = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-        else:
-            n, scale = len(rows), np.sqrt(variance)
-        return cls(gap, count / count.sum(), scale, (overall, float(confidence.mean())), n)
+        _, sample, times = np.unique(rows.position, return_inverse=True, return_counts=True)
+        twice, left = bool(times.max() > 1), apart - gap[place]
+        scale = _covariance_root(sample, place, left, count, variance) if twice else np.sqrt(variance)
+        return cls(gap, count / count.sum(), scale, len(times))
 
     def generator(self, purpose: str) -> np.random.Generator:
         """Random numbers decided by the content alone, whatever the order of the rows (sums round differently)."""
@@ -205,36 +277,49 @@ class _Gaps:
         size = np.abs(self.gap)
         return np.sign(self.gap) * np.maximum(size - (1 - strength) * float((size / error).max()) * error, 0.0)
 
-    def invert(self, norm: Callable[[Scores], float], simulated: Callable[[Scores], Scores], level: float) -> Estimate:
-        """The norms of the gaps in the family under which the measured norm is neither too large nor too small."""
+    def furthest(self, norm: Callable[[Scores], float], simulated: Callable[[Scores], Scores], share: float) -> float:
+        """The norm at which the share of simulated measurements above the measured one grows past ``share``."""
         value = norm(self.gap)
-        tail = (1 - level) / 2
 
-        def furthest(share: float) -> float:
-            """The norm at which the share of simulated measurements above the value grows past ``share``."""
+        def within(strength: float) -> bool:
+            drawn = simulated(self.family(strength))
+            if min(share, 1 - share) * len(drawn) >= _FEWEST_BEYOND:
+                return bool(np.mean(drawn >= value) <= share)
+            # Too far out to be counted among so many draws: the norm sums over many bins, so its tail is normal's.
+            return bool(drawn.mean() - special.ndtri(share) * drawn.std() <= value)
 
-            def within(strength: float) -> bool:
-                return bool(np.mean(simulated(self.family(strength)) >= value) <= share)
+        below, above = 0.0, 1.0
+        if value == 0 or not within(below):
+            return 0.0
+        while within(above) and above < 1e3:
+            below, above = above, above * 2
+        for _ in range(24):
+            middle = (below + above) / 2
+            below, above = (middle, above) if within(middle) else (below, middle)
+        return norm(self.family(below))
 
-            below, above = 0.0, 1.0
-            if value == 0 or not within(below):
-                return 0.0
-            while within(above) and above < 1e3:
-                below, above = above, above * 2
-            for _ in range(24):
-                middle = (below + above) / 2
-                below, above = (middle, above) if within(middle) else (below, middle)
-            return norm(self.family(below))
 
-        low, high = furthest(tail), furthest(1 - tail)
-        # No calibration error is smaller than the gap between mean confidence and accuracy.
-        accuracy, mean = self.overall
-        high = max(high, abs(mean - accuracy.low), abs(mean - accuracy.high))
-        return Estimate(
-            value=value,
-            low=min(low, value),
-            high=min(max(high, value), 1.0),
-            n=self.n,
-            level=level,
-            method=METHOD,
-        )
+def _covariance_root(sample: Bins, place: Bins, left: Scores, count: Scores, variance: Scores) -> Scores:
+    """Cholesky's root of the covariance of the bins' means where samples have several rows.
+
+    Args:
+        sample: (rows,) number of each row's sample, from 0.
+        place: (rows,) number of its bin.
+        left: (rows,) what the row differs from its bin's mean.
+        count, variance: (bins,) rows and least variance of the mean.
+    """
+    size = len(count)
+    covariance = np.zeros((size, size))
+    order = np.argsort(sample, kind="stable")
+    samples = int(sample.max()) + 1
+    step = min(samples, max(1, _CELLS // size))
+    starts = np.arange(0, samples, step)
+    edges = np.append(np.searchsorted(sample[order], starts), len(sample))
+    for first, start, stop in zip(starts, edges[:-1], edges[1:], strict=True):
+        own = order[start:stop]
+        sums = np.bincount((sample[own] - first) * size + place[own], left[own], step * size).reshape(step, size)
+        covariance += sums.T @ sums
+    covariance /= np.outer(count, count)
+    alone = np.bincount(place, np.square(left), size) / np.square(count)
+    covariance += np.diag(np.maximum(variance - alone, 0.0) + 1e-15)
+    return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)

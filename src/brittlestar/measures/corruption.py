@@ -131,7 +131,8 @@ def relative_corruption_errors(
 ) -> NormalisedSet:
     """Relative CE of every corruption of the set and their mean: what corruption adds to the clean error, normalised.
 
-    Undefined where the normaliser's error does not rise under a corruption. Otherwise as ``corruption_errors``.
+    Undefined where the normaliser's error is not shown to rise under a corruption (the lower limit of its increase is
+    not above 0), or rises too uncertainly for a finite interval. Otherwise as ``corruption_errors``.
 
     Raises:
         NoSamplesError: No corruption of the set, or no sample in common.
@@ -182,6 +183,7 @@ def mean_ce_of(
 
     Raises:
         NoSamplesError: No corruption in common.
+        UsageError: A denominator that is not above 0.
     """
     groups: dict[str, list[int]] = {}
     for corruption, severity in errors:
@@ -190,15 +192,11 @@ def mean_ce_of(
     if not groups:
         raise NoSamplesError(f"none of the corruptions is one of {normaliser.name}'s")
     base, own = (0.0, 0.0) if clean is None else (normaliser.clean, clean)
-    return float(
-        np.mean(
-            [
-                np.mean([errors[c, s] - own for s in levels])
-                / np.mean([_published(normaliser, c, s) - base for s in levels])
-                for c, levels in groups.items()
-            ]
-        )
-    )
+    above = [np.mean([errors[c, s] - own for s in levels]) for c, levels in groups.items()]
+    below = [np.mean([_published(normaliser, c, s) - base for s in levels]) for c, levels in groups.items()]
+    none = [c for c, b in zip(groups, below, strict=True) if b <= 0]
+    require(not none, f"{normaliser.name} has nothing to divide by under {', '.join(none)}", UsageError)
+    return float(np.mean([a / b for a, b in zip(above, below, strict=True)]))
 
 
 Groups = Mapping[str, Sequence[int | None]]
@@ -266,17 +264,17 @@ def _averaged(wrong: Scores, groups: Groups, less_clean: bool) -> tuple[Scores, 
 def _set(groups: Groups, table: str, normaliser: str, divided: Divided, name: str) -> NormalisedSet:
     parts = {
         corruption: dataclasses.replace(
-            _described({corruption: levels}, table, normaliser, Divided((), estimate), name, name), name=name
+            _described({corruption: levels}, table, normaliser, Divided((), estimate, (), why), name, name), name=name
         )
-        for (corruption, levels), estimate in zip(groups.items(), divided.parts, strict=True)
+        for (corruption, levels), estimate, why in zip(groups.items(), divided.parts, divided.why, strict=True)
     }
     whole = "mCE" if name == "CE" else "relative mCE"
     mean = _described(groups, table, normaliser, divided, whole, f"mean {name}")
-    if mean.estimate is None:
-        without = [c for c, part in parts.items() if part.estimate is None]
-        mean = dataclasses.replace(
-            mean, undefined=f"{normaliser} shows no error to divide by under {', '.join(without)}"
-        )
+    without = [c for c, part in parts.items() if part.estimate is None]
+    if without:
+        reasons = [f"{c}: {parts[c].undefined}" for c in without]
+        more = [f"and {len(reasons) - 3} more"] if len(reasons) > 3 else []
+        mean = dataclasses.replace(mean, undefined="; ".join([*reasons[:3], *more]))
     return NormalisedSet(parts=parts, mean=mean)
 
 
@@ -290,7 +288,7 @@ def _described(groups: Groups, table: str, normaliser: str, divided: Divided, wh
         name += " (unequal severities)"
     elif severities and severities != PUBLISHED_SEVERITIES:
         name += f" (severities {', '.join(map(str, severities))})"
-    reason = "" if divided.mean is not None else f"{normaliser} shows no error to divide by"
+    reason = "" if divided.mean is not None else f"{normaliser} {divided.why_mean or 'shows no error to divide by'}"
     return Normalised(
         name=name,
         estimate=divided.mean,

@@ -23,7 +23,7 @@ from scipy import special
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule
-from brittlestar.measures.intervals import wilson_many
+from brittlestar.measures.effective import exact_limits
 from brittlestar.measures.samples import Positions, aligned, mean_difference_of, mean_of, repeated
 from brittlestar.measures.sequences import confidence_sequence_many
 
@@ -94,11 +94,14 @@ class FourierMap:
         return full
 
     def limits(self, level: float = LEVEL, simultaneous: bool = False, rule: str = "fixed") -> tuple[Scores, Scores]:
-        """(low, high) by frequency; ``simultaneous`` makes all of them hold together (Bonferroni over frequencies)."""
+        """(low, high) by frequency; ``simultaneous`` makes all of them hold together (Bonferroni over frequencies).
+
+        ``fixed``: exact (Clopper and Pearson), since at rare errors nothing else holds at so small a tail.
+        """
         check_level(level)
         check_rule(rule)
         each = 1 - (1 - level) / len(self.frequencies) if simultaneous else level
-        many = wilson_many if rule == "fixed" else confidence_sequence_many
+        many = exact_limits if rule == "fixed" else confidence_sequence_many
         return many(np.rint(self.error * self.samples), self.samples, each)
 
     def mean(self, scores: Scores, cap: float, rule: str, level: float) -> Estimate:

@@ -29,6 +29,9 @@ BOOTSTRAP = "paired bootstrap"
 RESAMPLES = 2000
 _CHUNK = 1_000_000
 
+_LEAST = 1e-9
+"""What differs from 0 by no more is a sum that rounding left there."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Normalised:
@@ -80,10 +83,23 @@ class NormalisedSet:
 
 @dataclasses.dataclass(frozen=True)
 class Divided:
-    """Ratios and their mean; ``None`` where a denominator is not above 0."""
+    """Ratios and their mean, which is there only where all of them are.
+
+    Fields:
+        parts: ``None`` where undefined: the denominator is not shown to be above 0 (its interval's lower limit is not),
+            or too uncertain for the ratio to have two finite limits.
+        mean: ``None`` where a part is, or where it has no two finite limits itself.
+        why: One a part, why it is undefined, in words that continue "the normaliser ..."; empty where it is defined.
+        why_mean: The same of the mean where all parts are defined.
+    """
 
     parts: tuple[Estimate | None, ...]
     mean: Estimate | None
+    why: tuple[str, ...] = ()
+    why_mean: str = ""
+
+
+TOO_UNCERTAIN = "shows too little to divide by: the ratio would have no finite interval"
 
 
 def mean_score(scores: Scores, lowest: float, highest: float, cap: float, rule: str, level: float) -> Estimate:
@@ -135,19 +151,24 @@ def over_constants(
 
     Raises:
         NoSamplesError: No samples.
-        UsageError: A constant that is not above 0.
+        UsageError: A constant that is not finite.
     """
     constants = np.asarray(below, dtype=np.float64)
-    require(bool((constants > 0).all()), f"denominators must be above 0, got {constants.tolist()}", UsageError)
+    require(bool(np.isfinite(constants).all()), f"denominators must be finite, got {constants.tolist()}", UsageError)
     parts = tuple(
         scaled(mean_score(column, lowest, highest, cap, rule, level), float(1 / constant))
+        if constant > _LEAST
+        else None
         for column, constant, cap in zip(above.T, constants, caps, strict=True)
     )
+    why = tuple("" if part else f"has {_shown(c)} to divide by" for part, c in zip(parts, constants, strict=True))
+    if any(part is None for part in parts):
+        return Divided(parts, None, why)
     total = float(np.mean(1 / constants))
     weights = 1 / constants / len(constants) / total
     cap = float(1 / np.sum(np.square(weights) / np.asarray(caps, dtype=np.float64)))
     mean = scaled(mean_score(above @ weights, lowest, highest, cap, rule, level), total)
-    return Divided(parts, mean)
+    return Divided(parts, mean, why)
 
 
 def over_scores(
@@ -163,7 +184,8 @@ def over_scores(
     ``fixed``: percentile bootstrap over samples, 2,000 resamples, the draws seeded by the content (same scores, same
     interval). Two made-up samples, one with the highest score throughout and one with the lowest, are in the pool, so
     that the width is never 0; each end is the farther one of that interval and the same moved to the estimate. A
-    resample whose denominator is not above 0 counts against both ends, which may then be infinite.
+    resample whose denominator is not above 0 counts against both ends. A ratio is undefined, and says why, unless the
+    lower limit of its denominator is above 0 and both of its own ends are finite.
 
     Args:
         above, below: (n, k) scores in [lowest, highest].
@@ -181,26 +203,68 @@ def over_scores(
     n, k = above.shape
     if n == 0:
         raise NoSamplesError("no samples: a ratio of nothing is undefined")
-    bottoms = below.mean(axis=0)
-    defined = bottoms > 0
-    if not defined.any():
-        return Divided((None,) * k, None)
-    top, bottom = above[:, defined], below[:, defined]
-    values = top.mean(axis=0) / bottom.mean(axis=0)
-    if rule == "anytime":
-        ends = _sequence_ends(top, bottom, lowest, highest, level, 2 * int(defined.sum()))
-        found = []
-        for j, value in enumerate(values):
-            alone = _sequence_ends(top[:, [j]], bottom[:, [j]], lowest, highest, level, 2)
-            found.append(enclosing(float(value), float(alone[0, 0]), float(alone[1, 0]), n, level, SEQUENCE))
-        mean = enclosing(float(values.mean()), float(ends[0].mean()), float(ends[1].mean()), n, level, SEQUENCE)
-    else:
-        ratios, held = _resampled(top, bottom, lowest, highest)
-        floor = 0.0 if lowest >= 0 else -math.inf
-        found = [_percentiles(float(values[j]), ratios[:, j], held[:, j], n, level, floor) for j in range(len(values))]
-        mean = _percentiles(float(values.mean()), ratios.mean(axis=1), np.asarray(held.all(axis=1)), n, level, floor)
-    listed = iter(found)
-    return Divided(tuple(next(listed) if ok else None for ok in defined), mean if defined.all() else None)
+    under = [mean_score(column, lowest, highest, 1.0, rule, level) for column in below.T]
+    why = [_why(e, lowest) for e in under]
+    defined = np.array([not reason for reason in why])
+    parts: list[Estimate | None] = [None] * k
+    mean = None
+    if defined.any():
+        top, bottom = above[:, defined], below[:, defined]
+        values = top.mean(axis=0) / bottom.mean(axis=0)
+        if rule == "anytime":
+            found, mean = _by_sequences(top, bottom, values, lowest, highest, level)
+        else:
+            found, mean = _by_resampling(top, bottom, values, lowest, highest, level)
+        for place, estimate in zip(np.flatnonzero(defined), found, strict=True):
+            if math.isfinite(estimate.low) and math.isfinite(estimate.high):
+                parts[place] = estimate
+            else:
+                why[place] = TOO_UNCERTAIN
+    if any(part is None for part in parts):
+        return Divided(tuple(parts), None, tuple(why))
+    assert mean is not None
+    finite = math.isfinite(mean.low) and math.isfinite(mean.high)
+    return Divided(tuple(parts), mean if finite else None, tuple(why), "" if finite else TOO_UNCERTAIN)
+
+
+def _why(denominator: Estimate, lowest: float) -> str:
+    """Why nothing can be divided by it; empty where it is shown to be above 0."""
+    # Sums of 0/1 outcomes may leave 1e-17 of what is exactly 0.
+    if denominator.low > _LEAST:
+        return ""
+    if lowest >= 0:
+        return "shows nothing to divide by"
+    limits = f"[{100 * denominator.low:.1f}, {100 * denominator.high:.1f}]"
+    return f"is not shown to rise: {_shown(denominator.value)} {limits}"
+
+
+def _shown(value: float) -> str:
+    """``+0.3 points``; what is 0 but for rounding is 0."""
+    value = 0.0 if abs(value) <= _LEAST else value
+    return f"{100 * value:+.1f} points".replace("-", "−") if value else "0 points"
+
+
+Many = tuple[list[Estimate], Estimate]
+
+
+def _by_sequences(top: Scores, bottom: Scores, values: Scores, lowest: float, highest: float, level: float) -> Many:
+    n, k = top.shape
+    ends = _sequence_ends(top, bottom, lowest, highest, level, 2 * k)
+    found = []
+    for j, value in enumerate(values):
+        alone = _sequence_ends(top[:, [j]], bottom[:, [j]], lowest, highest, level, 2)
+        found.append(enclosing(float(value), float(alone[0, 0]), float(alone[1, 0]), n, level, SEQUENCE))
+    mean = enclosing(float(values.mean()), float(ends[0].mean()), float(ends[1].mean()), n, level, SEQUENCE)
+    return found, mean
+
+
+def _by_resampling(top: Scores, bottom: Scores, values: Scores, lowest: float, highest: float, level: float) -> Many:
+    n = len(top)
+    ratios, held = _resampled(top, bottom, lowest, highest)
+    floor = 0.0 if lowest >= 0 else -math.inf
+    found = [_percentiles(float(v), ratios[:, j], held[:, j], n, level, floor) for j, v in enumerate(values)]
+    mean = _percentiles(float(values.mean()), ratios.mean(axis=1), np.asarray(held.all(axis=1)), n, level, floor)
+    return found, mean
 
 
 def _resampled(top: Scores, bottom: Scores, lowest: float, highest: float) -> tuple[Scores, npt.NDArray[np.bool_]]:
@@ -220,7 +284,7 @@ def _resampled(top: Scores, bottom: Scores, lowest: float, highest: float) -> tu
         weights = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
         sums[first : first + count] = weights.astype(np.float64) @ pool
     sums[-1] = pool.sum(axis=0)
-    held = sums[:, k:] > 0
+    held = sums[:, k:] > _LEAST
     return sums[:, :k] / np.where(held, sums[:, k:], 1.0), held
 
 

@@ -14,6 +14,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.measures.accuracy import accuracy
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores
 from brittlestar.measures.samples import mean_of, together
+from brittlestar.measures.selection import of_many
 
 Curve = Sequence[tuple[float, Rows]]
 """(strength, rows) in any order; clean as strength 0 where it belongs to the curve."""
@@ -63,7 +64,7 @@ class BreakingPoint:
             ``tested_to`` says up to where that was seen.
         value: That strength, interpolated linearly between measured ones.
         low: Where the curve's lower limits fall under the level; infinite where they do not.
-        high: Where its upper limits do; infinite where they do not.
+        high: Where its upper limits do, which hold for all strengths together; infinite where they do not.
         tested_from, tested_to: The least and the greatest strength measured. A ``value`` equal to ``tested_from``
             means that the curve lies under the level from its start; the true point may be weaker still.
         accuracy_level: The level of accuracy.
@@ -103,13 +104,16 @@ def breaking_point(curve: Curve, accuracy_level: float, rule: str = "fixed", lev
     """The weakest strength at which accuracy falls under ``accuracy_level``.
 
     A curve that rises again later does not unbreak: the first crossing counts, for the curve and for its limits. The
-    interval holds the crossing of the true accuracies joined linearly between the same strengths.
+    interval holds the crossing of the true accuracies joined linearly between the same strengths. Where it lies too
+    late, a lower limit is above the truth at one of the two strengths around the true crossing: two tests. Where it
+    lies too early, an upper limit is under the truth at any strength before, of which a plateau just above the level
+    has many: these limits hold for all strengths together (Bonferroni).
 
     Args:
         curve: (strength, rows) pairs.
         accuracy_level: In (0, 1], for instance 0.5 or half of the clean accuracy.
         rule: ``fixed`` or ``anytime``, for the limits of each strength.
-        level: Confidence level of each strength's limits.
+        level: Confidence level.
 
     Raises:
         NoSamplesError: An empty curve or a strength without rows.
@@ -117,20 +121,21 @@ def breaking_point(curve: Curve, accuracy_level: float, rule: str = "fixed", lev
     """
     require(0 < accuracy_level <= 1, f"an accuracy level lies in (0, 1], got {accuracy_level}", UsageError)
     strengths, parts = _ordered(curve, "breaking point")
-    found = [accuracy(rows, rule, level) for rows in parts]
+    found = [accuracy(rows, rule, of_many(min(len(parts), 2), level)) for rows in parts]
+    together = [accuracy(rows, rule, of_many(len(parts), level)) for rows in parts]
     places = strengths.tolist()
     value = crossing(places, [e.value for e in found], accuracy_level)
     return BreakingPoint(
         reached=math.isfinite(value),
         value=value,
         low=crossing(places, [e.low for e in found], accuracy_level),
-        high=crossing(places, [e.high for e in found], accuracy_level),
+        high=crossing(places, [e.high for e in together], accuracy_level),
         tested_from=places[0],
         tested_to=places[-1],
         accuracy_level=accuracy_level,
         n=min(e.n for e in found),
         level=level,
-        method=f"{found[0].method} limits, linear between strengths",
+        method=f"{found[0].method} limits for all strengths, linear between them",
     )
 
 

@@ -205,10 +205,13 @@ def mean_rate_of(values: Mapping[str, float], denominators: Mapping[str, float])
 
     Raises:
         NoSamplesError: No sequence in common.
+        UsageError: A denominator that is not above 0.
     """
     both = [name for name in values if name in denominators]
     if not both:
         raise NoSamplesError("the two have no sequence in common")
+    none = [name for name in both if denominators[name] <= 0]
+    require(not none, f"there is nothing to divide by under {', '.join(none)}", UsageError)
     return float(np.mean([values[name] / denominators[name] for name in both]))
 
 
@@ -350,21 +353,25 @@ def _over_run(
 
 def _set(chosen: Sequence[str], table: str, normaliser: str, divided: Divided, name: str) -> NormalisedSet:
     parts = {
-        sequence: dataclasses.replace(_described([sequence], table, normaliser, estimate, name, name), name=name)
-        for sequence, estimate in zip(chosen, divided.parts, strict=True)
+        sequence: dataclasses.replace(_described([sequence], table, normaliser, estimate, name, name, why), name=name)
+        for sequence, estimate, why in zip(chosen, divided.parts, divided.why, strict=True)
     }
     whole = "mFR" if name == "FR" else "mT5D"
-    return NormalisedSet(parts=parts, mean=_described(chosen, table, normaliser, divided.mean, whole, f"mean {name}"))
+    mean = _described(chosen, table, normaliser, divided.mean, whole, f"mean {name}", divided.why_mean)
+    without = [sequence for sequence, part in parts.items() if part.estimate is None]
+    if without:
+        mean = dataclasses.replace(mean, undefined=f"{parts[without[0]].undefined} under {', '.join(without)}")
+    return NormalisedSet(parts=parts, mean=mean)
 
 
 def _described(
-    chosen: Sequence[str], table: str, normaliser: str, estimate: Estimate | None, whole: str, part: str
+    chosen: Sequence[str], table: str, normaliser: str, estimate: Estimate | None, whole: str, part: str, why: str = ""
 ) -> Normalised:
     every = members(table, SEQUENCE_SETS)
     return Normalised(
         name=whole if len(chosen) == len(every) else f"{part} over {len(chosen)} of {len(every)}",
         estimate=estimate,
-        undefined="" if estimate is not None else f"{normaliser} never changes its answer: nothing to divide by",
+        undefined="" if estimate is not None else f"{normaliser} {why}",
         table=table,
         normaliser=normaliser,
         parts=tuple(chosen),

@@ -17,7 +17,7 @@ from brittlestar.report.examples import build_failures
 from brittlestar.report.explained import build_explained
 from brittlestar.report.gather import Gathered, gather
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.overview import build_attacks, build_calibration, build_table
+from brittlestar.report.overview import build_attacks, build_calibration, build_table, worst_conditions
 from brittlestar.report.provenance import (
     build_commands,
     build_facts,
@@ -114,6 +114,7 @@ def _content(gathered: Gathered) -> ReportContent:
         provenance=build_facts(gathered),
         sessions=build_sessions(gathered),
         commands=build_commands(gathered),
+        worst=worst_conditions(gathered, numbers),
         results=(
             *export.build_results(gathered, numbers, spectrum, calibration, breaks),
             *export.set_results(gathered, corruptions, stability),

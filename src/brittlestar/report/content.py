@@ -250,22 +250,43 @@ class Spectrum:
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """How sure and how right under one condition."""
+    """How sure and how right under one condition.
+
+    ``ece``, ``rms`` and ``accuracy`` have the condition's own intervals where it was given, and intervals for one that
+    was chosen of many where it was (``measures.selection``).
+    """
 
     condition: str
     title: str
     ece: Estimate
     rms: Estimate
     confidence: float
-    accuracy: float
+    accuracy: Estimate
     bins: tuple[ReliabilityBin, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Per model: clean, and the shifted condition with the largest error of confidence (``None`` without shifts)."""
+class ShiftedCalibration:
+    """A model's calibration over shifted conditions.
 
-    rows: tuple[tuple[ModelEntry, Reliability, Reliability | None, Estimate | None], ...]
+    Fields:
+        worst: The condition with the largest calibration error, its intervals those of one chosen of many.
+        mean: The mean of the conditions' calibration errors.
+        increase: That mean less the error on clean images, paired by image.
+        conditions: How many.
+    """
+
+    worst: Reliability
+    mean: Estimate
+    increase: Estimate
+    conditions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Per model: on clean images, and over the shifted conditions (``None`` without shifts)."""
+
+    rows: tuple[tuple[ModelEntry, Reliability, ShiftedCalibration | None], ...]
     shifted: int
 
 
@@ -390,4 +411,5 @@ class ReportContent:
     provenance: tuple[Facts, ...]
     sessions: tuple[Mapping[str, Any], ...]
     commands: tuple[str, ...]
+    worst: tuple[tuple[ModelEntry, tuple[tuple[str, Estimate], ...]], ...]
     results: tuple[Result, ...] = field(repr=False)

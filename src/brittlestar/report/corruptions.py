@@ -15,7 +15,7 @@ from brittlestar.measures.corruption import Conditions, Normaliser, RunErrors
 from brittlestar.report.content import ModelEntry, Point, Sentence
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.words import count, images, listing, share
+from brittlestar.report.words import chosen, count, images, listing, share
 
 FEWEST = 10
 """A set gets a section from this many of its corruptions on: more than the eight that the broad suite has of them."""
@@ -60,7 +60,8 @@ ALEXNET_CLASSES = 1000
 class SetModel:
     """A model's summaries: mean corruption error, mean CE and mean relative CE; ``None`` without a normaliser.
 
-    ``marked``: whether the numbers contain a corruption that differs from the published one.
+    ``marked``: whether the numbers contain a corruption that differs from the published one. ``worst``: the corruption
+    with the largest error, in an interval for the largest of them all.
     """
 
     model: ModelEntry
@@ -68,6 +69,7 @@ class SetModel:
     mce: Normalised | None
     relative: Normalised | None
     marked: bool
+    worst: tuple[str, Estimate]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +176,10 @@ def _section(
                     relative = measures.relative_corruption_errors(conditions, subject.clean, normaliser, **how)
         errors.append(ce)
         relatives.append(relative)
+        by_corruption: dict[str, list[str]] = {}
+        for info in infos.values():
+            if info.id in subject.rows:
+                by_corruption.setdefault(published_name(info), []).append(info.id)
         models.append(
             SetModel(
                 model=subject.entry,
@@ -181,6 +187,7 @@ def _section(
                 mce=ce.mean if ce else None,
                 relative=relative.mean if relative else None,
                 marked=any(key[0] in odd for key in conditions),
+                worst=numbers.highest_mean_error(subject, by_corruption),
             )
         )
     rows = []
@@ -213,7 +220,11 @@ def _section(
         models=tuple(models),
         rows=tuple(rows),
         curved=any(info.severity is not None for info in infos.values()),
-        notes=_notes(table, bool(odd), named, subjects),
+        notes=(
+            *_notes(table, bool(odd), named, subjects),
+            *undefined_notes("CE", [(m.model, e) for m, e in zip(models, errors, strict=True)]),
+            *undefined_notes("Relative CE", [(m.model, r) for m, r in zip(models, relatives, strict=True)]),
+        ),
     )
 
 
@@ -293,6 +304,18 @@ def _basis(models: Sequence[SetModel], table: str) -> str:
     return f"{words}, {images(min(samples))}" + ("" if len(samples) == 1 else f" to {max(samples):,}")
 
 
+def undefined_notes(name: str, found: Sequence[tuple[ModelEntry, NormalisedSet | None]]) -> tuple[str, ...]:
+    """Why some numbers are dashes: ``Relative CE of b under fog is undefined: a is not shown to rise ...``."""
+    lines = []
+    for model, numbers in found:
+        none = {c: p.undefined for c, p in numbers.parts.items() if p.estimate is None} if numbers is not None else {}
+        if none:
+            reasons = [f"{c} ({why})" for c, why in none.items()]
+            more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+            lines.append(f"{name} of {model.name} is undefined under {', '.join(reasons[:3])}{more}.")
+    return tuple(lines)
+
+
 def storage_words(table: str, storage: str) -> str:
     """How the images were kept, and whether the published ones were."""
     published = PUBLISHED_STORAGE.get(table, "jpeg85")
@@ -339,18 +362,17 @@ def corruption_sentences(sets: Sequence[CorruptionSet], model: ModelEntry) -> It
             f"{name} {share(n.estimate)}" if n.estimate is not None else f"{name} undefined ({n.undefined})"
             for name, n in summaries(entry)[1:]
         ]
-        place = [m.model.key for m in found.models].index(model.key)
-        cells = [(row, row.cells[place]) for row in found.rows]
-        row, worst = max(((r, c) for r, c in cells if c is not None), key=lambda pair: pair[1].error.value)
+        name, worst = entry.worst
+        row = next(r for r in found.rows if r.corruption == name)
         text = f"over {found.basis}."
         text += f" Divided by {found.normaliser}: {listing(others)}." if others else ""
-        text += f" Most under {marked(row.title, row.marked)}: {share(worst.error)}."
+        text += f" Most under {marked(row.title, row.marked)}: {share(worst)}{chosen(len(entry.mean.parts))}."
         text += f" Images {found.storage}." + ("".join(f" {n}" for n in found.notes[:1]) if entry.marked else "")
         estimates = [n.estimate for _, n in summaries(entry) if n.estimate is not None]
         yield Sentence(
             lead=f"{found.title}: {marked(entry.mean.name, entry.marked)} {share(entry.mean.estimate)}",
             text=text,
-            estimates=(*estimates, worst.error),
+            estimates=(*estimates, worst),
         )
 
 

@@ -23,12 +23,9 @@ from brittlestar.report.gather import Gathered
 from brittlestar.store import RunStore, stopping_rule
 
 NAME = "explain.json"
-SCHEMA = 2
+SCHEMA = 3
 SIDE = 32
 """Most frequencies along a side of a kept spectrum."""
-
-FEWEST_SHIFTS = 4
-"""Fewer shifts have no correlation."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,10 @@ import numpy as np
 from markupsafe import Markup
 
 from brittlestar.measures import Estimate
+from brittlestar.measures.spectra import FEWEST_GROUPS
 from brittlestar.report import maps
 from brittlestar.report.charts import model_class
-from brittlestar.report.explained import FEWEST_SHIFTS, Explained, ExplainedCase, ExplainedModel, ShiftSpectrum
+from brittlestar.report.explained import Explained, ExplainedCase, ExplainedModel, ShiftSpectrum
 from brittlestar.report.palette import sequential
 from brittlestar.report.svg import Canvas, element, nice_ticks, outline
 from brittlestar.report.words import count, decimals_of, interval, number, points
@@ -52,9 +53,9 @@ def explained_context(e: Explained | None) -> dict[str, Any]:
 def correlated(found: Estimate | None, model: ExplainedModel) -> str:
     """``r = +0.50 [+0.23, +0.71], 28 shifts``, or why there is no number."""
     if found is None:
-        few = model.shifts < FEWEST_SHIFTS
-        why = f"it takes {FEWEST_SHIFTS}" if few else "the values do not vary"
-        return f"no correlation of {count(model.shifts, 'shift')}: {why}"
+        if model.shifts < FEWEST_GROUPS:
+            return f"too few for a correlation: {count(model.shifts, 'shift')}, and it takes {FEWEST_GROUPS}"
+        return f"no correlation of {count(model.shifts, 'shift')}: the values do not vary"
     value, low, high = (number(v, 2, sign=True) for v in (found.value, found.low, found.high))
     return f"r = {value} [{low}, {high}], {count(found.n, 'shift')}"
 

@@ -16,7 +16,7 @@ from brittlestar.measures import Normalised, Sensitivity
 from brittlestar.measures.base import Estimate
 from brittlestar.report.content import Break, Calibration, ModelEntry, ReportContent, Result, Spectrum
 from brittlestar.report.corruptions import CorruptionSet, corruption_results, summaries
-from brittlestar.report.gather import CLEAN, Gathered, Subject
+from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.stability import StabilitySet, means, plain, stability_results
 from brittlestar.report.words import interval, number, percent, spaced
@@ -120,13 +120,16 @@ def _by_band(subject: Subject, spectrum: Spectrum | None) -> Iterator[Line]:
 
 
 def _sureness(subject: Subject, calibration: Calibration | None) -> Iterator[Line]:
-    for model, clean, worst, pooled in calibration.rows if calibration else ():
+    for model, clean, shifted in calibration.rows if calibration else ():
         if model.key == subject.entry.key:
-            for one in (clean, worst):
-                if one is not None:
-                    yield one.condition, "ece", one.ece
-                    yield one.condition, "rms_calibration", one.rms
-            yield "shifts", "ece", pooled
+            yield clean.condition, "ece", clean.ece
+            yield clean.condition, "rms_calibration", clean.rms
+            if shifted is not None:
+                worst = shifted.worst
+                yield worst.condition, f"ece_highest_of_{shifted.conditions}", worst.ece
+                yield worst.condition, f"rms_calibration_one_of_{shifted.conditions}", worst.rms
+                yield "shifts", "mean_ece", shifted.mean
+                yield "shifts", "mean_ece_increase", shifted.increase
 
 
 def _sensitivity(found: Sensitivity | None) -> dict[str, Any] | None:
@@ -316,19 +319,16 @@ def markdown(content: ReportContent) -> str:
         lines.append(f"| {_md(model.name)} | " + " | ".join(shown) + " |")
     lines += ["", "Numbers in percent with their intervals.", ""]
     lines += _sets(content)
-    for model in content.models:
-        worst = _worst(content, model)
-        if worst:
-            lines += [
-                f"## Worst conditions of {_md(model.name)}",
-                "",
-                "| condition | accuracy | n |",
-                "|---|---:|---:|",
-            ]
-            lines += [
-                f"| {_md(r.condition)} | {percent(r.estimate)} {interval(r.estimate)} | {r.estimate.n:,} |"
-                for r in worst
-            ] + [""]
+    for model, worst in content.worst:
+        lines += [
+            f"## Worst conditions of {_md(model.name)}",
+            "",
+            "Chosen by their numbers, so the intervals of all shifted and attacked conditions hold together.",
+            "",
+            "| condition | accuracy | n |",
+            "|---|---:|---:|",
+        ]
+        lines += [f"| {_md(c)} | {percent(e)} {interval(e)} | {e.n:,} |" for c, e in worst] + [""]
     lines += ["## Repeat it", "", "```sh", *content.commands, "```", "", content.interval_text, ""]
     return spaced("\n".join(lines))
 
@@ -364,20 +364,6 @@ def _set(
         shown = dict(cells)
         lines.append(f"| {_md(model.name)} | " + " | ".join(shown.get(name, "–") for name in names) + " |")
     return [*lines, "", *(f"{_md(note)}\n" for note in notes)]
-
-
-def _worst(content: ReportContent, model: ModelEntry) -> list[Result]:
-    data = content.data[model.data].name
-    own = [
-        r
-        for r in content.results
-        if r.model == model.name
-        and r.data == data
-        and r.measure == "accuracy"
-        and r.condition != CLEAN
-        and not r.condition.startswith("fourier")
-    ]
-    return sorted(own, key=lambda r: r.estimate.value)[:10]
 
 
 def _md(text: str) -> str:

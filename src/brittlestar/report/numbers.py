@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from brittlestar import measures
@@ -28,15 +29,30 @@ class Numbers:
         self.rule, self.level = rule, level
         self._known: dict[tuple[str, ...], Any] = {}
 
-    def accuracy(self, subject: Subject, condition: str) -> Estimate:
-        """Share of right answers."""
-        key = ("accuracy", subject.entry.key, condition)
-        return self._once(key, lambda: measures.accuracy(subject.rows[condition], self.rule, self.level))
+    def accuracy(self, subject: Subject, condition: str, level: float | None = None) -> Estimate:
+        """Share of right answers; at a level of its own where it is one of many (``measures.selection``)."""
+        at = self.level if level is None else level
+        key = ("accuracy", subject.entry.key, condition, repr(at))
+        return self._once(key, lambda: measures.accuracy(subject.rows[condition], self.rule, at))
 
     def error(self, subject: Subject, condition: str) -> Estimate:
         """Share of wrong answers."""
         key = ("error", subject.entry.key, condition)
         return self._once(key, lambda: measures.error_rate(subject.rows[condition], self.rule, self.level))
+
+    def lowest_accuracy(self, subject: Subject, conditions: Sequence[str]) -> tuple[str, Estimate]:
+        """The condition with the lowest accuracy of these, in an interval for the lowest of them all."""
+        candidates = {c: functools.partial(self.accuracy, subject, c) for c in conditions}
+        return measures.lowest(candidates, self.level)
+
+    def highest_ece(self, subject: Subject, conditions: Sequence[str]) -> tuple[str, Estimate]:
+        """The condition with the largest calibration error, in an interval for the largest of them all."""
+        return measures.highest({c: functools.partial(self.ece, subject, c) for c in conditions}, self.level)
+
+    def highest_mean_error(self, subject: Subject, groups: Mapping[str, Sequence[str]]) -> tuple[str, Estimate]:
+        """The group of conditions with the largest mean error, in an interval for the largest of them all."""
+        candidates = {name: functools.partial(self.mean_error, subject, group) for name, group in groups.items()}
+        return measures.highest(candidates, self.level)
 
     def drop(self, subject: Subject, condition: str) -> Estimate:
         """Accuracy lost against clean, on the same images."""
@@ -45,12 +61,11 @@ class Numbers:
             key, lambda: measures.error_increase(subject.rows[condition], subject.rows[CLEAN], self.rule, self.level)
         )
 
-    def mean_error(self, subject: Subject, conditions: Sequence[str]) -> Estimate:
+    def mean_error(self, subject: Subject, conditions: Sequence[str], level: float | None = None) -> Estimate:
         """Error averaged over conditions with equal weight, on the images that all of them share."""
-        key = ("mean_error", subject.entry.key, *conditions)
-        return self._once(
-            key, lambda: measures.mean_error([subject.rows[c] for c in conditions], self.rule, self.level)
-        )
+        at = self.level if level is None else level
+        key = ("mean_error", subject.entry.key, repr(at), *conditions)
+        return self._once(key, lambda: measures.mean_error([subject.rows[c] for c in conditions], self.rule, at))
 
     def mean_drop(self, subject: Subject, conditions: Sequence[str]) -> Estimate:
         """Accuracy lost against clean, averaged over conditions."""
@@ -124,31 +139,33 @@ class Numbers:
         """Mean accuracy along the strength axis."""
         return measures.severity_area(curve, self.rule, self.level)
 
-    def ece(self, subject: Subject, condition: str) -> Estimate:
+    def ece(self, subject: Subject, condition: str, level: float | None = None) -> Estimate:
         """Expected calibration error."""
-        key = ("ece", subject.entry.key, condition)
-        return self._once(key, lambda: measures.ece(subject.rows[condition], level=self.level))
+        at = self.level if level is None else level
+        key = ("ece", subject.entry.key, condition, repr(at))
+        return self._once(key, lambda: measures.ece(subject.rows[condition], BINS, at))
 
-    def rms(self, subject: Subject, condition: str) -> Estimate:
+    def rms(self, subject: Subject, condition: str, level: float | None = None) -> Estimate:
         """Root mean squared calibration error."""
-        key = ("rms", subject.entry.key, condition)
-        return self._once(key, lambda: measures.rms_calibration(subject.rows[condition], level=self.level))
+        at = self.level if level is None else level
+        key = ("rms", subject.entry.key, condition, repr(at))
+        return self._once(key, lambda: measures.rms_calibration(subject.rows[condition], level=at))
 
     def bins(self, subject: Subject, condition: str) -> tuple[measures.ReliabilityBin, ...]:
         """The bins of the reliability diagram."""
         key = ("bins", subject.entry.key, condition)
         return self._once(key, lambda: measures.reliability(subject.rows[condition], level=self.level))
 
-    def gap(self, subject: Subject, condition: str) -> float:
-        """The value of ``ece`` without its interval, to find the worst condition."""
-        return sum(abs(b.confidence - b.accuracy.value) * b.share for b in self.bins(subject, condition))
+    def mean_ece(self, subject: Subject, conditions: Sequence[str]) -> Estimate:
+        """The mean of the conditions' calibration errors, on the images that all of them share."""
+        key = ("mean_ece", subject.entry.key, *conditions)
+        return self._once(key, lambda: measures.mean_ece([subject.rows[c] for c in conditions], BINS, self.level))
 
-    def pooled_ece(self, subject: Subject, conditions: Sequence[str]) -> Estimate:
-        """Expected calibration error over the answers to all conditions together; images are resampled whole."""
-        key = ("pooled_ece", subject.entry.key, *conditions)
-        return self._once(
-            key, lambda: measures.ece(Rows.concatenate([subject.rows[c] for c in conditions]), BINS, self.level)
-        )
+    def mean_ece_increase(self, subject: Subject, conditions: Sequence[str]) -> Estimate:
+        """The same less the calibration error on clean images."""
+        key = ("mean_ece_increase", subject.entry.key, *conditions)
+        shifted = [subject.rows[c] for c in conditions]
+        return self._once(key, lambda: measures.mean_ece_increase(shifted, subject.rows[CLEAN], BINS, self.level))
 
     def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
         if key not in self._known:

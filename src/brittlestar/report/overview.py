@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from brittlestar import measures
 from brittlestar.measures.base import Estimate
 from brittlestar.report.content import (
     Attack,
     Calibration,
+    ModelEntry,
     ModelTable,
     Reliability,
+    ShiftedCalibration,
     Spectrum,
     TableCell,
     TableColumn,
@@ -50,7 +55,8 @@ def build_table(
         TableColumn(
             key="worst",
             title="Worst shift, accuracy",
-            help="The shifted condition with the lowest accuracy (%).",
+            help=f"The shifted condition with the lowest accuracy (%). Its interval is for the lowest of {shifts}: it "
+            "allows for the condition having been chosen by its number.",
             better="higher",
         ),
         [_worst_cell(s, numbers) for s in gathered.subjects],
@@ -70,7 +76,7 @@ def build_table(
             ],
         )
     if calibration is not None:
-        by_model = {model.key: (clean, mean) for model, clean, _, mean in calibration.rows}
+        by_model = {model.key: (clean, shifted) for model, clean, shifted in calibration.rows}
         add(
             TableColumn(
                 key="ece",
@@ -86,14 +92,14 @@ def build_table(
         add(
             TableColumn(
                 key="ece-shifted",
-                title="ECE, shifts",
-                help="Expected calibration error over the answers to all "
-                f"{calibration.shifted} shifted conditions together (%).",
+                title="ECE, mean over shifts",
+                help=f"Mean of the expected calibration errors of the {calibration.shifted} shifted conditions, each "
+                "by itself (%).",
                 better="lower",
             ),
             [
-                TableCell(estimate=by_model[s.entry.key][1]) if s.entry.key in by_model else NOTHING
-                for s in gathered.subjects
+                TableCell(estimate=found[1].mean) if found is not None and found[1] is not None else NOTHING
+                for found in (by_model.get(s.entry.key) for s in gathered.subjects)
             ],
         )
     if spectrum is not None:
@@ -128,9 +134,23 @@ def mean_error(subject: Subject, numbers: Numbers) -> Estimate | None:
 
 
 def worst_shift(subject: Subject, numbers: Numbers) -> tuple[str, Estimate] | None:
-    """The shifted condition with the lowest accuracy."""
-    found = [(info.id, numbers.accuracy(subject, info.id)) for info in subject.of_kind("shift")]
-    return min(found, key=lambda pair: pair[1].value) if found else None
+    """The shifted condition with the lowest accuracy, in an interval for the lowest of them all."""
+    conditions = [info.id for info in subject.of_kind("shift")]
+    return numbers.lowest_accuracy(subject, conditions) if conditions else None
+
+
+def worst_conditions(
+    gathered: Gathered, numbers: Numbers, most: int = 10
+) -> tuple[tuple[ModelEntry, tuple[tuple[str, Estimate], ...]], ...]:
+    """By model the shifts and attacks with the lowest accuracies, the intervals of all of them holding together."""
+    listed = []
+    for subject in gathered.subjects:
+        conditions = [info.id for info in subject.infos.values() if info.kind in ("shift", "attack")]
+        if conditions:
+            level = measures.of_many(len(conditions), numbers.level)
+            found = [(c, numbers.accuracy(subject, c, level)) for c in conditions]
+            listed.append((subject.entry, tuple(sorted(found, key=lambda pair: pair[1].value)[:most])))
+    return tuple(listed)
 
 
 def _worst_cell(subject: Subject, numbers: Numbers) -> TableCell:
@@ -173,29 +193,36 @@ def build_calibration(gathered: Gathered, numbers: Numbers) -> Calibration | Non
     for subject in gathered.subjects:
         if subject.clean is None:
             continue
-        shifted = [info.id for info in subject.of_kind("shift")]
-        worst = max(shifted, key=lambda c: numbers.gap(subject, c), default=None)
-        rows.append(
-            (
-                subject.entry,
-                _reliability(subject, CLEAN, "clean", numbers),
-                _reliability(subject, worst, condition_title(subject, worst), numbers) if worst is not None else None,
-                numbers.pooled_ece(subject, shifted) if shifted else None,
-            )
-        )
+        rows.append((subject.entry, _reliability(subject, CLEAN, "clean", numbers), _shifted(subject, numbers)))
     if not rows:
         return None
     return Calibration(rows=tuple(rows), shifted=max(len(s.of_kind("shift")) for s in gathered.subjects))
 
 
-def _reliability(subject: Subject, condition: str, title: str, numbers: Numbers) -> Reliability:
-    rows = subject.rows[condition]
+def _shifted(subject: Subject, numbers: Numbers) -> ShiftedCalibration | None:
+    conditions = [info.id for info in subject.of_kind("shift")]
+    if not conditions:
+        return None
+    worst, error = numbers.highest_ece(subject, conditions)
+    level = measures.of_many(len(conditions), numbers.level)
+    found = _reliability(subject, worst, condition_title(subject, worst), numbers, level)
+    return ShiftedCalibration(
+        worst=dataclasses.replace(found, ece=error),
+        mean=numbers.mean_ece(subject, conditions),
+        increase=numbers.mean_ece_increase(subject, conditions),
+        conditions=len(conditions),
+    )
+
+
+def _reliability(
+    subject: Subject, condition: str, title: str, numbers: Numbers, level: float | None = None
+) -> Reliability:
     return Reliability(
         condition=condition,
         title=title,
         ece=numbers.ece(subject, condition),
-        rms=numbers.rms(subject, condition),
-        confidence=float(rows.confidence.mean()),
-        accuracy=float(rows.correct.mean()),
+        rms=numbers.rms(subject, condition, level),
+        confidence=float(subject.rows[condition].confidence.mean()),
+        accuracy=numbers.accuracy(subject, condition, level),
         bins=numbers.bins(subject, condition),
     )

@@ -100,11 +100,11 @@ def _context(c: ReportContent) -> dict[str, Any]:
     calibration = [
         Figure(
             model.name,
-            charts.reliability(model, clean, worst),
-            f"clean {share(clean.ece)}" + (f"; {worst.title} {share(worst.ece)}" if worst else ""),
+            charts.reliability(model, clean, shifted.worst if shifted else None),
+            f"clean {share(clean.ece)}" + (f"; {shifted.worst.title} {share(shifted.worst.ece)}" if shifted else ""),
             model_class(model),
         )
-        for model, clean, worst, _ in (c.calibration.rows if c.calibration else ())
+        for model, clean, shifted in (c.calibration.rows if c.calibration else ())
     ]
     return {
         "c": c,

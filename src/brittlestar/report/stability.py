@@ -21,10 +21,10 @@ from brittlestar.measures import (
 )
 from brittlestar.measures.stability import compare_of
 from brittlestar.report.content import ModelEntry, Sentence
-from brittlestar.report.corruptions import slug
+from brittlestar.report.corruptions import slug, undefined_notes
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.words import count, images, number, share
+from brittlestar.report.words import chosen, count, images, number, share
 
 TITLES = {"imagenet-p": "ImageNet-P", "cifar-p": "CIFAR-P", "tiny-p": "Tiny-ImageNet-P"}
 VIDEO = "the published ones are H.264 video, whose compression changes the numbers"
@@ -42,6 +42,7 @@ class StabilityModel:
         distance: Mean T5D.
         rate: mFR over the first model.
         remembered: mFR over AlexNet's flip rates as they are remembered.
+        worst: The counted sequence (its condition) with the largest FP, in an interval for the largest of them all.
     """
 
     model: ModelEntry
@@ -49,6 +50,7 @@ class StabilityModel:
     distance: Normalised | None
     rate: Normalised | None
     remembered: Normalised | None
+    worst: tuple[str, Estimate] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +168,10 @@ def _section(
         models=models,
         rows=tuple(rows),
         limit=_limit(most),
-        notes=_notes(rows, models, table),
+        notes=(
+            *_notes(rows, models, table),
+            *undefined_notes("FR", [(m.model, r) for m, r in zip(models, rates, strict=True)]),
+        ),
     )
 
 
@@ -227,7 +232,16 @@ def _means(
         distance=measures.mean_top5_distance(own, ten, **how) if own and all(map(_ranked, own.values())) else None,
         rate=rates.mean if rates is not None else None,
         remembered=measures.flip_rates(own, ALEXNET_FLIPS, table=table, **how).mean if own and known else None,
+        worst=_worst(own, counted, how) if own else None,
     )
+
+
+def _worst(own: Mapping[str, Rows], counted: Mapping[str, str], how: Mapping[str, Any]) -> tuple[str, Estimate]:
+    def candidate(name: str) -> measures.Candidate:
+        compare = how["compare"][name]
+        return lambda level: measures.flip_probability(own[name], compare=compare, rule=how["rule"], level=level)
+
+    return measures.highest({counted[name]: candidate(name) for name in own}, how["level"])
 
 
 def _storage_words(storage: str) -> str:
@@ -283,12 +297,14 @@ def stability_sentences(sets: Sequence[StabilitySet], model: ModelEntry) -> Iter
         if place is None or entry is None or entry.flips is None or entry.flips.estimate is None:
             continue
         flips = entry.flips.estimate
-        cells = [(row, row.cells[place]) for row in found.rows if row.counted]
-        row, worst = max(((r, c) for r, c in cells if c is not None), key=lambda pair: pair[1].flips.value)
-        estimates = [flips, worst.flips]
+        assert entry.worst is not None
+        condition, worst = entry.worst
+        row = next(r for r in found.rows if r.condition == condition)
+        estimates = [flips, worst]
         text = (
             f"between frames: {entry.flips.name} over {count(len(entry.flips.parts), 'sequence')} of {found.title}, "
-            f"{images(flips.n)}. Most under {row.title}: {share(worst.flips)}."
+            f"{images(flips.n)}. Most under {row.title}: "
+            f"{share(worst)}{chosen(len(entry.flips.parts))}."
         )
         for rate in (entry.rate, entry.remembered):
             if rate is not None and rate.estimate is not None:

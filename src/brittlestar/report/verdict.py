@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from brittlestar import measures
 from brittlestar.measures.base import Estimate
 from brittlestar.report.compared import band_name, compare_models
-from brittlestar.report.content import Calibration, Comparison, ModelEntry, Reliability, Sentence, Spectrum, Verdict
+from brittlestar.report.content import Calibration, Comparison, ModelEntry, Sentence, Spectrum, Verdict
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.overview import condition_title, mean_error, worst_shift
 from brittlestar.report.series import Series, broken_below, series_of
-from brittlestar.report.words import count, images, interval, listing, number, percent, points, share
+from brittlestar.report.words import chosen, count, images, interval, listing, number, percent, points, share
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class Breaking:
     strengths: int
     accuracy: Estimate
     sure: bool
+
+    @property
+    def reach(self) -> float:
+        """How far along its curve the strength lies, in (0, 1]."""
+        return reach(self.place, self.strengths)
 
 
 def build_verdicts(
@@ -59,17 +66,42 @@ def half_level(subject: Subject, numbers: Numbers) -> tuple[float, str]:
 
 
 def breakings(gathered: Gathered, subject: Subject, numbers: Numbers, level: float) -> list[Breaking]:
-    """Every severity curve (attacks and filters apart) that falls below the level, the earliest first."""
+    """Every severity curve (attacks and filters apart) that falls below the level, the earliest first.
+
+    The first is chosen of all strengths of all curves, so every interval here holds together with all others.
+    """
+    listed = ordinary_series(gathered, subject)
+    together = simultaneous_level(listed, numbers)
     found = []
-    for series in ordinary_series(gathered, subject):
+    for series in listed:
         for place, info in enumerate(series.infos):
-            accuracy = numbers.accuracy(subject, info.id)
+            accuracy = numbers.accuracy(subject, info.id, together)
             if accuracy.value < level:
                 found.append(Breaking(series, info.id, place, len(series.infos), accuracy, accuracy.high < level))
                 break
-    return sorted(
-        found, key=lambda b: (not b.sure, (b.place + 1) / b.strengths if b.strengths > 1 else 1.0, b.accuracy.value)
+    return sorted(found, key=lambda b: (not b.sure, b.reach, b.accuracy.value))
+
+
+def simultaneous_level(listed: Sequence[Series], numbers: Numbers) -> float:
+    """The level at which the intervals of all strengths of some curves hold together."""
+    return measures.of_many(max(sum(len(s.infos) for s in listed), 1), numbers.level)
+
+
+def first_for_sure(first: Breaking, listed: Sequence[Series], numbers: Numbers, subject: Subject, level: float) -> bool:
+    """Whether no other curve can have fallen below the level as early, all intervals holding together."""
+    together = simultaneous_level(listed, numbers)
+    return first.sure and all(
+        numbers.accuracy(subject, info.id, together).low >= level
+        for series in listed
+        if series is not first.series
+        for place, info in enumerate(series.infos)
+        if reach(place, len(series.infos)) <= first.reach
     )
+
+
+def reach(place: int, strengths: int) -> float:
+    """How far along its curve a strength lies, in (0, 1]; the whole way where there is only one."""
+    return (place + 1) / strengths if strengths > 1 else 1.0
 
 
 def ordinary_series(gathered: Gathered, subject: Subject) -> list[Series]:
@@ -99,25 +131,29 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
         ]
     broken = breakings(gathered, subject, numbers, level)
     if not broken:
-        worst = min(
-            ((s, i.id, numbers.accuracy(subject, i.id)) for s in listed for i in s.infos), key=lambda t: t[2].value
-        )
+        conditions = [i.id for s in listed for i in s.infos]
+        worst, accuracy = numbers.lowest_accuracy(subject, conditions)
+        sure = accuracy.low >= level
         return [
             Sentence(
-                lead="Does not break",
+                lead="Does not break" if sure else "Was not seen to break",
                 text=f"at any strength of the {count(len(listed), 'shift')} asked: accuracy stays above {words} "
-                f"({percent(clean)}). Lowest under {condition_title(subject, worst[1])}: "
-                f"{share(worst[2])}, {images(worst[2].n)}.",
-                estimates=(clean, worst[2]),
-                tone="good",
+                f"({percent(clean)}){'' if sure else ', by less than the interval'}. Lowest under "
+                f"{condition_title(subject, worst)}: {share(accuracy)}{chosen(len(conditions))}, "
+                f"{images(accuracy.n)}.",
+                estimates=(clean, accuracy),
+                tone="good" if sure else "plain",
             )
         ]
     first = broken[0]
     strength = Series.label(subject.infos[first.condition])
-    verb = "Breaks first at" if first.sure else "May break first at"
+    certain = first_for_sure(first, listed, numbers, subject, level)
+    verb = "Breaks first at" if certain else "Among the first to break it:" if first.sure else "May break first at"
+    total = sum(len(s.infos) for s in listed)
     where = f" from {strength}" if strength and first.strengths > 1 else f" at {strength}" if strength else ""
     rank = f", strength {first.place + 1} of {first.strengths}" if first.strengths > 1 else ""
-    found = f"{share(first.accuracy)} against {percent(clean)} clean, {images(first.accuracy.n)}{rank}"
+    together = f"; intervals of all {total} conditions hold together" if total > 1 else ""
+    found = f"{share(first.accuracy)} against {percent(clean)} clean, {images(first.accuracy.n)}{rank}{together}"
     text = f"below {words}{where} ({found})."
     held = len(listed) - len(broken)
     text += (
@@ -167,7 +203,7 @@ def _on_average(subject: Subject, numbers: Numbers) -> list[Sentence]:
     assert error is not None
     text = (
         f"on average over {count(len(conditions), 'condition')}: {points(loss)} more than on clean images. "
-        f"Worst: {condition_title(subject, worst[0])}, accuracy {share(worst[1])}."
+        f"Worst: {condition_title(subject, worst[0])}, accuracy {share(worst[1])}{chosen(len(conditions))}."
     )
     return [
         Sentence(
@@ -214,8 +250,8 @@ def _confidence(subject: Subject, calibration: Calibration | None) -> list[Sente
     row = next((r for r in calibration.rows if r[0].key == subject.entry.key), None)
     if row is None:
         return []
-    _, clean, worst, mean = row
-    if worst is None or mean is None:
+    _, clean, shifted = row
+    if shifted is None:
         return [
             Sentence(
                 lead=f"Calibration error {percent(clean.ece)} on clean images",
@@ -223,21 +259,21 @@ def _confidence(subject: Subject, calibration: Calibration | None) -> list[Sente
                 estimates=(clean.ece,),
             )
         ]
-    if mean.low > clean.ece.high:
-        lead, tone = f"{_sureness(worst)} when shifted:", "bad"
-    elif mean.high < clean.ece.low:
+    worst, mean, increase = shifted.worst, shifted.mean, shifted.increase
+    if increase.low > 0:
+        lead, tone = "Worse calibrated when shifted than when clean:", "bad"
+    elif increase.high < 0:
         lead, tone = "Better calibrated when shifted than when clean:", "plain"
     else:
         lead, tone = "Calibration, no difference shown between clean and shifted:", "plain"
+    over = "" if shifted.conditions == 1 else f" on average over {shifted.conditions} shifted conditions"
     text = (
-        f"calibration error {share(clean.ece)} clean, {share(mean)} over all shifts; under {worst.title} it says "
-        f"{number(worst.confidence * 100)} % and is right in {number(worst.accuracy * 100)} %."
+        f"calibration error {share(clean.ece)} clean, {share(mean)}{over} ({points(increase, sign=True)}, the same "
+        f"images). {'Largest under' if shifted.conditions > 1 else 'Under'} {worst.title}, where it says "
+        f"{number(worst.confidence * 100)} % and is right in {share(worst.accuracy)}{chosen(shifted.conditions)}."
     )
-    return [Sentence(lead=lead, text=text, estimates=(clean.ece, mean), tone=tone)]
-
-
-def _sureness(worst: Reliability) -> str:
-    return "Overconfident" if worst.confidence > worst.accuracy else "Underconfident"
+    estimates = (clean.ece, mean, increase, worst.accuracy)
+    return [Sentence(lead=lead, text=text, estimates=estimates, tone=tone)]
 
 
 def _place(model: ModelEntry, spectrum: Spectrum | None) -> int | None:

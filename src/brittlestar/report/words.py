@@ -51,6 +51,11 @@ def points(estimate: Estimate, *, sign: bool = False) -> str:
     return f"{number(estimate.value * 100, decimals_of(estimate), sign=sign)}{NBSP}points {interval(estimate)}"
 
 
+def chosen(candidates: int) -> str:
+    """What stands beside the interval of one that was chosen of many for its number (``measures.selection``)."""
+    return f" (interval for one chosen of {candidates:,})" if candidates > 1 else ""
+
+
 def images(n: int) -> str:
     """``n = 1,000``."""
     return f"n{NBSP}={NBSP}{n:,}"
