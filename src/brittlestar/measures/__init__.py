@@ -25,6 +25,7 @@ from brittlestar.measures.alexnet import (
 )
 from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.calibration import ReliabilityBin, ece, reliability, rms_calibration
+from brittlestar.measures.chance import accuracy_in_mix, chance, chance_limit, near_chance
 from brittlestar.measures.compare import (
     Comparison,
     benjamini_hochberg,
@@ -111,6 +112,7 @@ __all__ = [
     "RunErrors",
     "RunSequences",
     "accuracy",
+    "accuracy_in_mix",
     "anytime_p",
     "band_contrast",
     "band_difference",
@@ -119,6 +121,8 @@ __all__ = [
     "bounded_sequence",
     "breaking_point",
     "ce",
+    "chance",
+    "chance_limit",
     "clopper_pearson",
     "compare",
     "confidence_sequence",
@@ -145,6 +149,7 @@ __all__ = [
     "mean_interval",
     "mean_rate_of",
     "mean_top5_distance",
+    "near_chance",
     "paired",
     "paired_difference",
     "paired_rates",
