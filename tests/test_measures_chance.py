@@ -53,7 +53,7 @@ def test_equal_shares_give_the_exact_interval() -> None:
     right = np.arange(100) < 31
     found, exact = accuracy_in_mix(right, label, np.arange(400) % 4), clopper_pearson(31, 100)
     assert (found.low, found.high, found.n) == pytest.approx((exact.low, exact.high, 100))
-    assert found.value == pytest.approx(0.31)
+    assert found.value == pytest.approx(0.31) and found.method == exact.method
 
 
 def test_a_balanced_part_speaks_for_an_unbalanced_whole() -> None:

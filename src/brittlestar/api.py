@@ -20,6 +20,7 @@ from brittlestar.data.base import Source
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
+from brittlestar.runs.first import Judge, Judgement
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_session
 from brittlestar.shifts.conditions import Condition
@@ -119,6 +120,31 @@ def precise_enough(target: float, models: int, conditions: int) -> Any:
     return enough
 
 
+STRICT = 0.99
+"""Level of the interval that stops a run: looked at up to ten times, and stopping a sound model would be worse than
+letting a broken one through, which the report still tells."""
+
+
+def judge_of(labels: npt.NDArray[np.int32]) -> Judge:
+    """Tells models near chance on images with these labels (those of the whole data set) from first answers."""
+    guess = measures.chance(labels)
+
+    def judge(right: npt.NDArray[np.bool_], label: npt.NDArray[np.int32]) -> Judgement:
+        found = measures.accuracy_in_mix(right, label, labels, STRICT)
+        near = True if measures.near_chance(found, guess) else None
+        if guess == 1 or found.low > measures.chance_limit(guess):
+            near = False
+        mix = " in the mix of the data's classes" if found.method != "Clopper-Pearson" else ""
+        text = (
+            f"{int(right.sum()):,} of the first {len(right):,}, {100 * found.value:.1f} %{mix} "
+            f"[{100 * found.low:.1f}, {100 * found.high:.1f}]; always answering the commonest class is right in "
+            f"{100 * guess:.1f} %"
+        )
+        return Judgement(near, found.low > guess, text)
+
+    return judge
+
+
 def evaluate(
     model: Any,
     data: Any,
@@ -141,6 +167,8 @@ def evaluate(
     command: str = "",
     sequel: Sequel | None = None,
     tune: bool = True,
+    anyway: bool = False,
+    shifted: bool = False,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -166,8 +194,12 @@ def evaluate(
         sequel: Work on single cells once the grid is filled (``brittlestar.mapping``).
         tune: Whether models may answer in a faster way that gives the same logits to 1e-4 (batch norms folded into
             convolutions, channels-last memory); gradients are always taken through the model as it was given.
+        anyway: Run models that are near chance on clean images all the same.
+        shifted: The images are meant to be unlike those that the models were made for, so that an accuracy near chance
+            is a finding and no mistake.
 
     Raises:
+        NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
         UsageError: Anything that cannot work, with what to do about it, before work begins.
         StoreError: The run folder holds something else or is in use.
     """
@@ -210,6 +242,9 @@ def evaluate(
         command=command,
         sequel=sequel,
         tune=tune,
+        judge=None if shifted else judge_of(labels),
+        anyway=anyway,
+        shifted=shifted,
     )
     return Run(request.folder, run_session(request, watch))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brittlestar.cli.run import best_device, finish, numbers, processes, read_classes
+from brittlestar.cli.run import Anyway, Shifted, best_device, finish, numbers, processes, read_classes
 from brittlestar.core.errors import UsageError, require
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def fourier(
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
     model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the waves.")] = None,
     model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the waves.")] = None,
+    anyway: Anyway = False,
+    shifted: Shifted = False,
 ) -> None:
     """Which frequencies is a model sensitive to? One wave at a time on every image (Yin et al., NeurIPS 2019).
 
@@ -128,6 +130,8 @@ def fourier(
             classes=names,
             watch=watch,
             tune=tune,
+            anyway=anyway,
+            shifted=shifted,
             command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
             sequel=sequel,
         )

@@ -91,7 +91,8 @@ def accuracy_in_mix(right: Outcomes, label: Labels, labels: npt.ArrayLike, level
     share = weight[seen] / weight[seen].sum()
     value = float(np.sum(share * np.bincount(label, right, classes)[seen] / answered[seen]))
     effective = min(1 / float(np.sum(share**2 / answered[seen])), len(right))
+    method = "Clopper-Pearson" if np.isclose(effective, len(right)) else "Clopper-Pearson, effective n"
     tail, k = (1 - level) / 2, value * effective
     low = 0.0 if value <= 0 else float(special.betaincinv(k, effective - k + 1, tail))
     high = 1.0 if value >= 1 else float(special.betaincinv(k + 1, effective - k, 1 - tail))
-    return enclosing(value, low, high, len(right), level, "Clopper-Pearson, effective n")
+    return enclosing(value, low, high, len(right), level, method)

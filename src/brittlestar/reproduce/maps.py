@@ -35,6 +35,7 @@ def compare(
         samples=len(bench.labels),
         seed=bench.setting.seed,
         workers=2,
+        anyway=True,
     )
     every = fourier_maps(RunStore.open(run.path))
     maps = {name: every[name] for name in bench.files}
