@@ -17,7 +17,7 @@ from brittlestar import measures
 from brittlestar.core.errors import UsageError, require
 from brittlestar.data import open_source
 from brittlestar.data.base import Source
-from brittlestar.models import ModelSpec, as_model, load_model, map_labels
+from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
 from brittlestar.runs.first import Judge, Judgement
@@ -167,6 +167,7 @@ def evaluate(
     command: str = "",
     sequel: Sequel | None = None,
     tune: bool = True,
+    normalise: bool | None = None,
     anyway: bool = False,
     shifted: bool = False,
 ) -> Run:
@@ -194,6 +195,8 @@ def evaluate(
         sequel: Work on single cells once the grid is filled (``brittlestar.mapping``).
         tune: Whether models may answer in a faster way that gives the same logits to 1e-4 (batch norms folded into
             convolutions, channels-last memory); gradients are always taken through the model as it was given.
+        normalise: Whether a model's mean and std are applied before it (true) or it applies them itself (false); by
+            default the first images are answered both ways, and where that does not tell, it is asked.
         anyway: Run models that are near chance on clean images all the same.
         shifted: The images are meant to be unlike those that the models were made for, so that an accuracy near chance
             is a finding and no mistake.
@@ -208,6 +211,14 @@ def evaluate(
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
     watch = watch or Watch()
+    names = tuple(classes) if classes is not None else source.info.classes
+    labels = source.labels if classes is None else _mapped(source, names)
+    settled = []
+    for model_, (given, value) in zip(models, specs, strict=True):
+        spec = value if isinstance(value, ModelSpec) else None
+        found = settled_spec(model_, spec, source, labels, seed, normalise, watch.warn)
+        settled.append((given, found or value))
+    specs = settled
     for model_, (_, value) in zip(models, specs, strict=True):
         if isinstance(value, ModelSpec) and (value.dtype, value.engine) != ("float32", "torch"):
             watch.note(f"{model_.name}: what {value.dtype if value.engine == 'torch' else value.engine} changes")
@@ -216,8 +227,6 @@ def evaluate(
             watch.note(f"{model_.name}: {told}")
     suites = [suite] if isinstance(suite, str | Suite) else list(suite)
     conditions = conditions_of(suites, source.info.shape, storage)
-    names = tuple(classes) if classes is not None else source.info.classes
-    labels = source.labels if classes is None else _mapped(source, names)
     portable = all(isinstance(value, ModelSpec) for _, value in specs)
     require(workers == 1 or portable, "more than one worker needs models given as specifications (text)", UsageError)
     if precision is not None and watch.enough is None:

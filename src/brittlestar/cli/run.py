@@ -14,6 +14,10 @@ import typer
 from brittlestar.core.errors import UsageError, require
 
 Numbers = str
+Normalise = Annotated[
+    bool | None,
+    typer.Option(help="Apply mean and std before the model, or leave that to it; found out by default."),
+]
 Anyway = Annotated[bool, typer.Option("--anyway", help="Run a model that is near chance on clean images all the same.")]
 Shifted = Annotated[
     bool, typer.Option("--shifted", help="The images are meant to be unlike those that the models were trained on.")
@@ -73,6 +77,7 @@ def run(
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
     model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")] = None,
     model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")] = None,
+    normalise: Normalise = None,
     anyway: Anyway = False,
     shifted: Shifted = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
@@ -119,6 +124,7 @@ def run(
             classes=None if classes is None else read_classes(classes),
             watch=watch,
             tune=tune,
+            normalise=normalise,
             anyway=anyway,
             shifted=shifted,
             command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),

@@ -268,6 +268,7 @@ def _checked(
                 parameters=model.parameters,
                 differentiable=model.differentiable,
                 notes=notes,
+                guards=model.guards,
                 how=how,
             )
         )
