@@ -246,7 +246,7 @@ def test_units_of_255_are_told_with_what_to_give(
     ("mean", "std"), [((0.5,), (0.5,)), ((0.0,), (1.0,)), ((1.0,), (2.0,)), ((-1.0,), None), (None, (0.003922,))]
 )
 def test_ordinary_numbers_pass(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> None:
-    Preprocess(mean=mean, std=std)
+    assert Preprocess(mean=mean, std=std).mean == mean
 
 
 NET = """

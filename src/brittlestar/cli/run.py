@@ -136,6 +136,7 @@ def finish(result: object, report: bool) -> None:
     """Say how a session ended, write the report, and leave with 130 after Ctrl-C."""
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
+    from brittlestar.cli.report import write_report
 
     assert isinstance(result, Run) and result.outcome is not None
     outcome = result.outcome
@@ -156,7 +157,7 @@ def finish(result: object, report: bool) -> None:
         raise typer.Exit(130)
     if report:
         after_run(result.path)
-        typer.echo(f"report: {result.report()}")
+        write_report([result.path])
 
 
 def read_classes(path: Path) -> list[str]:

@@ -46,13 +46,14 @@ class ModelEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A data set in the report; ``about`` is the manifest's entry."""
+    """A data set in the report; ``about`` is the manifest's entry, ``chance`` is ``measures.chance`` of its labels."""
 
     name: str
     classes: tuple[str, ...]
     count: int
     shape: tuple[int, int, int]
     about: Mapping[str, Any]
+    chance: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,25 @@ class Verdict:
 
     model: ModelEntry | None
     sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What a reader must know before anything else; shown first, wherever the content is shown.
+
+    Fields:
+        kind: ``not finished``, ``near chance`` or ``guard``.
+        lead: Two or three words in capitals.
+        text: The rest, a sentence or two.
+        model: Whom it is about; ``None`` for a run.
+        estimates: What it rests on.
+    """
+
+    kind: str
+    lead: str
+    text: str
+    model: ModelEntry | None = None
+    estimates: tuple[Estimate, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +253,7 @@ class Spectrum:
         rows, columns: Signed frequencies of the maps' rows and columns, in even steps.
         norm: What is added, in words.
         covered: How much of the plane was asked, in a sentence.
+        compared: Whether the maps may be held against each other.
     """
 
     maps: tuple[SpectrumMap, ...]
@@ -243,6 +264,7 @@ class Spectrum:
     columns: tuple[int, ...]
     norm: str
     covered: str
+    compared: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,6 +347,16 @@ class Missing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenCell:
+    """A condition of a model that was asked and has no answer yet; ``state`` says why."""
+
+    model: str
+    data: str
+    condition: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """A titled list of (name, value) facts on how it was measured."""
 
@@ -334,13 +366,14 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One line of ``results.csv``."""
+    """One line of ``results.csv``; ``status`` says what speaks against it (near chance, fewer images than asked)."""
 
     model: str
     data: str
     condition: str
     measure: str
     estimate: Estimate
+    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,6 +382,7 @@ class ReportContent:
 
     title: str
     subtitle: str
+    statuses: tuple[Status, ...]
     facts: tuple[str, ...]
     created: str
     version: str
@@ -359,6 +393,7 @@ class ReportContent:
     data: tuple[DataEntry, ...]
     verdicts: tuple[Verdict, ...]
     not_asked: str
+    not_here: str
     table: ModelTable
     corruptions: tuple[CorruptionSet, ...]
     grid: Grid | None
@@ -375,6 +410,9 @@ class ReportContent:
     failures: tuple[Failure, ...]
     failures_note: str
     missing: tuple[Missing, ...]
+    pending: tuple[Missing, ...]
+    pending_text: str
+    open_cells: tuple[OpenCell, ...]
     notes: tuple[str, ...]
     provenance: tuple[Facts, ...]
     sessions: tuple[Mapping[str, Any], ...]

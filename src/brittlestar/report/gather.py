@@ -13,6 +13,7 @@ import numpy as np
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
+from brittlestar.measures.chance import chance
 from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.content import DataEntry, ModelEntry
 from brittlestar.store import RunStore
@@ -55,8 +56,8 @@ class Subject:
 
     @property
     def chance(self) -> float:
-        """Accuracy of guessing."""
-        return 1.0 / max(len(self.data.classes), 1)
+        """Accuracy of guessing (``measures.chance``)."""
+        return self.data.chance
 
     def of_kind(self, *kinds: str) -> list[ConditionInfo]:
         """Its conditions of some kinds."""
@@ -65,13 +66,18 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """Everything read: subjects, data sets, every condition and sequence by id in order, runs, the interval rule."""
+    """Everything read: subjects, data sets, every condition and sequence by id in order, runs, the interval rule.
+
+    ``names`` has the models' names in the report by (run, name in the run), ``data_of`` the place of each run's data.
+    """
 
     subjects: tuple[Subject, ...]
     data: tuple[DataEntry, ...]
     infos: Mapping[str, ConditionInfo]
     stores: tuple[RunStore, ...]
     rule: str
+    names: Mapping[tuple[int, str], str]
+    data_of: tuple[int, ...]
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
 
     def sessions(self) -> list[tuple[int, dict[str, Any]]]:
@@ -140,7 +146,16 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
     if not subjects:
         raise StoreError(f"{', '.join(str(s.path) for s in stores)}: no rows yet; run `brittlestar run` first")
     titles.update(_titles(infos))
-    return Gathered(subjects=tuple(subjects), data=data, infos=infos, stores=stores, rule=rule, sequences=sequences)
+    return Gathered(
+        subjects=tuple(subjects),
+        data=data,
+        infos=infos,
+        stores=stores,
+        rule=rule,
+        names=names,
+        data_of=tuple(data_of),
+        sequences=sequences,
+    )
 
 
 def _read(
@@ -195,6 +210,11 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
     index: dict[str, dict[str, int]] = {}
     data_of: list[int] = []
     maps: list[np.ndarray[Any, Any] | None] = []
+    guess = {
+        str(plain(store.manifest.data)["fingerprint"]): chance(store.samples()[1])
+        for store in stores
+        if store.stored_models()
+    }
     for store in stores:
         about = plain(store.manifest.data)
         key = str(about["fingerprint"])
@@ -207,6 +227,7 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
                     count=int(about["count"]),
                     shape=tuple(about["shape"]),
                     about=about,
+                    chance=guess.get(key, 1.0),  # without rows it is never asked
                 )
             )
         data_of.append(places[key])
