@@ -92,7 +92,7 @@ def _content(gathered: Gathered) -> ReportContent:
     trusted = dataclasses.replace(gathered, subjects=tuple(s for s in gathered.subjects if s.entry.key not in near))
     spectrum = _spectrum(gathered, trusted, numbers)
     calibration = build_calibration(gathered, numbers)
-    comparison = build_comparison(trusted, numbers)
+    comparison = build_comparison(trusted, numbers) if trusted.subjects else None
     failures, failures_note = build_failures(gathered)
     kind, text = interval_words(gathered, numbers.level)
     missing = build_missing(gathered, [a.info for a in asked])
@@ -103,7 +103,7 @@ def _content(gathered: Gathered) -> ReportContent:
     explained, unexplained = build_explained(gathered)
     if explained is not None and near:
         explained, unexplained = None, ("What explains a failure is left out: a model of the run is near chance.",)
-    verdicts = build_verdicts(trusted, numbers, spectrum, calibration, comparison)
+    verdicts = build_verdicts(trusted, numbers, spectrum, calibration, comparison) if trusted.subjects else ()
     return ReportContent(
         title=_title(gathered),
         subtitle="Robustness report",

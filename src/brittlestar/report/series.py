@@ -230,7 +230,7 @@ def broken_below(subject: Subject, numbers: Numbers) -> float | None:
         return None
     clean = numbers.accuracy(subject, CLEAN).value
     if subject.chance >= clean:  # a single class, or no better than guessing: there is nothing half way
-        return clean / 2
+        return (clean or subject.chance) / 2
     return clean / 2 if clean / 2 > 1.5 * subject.chance else (clean + subject.chance) / 2
 
 
