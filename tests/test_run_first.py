@@ -182,6 +182,17 @@ def test_how_often_a_run_is_stopped(accuracy: float, classes: int, least: float,
     assert least <= stopped(accuracy, classes, FEWEST) <= most
 
 
+def test_a_sound_model_on_unequal_classes_is_not_stopped() -> None:
+    """Right in 95 % of the class of four fifths and in 75 % of the other, in parts that hold them half and half."""
+    generator = np.random.default_rng(5)
+    labels = np.repeat([0, 1], [4000, 1000]).astype(np.int32)
+    judge = judge_of(labels)
+    for _ in range(300):
+        label = np.tile(np.array([0, 1], np.int32), 250)
+        right = generator.random(500) < np.where(label == 0, 0.95, 0.75)
+        assert not any(judge(right[:n], label[:n]).near for n in (20, 50, 100, 200, 400, 500))
+
+
 def test_the_judge_is_not_in_the_record(tmp_path: Path) -> None:
     """Resuming asks again: a folder that was made with anyway stops without it."""
     given = {"rolled": Bright(shift=1).eval()}

@@ -30,15 +30,16 @@ def in_units_of_one(mean: Sequence[float] | None, std: Sequence[float] | None) -
     return scaled, tuple(v / 255 for v in std) if wide else tuple(std)
 
 
-def told(values: Sequence[float]) -> str:
+def told(values: Sequence[float], digits: int = 4) -> str:
     """``0.485,0.456,0.406``, as the options take them."""
-    return ",".join(f"{v:.4g}" for v in values)
+    return ",".join(f"{v:.{digits}g}" for v in values)
 
 
 def what_to_give(mean: Sequence[float] | None, std: Sequence[float] | None) -> str:
     """One line that says what was got and what to give instead."""
-    got = " and ".join(f"{name} {told(v)}" for name, v in (("mean", mean), ("std", std)) if v is not None)
+    got = " and ".join(f"{name} {told(v, 6)}" for name, v in (("mean", mean), ("std", std)) if v is not None)
     right = in_units_of_one(mean, std)
     give = " ".join(f"--{name} {told(v)}" for name, v in zip(("mean", "std"), right, strict=True) if v is not None)
     lone = " (that std if the model divides by nothing else)" if std is None else ""
-    return f"a model's {got}: that is in units of 255, and images come in [0, 1]: give {give}{lone}"
+    are = "is" if mean is None or std is None else "are"
+    return f"a model's {got} {are} in units of 255, and images come in [0, 1]: give {give}{lone}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from brittlestar.report.corruptions import CorruptionSet
     from brittlestar.report.explained import Explained
     from brittlestar.report.stability import StabilitySet
+    from brittlestar.report.status import OpenCell, Status
 
 Matrix = npt.NDArray[np.float64]
 
@@ -75,25 +76,6 @@ class Verdict:
 
     model: ModelEntry | None
     sentences: tuple[Sentence, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """What a reader must know before anything else; shown first, wherever the content is shown.
-
-    Fields:
-        kind: ``not finished``, ``near chance`` or ``guard``.
-        lead: Two or three words in capitals.
-        text: The rest, a sentence or two.
-        model: Whom it is about; ``None`` for a run.
-        estimates: What it rests on.
-    """
-
-    kind: str
-    lead: str
-    text: str
-    model: ModelEntry | None = None
-    estimates: tuple[Estimate, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,16 +326,6 @@ class Missing:
 
     title: str
     text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenCell:
-    """A condition of a model that was asked and has no answer yet; ``state`` says why."""
-
-    model: str
-    data: str
-    condition: str
-    state: str
 
 
 @dataclass(frozen=True, kw_only=True)

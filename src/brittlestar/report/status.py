@@ -4,16 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from brittlestar.measures import clopper_pearson, near_chance
 from brittlestar.measures.base import Estimate
 from brittlestar.report.asked import DONE, LEFT_OUT, NOT_YET, Asked, survey_lacks
-from brittlestar.report.content import Missing, OpenCell, Result, Status
+from brittlestar.report.content import Missing, ModelEntry, Result
 from brittlestar.report.gather import CLEAN, Gathered, Subject, plain
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import THIN, count, duration, images, listing, number, share
 
 FAMILIES = {"attack": "Attacks", "fourier": "Single frequencies", "clean": "Clean images", "sequence": "Sequences"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What a reader must know before anything else; shown first, wherever the content is shown.
+
+    Fields:
+        kind: ``not finished``, ``near chance`` or ``guard``.
+        lead: Two or three words in capitals.
+        text: The rest, a sentence or two.
+        model: Whom it is about; ``None`` for a run.
+        estimates: What it rests on.
+    """
+
+    kind: str
+    lead: str
+    text: str
+    model: ModelEntry | None = None
+    estimates: tuple[Estimate, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCell:
+    """A condition of a model that was asked and has no answer yet; ``state`` says why."""
+
+    model: str
+    data: str
+    condition: str
+    state: str
 
 
 def build_statuses(gathered: Gathered, asked: Sequence[Asked], near: Mapping[str, Status]) -> tuple[Status, ...]:
@@ -67,7 +97,7 @@ def _clean(subject: Subject, sessions: Sequence[dict[str, object]], numbers: Num
 
 def _unfinished(gathered: Gathered, asked: Sequence[Asked], run: int) -> list[Status]:
     own = [a for a in asked if a.run == run and a.state != LEFT_OUT]
-    open_ = [a for a in own if a.state != DONE]
+    open_ = [a for a in own if _open(a)]
     survey = survey_lacks(gathered, run)
     if not open_ and not survey:
         return []
@@ -84,7 +114,8 @@ def _unfinished(gathered: Gathered, asked: Sequence[Asked], run: int) -> list[St
         text += f"; {' and '.join(p for p in parts if p)}"
     few, most = (f(a.answered for a in own) for f in (min, max))
     asked_for = max(a.samples for a in own)
-    text += f" ({few:,} to {most:,} of {asked_for:,} images)" if open_ else ""
+    span = f"{few:,}" if few == most else f"{few:,} to {most:,}"
+    text += f" ({span} of {asked_for:,} images)" if open_ else ""
     text += "; the sharper Fourier map that was asked is not made yet" if survey else ""
     where = f"{gathered.stores[run].path.name}: " if len(gathered.stores) > 1 else ""
     stop = open_[-1].stop if open_ else ""
@@ -113,6 +144,10 @@ def open_cells(gathered: Gathered, asked: Sequence[Asked]) -> tuple[OpenCell, ..
     )
 
 
+def _open(one: Asked) -> bool:
+    return one.state not in (DONE, LEFT_OUT)
+
+
 def with_statuses(
     gathered: Gathered, asked: Sequence[Asked], near: Mapping[str, Status], results: Sequence[Result]
 ) -> tuple[Result, ...]:
@@ -123,9 +158,13 @@ def with_statuses(
         for a in asked
         if a.answered and a.state != DONE
     }
+    listed = {(gathered.names[a.run, a.model], a.info.id) for a in asked}
+    unfinished = {name for name, _ in part} | {gathered.names[a.run, a.model] for a in asked if _open(a)}
     found = []
     for result in results:
-        own = [*told[result.model], *([part[key]] if (key := (result.model, result.condition)) in part else [])]
+        key = result.model, result.condition
+        made_of_many = key not in listed and result.model in unfinished
+        own = [*told[result.model], *([part[key]] if key in part else ["not finished"] if made_of_many else [])]
         found.append(dataclasses.replace(result, status="; ".join(own)) if own else result)
     return tuple(found)
 
