@@ -134,7 +134,7 @@ def judge_of(labels: npt.NDArray[np.int32]) -> Judge:
         near = True if measures.near_chance(found, guess) else None
         if guess == 1 or found.low > measures.chance_limit(guess):
             near = False
-        mix = " in the mix of the data's classes" if found.method != "Clopper-Pearson" else ""
+        mix = " in the mix of the data's classes" if abs(found.value - right.mean()) > 0.005 else ""
         text = (
             f"{int(right.sum()):,} of the first {len(right):,}, {100 * found.value:.1f} %{mix} "
             f"[{100 * found.low:.1f}, {100 * found.high:.1f}]; always answering the commonest class is right in "

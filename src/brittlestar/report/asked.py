@@ -82,6 +82,10 @@ def _answered(gathered: Gathered, run: int) -> Mapping[tuple[str, str], int]:
 
 def survey_lacks(gathered: Gathered, run: int) -> bool:
     """Whether a sharper Fourier map was asked in a run and some model has none."""
-    sessions = [plain(s) for s in gathered.stores[run].manifest.sessions]
-    wanted = any(SURVEY in str(s.get("suite") or "") for s in sessions)
-    return wanted and any(s.sampled is None for s in gathered.subjects if s.run == run)
+    manifest = gathered.stores[run].manifest
+    wanted: set[str] = set()
+    for session in map(plain, manifest.sessions):
+        if SURVEY in str(session.get("suite") or ""):
+            wanted.update(session.get("models") or manifest.models)
+    have = {str(s.entry.about["name"]) for s in gathered.subjects if s.run == run and s.sampled is not None}
+    return not wanted <= have
