@@ -44,7 +44,9 @@ def spec(folder: Path):  # type: ignore[no-untyped-def]
 
 def surveyed(folder: Path, out: str, half_width: float = HALF_WIDTH, **more):  # type: ignore[no-untyped-def]
     sequel = sharper(fourier_suite(region=5), (3, 12, 12), half_width)
-    run = evaluate(spec(folder), str(folder / "data.npz"), suite="clean", out=folder / out, sequel=sequel, **more)
+    run = evaluate(
+        spec(folder), str(folder / "data.npz"), suite="clean", out=folder / out, sequel=sequel, anyway=True, **more
+    )
     store = RunStore.open(run.path)
     found = sampled_map(run.path, store.manifest.models["m"]["fingerprint"])
     assert found is not None
@@ -58,7 +60,9 @@ def sharp(world: Path) -> tuple[Path, SampledMap]:
 
 
 def test_answers_are_those_of_the_whole_map(world: Path, sharp: tuple[Path, SampledMap]) -> None:
-    run = evaluate(spec(world), str(world / "data.npz"), suite=fourier_suite(region=5), out=world / "whole")
+    run = evaluate(
+        spec(world), str(world / "data.npz"), suite=fourier_suite(region=5), out=world / "whole", anyway=True
+    )
     whole = fourier_maps(RunStore.open(run.path))["m"]
     path, found = sharp
     assert found.frequencies == tuple(sorted(found.frequencies, key=lambda f: found.frequencies.index(f)))
@@ -107,7 +111,9 @@ def test_killed_and_run_again_it_is_the_same_and_asks_nothing_twice(
     for _ in range(20):
         left[0] = 1
         sequel = sharper(fourier_suite(region=5), (3, 12, 12), HALF_WIDTH)
-        run = evaluate(spec(world), str(world / "data.npz"), suite="clean", out=world / "cut", sequel=sequel)
+        run = evaluate(
+            spec(world), str(world / "data.npz"), suite="clean", out=world / "cut", sequel=sequel, anyway=True
+        )
         assert run.outcome is not None
         outcomes.append(run.outcome.stop)
         if run.outcome.stop == "complete":

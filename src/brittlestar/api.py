@@ -17,9 +17,10 @@ from brittlestar import measures
 from brittlestar.core.errors import UsageError, require
 from brittlestar.data import open_source
 from brittlestar.data.base import Source
-from brittlestar.models import ModelSpec, as_model, load_model, map_labels
+from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
+from brittlestar.runs.first import Judge, Judgement
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_session
 from brittlestar.shifts.conditions import Condition
@@ -182,6 +183,31 @@ def precise_enough(
     return enough
 
 
+STRICT = 0.99
+"""Level of the interval that stops a run: looked at up to ten times, and stopping a sound model would be worse than
+letting a broken one through, which the report still tells."""
+
+
+def judge_of(labels: npt.NDArray[np.int32]) -> Judge:
+    """Tells models near chance on images with these labels (those of the whole data set) from first answers."""
+    guess = measures.chance(labels)
+
+    def judge(right: npt.NDArray[np.bool_], label: npt.NDArray[np.int32]) -> Judgement:
+        found = measures.accuracy_in_mix(right, label, labels, STRICT)
+        near = True if measures.near_chance(found, guess) else None
+        if guess == 1 or found.low > measures.chance_limit(guess):
+            near = False
+        mix = " in the mix of the data's classes" if abs(found.value - right.mean()) > 0.005 else ""
+        text = (
+            f"{int(right.sum()):,} of the first {len(right):,}, {100 * found.value:.1f} %{mix} "
+            f"[{100 * found.low:.1f}, {100 * found.high:.1f}]; always answering the commonest class is right in "
+            f"{100 * guess:.1f} %"
+        )
+        return Judgement(near, found.low > guess, text)
+
+    return judge
+
+
 def evaluate(
     model: Any,
     data: Any,
@@ -205,6 +231,9 @@ def evaluate(
     command: str = "",
     sequel: Sequel | None = None,
     tune: bool = True,
+    normalise: bool | None = None,
+    anyway: bool = False,
+    shifted: bool = False,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -232,8 +261,14 @@ def evaluate(
         sequel: Work on single cells once the grid is filled (``brittlestar.mapping``).
         tune: Whether models may answer in a faster way that gives the same logits to 1e-4 (batch norms folded into
             convolutions, channels-last memory); gradients are always taken through the model as it was given.
+        normalise: Whether a model's mean and std are applied before it (true) or it applies them itself (false); by
+            default the first images are answered both ways, and where that does not tell, it is asked.
+        anyway: Run models that are near chance on clean images all the same.
+        shifted: The images are meant to be unlike those that the models were made for, so that an accuracy near chance
+            is a finding and no mistake.
 
     Raises:
+        NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
         UsageError: Anything that cannot work, with what to do about it, before work begins.
         StoreError: The run folder holds something else or is in use.
     """
@@ -247,6 +282,14 @@ def evaluate(
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
     watch = watch or Watch()
+    names = tuple(classes) if classes is not None else source.info.classes
+    labels = source.labels if classes is None else _mapped(source, names)
+    settled = []
+    for model_, (given, value) in zip(models, specs, strict=True):
+        spec = value if isinstance(value, ModelSpec) else None
+        found = settled_spec(model_, spec, source, labels, seed, normalise, watch.warn)
+        settled.append((given, found or value))
+    specs = settled
     for model_, (_, value) in zip(models, specs, strict=True):
         if isinstance(value, ModelSpec) and (value.dtype, value.engine) != ("float32", "torch"):
             watch.note(f"{model_.name}: what {value.dtype if value.engine == 'torch' else value.engine} changes")
@@ -255,8 +298,6 @@ def evaluate(
             watch.note(f"{model_.name}: {told}")
     suites = [suite] if isinstance(suite, str | Suite) else list(suite)
     conditions = conditions_of(suites, source.info.shape, storage)
-    names = tuple(classes) if classes is not None else source.info.classes
-    labels = source.labels if classes is None else _mapped(source, names)
     portable = all(isinstance(value, ModelSpec) for _, value in specs)
     require(workers == 1 or portable, "more than one worker needs models given as specifications (text)", UsageError)
     folder = Path(out) if out is not None else Path("runs") / source.info.name
@@ -285,6 +326,9 @@ def evaluate(
         command=command,
         sequel=sequel,
         tune=tune,
+        judge=None if shifted else judge_of(labels),
+        anyway=anyway,
+        shifted=shifted,
     )
     return Run(request.folder, run_session(request, watch))
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.run import Normalise
 from brittlestar.core.errors import UsageError, require
 
 app = typer.Typer(no_args_is_help=True, help="Make data sets with the help of a model.")
@@ -37,6 +38,7 @@ def features(
     samples: Annotated[int | None, typer.Option(help="Use so many images; all otherwise.")] = None,
     seed: Annotated[int, typer.Option(help="Of order, targets and starting images.")] = 0,
     factory: Annotated[str | None, typer.Option(help="FILE.py:factory for a state dict.")] = None,
+    normalise: Normalise = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
 ) -> None:
     """Robust and non-robust features as data sets to train on (Ilyas et al., NeurIPS 2019)."""
@@ -45,7 +47,7 @@ def features(
 
     from brittlestar.build import FeatureSet, build_features, write_set
     from brittlestar.data import open_source
-    from brittlestar.models import load_model, parse_spec
+    from brittlestar.models import load_model, parse_spec, settled_spec
 
     torch.set_num_threads(1)
     what = FeatureSet(kind=kind, epsilon=epsilon, steps=steps, step_size=step_size, layer=layer, seed=seed)
@@ -53,6 +55,9 @@ def features(
     source = open_source(data)
     spec = parse_spec(model, factory=factory)
     loaded = load_model(dataclasses.replace(spec, device=device))
+    settled_spec(
+        loaded, spec, source, source.labels, seed, normalise, lambda text: typer.echo(f"WARNING: {text}", err=True)
+    )
     order = source.order(seed)[:samples]
     built = build_features(
         what,

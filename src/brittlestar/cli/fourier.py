@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brittlestar.cli.run import best_device, finish, numbers, processes, read_classes
+from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes
 from brittlestar.core.errors import UsageError, require
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ def fourier(
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
     model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the waves.")] = None,
     model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the waves.")] = None,
+    normalise: Normalise = None,
+    anyway: Anyway = False,
+    shifted: Shifted = False,
 ) -> None:
     """Which frequencies is a model sensitive to? One wave at a time on every image (Yin et al., NeurIPS 2019).
 
@@ -110,7 +113,7 @@ def fourier(
     names = None if classes is None else read_classes(classes)
     count = samples if samples is not None else min(most, source.info.count)
     if layer is not None:
-        _layers(specs, source, suite, layer, count, seed, out, figure)
+        _layers(specs, source, suite, layer, count, seed, out, figure, normalise)
         return
     sequel = None if half_width is None else sharper(suite, source.info.shape, half_width)
     with watched() as watch:
@@ -128,6 +131,9 @@ def fourier(
             classes=names,
             watch=watch,
             tune=tune,
+            normalise=normalise,
+            anyway=anyway,
+            shifted=shifted,
             command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
             sequel=sequel,
         )
@@ -152,20 +158,23 @@ def _layers(
     seed: int,
     out: Path | None,
     figure: Path | None,
+    normalise: bool | None,
 ) -> None:
     """Maps of how far a layer moves: a table, and a figure if asked for."""
     import torch
 
     from brittlestar.layer_map import layer_map, write_layer_maps
-    from brittlestar.models import load_model
+    from brittlestar.models import load_model, settled_spec
     from brittlestar.report.figure import draw_planes
 
     torch.set_num_threads(1)
     require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
     folder = (out or Path("runs") / source.info.name) / "layers"
+    models = [load_model(spec) for spec in specs]
+    for spec, model in zip(specs, models, strict=True):
+        settled_spec(model, spec, source, source.labels, seed, normalise, lambda text: _told(f"WARNING: {text}"))
     maps = [
-        (spec.name, layer_map(load_model(spec), source, suite, layer, count, folder, seed=seed, say=_told))
-        for spec in specs
+        (model.name, layer_map(model, source, suite, layer, count, folder, seed=seed, say=_told)) for model in models
     ]
     table = folder / f"{re.sub(r'[^A-Za-z0-9.]+', '-', layer)}.csv"
     write_layer_maps(maps, table)

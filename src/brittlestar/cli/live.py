@@ -48,6 +48,10 @@ class Screen:
         """One line of what happens now."""
         self.console.print(Text(text + " ..."), highlight=False)
 
+    def warn(self, text: str) -> None:
+        """What a person must know before believing any number."""
+        self.console.print(Text(f"WARNING: {text}", style="bold"), highlight=False, soft_wrap=True)
+
     def plan(self, names: Sequence[str], conditions: Sequence[Condition], progress: Progress) -> None:
         """The plan stands; work begins."""
         self.names, self.conditions = names, conditions
@@ -107,7 +111,7 @@ def watched() -> Iterator[Watch]:
     """Callbacks that draw on standard error."""
     screen = Screen()
     try:
-        yield Watch(note=screen.note, plan=screen.plan, progress=screen.progress)
+        yield Watch(note=screen.note, warn=screen.warn, plan=screen.plan, progress=screen.progress)
     finally:
         screen.close()
         sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,15 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Folder for the report; RUN/report by default.")] = None,
 ) -> None:
     """Write report.html, summary.json, results.csv and results.md."""
-    from brittlestar.report import build
+    write_report(runs, out)
 
-    typer.echo(f"report: {build(runs, out=out)}")
+
+def write_report(runs: Sequence[Path], out: Path | None = None) -> None:
+    """Write it, say first what a reader must know first, and where it lies."""
+    from brittlestar.report.build import write
+    from brittlestar.report.words import spaced
+
+    written = write(runs, out=out)
+    for status in written.statuses:
+        typer.echo(spaced(f"{status.lead} {status.text}"))
+    typer.echo(f"report: {written.page}")

@@ -14,6 +14,14 @@ import typer
 from brittlestar.core.errors import UsageError, require
 
 Numbers = str
+Normalise = Annotated[
+    bool | None,
+    typer.Option(help="Apply mean and std before the model, or leave that to it; found out by default."),
+]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Run a model that is near chance on clean images all the same.")]
+Shifted = Annotated[
+    bool, typer.Option("--shifted", help="The images are meant to be unlike those that the models were trained on.")
+]
 
 
 def run(
@@ -75,6 +83,9 @@ def run(
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
     model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")] = None,
     model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")] = None,
+    normalise: Normalise = None,
+    anyway: Anyway = False,
+    shifted: Shifted = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Evaluate one or several models on labelled images and write a report.
@@ -120,6 +131,9 @@ def run(
             classes=None if classes is None else read_classes(classes),
             watch=watch,
             tune=tune,
+            normalise=normalise,
+            anyway=anyway,
+            shifted=shifted,
             command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
         )
     finish(result, report)
@@ -129,6 +143,7 @@ def finish(result: object, report: bool) -> None:
     """Say how a session ended, write the report, and leave with 130 after Ctrl-C."""
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
+    from brittlestar.cli.report import write_report
     from brittlestar.store import RunStore, stopping_rule
 
     assert isinstance(result, Run) and result.outcome is not None
@@ -153,7 +168,7 @@ def finish(result: object, report: bool) -> None:
         raise typer.Exit(130)
     if report:
         after_run(result.path)
-        typer.echo(f"report: {result.report()}")
+        write_report([result.path])
 
 
 def read_classes(path: Path) -> list[str]:

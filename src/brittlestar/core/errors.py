@@ -4,6 +4,7 @@ BrittlestarError
 ├── UsageError            the person can mend it: what was got, what is allowed, what to do (exit code 2)
 │   ├── DataError         a data set that is missing, empty, damaged or of mixed shapes
 │   ├── ModelError        a model that cannot be loaded or breaks the contract
+│   │   └── NearChanceError   a model that does no better than guessing on unchanged images
 │   └── ShiftError        a field or an image outside what a shift allows
 └── StoreError            a run folder that is locked, of another version, or damaged (exit code 2)
 """
@@ -28,6 +29,10 @@ class DataError(UsageError):
 
 class ModelError(UsageError):
     """A model that cannot be loaded or does not keep the contract."""
+
+
+class NearChanceError(ModelError):
+    """A model that does no better than guessing on unchanged images, so that a run would measure noise."""
 
 
 class ShiftError(UsageError):

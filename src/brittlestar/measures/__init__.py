@@ -32,6 +32,7 @@ from brittlestar.measures.calibration import (
     reliability,
     rms_calibration,
 )
+from brittlestar.measures.chance import accuracy_in_mix, chance, chance_limit, near_chance
 from brittlestar.measures.compare import (
     Comparison,
     benjamini_hochberg,
@@ -129,6 +130,7 @@ __all__ = [
     "RunSequences",
     "Sensitivity",
     "accuracy",
+    "accuracy_in_mix",
     "anytime_p",
     "band_contrast",
     "band_difference",
@@ -139,6 +141,8 @@ __all__ = [
     "bounded_sequence",
     "breaking_point",
     "ce",
+    "chance",
+    "chance_limit",
     "clopper_pearson",
     "compare",
     "confidence_sequence",
@@ -170,6 +174,7 @@ __all__ = [
     "mean_interval",
     "mean_rate_of",
     "mean_top5_distance",
+    "near_chance",
     "of_many",
     "paired",
     "paired_difference",

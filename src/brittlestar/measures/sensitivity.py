@@ -226,7 +226,7 @@ def sensitivity(
         shifted: Scores of a and of b under the shift, (n,) each in [0, 1]: 1 where right, or the share of several
             conditions in which they are.
         clean: The same on the unchanged images.
-        chance: Accuracy of always answering the commonest class, in [0, 1).
+        chance: Accuracy of always answering the commonest class, in [0, 1].
         rule: ``fixed`` or ``anytime``.
         level: Of every interval.
         group: (n,) samples with an equal number depend on each other.
@@ -238,7 +238,7 @@ def sensitivity(
         NoSamplesError: There are none.
         UsageError: Arrays of different lengths, or an impossible chance.
     """
-    require(0 <= chance < 1, f"chance lies in [0, 1), got {chance}", UsageError)
+    require(0 <= chance <= 1, f"chance lies in [0, 1], got {chance}", UsageError)
     columns = [np.asarray(c, np.float64) for c in (*shifted, *clean)]
     n = len(columns[0])
     require(

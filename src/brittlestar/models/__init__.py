@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from brittlestar.models.base import Model, ModelInfo, Preprocess, apply_preprocess, infer
 from brittlestar.models.checks import check_model, map_labels
 from brittlestar.models.load import load_model
+from brittlestar.models.normalisation import settled_spec
 from brittlestar.models.spec import ModelSpec, parse_spec
 from brittlestar.models.wrap import as_model
 
@@ -23,6 +24,7 @@ __all__ = [
     "load_model",
     "map_labels",
     "parse_spec",
+    "settled_spec",
 ]
 
 

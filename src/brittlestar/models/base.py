@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from brittlestar.core.errors import ModelError, require
+from brittlestar.models.units import in_units_of_255, what_to_give
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class Preprocess:
             f"a model's std must be positive, got {self.std}",
             ModelError,
         )
+        if in_units_of_255(self.mean, self.std):
+            raise ModelError(what_to_give(self.mean, self.std))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for the manifest."""
@@ -72,6 +75,7 @@ class ModelInfo:
         parameters: Number of weights; ``None`` where unknown.
         differentiable: Whether attacks may take gradients.
         notes: Warnings of the check that did not stop the run, and facts such as the training recipe.
+        guards: What a person must know before believing a number, told first.
         how: The fields of the ``ModelSpec`` that loads it again; empty for objects given from Python.
     """
 
@@ -84,6 +88,7 @@ class ModelInfo:
     parameters: int | None = None
     differentiable: bool = False
     notes: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
     how: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -97,6 +102,7 @@ class Model(ABC):
         preprocess: Its own resizing and normalisation, part of ``logits``.
         differentiable: Whether gradients reach the images; the check of the contract finds out.
         notes: Facts worth a line in the report, such as the training recipe.
+        guards: What a person must know before believing a number.
     """
 
     name: str
@@ -105,6 +111,7 @@ class Model(ABC):
     preprocess: Preprocess
     differentiable: bool = False
     notes: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
 
     @abstractmethod
     def logits(self, images: torch.Tensor) -> torch.Tensor:

@@ -30,12 +30,21 @@ from brittlestar.models.zoo import build
 def load_model(spec: ModelSpec) -> Model:
     """Load what a specification names.
 
+    With ``normalise`` false, no mean and std are applied before it, whatever was declared.
+
     A factory's module that holds nothing whose answers depend on the mode is put into evaluation mode; one that does is
     left as it is, and the check of the contract refuses it. Modules filled from a file are put into evaluation mode.
 
     Raises:
         ModelError: It does not exist, does not load, or would need code to be unpickled.
     """
+    model = _loaded(spec)
+    if spec.normalise is False:
+        model.preprocess = dataclasses.replace(model.preprocess, mean=None, std=None)
+    return model
+
+
+def _loaded(spec: ModelSpec) -> Model:
     flags = {field: value for field in FIELDS if (value := getattr(spec, field)) is not None}
     kind, _, rest = spec.spec.partition(":")
     _check_device(spec.device)

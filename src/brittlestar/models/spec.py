@@ -27,6 +27,7 @@ class ModelSpec:
         device: Where it runs.
         dtype: ``float32``, or ``bf16`` to compute in bfloat16 where no gradients are taken.
         engine: ``torch``, or ``onnxruntime`` where no gradients are taken.
+        normalise: Whether the mean and std are applied before the model, or left to it; ``None`` finds out.
         channels, resize, crop, mean, std: The person's preprocessing; each overrides what the model declares.
     """
 
@@ -37,6 +38,7 @@ class ModelSpec:
     device: str = "cpu"
     dtype: str = "float32"
     engine: str = "torch"
+    normalise: bool | None = None
     channels: int | None = None
     resize: int | None = None
     crop: int | None = None

@@ -19,6 +19,7 @@ from torch import nn
 from brittlestar.core.definition import canonical_json
 from brittlestar.core.errors import ModelError, require
 from brittlestar.models.base import Model, Preprocess, apply_preprocess
+from brittlestar.models.units import in_units_of_255, in_units_of_one
 
 FIELDS = tuple(field.name for field in dataclasses.fields(Preprocess))
 
@@ -163,7 +164,8 @@ def declared(thing: Any) -> Preprocess:
     """Preprocessing from the attributes ``mean``, ``std``, ``resize``, ``crop`` and ``channels``.
 
     On modules and other objects, an attribute that is not made of plain numbers (a buffer that ``forward`` uses itself,
-    a submodule called ``crop``) is no declaration; on a function it is a mistake.
+    a submodule called ``crop``) is no declaration; on a function it is a mistake. There, numbers in units of 255 are
+    taken as what they are: a module may scale its images itself, and ``normalisation`` finds out.
 
     Raises:
         ModelError: An attribute of a function is not a number or a list of numbers.
@@ -189,6 +191,8 @@ def declared(thing: Any) -> Preprocess:
         )
         if fits:
             found[field] = plain
+    if not function and in_units_of_255(found.get("mean"), found.get("std")):
+        found["mean"], found["std"] = in_units_of_one(found.get("mean"), found.get("std"))
     return Preprocess(**found)
 
 

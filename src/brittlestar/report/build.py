@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.files import write_atomic
 from brittlestar.core.version import VERSION
 from brittlestar.report import export
+from brittlestar.report.asked import what_was_asked
 from brittlestar.report.compare import build_comparison
-from brittlestar.report.content import ReportContent, Verdict
+from brittlestar.report.content import ReportContent, Spectrum, Verdict
 from brittlestar.report.corruptions import CorruptionSet, build_corruptions, corruption_sentences
 from brittlestar.report.examples import build_failures
 from brittlestar.report.explained import build_explained
@@ -30,6 +32,7 @@ from brittlestar.report.render import render_html
 from brittlestar.report.series import build_breaks, build_curves, build_filters, build_grid, build_noise
 from brittlestar.report.spectrum import build_spectrum
 from brittlestar.report.stability import StabilitySet, build_stability, stability_sentences
+from brittlestar.report.status import Status, build_pending, build_statuses, near_chance_of, open_cells, with_statuses
 from brittlestar.report.verdict import build_verdicts
 from brittlestar.report.words import count, listing
 from brittlestar.store import RunStore
@@ -51,6 +54,19 @@ def build(runs: Runs, *, out: Path | str | None = None) -> Path:
     Raises:
         UsageError, StoreError: See ``gather``.
     """
+    return write(runs, out=out).page
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report that was written: its page, and what comes first in it."""
+
+    page: Path
+    statuses: tuple[Status, ...]
+
+
+def write(runs: Runs, *, out: Path | str | None = None) -> Written:
+    """``build``, and what a person must be told at once."""
     gathered = gather(runs)
     target = Path(out) if out is not None else Path(gathered.stores[0].path) / "report"
     page = target if target.suffix == ".html" else target / "report.html"
@@ -60,7 +76,7 @@ def build(runs: Runs, *, out: Path | str | None = None) -> Path:
     write_atomic(page.parent / "results.md", export.markdown(content))
     write_atomic(page.parent / "summary.json", export.summary_json(content))
     write_atomic(page, html)
-    return page
+    return Written(page, content.statuses)
 
 
 def content_of(runs: Runs) -> ReportContent:
@@ -70,20 +86,28 @@ def content_of(runs: Runs) -> ReportContent:
 
 def _content(gathered: Gathered) -> ReportContent:
     numbers = Numbers(gathered.rule)
-    spectrum = build_spectrum(gathered, numbers)
+    asked = what_was_asked(gathered)
+    near = near_chance_of(gathered, numbers)
+    # A model near chance is compared with nothing, and nothing is said of it but that.
+    trusted = dataclasses.replace(gathered, subjects=tuple(s for s in gathered.subjects if s.entry.key not in near))
+    spectrum = _spectrum(gathered, trusted, numbers)
     calibration = build_calibration(gathered, numbers)
-    comparison = build_comparison(gathered, numbers)
+    comparison = build_comparison(trusted, numbers) if trusted.subjects else None
     failures, failures_note = build_failures(gathered)
     kind, text = interval_words(gathered, numbers.level)
-    missing = build_missing(gathered)
+    missing = build_missing(gathered, [a.info for a in asked])
+    pending = build_pending(gathered, asked)
     breaks = build_breaks(gathered, numbers)
     corruptions = build_corruptions(gathered, numbers)
     stability = build_stability(gathered, numbers)
     explained, unexplained = build_explained(gathered)
-    verdicts = build_verdicts(gathered, numbers, spectrum, calibration, comparison)
+    if explained is not None and near:
+        explained, unexplained = None, ("What explains a failure is left out: a model of the run is near chance.",)
+    verdicts = build_verdicts(trusted, numbers, spectrum, calibration, comparison) if trusted.subjects else ()
     return ReportContent(
         title=_title(gathered),
         subtitle="Robustness report",
+        statuses=build_statuses(gathered, asked, near),
         facts=_facts(gathered, kind, numbers.level),
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=VERSION,
@@ -94,6 +118,7 @@ def _content(gathered: Gathered) -> ReportContent:
         data=gathered.data,
         verdicts=tuple(_with_sets(v, corruptions, stability) for v in verdicts),
         not_asked=f"{listing([_lower(m.title) for m in missing])}.",
+        not_here=f"{listing(list(dict.fromkeys(_lower(m.title) for m in pending)))}.",
         table=build_table(gathered, numbers, spectrum, calibration),
         corruptions=corruptions,
         grid=build_grid(gathered, numbers),
@@ -110,16 +135,36 @@ def _content(gathered: Gathered) -> ReportContent:
         failures=failures,
         failures_note=failures_note,
         missing=missing,
+        pending=pending,
+        pending_text="These runs were to ask it too; the same command goes on where they stopped.",
+        open_cells=open_cells(gathered, asked),
         notes=(*build_notes(gathered), *unexplained),
         provenance=build_facts(gathered),
         sessions=build_sessions(gathered),
         commands=build_commands(gathered),
         worst=worst_conditions(gathered, numbers),
-        results=(
-            *export.build_results(gathered, numbers, spectrum, calibration, breaks),
-            *export.set_results(gathered, corruptions, stability),
+        results=with_statuses(
+            gathered,
+            asked,
+            near,
+            (
+                *export.build_results(gathered, numbers, spectrum, calibration, breaks, near),
+                *export.set_results(gathered, corruptions, stability),
+            ),
         ),
     )
+
+
+def _spectrum(gathered: Gathered, trusted: Gathered, numbers: Numbers) -> Spectrum | None:
+    """The maps of the models that are not near chance; the others' only where there are no more, and not compared."""
+    found = build_spectrum(trusted, numbers) if trusted.subjects else None
+    if found is not None or len(trusted.subjects) == len(gathered.subjects):
+        return found
+    found = build_spectrum(gathered, numbers)
+    if found is None:
+        return None
+    bands = tuple(dataclasses.replace(b, differences=tuple(None for _ in b.differences)) for b in found.bands)
+    return dataclasses.replace(found, bands=bands, compared=False)
 
 
 def _with_sets(verdict: Verdict, corruptions: Sequence[CorruptionSet], stability: Sequence[StabilitySet]) -> Verdict:

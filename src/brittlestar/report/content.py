@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from brittlestar.report.corruptions import CorruptionSet
     from brittlestar.report.explained import Explained
     from brittlestar.report.stability import StabilitySet
+    from brittlestar.report.status import OpenCell, Status
 
 Matrix = npt.NDArray[np.float64]
 
@@ -46,13 +47,14 @@ class ModelEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A data set in the report; ``about`` is the manifest's entry."""
+    """A data set in the report; ``about`` is the manifest's entry, ``chance`` is ``measures.chance`` of its labels."""
 
     name: str
     classes: tuple[str, ...]
     count: int
     shape: tuple[int, int, int]
     about: Mapping[str, Any]
+    chance: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +238,7 @@ class Spectrum:
         rows, columns: Signed frequencies of the maps' rows and columns, in even steps.
         norm: What is added, in words.
         covered: How much of the plane was asked, in a sentence.
+        compared: Whether the maps may be held against each other.
     """
 
     maps: tuple[SpectrumMap, ...]
@@ -246,6 +249,7 @@ class Spectrum:
     columns: tuple[int, ...]
     norm: str
     covered: str
+    compared: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,13 +370,14 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One line of ``results.csv``."""
+    """One line of ``results.csv``; ``status`` says what speaks against it (near chance, fewer images than asked)."""
 
     model: str
     data: str
     condition: str
     measure: str
     estimate: Estimate
+    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,6 +386,7 @@ class ReportContent:
 
     title: str
     subtitle: str
+    statuses: tuple[Status, ...]
     facts: tuple[str, ...]
     created: str
     version: str
@@ -391,6 +397,7 @@ class ReportContent:
     data: tuple[DataEntry, ...]
     verdicts: tuple[Verdict, ...]
     not_asked: str
+    not_here: str
     table: ModelTable
     corruptions: tuple[CorruptionSet, ...]
     grid: Grid | None
@@ -407,6 +414,9 @@ class ReportContent:
     failures: tuple[Failure, ...]
     failures_note: str
     missing: tuple[Missing, ...]
+    pending: tuple[Missing, ...]
+    pending_text: str
+    open_cells: tuple[OpenCell, ...]
     notes: tuple[str, ...]
     provenance: tuple[Facts, ...]
     sessions: tuple[Mapping[str, Any], ...]

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from brittlestar import measures
 from brittlestar.core.rows import Rows
 from brittlestar.measures import Estimate
@@ -121,7 +119,7 @@ def _clean_rows(store: RunStore, names: list[str]) -> tuple[dict[str, Rows], flo
     (clean,) = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
     rows = {m: store.read(store.manifest.models[m]["fingerprint"], [clean], detail=False)[clean] for m in names}
     _, labels = store.samples()
-    return rows, float(np.bincount(labels).max()) / len(labels)
+    return rows, measures.chance(labels)
 
 
 def _rows_of(store: RunStore, model: str, condition: str) -> Rows:

@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from brittlestar.core.condition import ConditionInfo
@@ -21,7 +21,7 @@ from brittlestar.report.numbers import Numbers
 from brittlestar.report.stability import StabilitySet, means, plain, stability_results
 from brittlestar.report.words import interval, number, percent, spaced
 
-HEADER = ("model", "data", "condition", "measure", "value", "low", "high", "n")
+HEADER = ("model", "data", "condition", "measure", "value", "low", "high", "n", "status")
 
 
 def build_results(
@@ -30,12 +30,17 @@ def build_results(
     spectrum: Spectrum | None,
     calibration: Calibration | None,
     breaks: Sequence[Break],
+    apart: Collection[str] = (),
 ) -> tuple[Result, ...]:
-    """Accuracy and loss of accuracy of every condition, then what is made of many conditions."""
+    """Accuracy and loss of accuracy of every condition, then what is made of many conditions.
+
+    Models whose keys are in ``apart`` are compared with none.
+    """
     found: list[Result] = []
     reference: dict[int, Subject] = {}
     for place, subject in enumerate(gathered.subjects):
-        first = reference.setdefault(subject.entry.data, subject)
+        alone = subject.entry.key in apart
+        first = subject if alone else reference.setdefault(subject.entry.data, subject)
         found += [
             Result(model=subject.entry.name, data=subject.data.name, condition=c, measure=m, estimate=e)
             for c, m, e in itertools.chain(
@@ -144,15 +149,20 @@ def _sensitivity(found: Sensitivity | None) -> dict[str, Any] | None:
 
 
 def csv_text(content: ReportContent) -> str:
-    """``results.csv``: one number a line; shares in [0, 1]; ``inf`` where an interval has no end."""
+    """``results.csv``: one number a line; shares in [0, 1]; ``inf`` where an interval has no end.
+
+    The last column says what speaks against a number; lines without one are what was asked and has no answer yet.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEADER)
     for r in content.results:
         e = r.estimate
         writer.writerow(
-            [r.model, r.data, r.condition, r.measure, _number(e.value), _number(e.low), _number(e.high), e.n]
+            [r.model, r.data, r.condition, r.measure, _number(e.value), _number(e.low), _number(e.high), e.n, r.status]
         )
+    for cell in content.open_cells:
+        writer.writerow([cell.model, cell.data, cell.condition, "accuracy", "", "", "", 0, cell.state])
     return buffer.getvalue()
 
 
@@ -165,6 +175,15 @@ def summary_json(content: ReportContent) -> str:
     maps = content.spectrum.maps if content.spectrum else ()
     found: dict[str, Any] = {
         "title": content.title,
+        "statuses": [
+            {
+                "kind": s.kind,
+                "model": s.model.name if s.model else None,
+                "text": spaced(f"{s.lead} {s.text}"),
+                "estimates": [_estimate(e) for e in s.estimates],
+            }
+            for s in content.statuses
+        ],
         "created": content.created,
         "version": content.version,
         "intervals": {"kind": content.interval_kind, "level": content.level, "text": content.interval_text},
@@ -251,6 +270,7 @@ def summary_json(content: ReportContent) -> str:
             for p in (content.comparison.pairs if content.comparison else ())
         ],
         "tests": content.comparison.tests if content.comparison else 0,
+        "pending": [dataclasses.asdict(m) for m in content.pending],
         "missing": [dataclasses.asdict(m) for m in content.missing],
         "notes": list(content.notes),
         "sessions": [dict(s) for s in content.sessions],
@@ -307,10 +327,14 @@ def _estimate(e: Estimate) -> dict[str, Any]:
 
 def markdown(content: ReportContent) -> str:
     """``results.md``: findings, the table of models, the worst conditions, the command."""
-    lines = [f"# {_md(content.title)}", "", " · ".join(content.facts), ""]
+    lines = [f"# {_md(content.title)}", ""]
+    for status in content.statuses:
+        lines += [f"**{_md(status.lead)}** {_md(status.text)}", ""]
+    lines += [" · ".join(content.facts), ""]
     for verdict in content.verdicts:
         lines += [f"## {_md(verdict.model.name) if verdict.model else 'How the models compare'}", ""]
         lines += [f"- **{_md(s.lead)}** {_md(s.text)}" for s in verdict.sentences] + [""]
+    lines += [f"Asked and not here: {_md(content.not_here)}", ""] if content.pending else []
     lines += [f"Not asked: {_md(content.not_asked)}", "", "## Models", ""]
     lines.append("| model | " + " | ".join(_md(c.title) for c in content.table.columns) + " |")
     lines.append("|---|" + "---:|" * len(content.table.columns))

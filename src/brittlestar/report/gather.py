@@ -13,6 +13,7 @@ import numpy as np
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
+from brittlestar.measures.chance import chance
 from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.content import DataEntry, ModelEntry
 from brittlestar.store import RunStore, stopping_rule
@@ -55,8 +56,8 @@ class Subject:
 
     @property
     def chance(self) -> float:
-        """Accuracy of guessing."""
-        return 1.0 / max(len(self.data.classes), 1)
+        """Accuracy of guessing (``measures.chance``)."""
+        return self.data.chance
 
     def of_kind(self, *kinds: str) -> list[ConditionInfo]:
         """Its conditions of some kinds."""
@@ -67,6 +68,8 @@ class Subject:
 class Gathered:
     """Everything read: subjects, data sets, every condition and sequence by id in order, runs, the interval rule and
     why it is ``anytime``.
+
+    ``names`` has the models' names in the report by (run, name in the run), ``data_of`` the place of each run's data.
     """
 
     subjects: tuple[Subject, ...]
@@ -74,6 +77,8 @@ class Gathered:
     infos: Mapping[str, ConditionInfo]
     stores: tuple[RunStore, ...]
     rule: str
+    names: Mapping[tuple[int, str], str]
+    data_of: tuple[int, ...]
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     why: str = ""
 
@@ -151,6 +156,8 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
         stores=stores,
         rule=rule.rule,
         why=rule.reason,
+        names=names,
+        data_of=tuple(data_of),
         sequences=sequences,
     )
 
@@ -207,6 +214,11 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
     index: dict[str, dict[str, int]] = {}
     data_of: list[int] = []
     maps: list[np.ndarray[Any, Any] | None] = []
+    guess = {
+        str(plain(store.manifest.data)["fingerprint"]): chance(store.samples()[1])
+        for store in stores
+        if store.stored_models()
+    }
     for store in stores:
         about = plain(store.manifest.data)
         key = str(about["fingerprint"])
@@ -219,6 +231,7 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
                     count=int(about["count"]),
                     shape=tuple(about["shape"]),
                     about=about,
+                    chance=guess.get(key, 1.0),  # without rows it is never asked
                 )
             )
         data_of.append(places[key])

@@ -175,11 +175,12 @@ def build_attacks(gathered: Gathered, numbers: Numbers) -> tuple[Attack, ...]:
     """Robust accuracy over the radius, one chart a threat model."""
     found = []
     for series in series_of(gathered, "attack"):
-        without = [s.entry.name for s in gathered.subjects if not any(i.id in s.rows for i in series.infos)]
+        without = [s for s in gathered.subjects if not any(i.id in s.rows for i in series.infos)]
         threat = merged([i.threat for i in series.infos if i.threat]) or "threat model not stated"
         threat = f"{threat[0].upper()}{threat[1:]}."
-        if without:
-            threat += f" Not run on {', '.join(without)}: no gradients, or not reached yet."
+        for why, blind in (("no gradients reach its images", True), ("not asked, or not yet done", False)):
+            names = [s.entry.name for s in without if bool(s.entry.about.get("differentiable")) != blind]
+            threat += f" Not run on {', '.join(names)}: {why}." if names else ""
         panel = from_zero(
             panel_of(series, gathered.subjects, numbers.accuracy, title=f"{series.title}: robust accuracy")
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.report.asked import SURVEY
 from brittlestar.report.content import Facts, Missing
 from brittlestar.report.corruptions import FEWEST, published_name
 from brittlestar.report.gather import Gathered, Subject, plain
@@ -61,41 +63,39 @@ REAL_VIDEO = Missing(
 )
 
 
-def _by_table(gathered: Gathered) -> dict[str, set[str]]:
-    """The published corruptions that were run, by the table's name."""
+def _by_table(asked: Sequence[ConditionInfo]) -> dict[str, set[str]]:
+    """The published corruptions that were asked, by the table's name."""
     found: dict[str, set[str]] = {}
-    for info in gathered.infos.values():
+    for info in asked:
         if published_name(info):
             found.setdefault(info.table, set()).add(info.shift)
     return found
 
 
-def build_missing(gathered: Gathered) -> tuple[Missing, ...]:
-    """The families these runs lack, those of our own list first."""
-    families = {info.family for info in gathered.infos.values()}
-    kinds = {info.kind for info in gathered.infos.values()}
+def build_missing(gathered: Gathered, asked: Sequence[ConditionInfo]) -> tuple[Missing, ...]:
+    """The families that nobody asked, those of our own list first.
+
+    Args:
+        gathered: The runs.
+        asked: Every condition that was asked of some model, with or without an answer.
+    """
+    families = {info.family for info in asked}
+    kinds = {info.kind for info in asked}
+    surveyed = any(SURVEY in str(s.get("suite") or "") for _, s in gathered.sessions())
     found = [Missing(title=title, text=text) for key, title, text in FAMILIES if key not in families]
-    if "fourier" not in kinds and all(s.sampled is None for s in gathered.subjects):
+    if "fourier" not in kinds and not surveyed and all(s.sampled is None for s in gathered.subjects):
         found.append(Missing(title="Single frequencies", text="The Fourier map: which waves a model is sensitive to."))
-    without = [s.entry.name for s in gathered.subjects if not s.of_kind("attack")]
     if "attack" not in kinds:
         found.append(
             Missing(title="Attacks", text="The worst image within a small budget, for an attacker who knows the model.")
         )
-    elif without:
-        found.append(
-            Missing(
-                title=f"Attacks on {listing(without)}",
-                text="No gradients reach the images, or the run has not come that far.",
-            )
-        )
     present = (families | kinds) - {"weather"}
-    weather = {info.shift for info in gathered.infos.values() if info.family == "weather"}
+    weather = {info.shift for info in asked if info.family == "weather"}
     if len(weather) > 1:
         present.add("weather")
-    if any(len(shifts) >= FEWEST for shifts in _by_table(gathered).values()):
+    if any(len(shifts) >= FEWEST for shifts in _by_table(asked).values()):
         present.add("published")
-    if gathered.sequences:
+    if gathered.sequences or "sequence" in kinds:
         present.add("video")
         found.append(REAL_VIDEO)
     found += [Missing(title=title, text=text) for key, title, text in ALWAYS if key not in present]
@@ -154,10 +154,7 @@ def build_notes(gathered: Gathered) -> tuple[str, ...]:
         counts = [len(rows) for rows in subject.rows.values()]
         counts += [len(np.unique(rows.position)) for rows in subject.frames.values()]
         if min(counts) < max(counts):
-            notes.append(
-                f"{subject.entry.name}: the run is not finished; "
-                f"conditions rest on {min(counts):,} to {max(counts):,} images."
-            )
+            notes.append(f"{subject.entry.name}: conditions rest on {min(counts):,} to {max(counts):,} images.")
     small = [s for s in gathered.subjects if s.entry.samples < 200]
     if small:
         least = min(s.entry.samples for s in small)

@@ -161,8 +161,8 @@ def _sections(c: ReportContent, curves_shown: bool, filters: bool) -> list[tuple
 
 
 def _chance(c: ReportContent) -> float | None:
-    classes = {len(d.classes) for d in c.data}
-    return 1 / classes.pop() if len(classes) == 1 and 2 <= min(classes) <= 50 else None
+    found = {d.chance for d in c.data}
+    return found.pop() if len(found) == 1 and 0.02 <= min(found) < 1 else None
 
 
 def _attack_look(c: ReportContent) -> Look:
@@ -192,7 +192,7 @@ def _spectrum(c: ReportContent) -> dict[str, Any]:
     pairs = [
         (m, m.value - first.value)
         for m in s.maps[1:]
-        if m.model.data == first.model.data and m.value.shape == first.value.shape
+        if s.compared and m.model.data == first.model.data and m.value.shape == first.value.shape
     ]
     most = max((float(np.nanmax(np.abs(d))) for _, d in pairs), default=0.0)
     limit = max(float(np.ceil(most * 20) / 20), 0.05)

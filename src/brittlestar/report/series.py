@@ -223,11 +223,14 @@ def build_breaks(gathered: Gathered, numbers: Numbers) -> tuple[Break, ...]:
 def broken_below(subject: Subject, numbers: Numbers) -> float | None:
     """The accuracy under which a model counts as broken: half of its clean accuracy.
 
-    With so few classes that guessing comes near that, half way from clean accuracy to guessing; ``None`` without clean.
+    With so few classes, or one so common, that guessing comes near that, half way from clean accuracy to guessing;
+    ``None`` without clean.
     """
     if subject.clean is None:
         return None
     clean = numbers.accuracy(subject, CLEAN).value
+    if subject.chance >= clean:  # a single class, or no better than guessing: there is nothing half way
+        return (clean or subject.chance) / 2
     return clean / 2 if clean / 2 > 1.5 * subject.chance else (clean + subject.chance) / 2
 
 

@@ -16,7 +16,15 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import Source, open_source
-from brittlestar.measures import Estimate, mean_interval, paired_rates, rate, signed_mean_interval
+from brittlestar.measures import (
+    Estimate,
+    chance,
+    mean_interval,
+    near_chance,
+    paired_rates,
+    rate,
+    signed_mean_interval,
+)
 from brittlestar.models import ModelSpec, load_model
 from brittlestar.models.base import Model
 from brittlestar.shifts.base import Shift
@@ -138,7 +146,7 @@ class Bench:
     @property
     def chance(self) -> float:
         """The share of the commonest class: what answering it always gives."""
-        return float(torch.bincount(self.labels).max()) / len(self.labels)
+        return chance(self.labels.numpy())
 
     def train(self, recipes: Mapping[str, Recipe]) -> None:
         """One model a recipe and seed, under the recipe's key; those that are finished are used again."""
@@ -195,6 +203,21 @@ class Bench:
             for name, trained in models.items():
                 answers = [self._answers(model, images, shift) for model in trained]
                 self.right[name, version] = np.stack([(a == self.labels).numpy() for a in answers])
+                if version == "clean":
+                    for told in self._near_chance(name, version):
+                        self.say(told)
+
+    def _near_chance(self, name: str, version: str) -> list[str]:
+        """A sentence for each training of a recipe that knows no more of the unchanged images than a guess."""
+        found = []
+        for seed, hits in zip(self.training_seeds, self.right[name, version], strict=True):
+            right = rate(int(hits.sum()), hits.size)
+            if near_chance(right, self.chance):
+                found.append(
+                    f"{name}, seed {seed}, is near chance on unchanged images: {percent(right)}, a guess gives "
+                    f"{self.chance:.1%}; what is said of it here means nothing."
+                )
+        return found
 
     def answers(self, model: Model, shift: Shift | Attack | None) -> torch.Tensor:
         """(images,) what a model answers to the test images under a shift or an attack."""
@@ -258,6 +281,7 @@ class Bench:
             f"{begun}, {plan.epochs} epochs, batch {plan.batch}, {plan.optimiser}, highest rate "
             f"{plan.rate:g}, {self.trainings()}.",
             *info.notes,
+            *(told for name, version in self.right if version == "clean" for told in self._near_chance(name, version)),
         )
 
     def trainings(self) -> str:

@@ -12,8 +12,7 @@ import numpy.typing as npt
 import torch
 
 from brittlestar.core.keys import SampleKeys
-from brittlestar.measures import Estimate, clopper_pearson
-from brittlestar.reproduce.chance import near_chance
+from brittlestar.measures import Estimate, chance_limit, clopper_pearson
 from brittlestar.reproduce.engine import Bench, Table, Verdict, above, below, percent
 from brittlestar.reproduce.page import filter_pictures
 from brittlestar.shifts.base import Images
@@ -88,7 +87,7 @@ def compare(
         "ones are seen at less). This is a definition. A filter's images look uniform where more than "
         f"{100 * SHARE:.0f} % of them do, exact 95 % interval included; for other filters nothing is claimed.",
         chosen,
-        f"Well above chance: above {100 * near_chance(bench.chance):.1f} %, the smaller of twice chance and chance "
+        f"Well above chance: above {100 * chance_limit(bench.chance):.1f} %, the smaller of twice chance and chance "
         "plus a tenth of what is left; chance is the share of the commonest class among the test images.",
         "That a model reads such images is shown by one that does, so this claim needs no further seeds; it is no "
         "claim about a recipe. Models get floats, which hold differences that 8 bits would lose.",
@@ -99,7 +98,7 @@ def compare(
 
 def against_chance(found: Estimate, chance: float) -> str:
     """What an accuracy's whole interval says of chance."""
-    if found.low > near_chance(chance):
+    if found.low > chance_limit(chance):
         return "well above chance"
     return "above chance, but not well above" if found.low > chance else "not shown to be above chance"
 
@@ -179,7 +178,7 @@ def _learned(bench: Bench, name: str, looks: Uniformity) -> Verdict:
         if looks.uniform
         else f"not uniform: peak to peak {spans.mean():.1f} levels on average (5 to 95 %: {low:.1f} to {high:.1f}), "
         f"{share}; {right}",
-        state=above(own, near_chance(bench.chance)) if looks.uniform else "not tested",
+        state=above(own, chance_limit(bench.chance)) if looks.uniform else "not tested",
     )
 
 
@@ -189,7 +188,7 @@ def _control(bench: Bench, name: str) -> Verdict:
         claim=f"Control: a model trained on unfiltered images is near chance on images {name}, channel means kept",
         claimed="not stated",
         measured=f"{percent(kept)}; without the means, so that brightness alone misleads it, {percent(free)}",
-        state=below(kept, near_chance(bench.chance)),
+        state=below(kept, chance_limit(bench.chance)),
     )
 
 

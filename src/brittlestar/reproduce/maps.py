@@ -41,6 +41,8 @@ def compare(
         samples=len(bench.labels),
         seed=bench.setting.seed,
         workers=2,
+        anyway=True,
+        anyway=True,
     )
     every = fourier_maps(RunStore.open(run.path))
     maps = {name: [every[f"{name} {seed}"] for seed in range(len(files))] for name, files in bench.files.items()}

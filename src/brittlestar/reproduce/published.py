@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.errors import DataError, UsageError, require
-from brittlestar.measures import Estimate, clopper_pearson
-from brittlestar.reproduce.chance import near_chance
+from brittlestar.measures import Estimate, chance_limit, clopper_pearson
 from brittlestar.reproduce.engine import Outcome, Table, Verdict, above, percent
 from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean, read_types
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
@@ -110,7 +109,7 @@ def against_base(
     if clean is None or base_clean is None or chance is None:
         return AgainstBase(raw=raw)
     added = (shifted - clean) - (base_shifted - base_clean)
-    if min(clean, base_clean) <= near_chance(chance) or base_shifted <= near_chance(chance):
+    if min(clean, base_clean) <= chance_limit(chance) or base_shifted <= chance_limit(chance):
         return AgainstBase(raw=raw, added=added, known=True)
     kept, base_kept = (shifted - chance) / (clean - chance), (base_shifted - chance) / (base_clean - chance)
     return AgainstBase(raw=raw, added=added, kept=kept / base_kept, known=True)

@@ -25,6 +25,7 @@ from brittlestar.models.base import Model, ModelInfo
 from brittlestar.runs.bench import Bench, ModelMaker, Order
 from brittlestar.runs.cell import passes
 from brittlestar.runs.examples import write_examples
+from brittlestar.runs.first import First, Judge, first_answers, near_chance_text, refuse_near_chance
 from brittlestar.runs.plan import FIRST_BLOCK, WorkItem, plan
 from brittlestar.runs.runner import Progress, run
 from brittlestar.runs.workers import Engine, InProcess, Processes, one_thread
@@ -72,6 +73,9 @@ class Request:
         command: What the person typed, for the record.
         sequel: Work on single cells once the grid is filled.
         tune: Whether models may answer in a faster way that gives the same logits.
+        judge: Says from first clean answers whether a model is near chance; ``None`` asks none.
+        anyway: Whether models near chance are run all the same.
+        shifted: Whether the images were declared to be unlike those that the models were made for, for the record.
     """
 
     source: Source
@@ -93,6 +97,9 @@ class Request:
     command: str = ""
     sequel: Sequel | None = None
     tune: bool = True
+    judge: Judge | None = None
+    anyway: bool = False
+    shifted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,12 +119,14 @@ class Watch:
 
     Fields:
         note: Called with one line of what happens now.
+        warn: Called with what a person must know before believing any number.
         plan: Called once with the models' names, the conditions and the progress before work begins.
         progress: Called after every work item.
         enough: Asked after every finished block whether to stop (precision).
     """
 
     note: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
     plan: Callable[[Sequence[str], Sequence[Condition], Progress], None] = lambda *_: None
     progress: Callable[[Progress], None] = lambda _: None
     enough: Callable[[Progress], bool] | None = None
@@ -128,6 +137,7 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
 
     Raises:
         UsageError: Impossible numbers, a model that breaks the contract.
+        NearChanceError: A model near chance on clean images, where ``judge`` is given and ``anyway`` is not.
         StoreError: The folder is in use, of another version, or holds other data.
     """
     with one_thread(request.models[0].device):
@@ -142,6 +152,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
     infos = _checked(request, order, labels, batch, watch)
+    near = _near_chance(request, order, labels, batch, watch, count)
+    infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
@@ -165,7 +177,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             tune=request.tune,
         )
         bench = Bench(what, request.models, store)
-        store.begin_session(_record(request, batch, count, bench.tuning))
+        record = _record(request, batch, count, bench.tuning)
+        store.begin_session(dataclasses.replace(record, near_chance=near.found))
         began, stop = time.perf_counter(), "failed"
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
@@ -255,12 +268,53 @@ def _checked(
                 parameters=model.parameters,
                 differentiable=model.differentiable,
                 notes=notes,
+                guards=model.guards,
                 how=how,
             )
         )
     twins = {info.fingerprint for info in infos}
     require(len(twins) == len(infos), f"two of the models are the same: {[i.name for i in infos]}", UsageError)
     return infos
+
+
+@dataclasses.dataclass(frozen=True)
+class _Near:
+    """Models near chance by name with [right, asked], and notes on those that could not be told from it."""
+
+    found: dict[str, list[int]]
+    notes: dict[str, tuple[str, ...]]
+
+
+def _near_chance(
+    request: Request,
+    order: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int32],
+    batch: int,
+    watch: Watch,
+    count: int,
+) -> _Near:
+    """Ask every model about clean images first; stop, or say what is wrong, where one does no more than guess."""
+    if request.judge is None:
+        return _Near({}, {})
+    first: dict[str, First] = {}
+    for model in request.models:
+        first[model.name] = first_answers(
+            model, request.source, order, labels, request.judge, most=count, batch=batch, budget=request.budget
+        )
+    near = {name: one for name, one in first.items() if one.judgement.near}
+    if near:
+        others = [name for name in first if name not in near]
+        if not request.anyway:
+            refuse_near_chance(near, others)
+        watch.warn(near_chance_text(near, others))
+    open_ = {name: one for name, one in first.items() if one.judgement.near is None and not one.judgement.apart}
+    return _Near(
+        {name: [one.right, one.asked] for name, one in near.items()},
+        {
+            name: (f"not told apart from chance on clean images: right in {one.judgement.text}",)
+            for name, one in open_.items()
+        },
+    )
 
 
 def _planned(
@@ -309,6 +363,9 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
         tuning=tuning,
         versions=versions(),
         hardware=hardware(device),
+        shifted=request.shifted,
+        conditions=[c.info.id for c in request.conditions],
+        models=[model.name for model in request.models],
     )
 
 

@@ -38,6 +38,10 @@ class SessionRecord:
         versions, hardware: What it was computed with.
         wall_s: Seconds it took.
         images: Shifted images evaluated.
+        conditions, models: What was asked, by id and by name; empty in records of earlier versions, which asked
+            everything that the manifest lists.
+        shifted: Whether the images were declared to be unlike those that the models were made for.
+        near_chance: By model, how many of how many first clean images were right, where that is near chance.
     """
 
     started: str
@@ -57,6 +61,10 @@ class SessionRecord:
     hardware: dict[str, Any] = dataclasses.field(default_factory=dict)
     wall_s: float = 0.0
     images: int = 0
+    conditions: list[str] = dataclasses.field(default_factory=list)
+    models: list[str] = dataclasses.field(default_factory=list)
+    shifted: bool = False
+    near_chance: dict[str, list[int]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

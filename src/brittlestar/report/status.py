@@ -1,0 +1,197 @@
+"""What comes first: a run that is not finished, a model near chance, a number that a guard distrusts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from brittlestar.measures import clopper_pearson, near_chance
+from brittlestar.measures.base import Estimate
+from brittlestar.report.asked import DONE, LEFT_OUT, NOT_YET, Asked, survey_lacks
+from brittlestar.report.content import Missing, ModelEntry, Result
+from brittlestar.report.gather import CLEAN, Gathered, Subject, plain
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.words import THIN, count, duration, images, listing, number, share
+
+FAMILIES = {"attack": "Attacks", "fourier": "Single frequencies", "clean": "Clean images", "sequence": "Sequences"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What a reader must know before anything else; shown first, wherever the content is shown.
+
+    Fields:
+        kind: ``not finished``, ``near chance`` or ``guard``.
+        lead: Two or three words in capitals.
+        text: The rest, a sentence or two.
+        model: Whom it is about; ``None`` for a run.
+        estimates: What it rests on.
+    """
+
+    kind: str
+    lead: str
+    text: str
+    model: ModelEntry | None = None
+    estimates: tuple[Estimate, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCell:
+    """A condition of a model that was asked and has no answer yet; ``state`` says why."""
+
+    model: str
+    data: str
+    condition: str
+    state: str
+
+
+def build_statuses(gathered: Gathered, asked: Sequence[Asked], near: Mapping[str, Status]) -> tuple[Status, ...]:
+    """Every status, in the order in which a reader must know it."""
+    guards = [
+        Status(kind="guard", lead="TAKE NOTE:", text=f"{_end(str(text))}", model=subject.entry)
+        for subject in gathered.subjects
+        for text in subject.entry.about.get("guards") or ()
+    ]
+    unfinished = [s for run in range(len(gathered.stores)) for s in _unfinished(gathered, asked, run)]
+    return (*unfinished, *near.values(), *guards)
+
+
+def _end(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def near_chance_of(gathered: Gathered, numbers: Numbers) -> dict[str, Status]:
+    """The models near chance on clean images that were not declared shifted, by key."""
+    found = {}
+    for subject in gathered.subjects:
+        sessions = [plain(s) for s in gathered.stores[subject.run].manifest.sessions]
+        if any(s.get("shifted") for s in sessions):
+            continue
+        accuracy = _clean(subject, sessions, numbers)
+        if accuracy is not None and near_chance(accuracy, subject.chance):
+            name, guess = subject.entry.name, f"{number(subject.chance * 100)}{THIN}%"
+            found[subject.entry.key] = Status(
+                kind="near chance",
+                lead="NEAR CHANCE:",
+                text=f"{name} is right in {share(accuracy)} of the clean images ({images(accuracy.n)}), where always "
+                f"answering the commonest class is right in {guess}. Check its normalisation, the order of its "
+                "classes, the colour channels, its weights and the labels; nothing else is said of it here.",
+                model=subject.entry,
+                estimates=(accuracy,),
+            )
+    return found
+
+
+def _clean(subject: Subject, sessions: Sequence[dict[str, object]], numbers: Numbers) -> Estimate | None:
+    """Clean accuracy; of the first answers before the run where the clean condition was not asked."""
+    if subject.clean is not None:
+        return numbers.accuracy(subject, CLEAN)
+    for session in reversed(sessions):
+        told = session.get("near_chance")
+        if isinstance(told, Mapping) and subject.entry.about["name"] in told:
+            right, answered = told[subject.entry.about["name"]]
+            return clopper_pearson(int(right), int(answered), numbers.level)
+    return None
+
+
+def _unfinished(gathered: Gathered, asked: Sequence[Asked], run: int) -> list[Status]:
+    own = [a for a in asked if a.run == run and a.state != LEFT_OUT]
+    open_ = [a for a in own if _open(a)]
+    survey = survey_lacks(gathered, run)
+    if not open_ and not survey:
+        return []
+    conditions = {a.info.id for a in own}
+    lacking, bare = {a.info.id for a in open_}, {a.info.id for a in open_ if not a.answered}
+    what = "conditions and sequences" if any(a.info.kind == "sequence" for a in own) else "conditions"
+    models = " for every model" if len({a.model for a in own}) > 1 else ""
+    text = f"{len(conditions - lacking):,} of {len(conditions):,} {what} are complete{models}"
+    parts = [
+        f"{len(lacking - bare):,} have fewer images than were asked" if lacking - bare else "",
+        f"{len(bare):,} have none" + (" for some model" if models else "") if bare else "",
+    ]
+    if any(parts):
+        text += f"; {' and '.join(p for p in parts if p)}"
+    few, most = (f(a.answered for a in own) for f in (min, max))
+    asked_for = max(a.samples for a in own)
+    span = f"{few:,}" if few == most else f"{few:,} to {most:,}"
+    text += f" ({span} of {asked_for:,} images)" if open_ else ""
+    text += "; the sharper Fourier map that was asked is not made yet" if survey else ""
+    where = f"{gathered.stores[run].path.name}: " if len(gathered.stores) > 1 else ""
+    stop = open_[-1].stop if open_ else ""
+    return [Status(kind="not finished", lead="NOT FINISHED:", text=f"{where}{text}. {_why(gathered, run, stop)}")]
+
+
+def _why(gathered: Gathered, run: int, stop: str) -> str:
+    sessions = [plain(s) for s in gathered.stores[run].manifest.sessions]
+    last = next((s for s in reversed(sessions) if s.get("stop") == stop), sessions[-1] if sessions else {})
+    why = {
+        "budget": f"It stopped at its time budget of {duration(float(last.get('budget_s') or 0))}.",
+        "interrupted": "It was interrupted.",
+        "failed": "Its last session failed: what is lacking could not be done.",
+        "running": "It is still running, or was killed.",
+    }.get(stop, "")
+    return f"{why} The same command goes on where it stopped.".strip()
+
+
+def open_cells(gathered: Gathered, asked: Sequence[Asked]) -> tuple[OpenCell, ...]:
+    """What was asked of a model and has no answer at all."""
+    data = [gathered.data[gathered.data_of[run]].name for run in range(len(gathered.stores))]
+    return tuple(
+        OpenCell(model=gathered.names[a.run, a.model], data=data[a.run], condition=a.info.id, state=a.state)
+        for a in asked
+        if not a.answered and a.state != DONE
+    )
+
+
+def _open(one: Asked) -> bool:
+    return one.state not in (DONE, LEFT_OUT)
+
+
+def with_statuses(
+    gathered: Gathered, asked: Sequence[Asked], near: Mapping[str, Status], results: Sequence[Result]
+) -> tuple[Result, ...]:
+    """The results, each with what speaks against it."""
+    told = {s.entry.name: ["near chance"] if s.entry.key in near else [] for s in gathered.subjects}
+    part = {
+        (gathered.names[a.run, a.model], a.info.id): f"{a.state}: {a.answered} of {a.samples} images"
+        for a in asked
+        if a.answered and a.state != DONE
+    }
+    listed = {(gathered.names[a.run, a.model], a.info.id) for a in asked}
+    unfinished = {name for name, _ in part} | {gathered.names[a.run, a.model] for a in asked if _open(a)}
+    found = []
+    for result in results:
+        key = result.model, result.condition
+        made_of_many = key not in listed and result.model in unfinished
+        own = [*told[result.model], *([part[key]] if key in part else ["not finished"] if made_of_many else [])]
+        found.append(dataclasses.replace(result, status="; ".join(own)) if own else result)
+    return tuple(found)
+
+
+def build_pending(gathered: Gathered, asked: Sequence[Asked]) -> tuple[Missing, ...]:
+    """What was asked and has no answer, or not all, by family: not yet done, failed, or left out."""
+    groups: dict[tuple[str, str], list[Asked]] = {}
+    of_family: dict[str, set[str]] = {}
+    for one in asked:
+        title = FAMILIES.get(one.info.kind) or one.info.family.capitalize()
+        of_family.setdefault(title, set()).add(one.info.id)
+        if one.state != DONE:
+            groups.setdefault((title, one.state), []).append(one)
+    found = []
+    for (title, state), members in groups.items():
+        models = listing(list(dict.fromkeys(m.model for m in members)))
+        if state == LEFT_OUT:
+            text = f"Left out for {models}: no gradients reach its images."
+        else:
+            bare = len({m.info.id for m in members if not m.answered})
+            part = len({m.info.id for m in members}) - bare
+            lacks = [f"{count(bare, 'condition')} without an answer" if bare else ""]
+            lacks += [f"{count(part, 'condition')} with fewer images than were asked" if part else ""]
+            text = (
+                f"{state.capitalize()}, of {len(of_family[title]):,}: {' and '.join(t for t in lacks if t)} ({models})."
+            )
+        found.append(Missing(title=title, text=text))
+    if any(survey_lacks(gathered, run) for run in range(len(gathered.stores))):
+        found.append(Missing(title="Sharper Fourier map", text=f"{NOT_YET.capitalize()}."))
+    return tuple(found)
