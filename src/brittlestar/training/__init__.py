@@ -2,7 +2,7 @@
 
 from brittlestar.core.definition import Catalogue
 from brittlestar.training.adversarial import Adversarial, FastAdversarial, L2Adversarial, Trades
-from brittlestar.training.augment import AugMix, RandAugment
+from brittlestar.training.augment import AugMix, AutoAugment, RandAugment
 from brittlestar.training.loop import Epoch, Plan, train
 from brittlestar.training.mixing import CutMix, Mixup, PatchGaussian
 from brittlestar.training.recipes import GaussianAugmentation, Natural, Recipe, UniformNoiseAugmentation
@@ -12,6 +12,7 @@ __all__ = [
     "RECIPES",
     "Adversarial",
     "AugMix",
+    "AutoAugment",
     "CorruptionAugmentation",
     "CutMix",
     "Epoch",
@@ -43,6 +44,7 @@ RECIPES: Catalogue[Recipe] = Catalogue(
         FastAdversarial,
         Trades,
         AugMix,
+        AutoAugment,
         RandAugment,
         Mixup,
         CutMix,
