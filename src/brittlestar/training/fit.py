@@ -86,7 +86,8 @@ def fit(
         first = opened(start, device)
         module, preprocess, origin_of_weights = first.module, first.preprocess, first.fingerprint()
     split = fingerprint_of([[str(i) for i in source.ids[places]] for places in (trained, out)])
-    identity = fingerprint_of([source.info.fingerprint, origin_of_weights, preprocess.as_json(), split])
+    averaged = ["warm-up"] if plan.ema else []
+    identity = fingerprint_of([source.info.fingerprint, origin_of_weights, preprocess.as_json(), split, *averaged])
     key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, torch.__version__])
     path = folder / WEIGHTS
     if path.is_file() and state_dict(path)[1].get("key") == key:

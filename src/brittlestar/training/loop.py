@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ class Plan:
         weight_decay: At least 0.
         jitter: Each image is moved by up to this many pixels in each direction, black beyond its edge.
         flip: Mirror every other image left to right.
-        ema: Keep an exponential moving average of the weights with this decay and give that; 0 keeps none.
+        ema: Keep an exponential moving average of the weights and of batch norm's statistics, and give that; 0 keeps
+            none. The decay is this, at step t at most (1 + t) / (10 + t), so that few steps do not leave the first
+            weights in it.
         amp: Automatic mixed precision (bfloat16).
         channels_last: Memory format of the network.
     """
@@ -77,7 +80,8 @@ class Epoch:
     Fields:
         number, of: Which one, of how many.
         loss: Mean over the training images.
-        accuracy: On the held-out images, filtered where the recipe filters; ``None`` without any.
+        accuracy: On the held-out images, filtered where the recipe filters, of the weights that are saved (their
+            average where one is kept); ``None`` without any.
         warning: The recipe's; empty when all is well.
     """
 
@@ -132,7 +136,8 @@ def train(
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = TorchModel(module, name="training", spec="", preprocess=preprocess or Preprocess(), identity="")
     optimiser = _optimiser(module, plan)
-    steps = len(batches(len(images), plan.batch)) * plan.epochs
+    sizes = batches(len(images), plan.batch)
+    steps = len(sizes) * plan.epochs
     schedule = _schedule(optimiser, plan, steps)
     average = {k: v.detach().clone() for k, v in module.state_dict().items()} if plan.ema else {}
     generator = torch.Generator().manual_seed(seed)
@@ -153,7 +158,7 @@ def train(
         total = torch.zeros((), dtype=torch.float64, device=images.device)
         with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
             torch.manual_seed(word_of(seed, "layers", epoch) & 0x7FFFFFFF)  # For dropout and the like.
-            for piece in torch.split(order, batches(len(order), plan.batch)):
+            for step, piece in enumerate(torch.split(order, sizes), start=epoch * len(sizes)):
                 x, y = _drawn(images[piece], keys[piece], plan), labels[piece]
                 with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.amp):
                     module.eval()
@@ -164,10 +169,11 @@ def train(
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
-                _follow(average, module, plan.ema)
+                _follow(average, module, min(plan.ema, (1 + step) / (10 + step)))
                 total += loss.detach() * len(piece)
         module.eval()
-        history.append(_told(model, recipe, epoch, plan, float(total) / len(images), validation, samples))
+        with _averaged(module, average):
+            history.append(_told(model, recipe, epoch, plan, float(total) / len(images), validation, samples))
         if kept is not None:
             kept.save(module, optimiser, schedule, average, [asdict(row) for row in history])
         progress(history[-1])
@@ -220,6 +226,20 @@ def _follow(average: dict[str, torch.Tensor], module: nn.Module, decay: float) -
                 average[key].lerp_(value, 1 - decay)
             else:
                 average[key].copy_(value)
+
+
+@contextlib.contextmanager
+def _averaged(module: nn.Module, average: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Inside, the module has the averaged weights, if any are kept."""
+    if not average:
+        yield
+        return
+    own = {key: value.detach().clone() for key, value in module.state_dict().items()}
+    module.load_state_dict(average)
+    try:
+        yield
+    finally:
+        module.load_state_dict(own)
 
 
 def _told(
