@@ -32,6 +32,7 @@ from brittlestar.training import (
     L2Adversarial,
     Mixup,
     Natural,
+    NoiseLike,
     PatchGaussian,
     Plan,
     RandAugment,
@@ -86,6 +87,7 @@ MILD: dict[str, Recipe] = {
     "patch_gaussian": PatchGaussian(patch=3, sigma=0.3),
     "filtered": Filtered(high=1),
     "fourier": FourierAugmentation(norm=0.5),
+    "noise_like": NoiseLike(like="contrast", severity=1),
     "corruptions": CorruptionAugmentation(members="gaussian_noise,contrast", most=1),
     "fully_augmented": FullyAugmented(radius=3),
 }

@@ -6,7 +6,13 @@ from brittlestar.training.augment import AugMix, AutoAugment, RandAugment
 from brittlestar.training.loop import Epoch, Plan, train
 from brittlestar.training.mixing import CutMix, Mixup, PatchGaussian
 from brittlestar.training.recipes import GaussianAugmentation, Natural, Recipe, UniformNoiseAugmentation
-from brittlestar.training.spectral import CorruptionAugmentation, Filtered, FourierAugmentation, FullyAugmented
+from brittlestar.training.spectral import (
+    CorruptionAugmentation,
+    Filtered,
+    FourierAugmentation,
+    FullyAugmented,
+    NoiseLike,
+)
 
 __all__ = [
     "RECIPES",
@@ -24,6 +30,7 @@ __all__ = [
     "L2Adversarial",
     "Mixup",
     "Natural",
+    "NoiseLike",
     "PatchGaussian",
     "Plan",
     "RandAugment",
@@ -51,6 +58,7 @@ RECIPES: Catalogue[Recipe] = Catalogue(
         PatchGaussian,
         Filtered,
         FourierAugmentation,
+        NoiseLike,
         CorruptionAugmentation,
         FullyAugmented,
     ],

@@ -152,6 +152,7 @@ def train(
         history = [Epoch(**row) for row in kept.load(module, optimiser, schedule, average)]
     for _ in history:
         torch.randperm(len(images), generator=generator)
+    recipe = recipe.measured(images, samples)
     for epoch in range(len(history), plan.epochs):
         keys = samples.stream("train", epoch)
         order = torch.randperm(len(images), generator=generator).to(images.device)
