@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core.errors import ModelError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys, word_of
 from brittlestar.core.version import VERSION
@@ -182,6 +182,45 @@ def train(
         module.load_state_dict(average)
     module.eval()
     return history
+
+
+def trial(
+    module: nn.Module, preprocess: Preprocess, images: torch.Tensor, labels: torch.Tensor, classes: int, name: str
+) -> None:
+    """Take one step's gradient and put everything back, so that what cannot be trained is refused in one line.
+
+    Args:
+        module, preprocess: The network.
+        images, labels: As few as the smallest batch may have.
+        classes: Of the data.
+        name: Of the network, for people.
+
+    Raises:
+        ModelError: What went wrong, and what to do.
+    """
+    before = {key: value.detach().clone() for key, value in module.state_dict().items()}
+    module.train()
+    model = TorchModel(module, name=name, spec="", preprocess=preprocess, identity="")
+    try:
+        with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+            logits = model.logits(images.to(torch.float32) / 255)
+        require(
+            logits.shape == (len(images), classes),
+            f"it gives outputs of shape {tuple(logits.shape)} for {len(images)} images of {classes} classes",
+            ModelError,
+        )
+        functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ModelError) as error:
+        shape = " x ".join(str(side) for side in images.shape[1:])
+        alone = ", or a --batch of at least 2" if len(images) == 1 else ""
+        raise ModelError(
+            f"{name} cannot be trained on images of {shape}, {len(images)} at a time "
+            f"({(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}): "
+            f"take another architecture, --resize and --crop the images{alone}"
+        ) from error
+    module.zero_grad(set_to_none=True)
+    module.load_state_dict(before)
+    module.eval()
 
 
 def batches(count: int, size: int) -> list[int]:
