@@ -102,7 +102,9 @@ def _named_in(path: Path) -> tuple[nn.Module, str]:
             f"{path} holds weights only: name the function that builds the module, "
             + (told or "--factory FILE.py:function")
         )
-    module = build(named["name"], int(named["classes"]), int(named["channels"]), int(named["size"]))
+    size = named["size"]
+    size = (int(size[0]), int(size[1])) if isinstance(size, list) else int(size)
+    module = build(named["name"], int(named["classes"]), int(named["channels"]), size)
     return module, json.dumps(named, sort_keys=True)
 
 

@@ -9,14 +9,14 @@ from torch import nn
 class SmallCNN(nn.Module):
     """Three strided convolutions and one hidden layer; 47,786 weights for ten classes of grey 28 x 28 images.
 
-    Takes (batch, channels, size, size) floats; gives (batch, classes) logits.
+    Takes (batch, channels, size, size) floats, or (batch, channels, *size); gives (batch, classes) logits.
     """
 
-    def __init__(self, classes: int = 10, channels: int = 1, size: int = 28, width: int = 16) -> None:
+    def __init__(self, classes: int = 10, channels: int = 1, size: int | tuple[int, int] = 28, width: int = 16) -> None:
         super().__init__()
-        side = size
+        down, across = (size, size) if isinstance(size, int) else size
         for _ in range(3):
-            side = (side + 1) // 2
+            down, across = (down + 1) // 2, (across + 1) // 2
         self.features = nn.Sequential(
             nn.Conv2d(channels, width, 5, stride=2, padding=2),
             nn.ReLU(),
@@ -26,7 +26,7 @@ class SmallCNN(nn.Module):
             nn.ReLU(),
             nn.Flatten(),
         )
-        self.head = nn.Sequential(nn.Linear(2 * width * side * side, 64), nn.ReLU(), nn.Linear(64, classes))
+        self.head = nn.Sequential(nn.Linear(2 * width * down * across, 64), nn.ReLU(), nn.Linear(64, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, classes) logits."""

@@ -13,11 +13,13 @@ from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.models.resnet import SmallResNet
 from brittlestar.models.small_cnn import SmallCNN
 
-Build = Callable[[int, int, int], nn.Module]
+Size = int | tuple[int, int]
+"""Side of square images in pixels, or (height, width)."""
+Build = Callable[[int, int, Size], nn.Module]
 
 ARCHITECTURES: dict[str, tuple[str, Build]] = {
     "small_cnn": (
-        "three convolutions and a hidden layer, for square images up to 64 pixels",
+        "three convolutions and a hidden layer, for images up to 64 pixels",
         lambda classes, channels, size: SmallCNN(classes, channels, size),
     ),
     "resnet8": ("ResNet-8 in the CIFAR form", lambda classes, channels, _: SmallResNet(1, classes, channels)),
@@ -28,17 +30,17 @@ ARCHITECTURES: dict[str, tuple[str, Build]] = {
         lambda classes, channels, _: SmallResNet(2, classes, channels, before=True),
     ),
 }
-"""Name: (what it is, build from classes, channels and the images' side)."""
+"""Name: (what it is, build from classes, channels and the images' size)."""
 
 
-def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
+def build(name: str, classes: int, channels: int, size: Size) -> nn.Module:
     """A network with fresh weights, in evaluation mode.
 
     Args:
         name: Of ``ARCHITECTURES``, or ``timm:NAME`` where timm is installed (the extra ``timm``).
         classes: Outputs.
         channels: Of the images.
-        size: Their side in pixels.
+        size: Theirs in pixels: the side of square ones, or (height, width).
 
     Raises:
         ModelError: Unknown name, timm not installed, or a network that cannot be built so.
@@ -49,13 +51,30 @@ def build(name: str, classes: int, channels: int, size: int) -> nn.Module:
             f"{name} needs timm: pip install 'brittlestar[timm]'",
             ModelError,
         )
-        timm: Any = importlib.import_module("timm")
-        try:
-            module: nn.Module = timm.create_model(name[5:], pretrained=False, num_classes=classes, in_chans=channels)
-        except RuntimeError as error:
-            raise ModelError(f"timm has no model {name[5:]!r}: {error}") from error
-        return module.eval()
+        return _of_timm(name[5:], classes, channels, size)
     if name not in ARCHITECTURES:
         raise ModelError(str(unknown("architecture", name, [*ARCHITECTURES, "timm:NAME"])))
-    require(name != "small_cnn" or size <= 64, f"small_cnn takes images up to 64 pixels, these have {size}", ModelError)
+    longest = size if isinstance(size, int) else max(size)
+    require(
+        name != "small_cnn" or longest <= 64,
+        f"small_cnn takes images up to 64 pixels, these have {longest}: take another --arch, or --resize the images",
+        ModelError,
+    )
     return ARCHITECTURES[name][1](classes, channels, size).eval()
+
+
+def _of_timm(name: str, classes: int, channels: int, size: Size) -> nn.Module:
+    """Networks that take one size of image only (most transformers) are built for this one."""
+    timm: Any = importlib.import_module("timm")
+    how: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels}
+    try:
+        module: nn.Module = timm.create_model(name, **how)
+        if (getattr(module, "pretrained_cfg", None) or {}).get("fixed_input_size"):
+            module = timm.create_model(name, **how, img_size=size if isinstance(size, int) else tuple(size))
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"timm cannot build {name!r} for {classes} classes and images of {channels} channels and {size} pixels "
+            f"({first}): take another timm:NAME, or --resize and --crop the images"
+        ) from error
+    return module.eval()

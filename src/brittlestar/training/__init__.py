@@ -2,16 +2,23 @@
 
 from brittlestar.core.definition import Catalogue
 from brittlestar.training.adversarial import Adversarial, FastAdversarial, L2Adversarial, Trades
-from brittlestar.training.augment import AugMix, RandAugment
+from brittlestar.training.augment import AugMix, AutoAugment, RandAugment
 from brittlestar.training.loop import Epoch, Plan, train
 from brittlestar.training.mixing import CutMix, Mixup, PatchGaussian
 from brittlestar.training.recipes import GaussianAugmentation, Natural, Recipe, UniformNoiseAugmentation
-from brittlestar.training.spectral import CorruptionAugmentation, Filtered, FourierAugmentation, FullyAugmented
+from brittlestar.training.spectral import (
+    CorruptionAugmentation,
+    Filtered,
+    FourierAugmentation,
+    FullyAugmented,
+    NoiseLike,
+)
 
 __all__ = [
     "RECIPES",
     "Adversarial",
     "AugMix",
+    "AutoAugment",
     "CorruptionAugmentation",
     "CutMix",
     "Epoch",
@@ -23,6 +30,7 @@ __all__ = [
     "L2Adversarial",
     "Mixup",
     "Natural",
+    "NoiseLike",
     "PatchGaussian",
     "Plan",
     "RandAugment",
@@ -43,12 +51,14 @@ RECIPES: Catalogue[Recipe] = Catalogue(
         FastAdversarial,
         Trades,
         AugMix,
+        AutoAugment,
         RandAugment,
         Mixup,
         CutMix,
         PatchGaussian,
         Filtered,
         FourierAugmentation,
+        NoiseLike,
         CorruptionAugmentation,
         FullyAugmented,
     ],

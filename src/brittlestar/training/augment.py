@@ -1,9 +1,8 @@
-"""RandAugment and AugMix: random chains of simple operations, one choice an image."""
+"""RandAugment, AugMix and AutoAugment: chains of simple operations, chosen for each image."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -14,101 +13,30 @@ from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.models.base import Model
 from brittlestar.shifts.base import Images
+from brittlestar.training.levels import Levels
+from brittlestar.training.policies import (
+    AUGMIX,
+    AUTOAUGMENT,
+    MONOTONE,
+    RANDAUGMENT,
+    SUB_POLICIES,
+    Change,
+    changed,
+    places,
+)
 from brittlestar.training.recipes import Recipe
 
-Change = Callable[[Images, torch.Tensor], Images]
-"""Images and one strength an image, from -1 to 1 (its sign is a direction), to images."""
+
+def _in_levels(images: Images) -> Levels:
+    return (images * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _wide(strength: torch.Tensor) -> torch.Tensor:
-    return strength[:, None, None, None]
+def _signs(drawn: torch.Tensor) -> torch.Tensor:
+    return torch.where(drawn < 0.5, -1.0, 1.0).double()
 
 
-def _moved(x: Images, rows: list[list[torch.Tensor | float]]) -> Images:
-    """Through one affine map an image, given as 2 rows of 3; black comes in at the edges."""
-    zero = torch.zeros(len(x), device=x.device)
-    matrix = torch.stack([torch.stack([zero + value for value in row], 1) for row in rows], 1)
-    grid = functional.affine_grid(matrix, list(x.shape), align_corners=False)
-    return functional.grid_sample(x, grid, align_corners=False)
-
-
-def _rotate(x: Images, strength: torch.Tensor) -> Images:
-    angle = strength * math.pi / 6
-    ratio = x.shape[2] / x.shape[3]
-    c, s = angle.cos(), angle.sin()
-    return _moved(x, [[c, -s * ratio, 0.0], [s / ratio, c, 0.0]])
-
-
-def _autocontrast(x: Images, strength: torch.Tensor) -> Images:
-    low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-    return torch.where(high > low, (x - low) / (high - low).clamp_min(1e-6), x)
-
-
-def _equalize(x: Images, strength: torch.Tensor) -> Images:
-    """Levels by rank: the share of the channel's values that are smaller."""
-    n, c, h, w = x.shape
-    flat = (x * 255).round().flatten(2)
-    ordered = flat.sort(2).values.contiguous()
-    return (torch.searchsorted(ordered, flat.contiguous(), right=True).to(x.dtype) / (h * w)).view(n, c, h, w)
-
-
-def _posterize(x: Images, strength: torch.Tensor) -> Images:
-    step = torch.exp2((strength.abs() * 4).round())[:, None, None, None]
-    return ((x * 255) / step).floor() * step / 255
-
-
-def _solarize(x: Images, strength: torch.Tensor) -> Images:
-    return torch.where(x >= 1 - _wide(strength.abs()), 1 - x, x)
-
-
-def _contrast(x: Images, strength: torch.Tensor) -> Images:
-    mean = x.mean((1, 2, 3), keepdim=True)
-    return (x - mean) * (1 + 0.9 * _wide(strength)) + mean
-
-
-def _colour(x: Images, strength: torch.Tensor) -> Images:
-    grey = x.mean(1, keepdim=True)
-    return (x - grey) * (1 + 0.9 * _wide(strength)) + grey
-
-
-def _sharpness(x: Images, strength: torch.Tensor) -> Images:
-    soft = functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    return x + (x - soft) * 0.9 * _wide(strength)
-
-
-SHAPES: dict[str, Change] = {
-    "rotate": _rotate,
-    "shear_x": lambda x, s: _moved(x, [[1.0, 0.3 * s, 0.0], [0.0, 1.0, 0.0]]),
-    "shear_y": lambda x, s: _moved(x, [[1.0, 0.0, 0.0], [0.3 * s, 1.0, 0.0]]),
-    "translate_x": lambda x, s: _moved(x, [[1.0, 0.0, 0.66 * s], [0.0, 1.0, 0.0]]),
-    "translate_y": lambda x, s: _moved(x, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.66 * s]]),
-}
-TONES: dict[str, Change] = {
-    "autocontrast": _autocontrast,
-    "equalize": _equalize,
-    "posterize": _posterize,
-    "solarize": _solarize,
-}
-CORRUPTING: dict[str, Change] = {
-    "brightness": lambda x, s: x * (1 + 0.9 * _wide(s)),
-    "contrast": _contrast,
-    "colour": _colour,
-    "sharpness": _sharpness,
-}
-"""Left out of AugMix, as in the paper: they are corruptions of the test."""
-
-
-def random_change(x: Images, operations: dict[str, Change], strength: float, keys: SampleKeys) -> Images:
-    """One operation an image, chosen by its key, of a strength uniform up to ``strength`` either way."""
-    drawn = keys.uniform((3,))
-    chosen = (drawn[:, 0] * len(operations)).long().clamp_max(len(operations) - 1)
-    level = strength * drawn[:, 1] * torch.where(drawn[:, 2] < 0.5, -1.0, 1.0)
-    out = x.clone()
-    for number, change in enumerate(operations.values()):
-        mine = (chosen == number).nonzero()[:, 0]
-        if len(mine):
-            out[mine] = change(x[mine], level[mine]).clamp_(0, 1)
-    return out
+def _choice(drawn: torch.Tensor, operations: Mapping[str, Change]) -> torch.Tensor:
+    return (drawn.double() * len(operations)).long()
 
 
 @final
@@ -116,18 +44,25 @@ def random_change(x: Images, operations: dict[str, Change], strength: float, key
 class RandAugment(Recipe):
     """A few random operations of one common strength on every image.
 
+    The sixteen operations, and what a strength means to each, are those of the published code, on 8-bit levels: its
+    posterise and solarise weaken as the strength grows, and its colour, contrast, brightness and sharpness do nothing
+    at half of it. Moves and cut-outs are shares of the image, as large as there at 224 pixels.
+
     Fields:
         operations: How many, one after another; at least 1.
-        strength: In (0, 1]; 1 is the strongest (30 degrees, a third of the image, all contrast).
+        strength: In (0, 1]; a tenth of the published magnitude.
+        monotone: Let every operation grow with the strength instead.
 
     Reference:
         Cubuk et al., NeurIPS 2020, https://arxiv.org/abs/1909.13719
     """
 
     name: ClassVar[str] = "randaugment"
+    version: ClassVar[int] = 2
 
     operations: int = 2
     strength: float = 0.5
+    monotone: bool = False
 
     def __post_init__(self) -> None:
         require(self.operations >= 1, f"randaugment.operations must be at least 1, got {self.operations}")
@@ -135,10 +70,43 @@ class RandAugment(Recipe):
 
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
         """Changed images."""
-        x = images
+        known = MONOTONE if self.monotone else RANDAUGMENT
+        x = _in_levels(images)
+        level = torch.full((len(x),), 10 * self.strength, dtype=torch.float64, device=x.device)
         for step in range(self.operations):
-            x = random_change(x, SHAPES | TONES | CORRUPTING, self.strength, keys.stream("operation", step))
-        return x
+            stream = keys.stream("operation", step)
+            drawn = stream.uniform((2,))
+            x = changed(x, known, _choice(drawn[:, 0], known), level, _signs(drawn[:, 1]), stream)
+        return x.to(torch.float32) / 255
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class AutoAugment(Recipe):
+    """One of the 25 pairs of operations that a search found best for CIFAR-10, each with its probability and strength.
+
+    The operations are those of the authors' code, on 8-bit levels; grey (128) comes in at the edges, and moves are
+    shares of the image, as large as there at 32 pixels.
+
+    Reference:
+        Cubuk et al., CVPR 2019, https://arxiv.org/abs/1805.09501, table 7
+    """
+
+    name: ClassVar[str] = "autoaugment"
+
+    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
+        """Changed images."""
+        x = _in_levels(images)
+        stream = keys.stream("policy")
+        which = stream.integers((1,), 0, len(SUB_POLICIES))[:, 0]
+        drawn = stream.stream("steps").uniform((2, 2))
+        for step in range(2):
+            names, chances, strengths = zip(*(pair[step] for pair in SUB_POLICIES), strict=True)
+            number = torch.tensor(places(names, AUTOAUGMENT), device=x.device)[which]
+            chance, level = (torch.tensor(v, dtype=torch.float64, device=x.device)[which] for v in (chances, strengths))
+            chosen = torch.where(drawn[:, step, 0].double() < chance, number, -1)
+            x = changed(x, AUTOAUGMENT, chosen, level, _signs(drawn[:, step, 1]), stream)
+        return x.to(torch.float32) / 255
 
 
 @final
@@ -146,8 +114,10 @@ class RandAugment(Recipe):
 class AugMix(Recipe):
     """Mixtures of three chains of one to three operations, and a loss for disagreement among two of them and the image.
 
+    The nine operations, and what a strength means to each, are those of the published code, on 8-bit levels.
+
     Fields:
-        strength: Of the operations; in (0, 1] (0.3 in the paper).
+        strength: Highest of the operations, a tenth of the published severity; in (0, 1] (0.3 in the paper).
         consistency: Weight of the Jensen-Shannon divergence; at least 0 (12 in the paper).
 
     Reference:
@@ -155,6 +125,7 @@ class AugMix(Recipe):
     """
 
     name: ClassVar[str] = "augmix"
+    version: ClassVar[int] = 2
 
     strength: float = 0.3
     consistency: float = 12.0
@@ -168,14 +139,18 @@ class AugMix(Recipe):
         weights = -torch.log(keys.stream("weights").uniform((3,)).clamp_min(1e-7))
         weights = weights / weights.sum(1, keepdim=True)
         depth = keys.stream("depth").integers((3,), 1, 4)
+        plain = _in_levels(images)
         mix = torch.zeros_like(images)
         for chain in range(3):
-            x = images
+            x = plain
             for step in range(3):
-                changed = random_change(x, SHAPES | TONES, self.strength, keys.stream("chain", chain, step))
-                x = torch.where(_wide(depth[:, chain] > step), changed, x)
-            mix += _wide(weights[:, chain]) * x
-        share = _wide(keys.stream("share").uniform((1,))[:, 0])
+                stream = keys.stream("chain", chain, step)
+                drawn = stream.uniform((3,))
+                level = 0.1 + drawn[:, 1].double() * (10 * self.strength - 0.1)
+                chosen = torch.where(depth[:, chain] > step, _choice(drawn[:, 0], AUGMIX), -1)
+                x = changed(x, AUGMIX, chosen, level, _signs(drawn[:, 2]), stream)
+            mix += weights[:, chain, None, None, None] * (x.to(torch.float32) / 255)
+        share = keys.stream("share").uniform((1, 1, 1))
         return (share * images + (1 - share) * mix).clamp_(0, 1)
 
     def loss(

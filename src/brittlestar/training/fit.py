@@ -17,7 +17,7 @@ from brittlestar.models import ModelSpec
 from brittlestar.models.base import Preprocess
 from brittlestar.models.files import state_dict
 from brittlestar.models.zoo import build
-from brittlestar.training.loop import Epoch, Labelled, Plan, accuracy, save_weights, train
+from brittlestar.training.loop import Epoch, Labelled, Plan, accuracy, batches, save_weights, train, trial
 from brittlestar.training.recipes import Recipe
 from brittlestar.training.split import divide
 from brittlestar.training.start import built_by, checked, opened, origin
@@ -77,29 +77,33 @@ def fit(
     validation = _part(source, out, device) if len(out) else None
     channels, height, width = (int(n) for n in images.shape[1:])
     classes = len(source.info.classes)
+    size = height if height == width else (height, width)
     if start is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(word_of(seed, "weights") & 0x7FFFFFFF)
-            module = build(architecture, classes, channels, max(height, width)).to(device)
+            module = build(architecture, classes, channels, size).to(device)
         preprocess, origin_of_weights = _normalisation(images, recipe), architecture
     else:
         first = opened(start, device)
         module, preprocess, origin_of_weights = first.module, first.preprocess, first.fingerprint()
     split = fingerprint_of([[str(i) for i in source.ids[places]] for places in (trained, out)])
-    identity = fingerprint_of([source.info.fingerprint, origin_of_weights, preprocess.as_json(), split])
+    averaged = ["warm-up"] if plan.ema else []
+    identity = fingerprint_of([source.info.fingerprint, origin_of_weights, preprocess.as_json(), split, *averaged])
     key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, torch.__version__])
     path = folder / WEIGHTS
     if path.is_file() and state_dict(path)[1].get("key") == key:
         return path
     if start is None:
         made: dict[str, Any] = {
-            "architecture": {"name": architecture, "classes": classes, "channels": channels, "size": max(height, width)}
+            "architecture": {"name": architecture, "classes": classes, "channels": channels, "size": size}
         }
     else:
         notes = checked(first, images, labels, classes)
         right = None if validation is None else accuracy(first, recipe, validation)
         told = {"name": origin(start), "fingerprint": origin_of_weights, "accuracy": right, "notes": notes}
         made = {**built_by(start), "start": told}
+    few = min(2, *batches(len(images), plan.batch))
+    trial(module, preprocess, images[:few], labels[:few], classes, architecture if start is None else origin(start))
     folder.mkdir(parents=True, exist_ok=True)
     history = train(
         module,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core.errors import ModelError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys, word_of
 from brittlestar.core.version import VERSION
@@ -40,7 +41,9 @@ class Plan:
         weight_decay: At least 0.
         jitter: Each image is moved by up to this many pixels in each direction, black beyond its edge.
         flip: Mirror every other image left to right.
-        ema: Keep an exponential moving average of the weights with this decay and give that; 0 keeps none.
+        ema: Keep an exponential moving average of the weights and of batch norm's statistics, and give that; 0 keeps
+            none. The decay is this, at step t at most (1 + t) / (10 + t), so that few steps do not leave the first
+            weights in it.
         amp: Automatic mixed precision (bfloat16).
         channels_last: Memory format of the network.
     """
@@ -77,7 +80,8 @@ class Epoch:
     Fields:
         number, of: Which one, of how many.
         loss: Mean over the training images.
-        accuracy: On the held-out images, filtered where the recipe filters; ``None`` without any.
+        accuracy: On the held-out images, filtered where the recipe filters, of the weights that are saved (their
+            average where one is kept); ``None`` without any.
         warning: The recipe's; empty when all is well.
     """
 
@@ -132,7 +136,8 @@ def train(
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model = TorchModel(module, name="training", spec="", preprocess=preprocess or Preprocess(), identity="")
     optimiser = _optimiser(module, plan)
-    steps = len(batches(len(images), plan.batch)) * plan.epochs
+    sizes = batches(len(images), plan.batch)
+    steps = len(sizes) * plan.epochs
     schedule = _schedule(optimiser, plan, steps)
     average = {k: v.detach().clone() for k, v in module.state_dict().items()} if plan.ema else {}
     generator = torch.Generator().manual_seed(seed)
@@ -147,13 +152,14 @@ def train(
         history = [Epoch(**row) for row in kept.load(module, optimiser, schedule, average)]
     for _ in history:
         torch.randperm(len(images), generator=generator)
+    recipe = recipe.measured(images, samples)
     for epoch in range(len(history), plan.epochs):
         keys = samples.stream("train", epoch)
         order = torch.randperm(len(images), generator=generator).to(images.device)
         total = torch.zeros((), dtype=torch.float64, device=images.device)
         with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
             torch.manual_seed(word_of(seed, "layers", epoch) & 0x7FFFFFFF)  # For dropout and the like.
-            for piece in torch.split(order, batches(len(order), plan.batch)):
+            for step, piece in enumerate(torch.split(order, sizes), start=epoch * len(sizes)):
                 x, y = _drawn(images[piece], keys[piece], plan), labels[piece]
                 with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.amp):
                     module.eval()
@@ -164,10 +170,11 @@ def train(
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 schedule.step()
-                _follow(average, module, plan.ema)
+                _follow(average, module, min(plan.ema, (1 + step) / (10 + step)))
                 total += loss.detach() * len(piece)
         module.eval()
-        history.append(_told(model, recipe, epoch, plan, float(total) / len(images), validation, samples))
+        with _averaged(module, average):
+            history.append(_told(model, recipe, epoch, plan, float(total) / len(images), validation, samples))
         if kept is not None:
             kept.save(module, optimiser, schedule, average, [asdict(row) for row in history])
         progress(history[-1])
@@ -175,6 +182,45 @@ def train(
         module.load_state_dict(average)
     module.eval()
     return history
+
+
+def trial(
+    module: nn.Module, preprocess: Preprocess, images: torch.Tensor, labels: torch.Tensor, classes: int, name: str
+) -> None:
+    """Take one step's gradient and put everything back, so that what cannot be trained is refused in one line.
+
+    Args:
+        module, preprocess: The network.
+        images, labels: As few as the smallest batch may have.
+        classes: Of the data.
+        name: Of the network, for people.
+
+    Raises:
+        ModelError: What went wrong, and what to do.
+    """
+    before = {key: value.detach().clone() for key, value in module.state_dict().items()}
+    module.train()
+    model = TorchModel(module, name=name, spec="", preprocess=preprocess, identity="")
+    try:
+        with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+            logits = model.logits(images.to(torch.float32) / 255)
+        require(
+            logits.shape == (len(images), classes),
+            f"it gives outputs of shape {tuple(logits.shape)} for {len(images)} images of {classes} classes",
+            ModelError,
+        )
+        functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ModelError) as error:
+        shape = " x ".join(str(side) for side in images.shape[1:])
+        alone = ", or a --batch of at least 2" if len(images) == 1 else ""
+        raise ModelError(
+            f"{name} cannot be trained on images of {shape}, {len(images)} at a time "
+            f"({(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}): "
+            f"take another architecture, --resize and --crop the images{alone}"
+        ) from error
+    module.zero_grad(set_to_none=True)
+    module.load_state_dict(before)
+    module.eval()
 
 
 def batches(count: int, size: int) -> list[int]:
@@ -220,6 +266,20 @@ def _follow(average: dict[str, torch.Tensor], module: nn.Module, decay: float) -
                 average[key].lerp_(value, 1 - decay)
             else:
                 average[key].copy_(value)
+
+
+@contextlib.contextmanager
+def _averaged(module: nn.Module, average: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Inside, the module has the averaged weights, if any are kept."""
+    if not average:
+        yield
+        return
+    own = {key: value.detach().clone() for key, value in module.state_dict().items()}
+    module.load_state_dict(average)
+    try:
+        yield
+    finally:
+        module.load_state_dict(own)
 
 
 def _told(

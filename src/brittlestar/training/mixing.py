@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
+from scipy import special
 from torch.nn import functional
 
 from brittlestar.core.errors import require
@@ -16,12 +17,15 @@ from brittlestar.training.recipes import Recipe
 
 
 def _beta(keys: SampleKeys, alpha: float) -> torch.Tensor:
-    """(batch,) draws of a symmetric Beta distribution, by inverting its distribution function on a grid."""
-    grid = torch.linspace(0, 1, 2049, dtype=torch.float64, device=keys.device)
-    middle = (grid[1:] + grid[:-1]) / 2
-    total = torch.cat([grid[:1], (middle * (1 - middle)).pow(alpha - 1).cumsum(0)])
-    drawn = keys.uniform((1,))[:, 0].to(torch.float64)
-    return grid[torch.searchsorted(total / total[-1], drawn).clamp_(0, 2048)].to(torch.float32)
+    """(batch,) float64 draws of a symmetric Beta distribution: its distribution function inverted at 53 random bits.
+
+    One more bit chooses the half, so that values near 0 are as fine as float64 has them: for small ``alpha`` much of
+    the probability lies there. What would be exactly 0 or 1 is the float next to it.
+    """
+    word = keys.bits64(1)[:, 0].cpu()
+    lower = ((word & ((1 << 53) - 1)).to(torch.float64) + 0.5) * 2.0**-54
+    share = torch.from_numpy(special.betaincinv(alpha, alpha, lower.numpy()))
+    return torch.where(word < 0, 1 - share, share).clamp(2.0**-1022, 1 - 2.0**-53).to(keys.device)
 
 
 def _mixed_loss(model: Model, mixed: Images, labels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
@@ -44,6 +48,7 @@ class Mixup(Recipe):
     """
 
     name: ClassVar[str] = "mixup"
+    version: ClassVar[int] = 2
 
     alpha: float = 0.2
 
@@ -54,7 +59,7 @@ class Mixup(Recipe):
         self, model: Model, prepared: Images, images: Images, labels: torch.Tensor, keys: SampleKeys
     ) -> torch.Tensor:
         """The loss of the mixed labels."""
-        share = _beta(keys.stream("mixup"), self.alpha)
+        share = _beta(keys.stream("mixup"), self.alpha).to(images)
         wide = share[:, None, None, None]
         return _mixed_loss(model, wide * images + (1 - wide) * images.flip(0), labels, share)
 
@@ -72,6 +77,7 @@ class CutMix(Recipe):
     """
 
     name: ClassVar[str] = "cutmix"
+    version: ClassVar[int] = 2
 
     alpha: float = 1.0
 
@@ -82,7 +88,7 @@ class CutMix(Recipe):
         self, model: Model, prepared: Images, images: Images, labels: torch.Tensor, keys: SampleKeys
     ) -> torch.Tensor:
         """The loss of the labels by area."""
-        side = (1 - _beta(keys.stream("cutmix"), self.alpha)).sqrt()
+        side = (1 - _beta(keys.stream("cutmix"), self.alpha)).sqrt().to(images)
         inside = _window(images, keys, side[:, None] * torch.tensor(images.shape[2:], device=images.device))
         share = 1 - inside.float().mean((1, 2, 3))
         return _mixed_loss(model, torch.where(inside, images.flip(0), images), labels, share)

@@ -19,6 +19,15 @@ from brittlestar.shifts.base import Images
 class Recipe(Definition):
     """A training definition: the images that a step learns from."""
 
+    def measured(self, images: torch.Tensor, keys: SampleKeys) -> Recipe:
+        """The recipe once it has seen the training images; for those that measure something on them.
+
+        Args:
+            images: (n, channel, height, width) uint8, all that are trained on.
+            keys: One an image.
+        """
+        return self
+
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
         """The images for this step, float32; the model is in evaluation mode, ``keys`` are new in every epoch."""
         return images

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import torch
 
-from brittlestar.core.errors import require
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.models.base import Model
 from brittlestar.shifts import SHIFTS, BandPass, BandStop, RandomMask
@@ -166,3 +166,66 @@ class CorruptionAugmentation(Recipe):
                     shift = SHIFTS[name].at(level, self.table)
                     out[chosen] = shift.compute(images[chosen].contiguous(), keys[chosen])
         return out
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class NoiseLike(Recipe):
+    """Normal noise with the mean spectrum of what a published corruption changes, clamped to [0, 1].
+
+    Before the first step, the corruption is applied to the first (at most 1,000) training images; the noise has, at
+    every frequency of every channel, the mean power of the differences. Frequencies and channels are independent, the
+    mean is 0: what is learnt from it is the spectrum alone.
+
+    Fields:
+        like: Name of a published corruption.
+        severity: 1 to 5.
+        table: Of its severities: ``imagenet-c``, ``imagenet-c-299``, ``cifar-c`` or ``tiny-c``.
+
+    Reference:
+        Yin et al., NeurIPS 2019, https://arxiv.org/abs/1906.08988
+    """
+
+    name: ClassVar[str] = "noise_like"
+
+    like: str = "fog"
+    severity: int = 3
+    table: str = "cifar-c"
+
+    def __post_init__(self) -> None:
+        require(1 <= self.severity <= 5, f"noise_like.severity must be from 1 to 5, got {self.severity}")
+        known = [name for name, kind in SHIFTS.items() if self.table in kind.severities]
+        require(bool(known), f"noise_like: no shift has a table {self.table!r}")
+        require(self.like in known, f"noise_like.like: {self.like!r} is none of {', '.join(known)}")
+
+    def measured(self, images: torch.Tensor, keys: SampleKeys) -> Recipe:
+        """The recipe with the spectrum that it found."""
+        shift = SHIFTS[self.like].at(self.severity, self.table)
+        power = torch.zeros((), dtype=torch.float64, device=images.device)
+        count = min(len(images), 1000)
+        for start in range(0, count, 250):
+            part = slice(start, min(start + 250, count))
+            x = images[part].to(torch.float32) / 255
+            change = shift(x, keys[part].stream("noise_like")).double() - x.double()
+            power = power + torch.fft.rfft2(change).abs().square().sum(0)
+        return _Spectrum(amplitude=(power / count / images[0, 0].numel()).sqrt().to(torch.float32))
+
+    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
+        """Never: the spectrum is measured first."""
+        raise UsageError("noise_like takes its spectrum from the training images: call .measured(images, keys) first")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Spectrum(Recipe):
+    """Normal noise whose spectrum has an amplitude (channel, height, width // 2 + 1), 1 for that of white noise."""
+
+    name: ClassVar[str] = "noise_like"
+
+    amplitude: torch.Tensor
+
+    def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
+        """Noisy images."""
+        white = torch.fft.rfft2(keys.stream("noise").normal(images.shape[1:]))
+        noise: Images = torch.fft.irfft2(white * self.amplitude, s=images.shape[2:])
+        return (images + noise).clamp_(0, 1)
