@@ -120,10 +120,11 @@ def levels(y: Images) -> np.ndarray:
     return (y * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def flips(model: Model, shown: np.ndarray) -> float:
-    """Share of neighbouring frames with different answers."""
-    answers = infer(model, torch.from_numpy(shown).permute(0, 3, 1, 2), BATCH).argmax(1)
-    return float((answers[1:] != answers[:-1]).float().mean())
+def flips(model: Model, shown: list[np.ndarray]) -> list[float]:
+    """Of each side, the share of neighbouring frames with different answers."""
+    every = torch.from_numpy(np.concatenate(shown)).permute(0, 3, 1, 2)
+    sides = infer(model, every, 2 * BATCH).argmax(1).view(len(shown), -1)
+    return [float((side[1:] != side[:-1]).float().mean()) for side in sides]
 
 
 def main() -> None:
@@ -162,7 +163,7 @@ def line(name: str, ours: Iterator[np.ndarray], theirs: list[Any], model: Model 
         equal, near, total = equal + int((apart == 0).sum()), near + int((apart <= 1).sum()), total + apart.size
         largest = max(largest, int(apart.max()))
         if model is not None:
-            flipped.append((flips(model, own), flips(model, its), len(own) - 1))
+            flipped.append((*flips(model, [own, its]), len(own) - 1))
     text = f"| `{name}` | {equal / total:.2%} | {near / total:.3%} | {largest} |"
     if flipped:
         first, second, steps = (np.array(column) for column in zip(*flipped, strict=True))
