@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from brittlestar.measures import clopper_pearson
+from brittlestar.measures import chance_limit, clopper_pearson
 from brittlestar.reproduce import Setting, reproduce
-from brittlestar.reproduce.chance import near_chance
 from brittlestar.reproduce.figure_1 import LEVELS, SHARE, Uniformity, against_chance, corners, squares, uniformity
 from brittlestar.training import Plan
 
@@ -87,9 +86,9 @@ def test_photographs_get_a_bounded_choice_of_filters() -> None:
 
 
 def test_near_chance_is_sensible_for_two_classes_too() -> None:
-    assert near_chance(0.1) == pytest.approx(0.19)
-    assert near_chance(0.001) == pytest.approx(0.002)
-    assert near_chance(0.5) == pytest.approx(0.55)
+    assert chance_limit(0.1) == pytest.approx(0.19)
+    assert chance_limit(0.001) == pytest.approx(0.002)
+    assert chance_limit(0.5) == pytest.approx(0.55)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.runs.reopen import condition_of
 from brittlestar.shifts import SEQUENCES
 from brittlestar.shifts.sequence_base import Sequence
-from brittlestar.shifts.sequences_geometric import TiltSequence, seen_through
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.imagenet_p import CIFAR_TEN
@@ -108,27 +107,6 @@ def test_a_crop_shows_the_centre_and_keeps_borders_out() -> None:
         SEQUENCES["snow"].of("imagenet-p", crop=65).frames(x, k)
 
 
-def test_zoom_blur_is_a_running_mean() -> None:
-    x, k = picture((3, 32, 32)), keys()
-    sequence = SEQUENCES["zoom_blur"].of("imagenet-p")
-    frames = list(sequence.frames(x, k))
-    copies = [seen_through(x, sequence._back(i, 32, 32)) for i in range(1, 4)]
-    assert torch.allclose(frames[3], (x + sum(copies)) / 4, atol=1e-6)
-
-
-def test_tilt_is_what_opencv_makes_of_the_published_matrix() -> None:
-    """Golden values: cv2.warpPerspective (OpenCV 5.0, bilinear) of the gradient ``(3 column + 2 row) % 256`` on 48 x 64
-    pixels with the published matrix at 15 degrees."""
-    rows, columns = np.mgrid[0:48, 0:64]
-    image = torch.from_numpy(((3 * columns + 2 * rows) % 256).astype(np.float32))[None, None] / 255
-    frame = list(TiltSequence.of("imagenet-p").frames(image, keys(1)))[30][0, 0] * 255
-    found = {(y, x): float(frame[y, x]) for y, x in GOLDEN_TILT}
-    assert found == pytest.approx(GOLDEN_TILT, abs=0.75)
-
-
-GOLDEN_TILT = {(10, 12): 60.0, (20, 20): 100.0, (24, 32): 145.0, (30, 40): 186.0, (40, 30): 174.0, (35, 22): 135.0}
-
-
 @pytest.mark.parametrize("suite", ["imagenet-p", "imagenet-p-hard", "imagenet-p-extra", "cifar-p", "tiny-p"])
 def test_suites_take_the_nearest_table_and_are_opened_again(suite: str) -> None:
     for shape, table in (((3, 32, 32), "cifar-p"), ((3, 64, 64), "tiny-p"), ((3, 256, 300), "imagenet-p")):
@@ -138,6 +116,15 @@ def test_suites_take_the_nearest_table_and_are_opened_again(suite: str) -> None:
         assert len(listed) == {"imagenet-p-hard": 14, "imagenet-p-extra": 4}.get(suite, 10)
         assert {c.definition.crop for c in listed} == {224 if shape[1] == 256 else 0}  # type: ignore[union-attr]
         assert [condition_of(c.info) for c in listed] == list(listed)
+
+
+def test_images_that_are_cut_from_larger_pictures_are_shown_whole() -> None:
+    for side in (32, 224, 256, 299):
+        listed = get_suite("imagenet-p-hard").conditions((3, side, side), cropped=True)[1:]
+        assert {c.definition.crop for c in listed} == {side}  # type: ignore[union-attr]
+        assert [c.info.id for c in listed] == [
+            c.info.id for c in get_suite("imagenet-p-hard").conditions((3, side, side))
+        ][1:]
 
 
 @pytest.fixture(scope="module")

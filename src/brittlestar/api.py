@@ -297,7 +297,7 @@ def evaluate(
             model_.notes = (*model_.notes, told)
             watch.note(f"{model_.name}: {told}")
     suites = [suite] if isinstance(suite, str | Suite) else list(suite)
-    conditions = conditions_of(suites, source.info.shape, storage)
+    conditions = conditions_of(suites, source.info.shape, storage, source.info.cropped)
     portable = all(isinstance(value, ModelSpec) for _, value in specs)
     require(workers == 1 or portable, "more than one worker needs models given as specifications (text)", UsageError)
     folder = Path(out) if out is not None else Path("runs") / source.info.name
@@ -356,9 +356,10 @@ def effect_on_clean(
 
 
 def conditions_of(
-    names: Sequence[str | Suite], shape: tuple[int, int, int], storage: str | None = None
+    names: Sequence[str | Suite], shape: tuple[int, int, int], storage: str | None = None, cropped: bool = False
 ) -> tuple[Condition, ...]:
-    """The conditions of several suites, each once, in order; ``storage`` is for those that were published with one."""
+    """The conditions of several suites, each once, in order; ``storage`` is for those that were published with one,
+    ``cropped`` as in ``Suite.conditions``."""
     suites = [get_suite(name) if isinstance(name, str) else name for name in names]
     require(
         storage is None or any(len(suite.storages) > 1 for suite in suites),
@@ -367,7 +368,7 @@ def conditions_of(
     )
     seen: dict[str, Condition] = {}
     for suite in suites:
-        for condition in suite.conditions(shape, storage if len(suite.storages) > 1 else None):
+        for condition in suite.conditions(shape, storage if len(suite.storages) > 1 else None, cropped):
             seen.setdefault(condition.fingerprint, condition)
     return tuple(seen.values())
 

@@ -6,6 +6,7 @@ import gzip
 import importlib.util
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class ArraySource(Source):
         )
         named = classes or tuple(str(i) for i in range(int(labels.max()) + 1))
         require(int(labels.max()) < len(named), f"{spec}: label {labels.max()} and {len(named)} classes", DataError)
-        shape = self._prepared(0).shape
+        shape = self._prepared(0, self.how).shape
         require(min(shape[1:]) >= 8, f"{spec}: images of {shape[1:]} are too small, at least 8 x 8", DataError)
         self.info = DataInfo(
             name=name,
@@ -79,6 +80,7 @@ class ArraySource(Source):
             shape=(shape[0], shape[1], shape[2]),
             preparation=self.how.words(),
             notes=(*notes, *class_notes(labels), *dependent),
+            cropped=self.how.crop is not None,
         )
         self._file = file
 
@@ -103,15 +105,20 @@ class ArraySource(Source):
             image = image.transpose(2, 0, 1)
         return np.ascontiguousarray(image)
 
-    def _prepared(self, place: int) -> Pixels:
+    def _prepared(self, place: int, how: Preparation) -> Pixels:
         image = self._plain(place)
-        if self.how.resize is None and self.how.crop is None:
+        if how.resize is None and how.crop is None:
             return image
-        return _prepare(image, self.how, f"image {place}")
+        return _prepare(image, how, f"image {place}")
 
     def load(self, index: npt.NDArray[np.int64]) -> Pixels:
         """See ``Source.load``."""
-        return np.stack([self._prepared(int(place)) for place in index])
+        return np.stack([self._prepared(int(place), self.how) for place in index])
+
+    def pictures(self, index: npt.NDArray[np.int64]) -> list[Pixels]:
+        """See ``Source.pictures``."""
+        whole = replace(self.how, crop=None)
+        return [self._prepared(int(place), whole) for place in index]
 
 
 def layout_of(shape: tuple[int, ...], spec: str) -> str:

@@ -25,6 +25,7 @@ class DataInfo:
         preparation: Resize and crop before the shift, in words; empty for none.
         skipped: Names of unreadable images left out on request.
         notes: Facts a reader must know (lossy storage, class imbalance).
+        cropped: Whether images are a square cut from larger pictures, which ``Source.pictures`` gives.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DataInfo:
     preparation: str = ""
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cropped: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for the manifest."""
@@ -66,6 +68,15 @@ class Source(ABC):
         Raises:
             DataError: An image cannot be read; its name is in the text.
         """
+
+    def pictures(self, index: npt.NDArray[np.int64]) -> list[npt.NDArray[np.uint8]]:
+        """The pictures that images are cut from: resized, not cropped, (channel, height, width) uint8 of sizes of their
+        own. The images themselves where nothing is cut off.
+
+        Raises:
+            DataError: An image cannot be read; its name is in the text.
+        """
+        return list(self.load(index))
 
     def order(self, seed: int) -> npt.NDArray[np.int64]:
         """Places in the listing in the seeded order: depends on ids, labels and seed only."""

@@ -6,6 +6,7 @@ import json
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ class EncodedSource(Source):
     def load(self, index: npt.NDArray[np.int64]) -> Pixels:
         """See ``Source.load``."""
         return np.stack([decode(content, name, self.how) for content, name in self.contents(index)])
+
+    def pictures(self, index: npt.NDArray[np.int64]) -> list[Pixels]:
+        """See ``Source.pictures``."""
+        whole = replace(self.how, crop=None)
+        return [decode(content, name, whole) for content, name in self.contents(index)]
 
     def _index(
         self,
@@ -132,6 +138,7 @@ class EncodedSource(Source):
             preparation=self.how.words(),
             skipped=tuple(skipped),
             notes=tuple(notes),
+            cropped=self.how.crop is not None,
         )
         return np.array(kept, dtype=np.int64)
 

@@ -42,7 +42,6 @@ def compare(
         seed=bench.setting.seed,
         workers=2,
         anyway=True,
-        anyway=True,
     )
     every = fourier_maps(RunStore.open(run.path))
     maps = {name: [every[f"{name} {seed}"] for seed in range(len(files))] for name, files in bench.files.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +18,17 @@ from brittlestar.data.base import Source
 from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
 from brittlestar.runs.ask import Question
-from brittlestar.runs.cell import fill
+from brittlestar.runs.cell import Pictures, fill
 from brittlestar.runs.plan import WorkItem
 from brittlestar.shifts.conditions import Condition
+from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
 
 _PROBE = 16
 """Images that a faster way of answering is held against."""
+
+_PICTURES = 512 << 20
+"""Bytes of whole pictures that are kept while their block is worked on."""
 
 ModelMaker = Callable[[], Model]
 
@@ -77,6 +82,7 @@ class Bench:
     _block: tuple[int, int] = (-1, -1)
     _images: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     _keys: SampleKeys | None = None
+    _pictures: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tuning = {}
@@ -122,6 +128,7 @@ class Bench:
                 self.what.conditions[c],
                 [self.models[m] for m in models],
                 self.what.batch,
+                self._pictures_of(self.what.conditions[c], item.start),
             )
             cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
         return cells
@@ -136,6 +143,22 @@ class Bench:
             self._images = torch.from_numpy(self.what.source.load(places)).to(device)
             self._keys = SampleKeys.of(self.what.seed, [str(i) for i in self.what.source.ids[places]]).to(device)
             self._block = (start, stop)
+            self._pictures = {}
         assert self._keys is not None
         positions = np.arange(start, stop, dtype=np.int32)
         return self._images, self._keys, self.what.labels[start:stop], positions
+
+    def _pictures_of(self, condition: Condition, start: int) -> Pictures | None:
+        definition = condition.definition
+        moves = isinstance(definition, Sequence_) and definition.moves
+        return functools.partial(self._read, start) if moves and self.what.source.info.cropped else None
+
+    def _read(self, start: int, piece: slice) -> list[torch.Tensor]:
+        """Pictures of a part of the block that begins at ``start``, decoded once as long as there is room for them."""
+        places = range(start + piece.start, start + piece.stop)
+        lacking = [p for p in places if p not in self._pictures]
+        read = self.what.source.pictures(self.what.order[lacking]) if lacking else []
+        found = self._pictures | {p: torch.from_numpy(x) for p, x in zip(lacking, read, strict=True)}
+        if sum(x.nbytes for x in found.values()) <= _PICTURES:
+            self._pictures = found
+        return [found[p] for p in places]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Sequence_
 
 import numpy as np
@@ -19,6 +19,9 @@ from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence
 from brittlestar.shifts.storage import stored
+
+Pictures = Callable[[slice], list[torch.Tensor]]
+"""Gives the (channel, height, width) uint8 pictures, of sizes of their own, that some of the images were cut from."""
 
 
 def passes(condition: Condition) -> float:
@@ -52,6 +55,7 @@ def fill(
     condition: Condition,
     models: Sequence_[Model],
     batch: int,
+    pictures: Pictures | None = None,
 ) -> list[Rows]:
     """Rows of one condition for each model.
 
@@ -62,13 +66,15 @@ def fill(
         condition: What is done to the images.
         models: All on one device.
         batch: Samples a forward pass.
+        pictures: What the images were cut from, for sequences that show what lies around them.
 
     Raises:
         ModelError: A model gave a number that is not finite.
     """
     target = torch.from_numpy(labels).to(images.device, torch.int64)
     if isinstance(condition.definition, Sequence):
-        return _fill_frames(condition.definition, images, target, labels, positions, keys, condition, models, batch)
+        made = frames(condition.definition, images, keys, pictures, batch)
+        return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models)
     parts: list[list[torch.Tensor]] = [[] for _ in models]
     for piece in _slices(len(images), batch):
         plain = images[piece].to(torch.float32).div_(255)
@@ -90,26 +96,46 @@ def _answers(model: Model, x: Images) -> torch.Tensor:
         return model.logits(x).detach().to(torch.float32)
 
 
+def frames(
+    sequence: Sequence, images: Images, keys: SampleKeys, pictures: Pictures | None, batch: int
+) -> Iterator[tuple[int, Images]]:
+    """(number, frame) of one batch after another, float32 in [0, 1]; pictures of one size are worked on together."""
+    for piece in _slices(len(images), batch):
+        if pictures is None:
+            yield from enumerate(sequence.compute(images[piece].to(torch.float32).div_(255), keys[piece]))
+            continue
+        alike: dict[torch.Size, list[int]] = {}
+        whole = pictures(piece)
+        for place, picture in enumerate(whole):
+            alike.setdefault(picture.shape, []).append(place)
+        groups = [torch.tensor(places) for places in alike.values()]
+        made = [
+            sequence.compute(
+                torch.stack([whole[i] for i in group.tolist()]).to(images.device, torch.float32).div_(255),
+                keys[piece][group.to(images.device)],
+            )
+            for group in groups
+        ]
+        back = torch.cat(groups).argsort().to(images.device)
+        yield from ((number, torch.cat(parts)[back]) for number, parts in enumerate(zip(*made, strict=True)))
+
+
 def _fill_frames(
-    sequence: Sequence,
-    images: Images,
+    count: int,
+    made: Iterator[tuple[int, Images]],
     target: torch.Tensor,
     labels: npt.NDArray[np.int32],
     positions: npt.NDArray[np.int32],
-    keys: SampleKeys,
     condition: Condition,
     models: Sequence_[Model],
-    batch: int,
 ) -> list[Rows]:
     """Rows of every frame for each model, sorted by (position, frame); only one frame of a batch is held."""
-    frames: list[list[list[torch.Tensor]]] = [[[] for _ in range(sequence.count)] for _ in models]
-    for piece in _slices(len(images), batch):
-        plain = images[piece].to(torch.float32).div_(255)
-        for number, frame in enumerate(sequence.compute(plain, keys[piece])):
-            with torch.inference_mode():
-                kept = stored(frame, condition.info.storage)
-            for place, model in enumerate(models):
-                frames[place][number].append(_answers(model, kept))
+    frames: list[list[list[torch.Tensor]]] = [[[] for _ in range(count)] for _ in models]
+    for number, frame in made:
+        with torch.inference_mode():
+            kept = stored(frame, condition.info.storage)
+        for place, model in enumerate(models):
+            frames[place][number].append(_answers(model, kept))
     found = []
     for model, by_frame in zip(models, frames, strict=True):
         parts = [

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.colour import luma
 from brittlestar.shifts.ops.whole import blend
 from brittlestar.shifts.weather import plasma
 
@@ -77,9 +77,9 @@ def available_textures() -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def textures(scale: float, height: int, width: int) -> tuple[torch.Tensor, ...]:
-    """The reference's textures, (3, rows, columns) float32 in [0, 1], scaled, and enlarged where an image of
-    (height, width) would not fit into them."""
+def textures(scale: float, height: int, width: int, channels: int = 3) -> tuple[torch.Tensor, ...]:
+    """The reference's textures, (channels, rows, columns) float32 in [0, 1], scaled, and enlarged where an image of
+    (height, width) would not fit into them; one channel is grey as OpenCV reads it."""
     folder = texture_folder()
     require(
         folder is not None,
@@ -90,11 +90,37 @@ def textures(scale: float, height: int, width: int) -> tuple[torch.Tensor, ...]:
     assert folder is not None
     found = []
     for name in FILES:
-        pixels = np.asarray(Image.open(folder / name).convert("RGB"), dtype=np.float32)
-        texture = torch.from_numpy(pixels.copy()).permute(2, 0, 1).div_(255)
+        with Image.open(folder / name) as picture:
+            levels = grey_levels(picture)[:, :, None] if channels == 1 else np.asarray(picture.convert("RGB"))
+        texture = torch.from_numpy(levels.astype(np.float32)).permute(2, 0, 1).div_(255)
         fit = max(scale, (height + 1) / texture.shape[1], (width + 1) / texture.shape[2])
         found.append(texture.contiguous() if fit == 1 else _scaled(texture, fit))
     return tuple(found)
+
+
+def grey_levels(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """(rows, columns) grey of an opened JPEG or 8-bit PNG as OpenCV's ``IMREAD_GRAYSCALE`` has it.
+
+    The JPEG library gives the luma that is stored. libpng mixes the colours with weights in 1/32768 that are not
+    rounded; in linear light, through tables of 8 bits, where the file names a gamma, and else cutting off.
+    """
+    picture.draft("L", picture.size)
+    if picture.mode == "L":
+        return np.asarray(picture)
+    colours = np.asarray(picture.convert("RGB"))
+    red, green = (weight * 32768 // 1000 for weight in (299, 587))
+    weights = np.array([red, green, 32768 - red - green])
+    if "gamma" not in picture.info:
+        return np.asarray(colours.astype(np.int64) @ weights >> 15, np.uint8)
+    gamma = round(picture.info["gamma"] * 100_000)
+    linear, back = _gamma_table(round(1e10 / gamma)), _gamma_table(gamma)
+    mixed = back[(linear[colours].astype(np.int64) @ weights + 16384) >> 15]
+    return np.asarray(np.where((colours == colours[:, :, :1]).all(2), colours[:, :, 0], mixed))
+
+
+def _gamma_table(exponent: int) -> npt.NDArray[np.uint8]:
+    """Of 256 levels, for an exponent in 1/100,000."""
+    return np.asarray(np.floor(255 * (np.arange(256) / 255) ** (exponent / 100_000) + 0.5), np.uint8)
 
 
 def _scaled(texture: torch.Tensor, factor: float) -> torch.Tensor:
@@ -123,10 +149,11 @@ class Frost(Shift):
             are then not comparable with published ImageNet-C).
         sixth: Draw the sixth texture too; the published code never does.
 
-    Grey images get the texture's luma.
+    Grey images get the textures as OpenCV reads them in grey.
     """
 
     name: ClassVar[str] = "frost"
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Frost"
     family: ClassVar[str] = "weather"
     paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
@@ -159,7 +186,7 @@ class Frost(Shift):
         if self.textures == "procedural":
             frost = crystals(keys, height, width, self.scale).expand(-1, x.shape[1], -1, -1)
         else:
-            choice = textures(self.scale, height, width)[: 6 if self.sixth else 5]
+            choice = textures(self.scale, height, width, x.shape[1])[: 6 if self.sixth else 5]
             which, down, right = keys.uniform((3,)).unbind(1)
             number = (which * len(choice)).to(torch.int64)
             room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
@@ -173,16 +200,16 @@ def cuts(
     """The parts of textures that cover images.
 
     Args:
-        choice: Textures, (3, rows, columns) each.
+        choice: Textures, (c, rows, columns) each.
         number, top, left: (n,) int64: which texture, and where its cut begins.
-        like: (n, c, h, w): grey images get the luma, in 8 bits.
+        like: (n, c, h, w): the images.
 
     Returns:
         (n, c, h, w).
     """
     _, channels, height, width = like.shape
     if like.is_cuda:
-        sheet = torch.zeros(len(choice), 3, *(max(t.shape[i] for t in choice) for i in (1, 2)))
+        sheet = torch.zeros(len(choice), channels, *(max(t.shape[i] for t in choice) for i in (1, 2)))
         for place, texture in enumerate(choice):
             sheet[place, :, : texture.shape[1], : texture.shape[2]] = texture
         rows = (top[:, None] + torch.arange(height, device=like.device))[:, :, None]
@@ -191,8 +218,8 @@ def cuts(
     else:
         places = zip(number.tolist(), top.tolist(), left.tolist(), strict=True)
         parts = [choice[k][:, row : row + height, column : column + width] for k, row, column in places]
-        found = torch.stack(parts) if parts else torch.empty(0, 3, height, width)
-    return found if channels == 3 else luma(found).mul_(255).round_().div_(255)
+        found = torch.stack(parts) if parts else torch.empty(0, channels, height, width)
+    return found
 
 
 def crystals(keys: SampleKeys, height: int, width: int, scale: float) -> torch.Tensor:

@@ -108,6 +108,16 @@ class DefocusBlur(Shift):
         return blurred.sub_(SHORT / 255) if _falls_short(quarter) else blurred
 
 
+def check_motion(name: str, radius: int, sigma: float, spread: float) -> None:
+    """Require the fields of a motion blur to lie in their ranges."""
+    require(
+        isinstance(radius, int) and 1 <= radius <= 200,
+        f"{name}.radius must be a whole number of pixels from 1 to 200, got {radius}",
+    )
+    require(0 < sigma <= 1000, f"{name}.sigma must be in (0, 1000] pixels, got {sigma}")
+    require(0 <= spread <= 180, f"{name}.spread must be in [0, 180] degrees, got {spread}")
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class MotionBlur(Shift):
@@ -138,12 +148,7 @@ class MotionBlur(Shift):
     spread: float = 45.0
 
     def __post_init__(self) -> None:
-        require(
-            isinstance(self.radius, int) and 1 <= self.radius <= 200,
-            f"motion_blur.radius must be a whole number of pixels from 1 to 200, got {self.radius}",
-        )
-        require(0 < self.sigma <= 1000, f"motion_blur.sigma must be in (0, 1000] pixels, got {self.sigma}")
-        require(0 <= self.spread <= 180, f"motion_blur.spread must be in [0, 180] degrees, got {self.spread}")
+        check_motion(self.name, self.radius, self.sigma, self.spread)
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         return motion_blur(x, self.radius, self.sigma, keys.uniform((1,), -self.spread, self.spread)[:, 0])

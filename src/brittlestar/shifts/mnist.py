@@ -20,9 +20,11 @@ from brittlestar.shifts.base import Images, Shift, check_finite
 from brittlestar.shifts.elastic import affine_of, smoothed
 from brittlestar.shifts.geometric import Affine
 from brittlestar.shifts.glass import shuffle
+from brittlestar.shifts.lens import check_motion
 from brittlestar.shifts.ops.canny import canny
 from brittlestar.shifts.ops.convolve import along, gaussian_weights
-from brittlestar.shifts.ops.warp import sample
+from brittlestar.shifts.ops.motion import motion_blur
+from brittlestar.shifts.ops.warp import sample, sample_on_black
 from brittlestar.shifts.storage import truncated
 
 PAPER = "Mu and Gilmer, 2019, https://arxiv.org/abs/1906.02337"
@@ -170,6 +172,31 @@ class MnistGlassBlur(MnistShift):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class MnistMotionBlur(MnistShift):
+    """Motion blur that comes back from ImageMagick in 8 bits, cut off where MNIST-C's other functions are rounded.
+
+    Fields:
+        radius, sigma, spread: As of ``motion_blur``.
+    """
+
+    name: ClassVar[str] = "mnist_motion_blur"
+    title: ClassVar[str] = "Motion blur"
+    random: ClassVar[bool] = True
+
+    radius: int = 10
+    sigma: float = 3.0
+    spread: float = 45.0
+
+    def __post_init__(self) -> None:
+        check_motion(self.name, self.radius, self.sigma, self.spread)
+
+    def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        degrees = keys.uniform((1,), -self.spread, self.spread)[:, 0]
+        return truncated(motion_blur(x, self.radius, self.sigma, degrees))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class MnistSaturation(MnistShift):
     """Hue, saturation and value all become ``clip(factor * v + offset)``, and the colours grey again.
 
@@ -210,11 +237,15 @@ class MnistSaturation(MnistShift):
 class MnistElasticTransform(MnistShift):
     """The elastic transform in units of the side, black outside.
 
+    The affine part fades into the black over one pixel, as OpenCV has it; what the displacement looks for beyond the
+    outermost pixels' centres is black at once, as scipy's ``constant`` has it.
+
     Fields:
         alpha, sigma, jitter: As of ``elastic_transform``, relative to the side.
     """
 
     name: ClassVar[str] = "mnist_elastic_transform"
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Elastic transform"
     random: ClassVar[bool] = True
 
@@ -232,19 +263,27 @@ class MnistElasticTransform(MnistShift):
         side = min(height, width)
         jitter = keys.stream("jitter").uniform((3, 2), -self.jitter * side, self.jitter * side)
         fields = smoothed(keys.stream("field").uniform((2, height, width), -1.0, 1.0), self.sigma * side)
-        back = affine_of(height, width, jitter)[:, :, :, None, None]
-        rows = torch.arange(height, dtype=torch.float64, device=x.device)[:, None]
-        columns = torch.arange(width, dtype=torch.float64, device=x.device)
-        place = [(back[:, i, 0] * columns + back[:, i, 1] * rows + back[:, i, 2]).to(torch.float32) for i in (1, 0)]
-        x = _black_outside(x, place[0], place[1])
-        fields = fields * (self.alpha * side)
-        return _black_outside(x, fields[:, 1] + rows.to(torch.float32), fields[:, 0] + columns.to(torch.float32))
+        return elastic_on_black(x, jitter, fields * (self.alpha * side))
 
 
-def _black_outside(x: Images, rows: torch.Tensor, columns: torch.Tensor) -> Images:
-    wide = functional.pad(x, (1, 1, 1, 1))
-    rows, columns = (rows + 1).clamp_(0, x.shape[2] + 1), (columns + 1).clamp_(0, x.shape[3] + 1)
-    return sample(wide, rows, columns, "symmetric")
+def elastic_on_black(x: Images, jitter: torch.Tensor, moves: torch.Tensor) -> Images:
+    """The transform from its draws.
+
+    Args:
+        x: (n, c, h, w) float32.
+        jitter: (n, 3, 2), in pixels; see ``affine_of``.
+        moves: (n, 2, h, w), in pixels: columns, then rows.
+    """
+    height, width = x.shape[2:]
+    back = affine_of(height, width, jitter)[:, :, :, None, None]
+    rows = torch.arange(height, dtype=torch.float64, device=x.device)[:, None]
+    columns = torch.arange(width, dtype=torch.float64, device=x.device)
+    place = [(back[:, i, 0] * columns + back[:, i, 1] * rows + back[:, i, 2]).to(torch.float32) for i in (1, 0)]
+    x = sample_on_black(x, place[0], place[1])
+    down, across = moves[:, 1] + rows.to(torch.float32), moves[:, 0] + columns.to(torch.float32)
+    inside = (down >= 0) & (down <= height - 1) & (across >= 0) & (across <= width - 1)
+    down, across = down.where(inside, 0.0), across.where(inside, 0.0)
+    return sample(x, down, across, "symmetric") * inside[:, None]
 
 
 @final

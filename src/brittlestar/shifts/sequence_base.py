@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import torch
 
@@ -16,6 +16,15 @@ from brittlestar.shifts.base import Images, Perturbation
 Tables = Mapping[str, Mapping[str, Any]]
 Harder = Mapping[str, tuple[Mapping[str, Any], ...]]
 PAPER = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
+
+
+class Window(NamedTuple):
+    """A part of an image, in pixels: where it begins, and how large it is."""
+
+    top: int
+    left: int
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +43,8 @@ class Sequence(Perturbation):
         tables: Published fields by table name.
         harder: Published fields of difficulties 2 and 3, for noise; others have none of their own: their frames are
             taken in larger steps when flips are counted.
+        moves: Whether frames show what lies around the square: a run then gives the pictures that the data's crop was
+            taken from.
     """
 
     family: ClassVar[str] = "sequence"
@@ -41,6 +52,8 @@ class Sequence(Perturbation):
     kind: ClassVar[str] = "sequence"
     tables: ClassVar[Tables] = {}
     harder: ClassVar[Harder] = {}
+    moves: ClassVar[bool] = False
+    version: ClassVar[int] = 2
 
     count: int = 31
     crop: int = 0
@@ -113,9 +126,13 @@ class Sequence(Perturbation):
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
         """Frames from float32 ``x``, which must not be written to; each sample on its own."""
 
+    def window(self, height: int, width: int) -> Window:
+        """The part of an image that is shown: the central square, half pixels rounded as torchvision does."""
+        if not self.crop:
+            return Window(0, 0, height, width)
+        return Window(round((height - self.crop) / 2), round((width - self.crop) / 2), self.crop, self.crop)
+
     def cropped(self, x: Images) -> Images:
         """The part that is shown."""
-        if not self.crop:
-            return x
-        top, left = (x.shape[2] - self.crop) // 2, (x.shape[3] - self.crop) // 2
-        return x[:, :, top : top + self.crop, left : left + self.crop].contiguous()
+        top, left, rows, columns = self.window(*x.shape[2:])
+        return x[:, :, top : top + rows, left : left + columns].contiguous()

@@ -232,6 +232,8 @@ class SpatterSequence(Sequence):
     Fields:
         loc, scale, sigma, threshold, intensity: As of the shift ``spatter``.
         smear: Weights of a column's convolution, as numpy's ``same`` mode places them.
+        dry_is_black: A frame without a drop left is black: the published code divides 0 by 0 there. Switched off, it
+            is the image.
     """
 
     name: ClassVar[str] = "spatter"
@@ -249,6 +251,7 @@ class SpatterSequence(Sequence):
     threshold: float
     intensity: float = 0.6
     smear: tuple[float, ...] = (0.05, 0.1, 0.15, 0.7)
+    dry_is_black: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -257,9 +260,14 @@ class SpatterSequence(Sequence):
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
         x = self.cropped(x)
         field = keys.normal((1, *x.shape[2:])).mul_(self.scale).add_(self.loc)
-        liquid = drops(field, self.sigma, self.threshold)
+        yield from self.running(x, drops(field, self.sigma, self.threshold))
+
+    def running(self, x: Images, liquid: torch.Tensor) -> Iterator[Images]:
+        """The frames of (n, c, h, w) images with (n, 1, h, w) drops of their own."""
         for _ in range(self.count):
-            yield x + coloured(water(liquid, self.intensity), WATER, x.shape[1])
+            share = water(liquid, 1.0)
+            frame = x + coloured(share * self.intensity, WATER, x.shape[1])
+            yield frame * share.any(dim=(1, 2, 3), keepdim=True) if self.dry_is_black else frame
             liquid = self._run(liquid)
 
     def _run(self, liquid: torch.Tensor) -> torch.Tensor:

@@ -14,30 +14,41 @@ import torch
 
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, check_finite
-from brittlestar.shifts.ops.warp import sample
-from brittlestar.shifts.sequence_base import Sequence, Tables
+from brittlestar.shifts.ops.warp import sample, sample_on_black
+from brittlestar.shifts.sequence_base import Sequence, Tables, Window
+from brittlestar.shifts.storage import truncated
 
 Matrix = npt.NDArray[np.float64]
 
 
-def seen_through(x: Images, back: Matrix) -> Images:
+def seen_through(x: Images, back: Matrix, shown: Window | None = None, blended: bool = False) -> Images:
     """Images seen through a projective map, bilinear, black outside.
 
     Args:
         x: (n, c, h, w) float32.
         back: (3, 3): from places (column, row, 1) in the result, in pixels from the centre of the first one, to places
             in the image.
+        shown: The part of the result that is wanted; all of it by default.
+        blended: Edges fade into the black over one pixel, as OpenCV has it; else the outermost pixels are whole, as
+            Pillow has it.
+
+    Returns:
+        (n, c, h', w').
     """
     height, width = x.shape[2:]
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    across, down, depth = np.tensordot(back, np.stack([columns, rows, np.ones_like(rows)]), 1)
+    top, left, rows, columns = shown or Window(0, 0, height, width)
+    grid = np.meshgrid(np.arange(left, left + columns), np.arange(top, top + rows))
+    across, down, depth = np.tensordot(back, np.stack([*grid, np.ones_like(grid[0])]), 1)
     with np.errstate(all="ignore"):
         across, down = np.nan_to_num(across / depth, nan=-9.0), np.nan_to_num(down / depth, nan=-9.0)
     # Round-off in whole steps must not let border or neighbours in.
     across, down = np.round(across, 6), np.round(down, 6)
     inside = (across >= -0.5) & (across < width - 0.5) & (down >= -0.5) & (down < height - 0.5)
-    across, down = np.where(inside, across, 0), np.where(inside, down, 0)
+    if not blended:
+        across, down = np.where(inside, across, 0), np.where(inside, down, 0)
     places = [torch.from_numpy(v.astype(np.float32)).to(x.device).expand(len(x), -1, -1) for v in (down, across)]
+    if blended:
+        return sample_on_black(x, places[0], places[1])
     return sample(x, places[0], places[1], "symmetric") * torch.from_numpy(inside).to(x.device)
 
 
@@ -52,7 +63,13 @@ def about_centre(linear: Matrix, height: int, width: int) -> Matrix:
 
 @dataclass(frozen=True, kw_only=True)
 class GeometricSequence(Sequence):
-    """Each frame is the image seen through a map of its own."""
+    """Each frame is the image seen through a map of its own.
+
+    The map turns about the image's centre, as torchvision from 0.8 on has it. Earlier ones, with which the published
+    files were made, turn about a point half a pixel to the right and below it, and their shear also shortens.
+    """
+
+    moves: ClassVar[bool] = True
 
     @abstractmethod
     def _back(self, frame: int, height: int, width: int) -> Matrix:
@@ -60,7 +77,10 @@ class GeometricSequence(Sequence):
 
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
         for frame in range(self.count):
-            yield self.cropped(seen_through(x, self._back(frame, *x.shape[2:])))
+            yield self._seen(x, frame)
+
+    def _seen(self, x: Images, frame: int) -> Images:
+        return seen_through(x, self._back(frame, *x.shape[2:]), self.window(*x.shape[2:]))
 
 
 @final
@@ -129,7 +149,10 @@ class ShearSequence(TurnSequence):
 @final
 @dataclass(frozen=True, kw_only=True)
 class TiltSequence(TurnSequence):
-    """The picture's plane turns about both axes by the same angle, seen in perspective from a diagonal away."""
+    """The picture's plane turns about both axes by the same angle, seen in perspective from a diagonal away.
+
+    As OpenCV's warp: edges fade into the black, and frames are rounded to 8 bits.
+    """
 
     name: ClassVar[str] = "tilt"
     title: ClassVar[str] = "Tilt"
@@ -145,6 +168,10 @@ class TiltSequence(TurnSequence):
         away[2, 3] = focal
         lens = np.array([[focal, 0, width / 2, 0], [0, focal, height / 2, 0], [0, 0, 1, 0]])
         return np.asarray(np.linalg.inv(lens @ away @ pitch @ yaw @ place))
+
+    def _seen(self, x: Images, frame: int) -> Images:
+        seen = seen_through(x, self._back(frame, *x.shape[2:]), self.window(*x.shape[2:]), blended=True)
+        return seen.mul_(255).round_().div_(255)
 
 
 @final
@@ -171,7 +198,7 @@ class ScaleSequence(GeometricSequence):
 @final
 @dataclass(frozen=True, kw_only=True)
 class ZoomBlurSequence(GeometricSequence):
-    """The running mean of the image and of copies enlarged by ``step`` more a frame."""
+    """The running mean of the image and of copies enlarged by ``step`` more a frame, each cut off to 8 bits."""
 
     name: ClassVar[str] = "zoom_blur"
     title: ClassVar[str] = "Zoom blur"
@@ -183,8 +210,16 @@ class ZoomBlurSequence(GeometricSequence):
         return about_centre(np.eye(2) / (1 + self.step * frame), height, width)
 
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
-        total = self.cropped(x).clone()
-        yield total
+        first = self.cropped(x)
+        yield first
+        total = _over_255(first)
         for frame in range(1, self.count):
-            total = total + self.cropped(seen_through(x, self._back(frame, *x.shape[2:])))
-            yield total / (frame + 1)
+            total = total + _over_255(truncated(self._seen(x, frame)))
+            # Divided and cut off in float32, as published: a mean that should be a whole level may lose it.
+            mean = total / torch.full((1,), frame + 1.0, device=x.device)
+            yield mean.mul_(255).floor_().div_(255)
+
+
+def _over_255(x: Images) -> Images:
+    """8-bit levels divided by 255: the same bits on every device, as a division by a tensor is never a product."""
+    return (x * 255).round_().div_(torch.full((1,), 255.0, device=x.device))

@@ -21,6 +21,7 @@ class Suite:
         build: Conditions for (channel, height, width) and a storage.
         storages: How shifted images may be kept (``shifts.storage``); the first is the one that was published.
         channels: Numbers of colour channels it is defined for.
+        for_cuts: The same for images that are cut from larger pictures (``DataInfo.cropped``), where that matters.
     """
 
     name: str
@@ -28,9 +29,15 @@ class Suite:
     build: Callable[[Shape, str], tuple[Condition, ...]]
     storages: tuple[str, ...] = ("float",)
     channels: tuple[int, ...] = (1, 3)
+    for_cuts: Callable[[Shape, str], tuple[Condition, ...]] | None = None
 
-    def conditions(self, shape: Shape, storage: str | None = None) -> tuple[Condition, ...]:
+    def conditions(self, shape: Shape, storage: str | None = None, cropped: bool = False) -> tuple[Condition, ...]:
         """The conditions for images of ``shape``, with unique ids and fingerprints.
+
+        Args:
+            shape: Of the images.
+            storage: One of ``storages``; the published one by default.
+            cropped: Whether the images are cut from larger pictures.
 
         Raises:
             DataError: Images of a shape that the suite is not defined for.
@@ -48,7 +55,8 @@ class Suite:
             f"got {shape}",
             DataError,
         )
-        listed = self.build(shape, storage or self.storages[0])
+        build = self.for_cuts if cropped and self.for_cuts is not None else self.build
+        listed = build(shape, storage or self.storages[0])
         for what in ("id", "fingerprint"):
             values = [getattr(c.info, what) for c in listed]
             twice = {v for v in values if values.count(v) > 1} if len(set(values)) < len(values) else set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from brittlestar.shifts import SEQUENCES
 from brittlestar.shifts.conditions import Condition, clean, condition
@@ -35,7 +35,8 @@ TABLES = {"cifar-p": 45, "tiny-p": 120, "imagenet-p": 260}
 """Tables by the largest image (after the crop) they are taken for; beyond, ``imagenet-p-299``."""
 
 CROP_FROM = 256
-"""Images at least this large along both sides are shown without their outer eighth, as the published ones are."""
+"""Images at least this large along both sides are shown without their outer eighth, so that what moves in is picture;
+images that are cut from larger pictures are shown whole."""
 
 
 def nearest_table(size: int) -> str:
@@ -60,16 +61,19 @@ def sequence_condition(name: str, table: str, crop: int, difficulty: int = 1) ->
     return Condition(dataclasses.replace(made.info, id="/".join(parts)), definition)
 
 
-def _build(names: tuple[str, ...], table: str | None, shape: Shape, storage: str) -> tuple[Condition, ...]:
+Names = tuple[str, ...]
+
+
+def _build(names: Names, table: str | None, cropped: bool, shape: Shape, storage: str) -> tuple[Condition, ...]:
     channels, height, width = shape
-    crop = 7 * min(height, width) // 8 if min(height, width) >= CROP_FROM else 0
+    crop = min(height, width) if cropped else 7 * min(height, width) // 8 if min(height, width) >= CROP_FROM else 0
     chosen = table or nearest_table(crop or max(height, width))
     fitting = (name for name in names if channels in SEQUENCES[name].channels)
     return (clean(), *(sequence_condition(name, chosen, crop) for name in fitting))
 
 
-def _harder(shape: Shape, storage: str) -> tuple[Condition, ...]:
-    plain = _build(TEN, None, shape, storage)
+def _harder(names: Names, table: str | None, cropped: bool, shape: Shape, storage: str) -> tuple[Condition, ...]:
+    plain = _build(names, table, cropped, shape, storage)
     first = plain[1]
     assert isinstance(first.definition, Sequence)
     more = [
@@ -80,23 +84,28 @@ def _harder(shape: Shape, storage: str) -> tuple[Condition, ...]:
     return (*plain, *more)
 
 
+def _suite(
+    name: str,
+    summary: str,
+    names: Names,
+    table: str | None = None,
+    build: Callable[..., tuple[Condition, ...]] = _build,
+) -> Suite:
+    whole, cut = (functools.partial(build, names, table, cropped) for cropped in (False, True))
+    return Suite(name, summary, whole, for_cuts=cut)
+
+
 SEQUENCE_SUITES: Mapping[str, Suite] = {
     suite.name: suite
     for suite in (
-        Suite(
+        _suite(
             "imagenet-p",
             "ImageNet-P: ten sequences of 31 or 41 small steps; the table nearest to the images' size",
-            functools.partial(_build, TEN, None),
+            TEN,
         ),
-        Suite("imagenet-p-hard", "ImageNet-P with the noise of difficulties 2 and 3", _harder),
-        Suite("imagenet-p-extra", "ImageNet-P's four validation sequences", functools.partial(_build, EXTRA, None)),
-        Suite(
-            "cifar-p",
-            "CIFAR-10-P: its ten sequences, made for 32 pixels",
-            functools.partial(_build, CIFAR_TEN, "cifar-p"),
-        ),
-        Suite(
-            "tiny-p", "Tiny-ImageNet-P: its ten sequences, made for 64 pixels", functools.partial(_build, TEN, "tiny-p")
-        ),
+        _suite("imagenet-p-hard", "ImageNet-P with the noise of difficulties 2 and 3", TEN, build=_harder),
+        _suite("imagenet-p-extra", "ImageNet-P's four validation sequences", EXTRA),
+        _suite("cifar-p", "CIFAR-10-P: its ten sequences, made for 32 pixels", CIFAR_TEN, "cifar-p"),
+        _suite("tiny-p", "Tiny-ImageNet-P: its ten sequences, made for 64 pixels", TEN, "tiny-p"),
     )
 }

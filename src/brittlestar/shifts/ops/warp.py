@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional
 
 from brittlestar.shifts.ops.fast import kernels
 
@@ -36,6 +37,16 @@ def sample(x: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, border: s
     above = (pick(first, start) * back).add_(pick(first, end).mul_(right))
     below = (pick(second, start) * back).add_(pick(second, end).mul_(right))
     return above.mul_(up).add_(below.mul_(down))
+
+
+def sample_on_black(x: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Bilinear interpolation of images that lie on black: edges fade into it over one pixel, as in OpenCV's warps.
+
+    Arguments and result as of ``sample``.
+    """
+    wide = functional.pad(x, (1, 1, 1, 1))
+    rows, columns = (rows + 1).clamp_(0, x.shape[2] + 1), (columns + 1).clamp_(0, x.shape[3] + 1)
+    return sample(wide, rows, columns, "symmetric")
 
 
 def folded(place: torch.Tensor, size: int, border: str) -> torch.Tensor:
