@@ -11,6 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
+from brittlestar.cli.options import (
+    Crop,
+    ModelCrop,
+    ModelResize,
+    ModelResizeFilter,
+    Prepare,
+    Resize,
+    ResizeFilter,
+    ResizeRounding,
+)
 from brittlestar.core.errors import UsageError, require
 
 Numbers = str
@@ -49,8 +59,11 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Processes, one torch thread each; all cores on a CPU, 1 on a GPU.")
     ] = None,
-    resize: Annotated[int | None, typer.Option(help="Shorter side of the images in pixels, before the shift.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Central square of the images in pixels, before the shift.")] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    resize_filter: ResizeFilter = None,
+    resize_rounding: ResizeRounding = None,
+    prepare: Prepare = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")] = False,
     classes: Annotated[
         Path | None,
@@ -67,8 +80,9 @@ def run(
         Numbers | None, typer.Option(help="The model's own: divided by per channel, 0.229,0.224,0.225.")
     ] = None,
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
-    model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")] = None,
-    model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")] = None,
+    model_resize: ModelResize = None,
+    model_crop: ModelCrop = None,
+    model_resize_filter: ModelResizeFilter = None,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
 ) -> None:
     """Evaluate one or several models on labelled images and write a report.
@@ -90,6 +104,7 @@ def run(
         "engine": engine,
         "resize": model_resize,
         "crop": model_crop,
+        "resize_filter": model_resize_filter,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]
@@ -109,6 +124,9 @@ def run(
             workers=processes(workers, place),
             resize=resize,
             crop=crop,
+            resize_filter=resize_filter,
+            resize_rounding=resize_rounding,
+            prepare=prepare,
             skip_bad=skip_bad,
             classes=None if classes is None else read_classes(classes),
             watch=watch,
@@ -135,6 +153,8 @@ def finish(result: object, report: bool) -> None:
         f"{reasons[outcome.stop]}; {outcome.images:,} shifted images in {outcome.seconds:.0f} s, rows in {result.path}",
         err=True,
     )
+    for note in result.notes:
+        typer.echo(note, err=True)
     if outcome.stop != "complete":
         typer.echo("run the same command again to go on where it stopped", err=True)
     if outcome.stop == "interrupted":

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
 from brittlestar.core.errors import UsageError, unknown
 
 
@@ -32,8 +33,11 @@ def train(
     seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
     samples: Annotated[int | None, typer.Option(help="Use so many images; all otherwise.")] = None,
     held_out: Annotated[float, typer.Option(help="Share kept for the accuracy after every epoch.")] = 0.1,
-    resize: Annotated[int | None, typer.Option(help="Shorter side of the images.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Central square of the images.")] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    resize_filter: ResizeFilter = None,
+    resize_rounding: ResizeRounding = None,
+    prepare: Prepare = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
     threads: Annotated[int | None, typer.Option(help="Torch threads; 1 gives the same weights everywhere.")] = 1,
 ) -> None:
@@ -70,7 +74,7 @@ def train(
             typer.echo(f"  warning: {epoch.warning}", err=True)
 
     path = fit(
-        open_source(data, resize=resize, crop=crop),
+        open_source(data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare),
         chosen,
         plan,
         out,

@@ -23,6 +23,7 @@ class DataInfo:
         count: Number of samples.
         shape: (channel, height, width) after preparation.
         preparation: Resize and crop before the shift, in words; empty for none.
+        prepared: The same as plain values (``Preparation.as_json``); empty for none.
         skipped: Names of unreadable images left out on request.
         notes: Facts a reader must know (lossy storage, class imbalance).
     """
@@ -35,6 +36,7 @@ class DataInfo:
     count: int
     shape: tuple[int, int, int]
     preparation: str = ""
+    prepared: dict[str, Any] = dataclasses.field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -27,7 +27,8 @@ class ModelSpec:
         device: Where it runs.
         dtype: ``float32``, or ``bf16`` to compute in bfloat16 where no gradients are taken.
         engine: ``torch``, or ``onnxruntime`` where no gradients are taken.
-        channels, resize, crop, mean, std: The person's preprocessing; each overrides what the model declares.
+        channels, resize, resize_filter, crop, mean, std: The person's preprocessing; each overrides what the model
+            declares.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelSpec:
     engine: str = "torch"
     channels: int | None = None
     resize: int | None = None
+    resize_filter: str | None = None
     crop: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -53,6 +55,7 @@ def parse_spec(
     engine: str = "torch",
     channels: int | None = None,
     resize: int | None = None,
+    resize_filter: str | None = None,
     crop: int | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -108,7 +111,7 @@ def parse_spec(
     )
     both = "--engine onnxruntime computes in float32; leave --dtype out"
     require(engine == "torch" or dtype == "float32", both, ModelError)
-    Preprocess(channels=channels, resize=resize, crop=crop, mean=mean, std=std)
+    Preprocess(channels=channels, resize=resize, resize_filter=resize_filter, crop=crop, mean=mean, std=std)
     return ModelSpec(
         name=name or default,
         spec=spec,
@@ -118,6 +121,7 @@ def parse_spec(
         engine=engine,
         channels=channels,
         resize=resize,
+        resize_filter=resize_filter,
         crop=crop,
         mean=mean,
         std=std,

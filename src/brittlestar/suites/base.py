@@ -21,6 +21,8 @@ class Suite:
         build: Conditions for (channel, height, width) and a storage.
         storages: How shifted images may be kept (``shifts.storage``); the first is the one that was published.
         channels: Numbers of colour channels it is defined for.
+        prepared: How its photographs were prepared, a key of ``core.preparation.PUBLISHED``: what photographs of
+            different sizes get where nothing else is asked for. Empty for sets that were not made from photographs.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Suite:
     build: Callable[[Shape, str], tuple[Condition, ...]]
     storages: tuple[str, ...] = ("float",)
     channels: tuple[int, ...] = (1, 3)
+    prepared: str = ""
 
     def conditions(self, shape: Shape, storage: str | None = None) -> tuple[Condition, ...]:
         """The conditions for images of ``shape``, with unique ids and fingerprints.
