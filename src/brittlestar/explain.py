@@ -19,7 +19,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
-from brittlestar.data import Source, open_source
+from brittlestar.data import Source, reopened
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
@@ -261,7 +261,7 @@ def explained_again(folder: Path, most: int = 200) -> Explanation | None:
         fourier_maps(store)
     except UsageError:
         return None
-    source = open_source(data["spec"], resize=how["resize"], crop=how["crop"], skip_bad=how["skip_bad"])
+    source = reopened(data)
     pixels = data["shape"][1] * data["shape"][2]
     found = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)))
     keep(found, store)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
 from brittlestar.core.errors import BrittlestarError
 
 
@@ -17,13 +18,19 @@ def explain(
     bandwidth: Annotated[
         int | None, typer.Option(help="Side of the square of low frequencies; half of the image's otherwise.")
     ] = None,
-    resize: Annotated[int | None, typer.Option(help="As in the run.")] = None,
-    crop: Annotated[int | None, typer.Option(help="As in the run.")] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    resize_filter: ResizeFilter = None,
+    resize_rounding: ResizeRounding = None,
+    prepare: Prepare = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for explain.md and explain.csv; RUN/report otherwise.")
     ] = None,
 ) -> None:
-    """Hold each shift's spectrum against the models' maps and errors: correlations, and sentences the data bear out."""
+    """Hold each shift's spectrum against the models' maps and errors: correlations, and sentences the data bear out.
+
+    The images are to be prepared as they were in the run.
+    """
     import torch
 
     from brittlestar import explain as explaining
@@ -32,7 +39,9 @@ def explain(
     from brittlestar.store import RunStore
 
     torch.set_num_threads(1)
-    source = open_source(data, resize=resize, crop=crop)
+    source = open_source(
+        data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
+    )
     store = RunStore.open(run)
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)

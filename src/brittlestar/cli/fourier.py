@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittlestar.cli.options import (
+    Crop,
+    ModelCrop,
+    ModelResize,
+    ModelResizeFilter,
+    Prepare,
+    Resize,
+    ResizeFilter,
+    ResizeRounding,
+)
 from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes
 from brittlestar.core.errors import UsageError, require
 
@@ -62,16 +72,20 @@ def fourier(
     tune: Annotated[bool, typer.Option(help="Fold batch norms and the like where logits stay the same.")] = True,
     seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores on a CPU, 1 on a GPU.")] = None,
-    resize: Annotated[int | None, typer.Option(help="Shorter side of the images, before the waves.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Central square of the images, before the waves.")] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    resize_filter: ResizeFilter = None,
+    resize_rounding: ResizeRounding = None,
+    prepare: Prepare = None,
     classes: Annotated[Path | None, typer.Option(help="Class names in the order of the model's outputs.")] = None,
     factory: Annotated[str | None, typer.Option(help="FILE.py:factory for a state dict.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for the factory's module.")] = None,
     mean: Annotated[str | None, typer.Option(help="The model's own: subtracted per channel.")] = None,
     std: Annotated[str | None, typer.Option(help="The model's own: divided by per channel.")] = None,
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
-    model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the waves.")] = None,
-    model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the waves.")] = None,
+    model_resize: ModelResize = None,
+    model_crop: ModelCrop = None,
+    model_resize_filter: ModelResizeFilter = None,
     normalise: Normalise = None,
     anyway: Anyway = False,
     shifted: Shifted = False,
@@ -103,10 +117,13 @@ def fourier(
         "engine": engine,
         "resize": model_resize,
         "crop": model_crop,
+        "resize_filter": model_resize_filter,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]  # type: ignore[arg-type]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]
-    source = open_source(data, resize=resize, crop=crop)
+    source = open_source(
+        data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
+    )
     suite = fourier_suite(region=region, norm=norm, clip=clip)
     require(layer is None or half_width is None, "--half-width is for maps of the error, not of a layer", UsageError)
     most = SURVEY_SAMPLES if half_width is not None else PAPER_SAMPLES
@@ -128,6 +145,9 @@ def fourier(
             workers=processes(workers, place),
             resize=resize,
             crop=crop,
+            resize_filter=resize_filter,
+            resize_rounding=resize_rounding,
+            prepare=prepare,
             classes=names,
             watch=watch,
             tune=tune,

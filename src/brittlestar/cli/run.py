@@ -11,6 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
+from brittlestar.cli.options import (
+    Crop,
+    ModelCrop,
+    ModelResize,
+    ModelResizeFilter,
+    Prepare,
+    Resize,
+    ResizeFilter,
+    ResizeRounding,
+)
 from brittlestar.core.errors import UsageError, require
 
 Numbers = str
@@ -57,8 +67,11 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Processes, one torch thread each; all cores on a CPU, 1 on a GPU.")
     ] = None,
-    resize: Annotated[int | None, typer.Option(help="Shorter side of the images in pixels, before the shift.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Central square of the images in pixels, before the shift.")] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    resize_filter: ResizeFilter = None,
+    resize_rounding: ResizeRounding = None,
+    prepare: Prepare = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")] = False,
     group: Annotated[
         str | None,
@@ -81,8 +94,9 @@ def run(
         Numbers | None, typer.Option(help="The model's own: divided by per channel, 0.229,0.224,0.225.")
     ] = None,
     channels: Annotated[int | None, typer.Option(help="The model's own: 1 or 3 colour channels.")] = None,
-    model_resize: Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")] = None,
-    model_crop: Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")] = None,
+    model_resize: ModelResize = None,
+    model_crop: ModelCrop = None,
+    model_resize_filter: ModelResizeFilter = None,
     normalise: Normalise = None,
     anyway: Anyway = False,
     shifted: Shifted = False,
@@ -107,6 +121,7 @@ def run(
         "engine": engine,
         "resize": model_resize,
         "crop": model_crop,
+        "resize_filter": model_resize_filter,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]
@@ -126,6 +141,9 @@ def run(
             workers=processes(workers, place),
             resize=resize,
             crop=crop,
+            resize_filter=resize_filter,
+            resize_rounding=resize_rounding,
+            prepare=prepare,
             skip_bad=skip_bad,
             groups=group,
             classes=None if classes is None else read_classes(classes),
@@ -158,6 +176,8 @@ def finish(result: object, report: bool) -> None:
         f"{reasons[outcome.stop]}; {outcome.images:,} shifted images in {outcome.seconds:.0f} s, rows in {result.path}",
         err=True,
     )
+    for note in result.notes:
+        typer.echo(note, err=True)
     told = stopping_rule(RunStore.open(result.path).manifest.sessions)
     if told.rule == "anytime":
         typer.echo(f"intervals are confidence sequences (wider than ordinary ones), as {told.reason}", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
 from brittlestar.core.errors import UsageError, require, unknown
 
 if TYPE_CHECKING:
@@ -45,8 +46,11 @@ def train(
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Use so many images; all otherwise.")] = None,
     held_out: Annotated[float, typer.Option(help="Share of each class kept for the accuracy after every epoch.")] = 0.1,
-    resize: Annotated[int | None, typer.Option(help="Shorter side of the images.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Central square of the images.")] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    resize_filter: ResizeFilter = None,
+    resize_rounding: ResizeRounding = None,
+    prepare: Prepare = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +102,9 @@ def train(
         if epoch.warning:
             typer.echo(f"  warning: {epoch.warning}", err=True)
 
-    source = open_source(data, resize=resize, crop=crop)
+    source = open_source(
+        data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
+    )
     files: dict[int, Path] = {}
     for number in range(seed, seed + (seeds or 1)):
         if seeds is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import importlib.util
 import os
@@ -14,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import DataInfo, Source
-from brittlestar.data.decode import Pixels, Preparation
+from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import class_notes, data_fingerprint
 from brittlestar.data.order import copies, digest_of, sample_ids
 
@@ -35,8 +37,7 @@ class ArraySource(Source):
         spec: str,
         name: str,
         classes: tuple[str, ...] | None = None,
-        resize: int | None = None,
-        crop: int | None = None,
+        how: Preparation | None = None,
         notes: tuple[str, ...] = (),
         file: tuple[str, int] | None = None,
         groups: Any = None,
@@ -45,7 +46,7 @@ class ArraySource(Source):
         require(len(x) == len(labels), f"{spec}: {len(x)} images and {len(labels)} labels", DataError)
         require(len(x) > 0, f"{spec} holds no images", DataError)
         self.layout = layout_of(x.shape, spec)
-        self.how = Preparation(None, resize, crop)
+        self.how = how or Preparation()
         self.pixels: Any = x
         if x.dtype != np.uint8:
             self.pixels, rounded = _levels(x, spec)
@@ -74,11 +75,12 @@ class ArraySource(Source):
             name=name,
             spec=spec,
             kind=kind,
-            fingerprint=data_fingerprint(self.ids, labels, named, [resize, crop, shape[0]]),
+            fingerprint=data_fingerprint(self.ids, labels, named, self.how.identity(shape[0])),
             classes=named,
             count=len(labels),
             shape=(shape[0], shape[1], shape[2]),
             preparation=self.how.words(),
+            prepared=self.how.as_json(),
             notes=(*notes, *class_notes(labels), *dependent),
             cropped=self.how.crop is not None,
         )
@@ -107,7 +109,7 @@ class ArraySource(Source):
 
     def _prepared(self, place: int, how: Preparation) -> Pixels:
         image = self._plain(place)
-        if how.resize is None and how.crop is None:
+        if how.empty:
             return image
         return _prepare(image, how, f"image {place}")
 
@@ -182,10 +184,10 @@ def _prepare(image: Pixels, how: Preparation, name: str) -> Pixels:
 
     buffer = io.BytesIO()
     Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(buffer, "BMP")
-    return decode(buffer.getvalue(), name, Preparation(len(image), how.resize, how.crop))
+    return decode(buffer.getvalue(), name, dataclasses.replace(how, channels=len(image)))
 
 
-def open_npz(path: Path, resize: int | None, crop: int | None, group: str | None = None) -> ArraySource:
+def open_npz(path: Path, how: Preparation, group: str | None = None) -> ArraySource:
     """An ``.npz`` with ``x``, ``y`` and, if there, ``classes``. Uncompressed uint8 pixels stay on disk.
 
     ``group`` names an array, one value an image, of what depends on each other.
@@ -214,8 +216,7 @@ def open_npz(path: Path, resize: int | None, crop: int | None, group: str | None
         spec=str(path),
         name=path.stem,
         classes=classes,
-        resize=resize,
-        crop=crop,
+        how=how,
         file=file,
         groups=groups,
     )

@@ -23,6 +23,7 @@ class DataInfo:
         count: Number of samples.
         shape: (channel, height, width) after preparation.
         preparation: Resize and crop before the shift, in words; empty for none.
+        prepared: The same as plain values (``Preparation.as_json``); empty for none.
         skipped: Names of unreadable images left out on request.
         notes: Facts a reader must know (lossy storage, class imbalance).
         cropped: Whether images are a square cut from larger pictures, which ``Source.pictures`` gives.
@@ -36,6 +37,7 @@ class DataInfo:
     count: int
     shape: tuple[int, int, int]
     preparation: str = ""
+    prepared: dict[str, Any] = dataclasses.field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     cropped: bool = False

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.preparation import Preparation, crop_start
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -22,52 +23,32 @@ _SIXTEEN_BIT = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """What happens to every image before the shift, in uint8.
+class Header:
+    """What a file says before its pixels are decoded.
 
     Fields:
-        channels: 1 or 3; ``None`` takes what the file has.
-        resize: Shorter side in pixels, Pillow's bicubic (antialiased); ``None`` leaves it.
-        crop: Central square in pixels; ``None`` leaves it.
+        size: (width, height) of the upright image.
+        channels: 1 or 3.
+        jpeg: Whether it is one.
+        turned: Whether an EXIF tag turns or mirrors it.
     """
-
-    channels: int | None = None
-    resize: int | None = None
-    crop: int | None = None
-
-    def words(self) -> str:
-        """For the report; empty where nothing is done."""
-        parts = [f"shorter side resized to {self.resize} (bicubic)"] if self.resize else []
-        parts += [f"centre crop {self.crop} x {self.crop}"] if self.crop else []
-        return ", ".join(parts)
-
-    def size(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) afterwards."""
-        if self.resize:
-            scale = self.resize / min(width, height)
-            width, height = max(self.resize, round(width * scale)), max(self.resize, round(height * scale))
-        return (self.crop, self.crop) if self.crop else (width, height)
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says before its pixels are decoded: upright (width, height), channels, whether it is a JPEG."""
 
     size: tuple[int, int]
     channels: int
     jpeg: bool
+    turned: bool = False
 
 
 def read_header(content: bytes, name: str) -> Header:
     """The header of an encoded image; ``DataError`` names the file where it cannot be used."""
     with _opened(content, name) as image:
         try:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turn = image.getexif().get(0x0112, 1)
         except Exception as error:
             raise damaged(name, error) from error
-        size = image.size[::-1] if turned else image.size
+        size = image.size[::-1] if turn in (5, 6, 7, 8) else image.size
         grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
-        return Header(size, 1 if grey else 3, image.format in ("JPEG", "MPO"))
+        return Header(size, 1 if grey else 3, image.format in ("JPEG", "MPO"), turn in range(2, 9))
 
 
 def damaged(name: str, error: Exception) -> DataError:
@@ -101,20 +82,27 @@ def decode(content: bytes, name: str, how: Preparation | None = None) -> Pixels:
             raise damaged(name, error) from error
         grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
         plain = _opaque(upright).convert("L" if (how.channels or (1 if grey else 3)) == 1 else "RGB")
-    if how.resize and min(plain.size) != how.resize:
-        scale = how.resize / min(plain.size)
-        size = (max(how.resize, round(plain.width * scale)), max(how.resize, round(plain.height * scale)))
-        plain = plain.resize(size, Image.Resampling.BICUBIC)
-    if how.crop:
-        require(
-            min(plain.size) >= how.crop,
-            f"{name} is {plain.width} x {plain.height}, smaller than --crop {how.crop}; add --resize {how.crop}",
-            DataError,
-        )
-        left, top = (plain.width - how.crop) // 2, (plain.height - how.crop) // 2
-        plain = plain.crop((left, top, left + how.crop, top + how.crop))
+    plain = _prepared(plain, name, how)
     pixels = np.asarray(plain, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _prepared(image: Image.Image, name: str, how: Preparation) -> Image.Image:
+    box = how.cut(*image.size)
+    if box != (0, 0, *image.size):
+        image = image.crop(box)
+    size = how.resized(*image.size)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling[how.filter.upper()])
+    if how.crop is None:
+        return image
+    require(
+        min(image.size) >= how.crop,
+        f"{name} is {image.width} x {image.height}, smaller than --crop {how.crop}; add --resize {how.crop}",
+        DataError,
+    )
+    left, top = (crop_start(length, how.crop, how.rounding) for length in image.size)
+    return image.crop((left, top, left + how.crop, top + how.crop))
 
 
 def decode_image(given: Path | str | bytes) -> Pixels:

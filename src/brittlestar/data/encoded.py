@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from abc import abstractmethod
 from collections import Counter
@@ -16,8 +17,9 @@ import numpy.typing as npt
 
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import DataInfo, Source
-from brittlestar.data.decode import Header, Pixels, Preparation, decode, looks_whole, read_header
+from brittlestar.data.decode import Header, Pixels, decode, looks_whole, read_header
 from brittlestar.data.order import copies, digest_of, sample_ids
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -70,8 +72,8 @@ class EncodedSource(Source):
         spec: str,
         name: str,
         classes: tuple[str, ...],
-        resize: int | None,
-        crop: int | None,
+        want: Preparation,
+        otherwise: Preparation | None,
         skip_bad: bool,
         progress: Progress | None,
         named: Sequence[Any] | None = None,
@@ -84,9 +86,8 @@ class EncodedSource(Source):
         labels: list[int] = []
         kept: list[int] = []
         skipped: list[str] = []
-        shapes: dict[tuple[tuple[int, int], int], str] = {}
+        sizes: dict[tuple[int, int], str] = {}
         kinds: Counter[str] = Counter()
-        want = Preparation(None, resize, crop)
         for place, (content, file, label) in enumerate(listing):
             try:
                 header: Header = read_header(content, file)
@@ -97,7 +98,8 @@ class EncodedSource(Source):
                     raise
                 skipped.append(file)
                 continue
-            shapes.setdefault((want.size(*header.size), header.channels), file)
+            sizes.setdefault(header.size, file)
+            kinds["turned"] += header.turned
             kinds["jpeg"] += header.jpeg
             kinds["grey"] += header.channels == 1
             digests.append(digest_of(content))
@@ -106,17 +108,21 @@ class EncodedSource(Source):
             if progress is not None and place % 500 == 0:
                 progress(place, total)
         require(bool(digests), f"{spec} holds no readable image", DataError)
-        sizes = {size: file for (size, _), file in shapes.items()}
-        if len(sizes) > 1:
-            (one, a), (two, b) = list(sizes.items())[:2]
+        if want.empty and otherwise is not None and len(sizes) > 1:
+            want = otherwise
+        prepared: dict[tuple[int, int], str] = {}
+        for size, file in sizes.items():
+            prepared.setdefault(want.size(*size), file)
+        if len(prepared) > 1:
+            (one, a), (two, b) = list(prepared.items())[:2]
             raise DataError(
                 f"images of different sizes: {a} is {one[0]} x {one[1]}, {b} is {two[0]} x {two[1]}; "
                 "give --resize and --crop"
             )
-        width, height = next(iter(sizes))
+        width, height = next(iter(prepared))
         require(min(width, height) >= 8, f"images of {width} x {height} are too small, at least 8 x 8", DataError)
         channels = 1 if kinds["grey"] == len(digests) else 3
-        self.how = Preparation(channels, resize, crop)
+        self.how = dataclasses.replace(want, channels=channels)
         self.labels = np.array(labels, dtype=np.int32)
         self.ids = sample_ids(digests, self.labels)
         self.groups, dependent = copies(digests, self.labels, None if named is None else [named[k] for k in kept])
@@ -127,15 +133,18 @@ class EncodedSource(Source):
             notes.append("stored as JPEG: high frequencies are thinned before any shift")
         if 0 < kinds["grey"] < len(digests):
             notes.append("grey and colour files are mixed: all are treated as RGB")
+        if kinds["turned"]:
+            notes.append(f"{kinds['turned']:,} images are turned upright, as their EXIF tag says")
         self.info = DataInfo(
             name=name,
             spec=spec,
             kind=kind,
-            fingerprint=data_fingerprint(self.ids, self.labels, classes, [resize, crop, channels]),
+            fingerprint=data_fingerprint(self.ids, self.labels, classes, self.how.identity(channels)),
             classes=classes,
             count=len(digests),
             shape=(channels, height, width),
             preparation=self.how.words(),
+            prepared=self.how.as_json() | ({"turned": kinds["turned"]} if kinds["turned"] else {}),
             skipped=tuple(skipped),
             notes=tuple(notes),
             cropped=self.how.crop is not None,
@@ -147,7 +156,13 @@ class FolderSource(EncodedSource):
     """A folder with one sub-folder a class; classes are the sub-folders' names in sorted order."""
 
     def __init__(
-        self, root: Path, *, resize: int | None, crop: int | None, skip_bad: bool, progress: Progress | None
+        self,
+        root: Path,
+        *,
+        how: Preparation,
+        otherwise: Preparation | None,
+        skip_bad: bool,
+        progress: Progress | None,
     ) -> None:
         folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
         require(
@@ -168,7 +183,7 @@ class FolderSource(EncodedSource):
         classes = tuple(folder.name for folder in folders)
         listing = ((_read(p), str(p.relative_to(root)), label) for p, label in files)
         kept = self._index(
-            listing, len(files), "folder", str(root), root.resolve().name, classes, resize, crop, skip_bad, progress
+            listing, len(files), "folder", str(root), root.resolve().name, classes, how, otherwise, skip_bad, progress
         )
         self.files = [str(files[place][0].relative_to(root)) for place in kept]
 
@@ -192,8 +207,8 @@ class ParquetSource(EncodedSource):
         self,
         path: Path,
         *,
-        resize: int | None,
-        crop: int | None,
+        how: Preparation,
+        otherwise: Preparation | None,
         skip_bad: bool,
         progress: Progress | None,
         group: str | None = None,
@@ -228,8 +243,8 @@ class ParquetSource(EncodedSource):
             str(path),
             path.resolve().stem,
             classes,
-            resize,
-            crop,
+            how,
+            otherwise,
             skip_bad,
             progress,
             None if group is None else [v for file in self.paths for v in _group_column(con, file, group)],

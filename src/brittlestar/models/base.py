@@ -10,9 +10,10 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
-from torch.nn import functional
 
-from brittlestar.core.errors import ModelError, require
+from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.preparation import FILTERS, ROUNDINGS, crop_start, resized_size
+from brittlestar.models.resample import resample
 from brittlestar.models.units import in_units_of_255, what_to_give
 
 
@@ -22,8 +23,9 @@ class Preprocess:
 
     Fields:
         channels: 1 or 3; grey images are repeated, colour images reduced by Rec. 601 luma; ``None`` leaves them.
-        resize: Shorter side in pixels (bilinear, antialiased); ``None`` leaves the size.
-        crop: Central square in pixels; ``None`` keeps all.
+        resize: Shorter side in pixels; ``None`` leaves the size. Sizes are torchvision's, see ``models.resample``.
+        resize_filter: One of ``core.preparation.FILTERS``; ``None`` is bilinear, as in torchvision.
+        crop: Central square in pixels, where torchvision cuts it; ``None`` keeps all.
         mean, std: Per channel (or one for all), in units of [0, 1]: ``(x - mean) / std``.
 
     Raises:
@@ -32,6 +34,7 @@ class Preprocess:
 
     channels: int | None = None
     resize: int | None = None
+    resize_filter: str | None = None
     crop: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -41,6 +44,8 @@ class Preprocess:
         for what in ("resize", "crop"):
             size = getattr(self, what)
             require(size is None or size >= 1, f"a model's {what} must be at least 1 pixel, got {size}", ModelError)
+        if self.resize_filter is not None and self.resize_filter not in FILTERS:
+            raise ModelError(str(unknown("resize filter", str(self.resize_filter), FILTERS)))
         for what in ("mean", "std"):
             values = getattr(self, what)
             require(
@@ -57,8 +62,14 @@ class Preprocess:
             raise ModelError(what_to_give(self.mean, self.std))
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for the manifest."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+        """Plain values for the manifest and the fingerprint; what changes no pixel is left out of the filter's."""
+        found = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self).items()}
+        del found["resize_filter"]
+        if self.resize is not None:
+            found["resize_filter"] = self.resize_filter or FILTERS[0]
+        if self.resize is not None or self.crop is not None:
+            found["rounding"] = ROUNDINGS[0]
+        return found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,19 +153,17 @@ def apply_preprocess(images: torch.Tensor, how: Preprocess) -> torch.Tensor:
     elif how.channels == 1 and x.shape[1] == 3:
         weights = torch.tensor([0.299, 0.587, 0.114], dtype=x.dtype, device=x.device)
         x = (x * weights[:, None, None]).sum(1, keepdim=True)
-    if how.resize is not None and min(x.shape[2:]) != how.resize:
-        height, width = x.shape[2:]
-        scale = how.resize / min(height, width)
-        size = (round(height * scale), round(width * scale))
-        x = functional.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+    if how.resize is not None:
+        width, height = resized_size(x.shape[3], x.shape[2], how.resize)
+        x = resample(x, height, width, how.resize_filter or FILTERS[0])
     if how.crop is not None:
-        top, left = (x.shape[2] - how.crop) // 2, (x.shape[3] - how.crop) // 2
         require(
-            min(top, left) >= 0,
+            min(x.shape[2:]) >= how.crop,
             f"the model's crop of {how.crop} pixels is larger than its images of {x.shape[2]} x {x.shape[3]}: "
             f"resize them first (--model-resize {how.crop})",
             ModelError,
         )
+        top, left = crop_start(x.shape[2], how.crop), crop_start(x.shape[3], how.crop)
         x = x[:, :, top : top + how.crop, left : left + how.crop]
     if how.mean is not None:
         x = x - _per_channel("mean", how.mean, x)

@@ -28,7 +28,8 @@ class ModelSpec:
         dtype: ``float32``, or ``bf16`` to compute in bfloat16 where no gradients are taken.
         engine: ``torch``, or ``onnxruntime`` where no gradients are taken.
         normalise: Whether the mean and std are applied before the model, or left to it; ``None`` finds out.
-        channels, resize, crop, mean, std: The person's preprocessing; each overrides what the model declares.
+        channels, resize, resize_filter, crop, mean, std: The person's preprocessing; each overrides what the model
+            declares.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelSpec:
     normalise: bool | None = None
     channels: int | None = None
     resize: int | None = None
+    resize_filter: str | None = None
     crop: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -55,6 +57,7 @@ def parse_spec(
     engine: str = "torch",
     channels: int | None = None,
     resize: int | None = None,
+    resize_filter: str | None = None,
     crop: int | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -110,7 +113,7 @@ def parse_spec(
     )
     both = "--engine onnxruntime computes in float32; leave --dtype out"
     require(engine == "torch" or dtype == "float32", both, ModelError)
-    Preprocess(channels=channels, resize=resize, crop=crop, mean=mean, std=std)
+    Preprocess(channels=channels, resize=resize, resize_filter=resize_filter, crop=crop, mean=mean, std=std)
     return ModelSpec(
         name=name or default,
         spec=spec,
@@ -120,6 +123,7 @@ def parse_spec(
         engine=engine,
         channels=channels,
         resize=resize,
+        resize_filter=resize_filter,
         crop=crop,
         mean=mean,
         std=std,

@@ -21,6 +21,8 @@ from brittlestar.core.errors import ModelError, require
 from brittlestar.models.base import Model, Preprocess, apply_preprocess
 from brittlestar.models.units import in_units_of_255, in_units_of_one
 
+_WANTED = {"mean": "numbers", "std": "numbers", "resize_filter": "a name"}
+
 FIELDS = tuple(field.name for field in dataclasses.fields(Preprocess))
 
 
@@ -140,8 +142,8 @@ def _head(identity: str, preprocess: Preprocess) -> bytes:
 def as_model(given: Any, name: str = "model") -> Model:
     """A model from a Python object: a ``Model``, an ``nn.Module`` in evaluation mode, or a function on numpy arrays.
 
-    ``mean``, ``std``, ``resize``, ``crop`` and ``channels`` may be attributes of the object. The object is used as it
-    is: never moved, and never put into another mode.
+    ``mean``, ``std``, ``resize``, ``resize_filter``, ``crop`` and ``channels`` may be attributes of the object.
+    The object is used as it is: never moved, and never put into another mode.
 
     Raises:
         ModelError: It is none of these.
@@ -161,7 +163,7 @@ def as_model(given: Any, name: str = "model") -> Model:
 
 
 def declared(thing: Any) -> Preprocess:
-    """Preprocessing from the attributes ``mean``, ``std``, ``resize``, ``crop`` and ``channels``.
+    """Preprocessing from the attributes ``mean``, ``std``, ``resize``, ``resize_filter``, ``crop`` and ``channels``.
 
     On modules and other objects, an attribute that is not made of plain numbers (a buffer that ``forward`` uses itself,
     a submodule called ``crop``) is no declaration; on a function it is a mistake. There, numbers in units of 255 are
@@ -180,13 +182,15 @@ def declared(thing: Any) -> Preprocess:
             values = value if isinstance(value, list | tuple) else [value]
             fits = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values)
             plain: Any = tuple(float(v) for v in values) if fits else None
+        elif field == "resize_filter":
+            fits, plain = isinstance(value, str), value
         else:
             fits = isinstance(value, numbers.Integral) and not isinstance(value, bool)
             plain = int(value) if fits else None
         require(
             fits or value is None or not function,
             f"{getattr(thing, '__name__', thing)}.{field} must be "
-            f"{'numbers' if field in ('mean', 'std') else 'a whole number'}, got {value!r:.80}",
+            f"{_WANTED.get(field, 'a whole number')}, got {value!r:.80}",
             ModelError,
         )
         if fits:

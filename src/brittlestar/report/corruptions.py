@@ -9,10 +9,11 @@ from typing import Any
 
 from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.preparation import as_published, preparation_note
 from brittlestar.measures import ALEXNET, CORRUPTION_SETS, Estimate, Normalised, NormalisedSet, NoSamplesError
 from brittlestar.measures.alexnet import PublishedErrors
 from brittlestar.measures.corruption import Conditions, Normaliser, RunErrors
-from brittlestar.report.content import ModelEntry, Point, Sentence
+from brittlestar.report.content import DataEntry, ModelEntry, Point, Sentence
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import chosen, count, images, listing, share
@@ -102,7 +103,8 @@ class CorruptionSet:
         title: ``ImageNet-C``, with the data set where there are several.
         data: Index of the data set.
         basis: Corruptions, severities and images, in words.
-        storage: How the images were kept, in words.
+        storage: How the images were prepared and kept, in words.
+        caveat: What must stand beside every number: ``not prepared as published: bicubic``; empty otherwise.
         normaliser: What CE divides by; empty without one.
         why: Why there is no published normaliser; empty where there is one.
         models, rows: See their classes.
@@ -115,6 +117,7 @@ class CorruptionSet:
     data: int
     basis: str
     storage: str
+    caveat: str
     normaliser: str
     why: str
     models: tuple[SetModel, ...]
@@ -209,12 +212,14 @@ def _section(
             )
     named = next((m.mce.normaliser for m in models if m.mce is not None), "")
     title = TITLES[table] + (f" · {subjects[0].data.name}" if len(gathered.data) > 1 else "")
+    kept, caveat = "" if storage == "float" else storage, preparation_caveat(subjects[0].data, table)
     return CorruptionSet(
-        key="/".join([table, *([storage] if storage != "float" else []), *(["procedural-frost"] if odd else [])]),
+        key="/".join([part for part in (table, kept, "procedural-frost" if odd else "", caveat) if part]),
         title=title,
         data=data,
         basis=_basis(models, table),
-        storage=storage_words(table, storage),
+        storage=storage_words(table, storage, _prepared_words(subjects[0].data, table), caveat),
+        caveat=caveat,
         normaliser=named,
         why=why,
         models=tuple(models),
@@ -316,15 +321,32 @@ def undefined_notes(name: str, found: Sequence[tuple[ModelEntry, NormalisedSet |
     return tuple(lines)
 
 
-def storage_words(table: str, storage: str) -> str:
-    """How the images were kept, and whether the published ones were."""
+def preparation_caveat(data: DataEntry, table: str) -> str:
+    """``not prepared as published: bicubic``; empty where nothing is known to differ."""
+    made, words = data.about.get("prepared"), str(data.about.get("preparation") or "")
+    if made is None and words:  # a run of a version that cut and rounded in its own way
+        return f"not prepared as published: {words}, by an earlier version"
+    return "" if data.about.get("kind") == "named" else preparation_note(made or {}, table, *data.shape[1:])
+
+
+def _prepared_words(data: DataEntry, table: str) -> str:
+    alike = as_published(data.about.get("prepared") or {}, table)
+    return f"prepared as published ({data.about['preparation']})" if alike else ""
+
+
+def storage_words(table: str, storage: str, prepared: str = "", caveat: str = "") -> str:
+    """How the images were kept, and whether the published ones were; before that how they were prepared.
+
+    With a caveat nothing is called "as published".
+    """
     published = PUBLISHED_STORAGE.get(table, "jpeg85")
+    before = f"{caveat or prepared}; " if caveat or prepared else ""
     if storage == published:
-        return f"{KEPT[storage]}, as published"
+        return before + KEPT[storage] + ("" if caveat else ", as published")
     if storage == "float":
-        return "in memory as floats: easier than the published images"
+        return f"{before}in memory as floats: easier than the published images"
     kept = KEPT.get(storage, f"stored as {storage}")
-    return f"{kept}, where the published images are {KEPT[published]}"
+    return f"{before}{kept}, where the published images are {KEPT[published]}"
 
 
 def _notes(table: str, procedural: bool, normaliser: str, subjects: Sequence[Subject]) -> tuple[str, ...]:
@@ -369,8 +391,9 @@ def corruption_sentences(sets: Sequence[CorruptionSet], model: ModelEntry) -> It
         text += f" Most under {marked(row.title, row.marked)}: {share(worst)}{chosen(len(entry.mean.parts))}."
         text += f" Images {found.storage}." + ("".join(f" {n}" for n in found.notes[:1]) if entry.marked else "")
         estimates = [n.estimate for _, n in summaries(entry) if n.estimate is not None]
+        lead = f"{found.title}: {marked(entry.mean.name, entry.marked)} {share(entry.mean.estimate)}"
         yield Sentence(
-            lead=f"{found.title}: {marked(entry.mean.name, entry.marked)} {share(entry.mean.estimate)}",
+            lead=lead + (f" ({found.caveat})" if found.caveat else ""),
             text=text,
             estimates=(*estimates, worst),
         )

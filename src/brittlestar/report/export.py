@@ -236,9 +236,10 @@ def summary_json(content: ReportContent) -> str:
                 "title": found.title,
                 "basis": spaced(found.basis),
                 "storage": found.storage,
+                "caveat": found.caveat or None,
                 "notes": list(found.notes),
                 "models": [
-                    {"model": m.model.name, "summaries": [_summary(name, n) for name, n in summaries(m)]}
+                    {"model": m.model.name, "summaries": [_summary(name, n, found.caveat) for name, n in summaries(m)]}
                     for m in found.models
                 ],
             }
@@ -250,9 +251,11 @@ def summary_json(content: ReportContent) -> str:
                 "title": found.title,
                 "basis": spaced(found.basis),
                 "storage": found.storage,
+                "caveat": found.caveat or None,
                 "notes": list(found.notes),
                 "models": [
-                    {"model": m.model.name, "summaries": [_summary(n.name, n) for n in means(m)]} for m in found.models
+                    {"model": m.model.name, "summaries": [_summary(n.name, n, found.caveat) for n in means(m)]}
+                    for m in found.models
                 ],
             }
             for found in content.stability
@@ -303,13 +306,14 @@ def _about(about: Any, name: str) -> dict[str, Any]:
     return {**about, "name": name}
 
 
-def _summary(name: str, found: Normalised) -> dict[str, Any]:
+def _summary(name: str, found: Normalised, caveat: str) -> dict[str, Any]:
     """A summary of a published set with its normaliser and what it is made of."""
     values = _estimate(found.estimate) if found.estimate is not None else {"value": None, "undefined": found.undefined}
     return {
         "name": name,
         **values,
         "normaliser": found.normaliser or None,
+        "caveat": caveat or None,
         "parts": list(found.parts),
         "severities": list(found.severities),
         "conditions": found.conditions,
@@ -363,13 +367,13 @@ def _sets(content: ReportContent) -> list[str]:
     for found in content.corruptions:
         listed = [(m.model, [(name, _both(n.estimate)) for name, n in summaries(m)]) for m in found.models]
         over = f"; CE over {found.normaliser}" if found.normaliser else ""
-        lines += _set(found.title, f"{found.basis}{over}; images {found.storage}", listed, found.notes)
+        lines += _set(found.title, found.caveat, f"{found.basis}{over}; images {found.storage}", listed, found.notes)
     for moving in content.stability:
         listed = [
             (m.model, [(n.name, (plain if n is m.distance else _both)(n.estimate)) for n in means(m) if n.estimate])
             for m in moving.models
         ]
-        lines += _set(moving.title, f"{moving.basis}; frames {moving.storage}", listed, moving.notes)
+        lines += _set(moving.title, moving.caveat, f"{moving.basis}; frames {moving.storage}", listed, moving.notes)
     return lines
 
 
@@ -378,11 +382,16 @@ def _both(e: Estimate | None) -> str:
 
 
 def _set(
-    title: str, basis: str, listed: Sequence[tuple[ModelEntry, list[tuple[str, str]]]], notes: Sequence[str]
+    title: str,
+    caveat: str,
+    basis: str,
+    listed: Sequence[tuple[ModelEntry, list[tuple[str, str]]]],
+    notes: Sequence[str],
 ) -> list[str]:
     names = list(dict.fromkeys(name for _, cells in listed for name, _ in cells))
     lines = [f"## {_md(title)}", "", f"{_md(basis)}.", ""]
-    lines.append("| model | " + " | ".join(_md(name) for name in names) + " |")
+    beside = f" ({caveat})" if caveat else ""
+    lines.append("| model | " + " | ".join(_md(name + beside) for name in names) + " |")
     lines.append("|---|" + "---:|" * len(names))
     for model, cells in listed:
         shown = dict(cells)

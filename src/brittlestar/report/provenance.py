@@ -273,7 +273,11 @@ def _classes(names: tuple[str, ...]) -> str:
 
 
 def _preprocess(how: Mapping[str, Any]) -> str:
-    parts = [f"{k} {v}" for k, v in how.items() if v is not None]
+    parts = [f"{how['channels']} channels"] if how.get("channels") else []
+    if how.get("resize"):
+        parts.append(f"shorter side resized to {how['resize']} ({how.get('resize_filter') or 'bilinear'})")
+    parts += [f"centre crop {how['crop']} x {how['crop']}"] if how.get("crop") else []
+    parts += [f"{k} {how[k]}" for k in ("mean", "std") if how.get(k) is not None]
     return ", ".join(parts) + " (after the shift)" if parts else "none"
 
 
@@ -332,6 +336,10 @@ def _command(gathered: Gathered, run: int, session: Mapping[str, Any]) -> str:
     words += ["--data", str(plain(manifest.data).get("spec", ""))]
     for suite in str(session.get("suite") or "broad").split(", "):
         words += ["--suite", suite]
+    how = plain(plain(manifest.data).get("how") or {})
+    for option in ("resize", "crop", "filter", "rounding", "prepare"):
+        if how.get(option) is not None:
+            words += [f"--{'resize-' if option in ('filter', 'rounding') else ''}{option}", str(how[option])]
     if session.get("samples"):
         words += ["--samples", str(session["samples"])]
     words += ["--seed", str(manifest.seed), "--out", str(gathered.stores[run].path)]

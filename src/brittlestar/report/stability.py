@@ -21,7 +21,7 @@ from brittlestar.measures import (
 )
 from brittlestar.measures.stability import compare_of
 from brittlestar.report.content import ModelEntry, Sentence
-from brittlestar.report.corruptions import slug, undefined_notes
+from brittlestar.report.corruptions import preparation_caveat, slug, undefined_notes
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.words import chosen, count, images, number, share
@@ -88,6 +88,7 @@ class StabilitySet:
         title: ``ImageNet-P``, with the data set where there are several.
         basis: Sequences and images, in words.
         storage: How the frames were kept, in words.
+        caveat: As in ``CorruptionSet``.
         normaliser: The first model, where there are several.
         models, rows: See their classes.
         limit: End of the common scale of flip probabilities.
@@ -98,6 +99,7 @@ class StabilitySet:
     title: str
     basis: str
     storage: str
+    caveat: str
     normaliser: str
     models: tuple[StabilityModel, ...]
     rows: tuple[StabilityRow, ...]
@@ -158,12 +160,14 @@ def _section(
     samples = {c.flips.n for row in rows for c in row.cells if c is not None}
     title = TITLES.get(table, table) + (", with the sequences of ImageNet-P" if ten != table else "")
     title += f" · {subjects[0].data.name}" if len(gathered.data) > 1 else ""
+    caveat = preparation_caveat(subjects[0].data, table)
     return StabilitySet(
-        key="/".join([table, *([storage] if storage != "float" else [])]),
+        key="/".join([part for part in (table, storage if storage != "float" else "", caveat) if part]),
         title=title,
         basis=f"{count(len(rows), 'sequence')}, {images(min(samples))}"
         + ("" if len(samples) == 1 else f" to {max(samples):,}"),
-        storage=_storage_words(storage),
+        storage=(f"{caveat}; " if caveat else "") + _storage_words(storage),
+        caveat=caveat,
         normaliser=subjects[0].entry.name if len(subjects) > 1 else "",
         models=models,
         rows=tuple(rows),
@@ -315,6 +319,7 @@ def stability_sentences(sets: Sequence[StabilitySet], model: ModelEntry) -> Iter
             text += f" {entry.distance.name[0].upper()}{entry.distance.name[1:]} {plain(entry.distance.estimate)}."
             estimates.append(entry.distance.estimate)
         lead = f"Changes its answer in {share(flips)} of the steps"
+        text += f" {found.caveat[0].upper()}{found.caveat[1:]}." if found.caveat else ""
         yield Sentence(lead=lead, text=text, estimates=tuple(estimates))
 
 

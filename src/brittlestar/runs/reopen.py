@@ -11,7 +11,7 @@ import torch
 from brittlestar.attacks import ATTACKS
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, require
-from brittlestar.data import open_source
+from brittlestar.data import reopened as reopened_data
 from brittlestar.models import ModelSpec, load_model, map_labels
 from brittlestar.runs.bench import Bench, Order
 from brittlestar.shifts import SEQUENCES, SHIFTS
@@ -47,7 +47,7 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
     data, manifest = store.manifest.data, store.manifest
     how = data.get("how") or {}
     require("resize" in how, "the data of this run were given as Python objects; audit it from Python", StoreError)
-    source = open_source(data["spec"], resize=how["resize"], crop=how["crop"], skip_bad=how["skip_bad"])
+    source = reopened_data(data)
     require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
     models = []
     for name, recorded in manifest.models.items():

@@ -22,6 +22,8 @@ class Suite:
         storages: How shifted images may be kept (``shifts.storage``); the first is the one that was published.
         channels: Numbers of colour channels it is defined for.
         for_cuts: The same for images that are cut from larger pictures (``DataInfo.cropped``), where that matters.
+        prepared: How its photographs were prepared, a key of ``core.preparation.PUBLISHED``: what photographs of
+            different sizes get where nothing else is asked for. Empty for sets that were not made from photographs.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Suite:
     storages: tuple[str, ...] = ("float",)
     channels: tuple[int, ...] = (1, 3)
     for_cuts: Callable[[Shape, str], tuple[Condition, ...]] | None = None
+    prepared: str = ""
 
     def conditions(self, shape: Shape, storage: str | None = None, cropped: bool = False) -> tuple[Condition, ...]:
         """The conditions for images of ``shape``, with unique ids and fingerprints.

@@ -128,9 +128,11 @@ def _build(names: tuple[str, ...], table: str | None, shape: Shape, storage: str
     return (clean(), *(c for name in fitting for c in severities(name, chosen, storage)))
 
 
-def _suite(name: str, summary: str, names: tuple[str, ...], table: str | None, storage: str) -> Suite:
+def _suite(
+    name: str, summary: str, names: tuple[str, ...], table: str | None, storage: str, prepared: str = ""
+) -> Suite:
     others = tuple(s for s in ("jpeg85", "uint8", "float") if s != storage)
-    return Suite(name, summary, functools.partial(_build, names, table), (storage, *others))
+    return Suite(name, summary, functools.partial(_build, names, table), (storage, *others), prepared=prepared)
 
 
 CORRUPTIONS: Mapping[str, Suite] = {
@@ -142,6 +144,7 @@ CORRUPTIONS: Mapping[str, Suite] = {
             TEST,
             None,
             "jpeg85",
+            "imagenet-c",
         ),
         _suite(
             "imagenet-c-extra",
@@ -149,6 +152,7 @@ CORRUPTIONS: Mapping[str, Suite] = {
             VALIDATION,
             None,
             "jpeg85",
+            "imagenet-c",
         ),
         _suite("cifar-c", "CIFAR-10-C and CIFAR-100-C: the 15 as made for 32 pixels", TEST, "cifar-c", "uint8"),
         _suite(
@@ -158,6 +162,13 @@ CORRUPTIONS: Mapping[str, Suite] = {
             "cifar-c",
             "uint8",
         ),
-        _suite("tiny-c", "Tiny-ImageNet-C and ImageNet-64-C: the 15 as made for 64 pixels", TEST, "tiny-c", "jpeg85"),
+        _suite(
+            "tiny-c",
+            "Tiny-ImageNet-C and ImageNet-64-C: the 15 as made for 64 pixels",
+            TEST,
+            "tiny-c",
+            "jpeg85",
+            "tiny-c",
+        ),
     )
 }

@@ -1,0 +1,35 @@
+"""Options that several commands share: how images are prepared before a shift, and by the model after it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from brittlestar.core.preparation import FILTERS, PUBLISHED, ROUNDINGS
+
+Resize = Annotated[int | None, typer.Option(help="Shorter side of the images in pixels, before the shift.")]
+Crop = Annotated[int | None, typer.Option(help="Central square of the images in pixels, before the shift.")]
+ResizeFilter = Annotated[
+    str | None,
+    typer.Option(help=f"With --resize: {', '.join(FILTERS)}; {FILTERS[0]} otherwise, as the published sets were made."),
+]
+ResizeRounding = Annotated[
+    str | None,
+    typer.Option(
+        help="Of sizes and offsets that are no whole numbers: "
+        f"{' or '.join(ROUNDINGS)}; {ROUNDINGS[0]} otherwise, as the published sets were made."
+    ),
+]
+Prepare = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Prepare photographs as for a published set, instead of the options with resize and crop: "
+        f"{', '.join(PUBLISHED)}."
+    ),
+]
+ModelResize = Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")]
+ModelCrop = Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")]
+ModelResizeFilter = Annotated[
+    str | None, typer.Option(help=f"The model's own, with a resize: {', '.join(FILTERS)}; {FILTERS[0]} otherwise.")
+]
