@@ -7,21 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from brittlestar.measures.base import Estimate
+from brittlestar.measures.selection import of_many
 from brittlestar.measures.sensitivity import Sensitivity, State, corrected_together
 from brittlestar.report.content import BandRow, Comparison, Sentence, Spectrum
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.series import away
-from brittlestar.report.words import count, images, listing, points, share
+from brittlestar.report.words import count, images, listing, percent, points, share
 
 COMPARED = 3
 """Up to so many models are compared sentence by sentence."""
 
 SAID: dict[State, str] = {
-    "more sensitive": "more sensitive, on both scales and on each half of the images",
-    "less sensitive": "less sensitive, on both scales and on each half of the images",
+    "more sensitive": "more sensitive (both scales, each half)",
+    "less sensitive": "less sensitive (both scales, each half)",
     "depends on the scale": "whether it is more sensitive depends on the scale",
-    "not on each half": "a difference in sensitivity is not confirmed on each half of the images",
+    "not on each half": "a difference in sensitivity is not confirmed on each half",
     "worse everywhere": "worse everywhere, not shown to be more sensitive",
     "better everywhere": "better everywhere, not shown to be less sensitive",
     "no difference shown": "no difference in sensitivity shown",
@@ -44,12 +45,12 @@ def compare_models(
 
 
 def beyond(found: Sensitivity) -> str:
-    """The two measures against clean, each with its interval, and the shares that the second compares."""
-    text = f"beyond the difference on clean images {points(found.additive, sign=True)} of accuracy"
+    """The two measures against clean, each with its interval: points of accuracy, and of the share kept above chance."""
+    text = f"beyond clean {points(found.additive, sign=True)} of accuracy"
     if found.ratio is None or found.kept is None:
         return text
-    a, b = found.kept
-    return f"{text}; of the accuracy above chance {share(a)} kept against {share(b)}: {points(found.ratio, sign=True)}"
+    a, b = (percent(kept) for kept in found.kept)
+    return f"{text}, {a} kept above chance against {b}, {points(found.ratio, sign=True)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +84,12 @@ def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
     if not shared:
         return []
     best, *rest = sorted(subjects, key=lambda s: numbers.mean_error(s, shared).value)
-    error = numbers.mean_error(best, shared)
+    # The best was chosen for its number: intervals hold for all models, and all pairs of models, together.
+    pairs = len(subjects) * (len(subjects) - 1) // 2
+    strict = Numbers(numbers.rule, of_many(max(len(subjects), pairs), numbers.level))
+    error = strict.mean_error(best, shared)
     others = rest if len(rest) <= COMPARED else [rest[0], rest[-1]]
-    gaps = [(o, numbers.mean_difference(o, best, shared), numbers.sensitivity(best, o, shared)) for o in others]
+    gaps = [(o, strict.mean_difference(o, best, shared), strict.sensitivity(best, o, shared)) for o in others]
     known = [(o, gap, found) for o, gap, found in gaps if gap is not None and found is not None]
 
     def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
@@ -99,7 +103,8 @@ def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
             )
             parts.append(f"{raw} ({beyond(found)}: {SAID[found.state]})")
         asked = f"{count(len(shared), 'shifted condition')}{where}"
-        text = f"on average over {asked}: {listing(parts)} ({images(error.n)}, the same images)."
+        text = f"on average over {asked}: {listing(parts)} ({images(error.n)}, the same images; intervals for the best "
+        text += f"of {len(subjects)} models)."
         lead = f"{best.entry.name} errs least, {share(error)},"
         if not all(away(gap) for _, gap, _ in known[:1]):
             lead, text = "No clear best model:", f"{best.entry.name} errs in {share(error)} {text}"
