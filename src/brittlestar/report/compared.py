@@ -45,7 +45,7 @@ def compare_models(
 
 
 def beyond(found: Sensitivity) -> str:
-    """The two measures against clean, each with its interval: points of accuracy, and of the share kept above chance."""
+    """The two measures against clean with their intervals: points of accuracy, and of the share kept above chance."""
     text = f"beyond clean {points(found.additive, sign=True)} of accuracy"
     if found.ratio is None or found.kept is None:
         return text
