@@ -93,6 +93,15 @@ def test_copies_leave_the_value_and_widen_the_interval() -> None:
     assert with_itself.test == "inverted interval" and "clustered" in with_itself.estimate.method
 
 
+def test_the_value_is_untouched_whatever_the_groups() -> None:
+    generator = np.random.default_rng(5)
+    for n in (7, 49, 333):
+        right, group = generator.random(n) < 0.7, generator.integers(0, n // 2, n)
+        rows = dataclasses.replace(rows_of(right), group=group)
+        for rule in ("fixed", "anytime"):
+            assert measures.accuracy(rows, rule).value == right.sum() / n
+
+
 def test_groups_of_one_change_nothing() -> None:
     rows = rows_of(np.arange(50) % 3 > 0)
     grouped = dataclasses.replace(rows, group=np.arange(50)[::-1].copy())
