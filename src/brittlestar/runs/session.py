@@ -282,7 +282,7 @@ def _planned(
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
         tallies.update({(place, c): list(known[f]) for c, f in enumerate(fingerprints) if f in known})
-    return items, Progress(tallies, sum(item.work for item in items))
+    return items, Progress(tallies, sum(item.work for item in items), even=store.design().alike)
 
 
 def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:
