@@ -236,8 +236,12 @@ def test_old_folders_open_and_folders_record_groups(tmp_path: Path) -> None:
     store.write_samples(ids, labels, groups)  # a new version that knows of copies goes on with an old folder
     assert RunStore.open(tmp_path / "a").design().groups is not None
     with pytest.raises(StoreError, match="other groups"):
-        store.write_samples(ids, labels, groups + np.arange(40) % 2)
-    store.write_samples(ids, labels)
+        store.write_samples(ids, labels, (np.arange(40, dtype=np.int64) + 1) // 2)
+    for smaller in (None, np.arange(40, dtype=np.int64), groups + 7):
+        store.write_samples(ids, labels, smaller)
+    assert np.array_equal(RunStore.open(tmp_path / "a").design().groups, groups), "smaller groups change nothing"
+    groups = groups // 2
+    store.write_samples(ids, labels, groups)
     store.register_conditions([describe("c")])
     store.write_cells("m", 0, 20, [("c", random_rows(0, 20))])
     rows = store.read("m", ["c"])["c"]

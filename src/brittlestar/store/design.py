@@ -83,3 +83,9 @@ class Design:
         missing = share[seen == 0]
         unseen = float(np.maximum(missing - share[seen > 0].max(), 0).sum())
         return np.asarray(by_class[place[position]], np.float64), unseen
+
+
+def joins(groups: Groups, smaller: Groups) -> bool:
+    """Whether every one of the smaller groups lies in one of the groups."""
+    pairs = np.unique(np.stack([smaller, groups]), axis=1).shape[1]
+    return bool(pairs == len(np.unique(smaller)))
