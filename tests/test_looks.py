@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from brittlestar.api import Run, evaluate
+from brittlestar.cli.live import Screen
 from brittlestar.report.build import content_of
 from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore, SessionRecord, stopping_rule
@@ -98,6 +99,15 @@ def test_a_part_of_unequal_classes_tells_the_whole(tmp_path: Path) -> None:
     (row,) = whole.table()
     assert (row["accuracy"], row["n"]) == (400 / 440, 440)
     assert "mix of classes" not in content_of([whole.path]).interval_text
+
+
+def test_the_live_table_says_that_a_part_is_not_weighted(tmp_path: Path) -> None:
+    screen = Screen()
+    shown: list[str] = []
+    watch = Watch(plan=screen.plan, progress=lambda p: shown.append(screen._worst(p)[0][4]))
+    for folder, labels in (("a", UNEQUAL), ("b", np.arange(90) % 3)):
+        run(tmp_path / folder, labels, labels > 0, samples=60, watch=watch)
+    assert "not weighted by class" in shown[0] and "weighted" not in shown[-1]
 
 
 def test_a_precision_is_that_of_the_estimate_which_is_shown(tmp_path: Path) -> None:

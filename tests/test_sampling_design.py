@@ -93,6 +93,15 @@ def test_copies_leave_the_value_and_widen_the_interval() -> None:
     assert with_itself.test == "inverted interval" and "clustered" in with_itself.estimate.method
 
 
+def test_the_value_is_untouched_whatever_the_groups() -> None:
+    generator = np.random.default_rng(5)
+    for n in (7, 49, 333):
+        right, group = generator.random(n) < 0.7, generator.integers(0, n // 2, n)
+        rows = dataclasses.replace(rows_of(right), group=group)
+        for rule in ("fixed", "anytime"):
+            assert measures.accuracy(rows, rule).value == right.sum() / n
+
+
 def test_groups_of_one_change_nothing() -> None:
     rows = rows_of(np.arange(50) % 3 > 0)
     grouped = dataclasses.replace(rows, group=np.arange(50)[::-1].copy())
@@ -227,8 +236,12 @@ def test_old_folders_open_and_folders_record_groups(tmp_path: Path) -> None:
     store.write_samples(ids, labels, groups)  # a new version that knows of copies goes on with an old folder
     assert RunStore.open(tmp_path / "a").design().groups is not None
     with pytest.raises(StoreError, match="other groups"):
-        store.write_samples(ids, labels, groups + np.arange(40) % 2)
-    store.write_samples(ids, labels)
+        store.write_samples(ids, labels, (np.arange(40, dtype=np.int64) + 1) // 2)
+    for smaller in (None, np.arange(40, dtype=np.int64), groups + 7):
+        store.write_samples(ids, labels, smaller)
+    assert np.array_equal(RunStore.open(tmp_path / "a").design().groups, groups), "smaller groups change nothing"
+    groups = groups // 2
+    store.write_samples(ids, labels, groups)
     store.register_conditions([describe("c")])
     store.write_cells("m", 0, 20, [("c", random_rows(0, 20))])
     rows = store.read("m", ["c"])["c"]

@@ -93,6 +93,7 @@ class Screen:
             info = self.conditions[place].info
             interval = interval_of(errors, n, "anytime", each)  # whoever watches looks all the time
             text = f"{100 * interval.value:.1f} % error [{100 * interval.low:.1f}, {100 * interval.high:.1f}], n = {n}"
+            text += "" if progress.even else ", not weighted by class"
             found.append((interval.value, self.names[model], info.id, f"{self.names[model]} under {info.id}", text))
         return sorted(found, reverse=True)
 

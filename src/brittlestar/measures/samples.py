@@ -22,6 +22,7 @@ from brittlestar.measures.base import (
     Outcomes,
     Scores,
     check_rule,
+    enclosing,
 )
 from brittlestar.measures.intervals import mean_interval, signed_mean_interval, signed_mean_p
 from brittlestar.measures.sequences import bounded_p, bounded_sequence
@@ -145,12 +146,21 @@ def by_sample(position: Positions, scores: Scores) -> tuple[Scores, float]:
 
 @dataclasses.dataclass(frozen=True)
 class _Units:
-    """What is independent: samples, or groups of them. Scores, weights (``None``: equal), outcomes a score averages."""
+    """What is independent: samples, or groups of them.
+
+    Fields:
+        scores: One a unit.
+        weights: Of the units; ``None`` where equal.
+        outcomes: How many outcomes a score averages.
+        samples: How many there are.
+        mean: Over samples, where these count alike; groups leave it as it is, to the last digit.
+    """
 
     scores: Scores
     weights: Scores | None
     outcomes: float
     samples: int
+    mean: float | None = None
 
 
 def _units(samples: Samples, scores: Scores) -> _Units:
@@ -158,6 +168,7 @@ def _units(samples: Samples, scores: Scores) -> _Units:
     n = len(values)
     if samples.group is None and samples.weight is None:
         return _Units(values, None, frames, n)
+    mean = float(values.mean()) if samples.weight is None else None
     first = np.unique(samples.position, return_index=True)[1] if n < len(scores) else np.arange(n)
     weights: Scores = np.ones(n) if samples.weight is None else samples.weight[first]
     if samples.group is not None:
@@ -167,23 +178,19 @@ def _units(samples: Samples, scores: Scores) -> _Units:
         frames *= float(np.square(total).sum() / np.square(weights).sum())
         weights = total
     alike = bool(np.ptp(weights) <= 1e-9 * weights.max())
-    return _Units(values, None if alike else weights, frames, n)
+    return _Units(values, None if alike else weights, frames, n, mean)
 
 
 def _as_samples(where: Samples | Positions) -> Samples:
     return where if isinstance(where, Samples) else Samples(where)
 
 
-def _told(found: Estimate, samples: Samples, n: int, lowest: float) -> Estimate:
+def _told(found: Estimate, samples: Samples, units: _Units, lowest: float) -> Estimate:
     """The estimate with its method's full name, its number of samples, and room for what was not seen."""
     seen = 1 - samples.unseen
-    return dataclasses.replace(
-        found,
-        n=n,
-        method=samples.words(found.method),
-        low=min(seen * found.low + samples.unseen * lowest, found.value),
-        high=max(seen * found.high + samples.unseen, found.value),
-    )
+    value = found.value if units.mean is None else units.mean
+    low, high = seen * found.low + samples.unseen * lowest, seen * found.high + samples.unseen
+    return enclosing(value, low, high, units.samples, found.level, samples.words(found.method))
 
 
 def mean_of(
@@ -200,7 +207,7 @@ def mean_of(
         found = bounded_sequence(units.scores, 0.0, 1.0, level, units.weights)
     else:
         found = mean_interval(units.scores, level, max(cap * units.outcomes, 1.0), units.weights)
-    return _told(found, samples, units.samples, 0.0)
+    return _told(found, samples, units, 0.0)
 
 
 def mean_difference_of(
@@ -220,7 +227,7 @@ def mean_difference_of(
     else:
         outcomes = max(cap * units.outcomes, 1.0)
         found = signed_mean_interval(units.scores, level, outcomes, discordance, units.weights)
-    return _told(found, samples, units.samples, -1.0)
+    return _told(found, samples, units, -1.0)
 
 
 def difference_p(samples: Samples, scores: Scores, rule: str = "fixed") -> float:

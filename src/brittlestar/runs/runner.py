@@ -22,6 +22,7 @@ class Progress:
         images: Shifted images evaluated in this session.
         began: ``time.monotonic()`` at the start.
         warm: Seconds and forward passes when the first item was done.
+        even: Whether classes are of about one size: else the tallies of a part do not speak of the whole set.
     """
 
     tallies: dict[tuple[int, int], list[int]]
@@ -31,6 +32,7 @@ class Progress:
     images: int = 0
     began: float = field(default_factory=time.monotonic)
     warm: tuple[float, float] | None = None
+    even: bool = True
 
     @property
     def elapsed(self) -> float:

@@ -336,7 +336,9 @@ def _planned(
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
         tallies.update({(place, c): list(known[f]) for c, f in enumerate(fingerprints) if f in known})
-    return items, Progress(tallies, sum(item.work for item in items))
+    sizes = np.unique(store.design().labels, return_counts=True)[1]
+    even = bool(sizes.max() <= 1.1 * sizes.min())
+    return items, Progress(tallies, sum(item.work for item in items), even=even)
 
 
 def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:

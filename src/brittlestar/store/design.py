@@ -9,6 +9,7 @@ part, and a finished run has no weights at all.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from brittlestar.core.rows import Rows
 
 Labels = npt.NDArray[np.int32]
 Groups = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,19 @@ class Design:
     labels: Labels
     groups: Groups | None = None
 
-    def __post_init__(self) -> None:
+    @functools.cached_property
+    def _turns(self) -> tuple[Counts, Counts, Counts]:
+        """Number of each position's class, sizes of the classes, and the round of each position in its class."""
         _, place, sizes = np.unique(self.labels, return_inverse=True, return_counts=True)
-        by_class = np.argsort(place, kind="stable")
-        first = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
         rounds = np.empty(len(place), np.int64)
-        rounds[by_class] = np.arange(len(place)) - np.repeat(first, sizes)
-        self.__dict__.update(_place=place, _sizes=sizes, _rounds=rounds)
+        rounds[np.argsort(place, kind="stable")] = np.concatenate([np.arange(size) for size in sizes])
+        return place.astype(np.int64), sizes.astype(np.int64), rounds
 
-    @property
+    @functools.cached_property
     def alike(self) -> bool:
         """Whether all classes are of one size."""
-        sizes: npt.NDArray[np.int64] = self.__dict__["_sizes"]
-        return bool((sizes == sizes[0]).all()) if len(sizes) else True
+        sizes = np.unique(self.labels, return_counts=True)[1]
+        return len(np.unique(sizes)) < 2
 
     def attached(self, rows: Rows) -> Rows:
         """The rows with their group, weight and what they do not stand for; each only where it makes a difference."""
@@ -69,7 +71,7 @@ class Design:
         A class that has not had its turn is stood for by those that have, as the turns are drawn at random, but only
         as far as the largest of them goes: what it is larger than that is not seen.
         """
-        place, sizes, rounds = (self.__dict__[name] for name in ("_place", "_sizes", "_rounds"))
+        place, sizes, rounds = self._turns
         seen = np.bincount(place[position], minlength=len(sizes))
         expected = seen.astype(np.float64)
         if bool(np.all(np.diff(rounds) >= 0)):  # else the order is not ours, and the counts are all there is
@@ -81,3 +83,9 @@ class Design:
         missing = share[seen == 0]
         unseen = float(np.maximum(missing - share[seen > 0].max(), 0).sum())
         return np.asarray(by_class[place[position]], np.float64), unseen
+
+
+def joins(groups: Groups, smaller: Groups) -> bool:
+    """Whether every one of the smaller groups lies in one of the groups."""
+    pairs = np.unique(np.stack([smaller, groups]), axis=1).shape[1]
+    return bool(pairs == len(np.unique(smaller)))

@@ -19,7 +19,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, require
 from brittlestar.core.files import locked, write_atomic
 from brittlestar.core.rows import Rows
-from brittlestar.store.design import Design
+from brittlestar.store.design import Design, joins
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
 from brittlestar.store.rowfile import query, read_rows, write_rows, write_table
 
@@ -127,7 +127,8 @@ class RunStore:
     ) -> None:
         """Record the seeded order: position, id, label and, where samples depend on each other, group.
 
-        Written once; later calls must give the same, but may add groups to a folder that has none.
+        Written once; later calls must give the same ids and labels. Groups may be joined by later ones, and are kept
+        by calls that name none or smaller ones.
 
         Raises:
             StoreError: The folder has another order, other labels or other groups, so that its rows cannot be added to.
@@ -141,13 +142,13 @@ class RunStore:
                 StoreError,
             )
             known = self.design().groups
-            if known is not None or groups is None:
-                require(
-                    groups is None or (known is not None and np.array_equal(known, groups)),
-                    f"{self.path} has its samples in other groups: give the same groups, or choose another --out",
-                    StoreError,
-                )
+            if groups is None or (known is not None and joins(known, groups)):
                 return
+            require(
+                known is None or joins(groups, known),
+                f"{self.path} has its samples in other groups: give the same groups, or choose another --out",
+                StoreError,
+            )
         columns = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object), "label": labels}
         write_table(self._samples, columns if groups is None else columns | {"group": groups.astype(np.int64)})
         self._design = None
