@@ -121,9 +121,7 @@ def test_killed_and_run_again_it_is_the_same_and_asks_nothing_twice(
     assert outcomes[0] == "interrupted" and outcomes[-1] == "complete"
     again = sampled_map(world / "cut", RunStore.open(world / "cut").manifest.models["m"]["fingerprint"])
     assert again is not None and np.array_equal(again.wrong, sharp[1].wrong)
-    checks = (
-        len(outcomes) - 1
-    )  # each start asks clean images: to check the model, and for examples
+    checks = len(outcomes) - 1  # each start asks clean images: to check the model, and for examples
     assert sum(map(int, log.read_text().split())) <= whole + checks * (400 + SAMPLES)
 
 
