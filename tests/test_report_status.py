@@ -171,6 +171,7 @@ def test_images_declared_shifted_have_ordinary_findings(tmp_path: Path) -> None:
     )
     content = content_of([run.path])
     assert content.statuses == () and len(content.verdicts) == 1
+    assert ("Declared", "shifted: unlike what the models were made for") in content.provenance[0].items
 
 
 def test_without_clean_rows_the_first_answers_are_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
+from tiny import command
 
 CLASSES = 4
 
@@ -80,6 +82,26 @@ def test_anyway_says_it_and_goes_on(tmp_path: Path) -> None:
     (session,) = RunStore.open(run.path).manifest.sessions
     assert session.near_chance == {"rolled": [0, 20]} and not session.shifted
     assert session.conditions == ["clean"] and session.models == ["rolled"]
+
+
+def test_on_the_terminal_it_is_an_error_or_a_warning_before_the_work(tmp_path: Path) -> None:
+    images, labels = data(480)
+    np.savez(tmp_path / "d.npz", x=images, y=labels)
+    (tmp_path / "m.py").write_text(
+        "import torch\n"
+        "class Fixed(torch.nn.Module):\n"
+        "    def forward(self, x): return x.mean((2, 3)) * torch.tensor([1e-3] * 4) + torch.tensor([0.0, 0, 0, 9])\n"
+        "def build(): return Fixed().eval()\n"
+    )
+    words = ["run", "--model", f"m=torch:{tmp_path / 'm.py'}:build", "--data", tmp_path / "d.npz", "--suite", "clean"]
+    words += ["--workers", 1, "--no-report", "--out", tmp_path / "run"]
+    stopped = subprocess.run(command(*words), capture_output=True, text=True)
+    assert stopped.returncode == 2 and "Traceback" not in stopped.stderr
+    assert "error: near chance on clean images: m is right in 100 of the first 400" in stopped.stderr
+    went = subprocess.run(command(*words, "--anyway"), capture_output=True, text=True)
+    assert went.returncode == 0
+    said = went.stderr.index("WARNING: near chance on clean images: m is right in")
+    assert said < went.stderr.index("forward passes to make")
 
 
 def test_images_declared_shifted_are_not_judged(tmp_path: Path) -> None:

@@ -176,8 +176,9 @@ def build_notes(gathered: Gathered) -> tuple[str, ...]:
 def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
     """Data, models, conditions, threat models, software and hardware."""
     facts = []
-    for data in gathered.data:
+    for place, data in enumerate(gathered.data):
         about, (channels, height, width) = data.about, data.shape
+        shifted = any(s.get("shifted") for run, s in gathered.sessions() if gathered.data_of[run] == place)
         kept = {s.entry.samples for s in gathered.subjects if gathered.data[s.entry.data] is data}
         facts.append(
             _facts(
@@ -193,6 +194,7 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
                 ),
                 ("Classes", _classes(data.classes)),
                 ("Preparation", about.get("preparation") or "none"),
+                ("Declared", "shifted: unlike what the models were made for" if shifted else None),
                 ("Left out", count(len(about.get("skipped") or ()), "unreadable image")),
                 ("Fingerprint", about.get("fingerprint")),
             )
