@@ -65,7 +65,7 @@ def whole_map(p: float, n: int, exact: bool) -> Holds:
 
 
 def looked_at(g: np.random.Generator, p: float, n: int, waves: int, sure: float) -> Rates:
-    """Two stages of looking at some cells: a pilot, then where guesses are unsure; the more ``sure``, the more they know."""
+    """Two stages of looking at some cells: a pilot, then where guesses are unsure; with ``sure`` they know more."""
     level = special.ndtri(p) * np.sqrt(1 + sure * sure)
     chance = special.ndtr(level + sure * g.standard_normal((waves, n), dtype=np.float32))
     wrong = g.random((waves, n), dtype=np.float32) < chance
@@ -120,14 +120,14 @@ def worst_of(count: int, n: int, spread: float, chosen: bool) -> Holds:
 
 
 def plateau(strengths: int, n: int, together: bool) -> Holds:
-    """Accuracy just above the level for most of the way, then under it."""
-    means = np.full(strengths, 0.48)
+    """Accuracy a hair above the level for most of the way, then under it."""
+    means = np.full(strengths, 0.4995)
     means[0], means[-1] = 0.1, 0.7
     places = list(range(strengths))
     truth = crossing(places, list(1 - means), 0.5)
 
     def holds(g: np.random.Generator) -> bool:
-        right = (~errors(g, n, means, 1.0)).T
+        right = (~errors(g, n, means, 0.0)).T
         if together:
             found = measures.breaking_point([(s, rows_of(r)) for s, r in enumerate(right)], 0.5)
             return found.low <= truth <= found.high
