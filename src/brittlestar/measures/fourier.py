@@ -250,10 +250,10 @@ def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Rati
     """How many times more error high frequencies add to the clean error than low ones do (``BANDS``).
 
     Fieller's interval over per-sample increases. It is undefined, and says so, unless the increase at low frequencies
-    is shown to be above 0 at a fifth of the error allowed (99 % for 95 %). Small increases pass that where they came
+    is shown to be above 0 at a tenth of the error allowed (99.5 % for 95 %). Small increases pass that where they came
     out large by chance, which makes the ratio come out small; so the interval is at that stricter level too, unless the
     increase is more than ``CLEAR`` standard errors. Among the ratios that are shown at least 93 % then hold, wherever
-    more than one in fifteen is shown (docs/measures.md).
+    more than one in thirty is shown (docs/measures.md).
 
     Args:
         found: The map.
@@ -276,7 +276,7 @@ def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Rati
     above, below = (found.apart(s, cap, "fixed", level) for s, cap in zip(scores, caps, strict=True))
     n = len(shared)
     defined, reason, ends = False, "", (math.nan, math.nan)
-    strict = 1 - (1 - level) / 5
+    strict = 1 - (1 - level) / 10
     if n < 2 or found.apart(scores[1], caps[1], "fixed", strict).low <= 0:
         reason = "low frequencies are not shown to add error, so nothing can be divided by it"
     else:
