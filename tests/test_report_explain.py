@@ -279,6 +279,7 @@ def test_a_sentence_needs_shift_band_and_clean_gap_to_agree() -> None:
             predicted=0.1,
             measured=measured,
             against=against,
+            together=against,
         )
 
     def said(one: Case) -> list[str]:

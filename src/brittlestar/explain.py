@@ -44,6 +44,7 @@ class Case:
         predicted: The map's error weighted by the change's energy.
         measured: Error minus the clean error, paired by sample.
         against: Error minus the first model's on the same samples; ``None`` for the first model.
+        together: The same, the intervals of all cases of an explanation holding together.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Case:
     predicted: float
     measured: Estimate
     against: Estimate | None
+    together: Estimate | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +176,7 @@ def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, Spec
     found, first = [], None
     clean = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
     require(bool(clean), f"{store.path} has no clean condition", UsageError)
+    each = measures.of_many(max(len(spectra) * (len(maps) - 1), 1))
     for name, waves in maps.items():
         rows = store.read(store.manifest.models[name]["fingerprint"], [clean[0], *spectra], detail=False)
         first = first or rows
@@ -190,6 +193,7 @@ def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, Spec
                     predicted=predicted_error(waves, spectrum.power),
                     measured=measures.error_increase(own, rows[clean[0]], rule),
                     against=None if rows is first else measures.paired_difference(own, first[fingerprint], rule),
+                    together=None if rows is first else measures.paired_difference(own, first[fingerprint], rule, each),
                 )
             except NoSamplesError:
                 continue
@@ -219,28 +223,35 @@ def _sentences(
     rule: str,
     names_of: dict[str, str],
 ) -> list[str]:
-    """A sentence where shift, band and comparison agree beyond the gap of the clean errors, each with its interval."""
+    """A sentence where shift, band and comparison agree beyond the gap of the clean errors, each with its interval.
+
+    Of a shift the strength with the largest difference is told, which was chosen of many: intervals of differences hold
+    for all cases together, those of bands for all bands.
+    """
     first = next(iter(maps))
     found = []
+    bands = measures.of_many(max(2 * len(clean), 1))
+    many = sum(c.together is not None for c in cases)
+    among = f" (interval for all {many:,} cases together)" if many > 1 else ""
     for name, gap in clean.items():
         for band, low, high in (measures.BANDS[0], measures.BANDS[2]):
-            apart = measures.band_difference(maps[name], maps[first], low, high, rule=rule)
+            apart = measures.band_difference(maps[name], maps[first], low, high, bands, rule)
             strongest: dict[str, tuple[Case, Estimate]] = {}
             for case in cases:
-                if case.model != name or case.against is None or not _beyond(apart, case.against, gap):
+                if case.model != name or case.together is None or not _beyond(apart, case.together, gap):
                     continue
                 best = strongest.get(case.shift)
                 inside = case.high < 0.2 if band == "low" else case.high > 0.8
-                if inside and (best is None or abs(case.against.value) > abs(best[1].value)):
-                    strongest[case.shift] = case, case.against
+                if inside and (best is None or abs(case.together.value) > abs(best[1].value)):
+                    strongest[case.shift] = case, case.together
             times = _times(maps[name], maps[first], low, high, rule) if strongest else ""
             for case, against in strongest.values():
                 share = 1 - case.high if band == "low" else case.high
                 found.append(
                     f"{names_of[case.condition]}: {share:.0%} of its change lies "
                     f"{'inside' if band == 'low' else 'outside'} the lowest {side} x {side} frequencies. {name} errs "
-                    f"{points(against)} against {first} on it, {points(apart)} under waves of {band} frequency{times}, "
-                    f"{points(gap)} on clean images."
+                    f"{points(against)} against {first} on it{among}, {points(apart)} under waves of {band} "
+                    f"frequency{times}, {points(gap)} on clean images."
                 )
     return found
 

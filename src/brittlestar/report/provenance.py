@@ -112,8 +112,8 @@ def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
         )
     return "intervals", (
         f"All intervals are {percent} intervals for a number of images that did not depend on the results: Wilson's "
-        "for shares, paired ones for differences, cross-fitted signs for calibration. Each holds on its own; they are not "
-        "corrected for being many, except where one was chosen of many: those say so."
+        "for shares, paired ones for differences, cross-fitted signs for calibration. Each holds on its own; "
+        "they are not corrected for being many, except where one was chosen of many: those say so."
     )
 
 
