@@ -52,6 +52,7 @@ from brittlestar.measures.corruption import (
     relative_corruption_errors,
     relative_mce,
 )
+from brittlestar.measures.effective import exact_limits
 from brittlestar.measures.fourier import (
     BANDS,
     FourierMap,
@@ -137,6 +138,7 @@ __all__ = [
     "ece",
     "error_increase",
     "error_rate",
+    "exact_limits",
     "flip_probability",
     "flip_rates",
     "fourier_map",
