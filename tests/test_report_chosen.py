@@ -12,7 +12,10 @@ from brittlestar import api, measures
 from brittlestar.core.rows import Rows
 from brittlestar.report import ReportContent, content_of
 from brittlestar.report.export import csv_text, markdown
+from brittlestar.report.gather import gather
+from brittlestar.report.numbers import Numbers
 from brittlestar.report.render import render_html
+from brittlestar.report.verdict import breakings, half_level, ordinary_series
 from brittlestar.store import RunStore
 
 
@@ -89,3 +92,32 @@ def test_python_tells_the_worst_of_many(run: RunStore, content: ReportContent) -
         assert row["of"] == len(others) and row["accuracy"] == min(r["accuracy"] for r in others)
         assert row["low"] == min(r["low"] for r in others) and row["high"] > others[0]["high"]
         assert f"{entry.name}: worst of {row['of']} is {row['condition']}" in str(opened.table())
+
+
+def test_breaks_first_is_said_only_where_nothing_else_can_have_broken_as_early(run: RunStore) -> None:
+    gathered = gather([run])
+    numbers, content = Numbers(gathered.rule), content_of([run])
+    leads = []
+    for subject in gathered.subjects:
+        level, _ = half_level(subject, numbers)
+        listed = ordinary_series(gathered, subject)
+        broken = breakings(gathered, subject, numbers, level)
+        together = measures.of_many(sum(len(s.infos) for s in listed))
+        verdict = next(v for v in content.verdicts if v.model == subject.entry)
+        if not broken:
+            continue
+        first = broken[0]
+        sentence = next(s for s in verdict.sentences if first.accuracy in s.estimates)
+        assert first.accuracy == measures.accuracy(subject.rows[first.condition], level=together)
+        earlier = [
+            measures.accuracy(subject.rows[info.id], level=together).low
+            for series in listed
+            if series is not first.series
+            for place, info in enumerate(series.infos)
+            if ((place + 1) / len(series.infos) if len(series.infos) > 1 else 1.0) <= first.reach
+        ]
+        alone = first.accuracy.high < level and all(low >= level for low in earlier)
+        assert sentence.lead.startswith("Breaks first at") == alone
+        assert sentence.lead.startswith("May break first at") == (first.accuracy.high >= level)
+        leads.append(sentence.lead)
+    assert leads
