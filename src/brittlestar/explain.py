@@ -225,14 +225,12 @@ def _sentences(
 ) -> list[str]:
     """A sentence where shift, band and comparison agree beyond the gap of the clean errors, each with its interval.
 
-    Of a shift the strength with the largest difference is told, which was chosen of many: intervals of differences hold
-    for all cases together, those of bands for all bands.
+    Of a shift the strength that differs most is told: chosen of many, so intervals hold for all cases (bands) together.
     """
     first = next(iter(maps))
     found = []
     bands = measures.of_many(max(2 * len(clean), 1))
-    many = sum(c.together is not None for c in cases)
-    among = f" (interval for all {many:,} cases together)" if many > 1 else ""
+    among = f" (interval for one chosen of {sum(c.together is not None for c in cases):,})"
     for name, gap in clean.items():
         for band, low, high in (measures.BANDS[0], measures.BANDS[2]):
             apart = measures.band_difference(maps[name], maps[first], low, high, bands, rule)
