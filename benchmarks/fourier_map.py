@@ -1,7 +1,7 @@
 """How many passes a sharper Fourier map saves, and whether its intervals cover. One torch thread.
 
 From maps that `exhaustive_map.py` measured in full. Ratio: passes of the fixed design (the same number N of images for
-every wave, Wilson's interval, Bonferroni over waves) over those of the survey, clean passes included, for the same
+every wave, exact intervals, Bonferroni over waves) over those of the survey, clean passes included, for the same
 widest simultaneous interval. Coverage: samples are drawn with replacement, so that the exhaustive map is the truth of
 the population that they come from; counted are intervals of single waves (95 %), maps with all simultaneous intervals
 right, and bands.
@@ -20,6 +20,7 @@ import torch
 from scipy import stats
 
 from brittlestar import measures
+from brittlestar.measures.effective import exact_limits
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import SampledMap
 from brittlestar.survey import Field, Stage, Survey, fixed_passes, known_of_map, survey
@@ -51,9 +52,7 @@ class World:
 
     def half_width(self, samples: int) -> float:
         """The widest interval of a fixed design."""
-        low, high = measures.intervals.wilson_many(
-            self.truth * samples, samples, 1 - (1 - LEVEL) / len(self.frequencies)
-        )
+        low, high = exact_limits(self.truth * samples, samples, 1 - (1 - LEVEL) / len(self.frequencies))
         return float((high - low).max() / 2)
 
     def survey(self, pick: np.ndarray, half_width: float, seed: int) -> Survey:

@@ -82,7 +82,7 @@ def test_limits() -> None:
     found = made(8, 8, 100)
     low, high = found.limits()
     for place, error in enumerate(found.error):
-        alone = measures.wilson(round(error * 100), 100)
+        alone = measures.clopper_pearson(round(error * 100), 100)
         assert (low[place], high[place]) == pytest.approx((alone.low, alone.high))
     wide_low, wide_high = found.limits(simultaneous=True)
     assert (wide_low <= low).all() and (wide_high >= high).all()

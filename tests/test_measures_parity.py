@@ -266,7 +266,7 @@ def curve_of(*accuracies: float) -> list[tuple[float, Rows]]:
 def test_breaking_point() -> None:
     found = measures.breaking_point(curve_of(0.9, 0.7, 0.3, 0.2), 0.5)
     assert found.reached and found.value == pytest.approx(1.5) and found.beyond is None and not found.from_start
-    upper = [measures.accuracy(r).high for _, r in curve_of(0.9, 0.7, 0.3, 0.2)]
+    upper = [measures.accuracy(r, level=1 - 0.05 / 4).high for _, r in curve_of(0.9, 0.7, 0.3, 0.2)]
     assert found.high == pytest.approx(np.interp(-0.5, [-upper[1], -upper[2]], [1, 2]))
     assert found.low < found.value < found.high < 1.6
 

@@ -17,12 +17,14 @@ import torch
 
 import synthetic
 from brittlestar import api
-from brittlestar.explain import Case, _sentences, _times, explained_again
+from brittlestar.explain import explained_again
 from brittlestar.measures import Estimate
 from brittlestar.measures.fourier import FourierMap
+from brittlestar.measures.sensitivity import Sensitivity, sensitivity
 from brittlestar.report import build, content_of, render_html
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
 from brittlestar.report.explained_view import correlated
+from brittlestar.report.explained_words import Case, _times, agreements
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
 from test_fourier_exact import Linear
@@ -264,32 +266,36 @@ def test_a_sentence_has_the_ratio_only_where_its_interval_leaves_out_1() -> None
     assert _times(worse, wave((0.0, 0.3)), 0.0, 0.25, "fixed") == "", "nothing to divide by"
 
 
-def test_a_sentence_needs_shift_band_and_clean_gap_to_agree() -> None:
-    maps = {"base": wave((0.1, 0.3)), "worse": wave((0.4, 0.3))}
-    gap = Estimate(value=0.01, low=-0.01, high=0.03, n=400, method="test")
+def held(accuracy: float, base: float = 0.6, clean: float = 0.8) -> Sensitivity:
+    """A model of a clean accuracy against one that falls from .8 to ``base``, on 4,000 images."""
+    rng = np.random.default_rng(0)
+    a, b, a_clean, b_clean = (rng.random(4000) < share for share in (accuracy, base, clean, 0.8))
+    return sensitivity((a, b), (a_clean, b_clean), 0.1)
 
-    def case(low: float, high_share: float) -> Case:
-        against = Estimate(value=low + 0.05, low=low, high=low + 0.1, n=400, method="test")
-        measured = Estimate(value=0.2, low=0.1, high=0.3, n=400, method="test")
+
+def test_a_sentence_needs_shift_and_band_to_agree_beyond_clean() -> None:
+    def case(high_share: float) -> Case:
+        any_ = Estimate(value=0.2, low=0.1, high=0.3, n=400, method="test")
         return Case(
-            model="worse",
-            condition="fog/5",
-            shift="fog",
-            high=high_share,
-            predicted=0.1,
-            measured=measured,
-            against=against,
+            model="worse", condition="fog/5", shift="fog", high=high_share, predicted=0.1, measured=any_, against=any_
         )
 
-    def said(one: Case) -> list[str]:
-        return _sentences([one], maps, {"worse": gap}, 8, "fixed", {"fog/5": "Fog, severity 5"})
+    def said(high_share: float, shift: Sensitivity, low: Sensitivity, high: Sensitivity) -> list[str]:
+        bands = {("worse", "low"): low, ("worse", "high"): high}
+        found = agreements([case(high_share)], bands, {("worse", "fog/5"): shift}, "base", 8, lambda *_: " (TIMES)")
+        return [text for _, text in found]
 
-    (sentence,) = said(case(0.1, 0.06))
-    assert sentence.startswith("Fog, severity 5: 94% of its change lies inside the lowest 8 x 8 frequencies.")
-    assert "times [" in sentence and "as often), +1.0 points" in sentence
-    assert said(case(0.02, 0.06)) == [], "within the gap of the clean errors"
-    assert said(case(0.1, 0.5)) == [], "neither low nor high"
-    assert said(case(0.1, 0.95)) == [], "no difference at high frequencies"
+    worse, same, weak = held(0.3), held(0.6), held(0.4, clean=0.6)
+    (sentence,) = said(0.06, worse, worse, same)
+    assert sentence.startswith(
+        "94% of its change lies inside the lowest 8 x 8 frequencies. worse is more sensitive than"
+    )
+    assert "beyond clean -" in sentence and "kept above chance -" in sentence and "(TIMES); on clean images" in sentence
+    assert said(0.06, same, worse, same) == [], "the shift does not tell them apart"
+    assert said(0.06, worse, same, worse) == [], "the band does not"
+    assert said(0.06, worse, held(0.75), same) == [], "they disagree"
+    assert weak.raw.high < 0 and said(0.06, weak, weak, same) == [], "worse by what it is worse on clean images"
+    assert len(said(0.95, worse, same, worse)) == 1 and said(0.95, worse, worse, same) == []
 
 
 @pytest.fixture(scope="module")

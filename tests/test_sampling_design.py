@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import io
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import duckdb
 import numpy as np
@@ -21,11 +23,21 @@ from brittlestar.core.rows import Rows
 from brittlestar.data import open_source
 from brittlestar.store import RunStore
 from store_tools import describe, make_store, random_rows
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import coverage_shares
-from coverage_shares import rows_of
 from tiny import command, make_world
+
+
+def _benchmark(name: str) -> ModuleType:
+    """A module of ``benchmarks/``, whose folder must not stay on the path: it has a ``coverage.py``, as numba wants."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+coverage_shares = _benchmark("coverage_shares")
+rows_of = coverage_shares.rows_of
 
 
 def test_the_design_follows_rows_that_are_taken_sorted_and_joined() -> None:

@@ -6,8 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from brittlestar.measures.sampled import effective_wilson
+from brittlestar.measures import clopper_pearson
+from brittlestar.measures.effective import effective_limits
 from brittlestar.survey import Field, Known, Stage, fixed_passes, fixed_samples, known_of_map, rates, stand_ins, survey
 from brittlestar.survey.effects import sample_effects
 from brittlestar.survey.frequencies import nearness
@@ -75,21 +77,18 @@ def test_two_stages_are_unbiased_with_bad_guesses_and_their_variance_is_right() 
     assert np.all((ratio > 0.85) & (ratio < 1.25)), ratio
 
 
-def test_a_fixed_design_is_wilsons() -> None:
+def test_a_fixed_design_has_exact_intervals() -> None:
     n = fixed_samples(0.05, 0.5, 100)
-    z = 3.4807564  # two-sided 1 - 0.05 / 100
-    half = z / (1 + z * z / n) * (0.25 / n + z * z / (4 * n * n)) ** 0.5
-    assert half == pytest.approx(0.05, abs=1e-6)
+    low, high = (stats.beta.ppf(q, 0.5 * n + a, 0.5 * n + 1 - a) for q, a in ((0.00025, 0), (0.99975, 1)))
+    assert (high - low) / 2 == pytest.approx(0.05, abs=1e-6)
     assert fixed_samples(0.05, np.array([0.1, 0.2]), 100) < n
     assert fixed_passes(np.array([0.5, 0.1]), 0.05) == round(2 * fixed_samples(0.05, 0.5, 2))
 
 
-def test_interval_of_a_complete_sample_is_wilsons() -> None:
+def test_interval_of_a_complete_sample_is_exact() -> None:
     p, n = np.array([0.2]), 400
-    low, high = effective_wilson(p, p, p * (1 - p) / n, np.array([1e9]), 0.95)
-    from brittlestar.measures import wilson
-
-    exact = wilson(80, 400)
+    low, high = effective_limits(p, p, p * (1 - p) / n, np.array([1e9]), 0.95)
+    exact = clopper_pearson(80, 400)
     assert (low[0], high[0]) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
 

@@ -53,6 +53,7 @@ from brittlestar.measures.corruption import (
     relative_corruption_errors,
     relative_mce,
 )
+from brittlestar.measures.effective import exact_limits
 from brittlestar.measures.fourier import (
     BANDS,
     FourierMap,
@@ -153,6 +154,7 @@ __all__ = [
     "ece",
     "error_increase",
     "error_rate",
+    "exact_limits",
     "flip_probability",
     "flip_rates",
     "fourier_map",
@@ -222,6 +224,8 @@ MEASURES: dict[str, Measure] = {
     "severity_area": Measure("higher", "mean accuracy along a ladder of strengths"),
     "breaking_point": Measure("higher", "the weakest strength at which accuracy falls under a level"),
     "ece": Measure("lower", "expected calibration error, 15 equal-width bins"),
+    "mean_ece": Measure("lower", "mean over conditions of their expected calibration errors, not of pooled answers"),
+    "mean_ece_increase": Measure("lower", "that mean minus the clean calibration error on the same images"),
     "rms_calibration": Measure("lower", "root mean squared calibration error, bins of 100 samples, none left out"),
     "fourier_band_error": Measure("lower", "mean error over a band of the Fourier-basis sensitivity map"),
     "fourier_contrast": Measure("neither", "error at high minus error at low frequencies"),

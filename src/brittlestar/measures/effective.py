@@ -38,3 +38,25 @@ def beta_limits(count: Scores, total: Scores, tail: Scores | float) -> tuple[Sco
     high = np.where(rest > 0, 1 - special.betaincinv(np.maximum(rest, 1e-12), count + 1, tail), 1.0)
     undefined = total == 0
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+
+
+def effective_limits(
+    value: Scores, typical: Scores, variance: Scores, freedom: Scores, level: float
+) -> tuple[Scores, Scores]:
+    """(low, high) of rates that were estimated otherwise than by counting.
+
+    Those of ``typical (1 - typical) / variance`` independent samples, the tail being that of Student's quantile.
+
+    Args:
+        value: Of the rates, in [0, 1].
+        typical: Rates in (0, 1) that the variances go with.
+        variance, freedom: Of the estimates, and its degrees of freedom.
+        level: Confidence level of each.
+    """
+    n = typical * (1 - typical) / np.maximum(variance, 1e-12)
+    return beta_limits(value * n, n, normal_tail(freedom, level))
+
+
+def normal_tail(freedom: Scores | float, level: float) -> Scores:
+    """The tail of the normal beyond Student's two-sided quantile: smaller than ``(1 - level) / 2`` where few."""
+    return np.asarray(special.ndtr(-special.stdtrit(freedom, 0.5 + level / 2)), dtype=np.float64)

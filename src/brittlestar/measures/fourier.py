@@ -36,6 +36,9 @@ n / 8 cycles, up to n / 4, and above."""
 
 _EDGE = 1e-9
 
+CLEAR = 5.0
+"""Standard errors beyond which an increase was not chosen by chance to be divided by."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FourierMap:
@@ -252,7 +255,10 @@ def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Rati
     """How many times more error high frequencies add to the clean error than low ones do (``BANDS``).
 
     Fieller's interval over per-sample increases. It is undefined, and says so, unless the increase at low frequencies
-    is shown to be above 0.
+    is shown to be above 0 at a tenth of the error allowed (99.5 % for 95 %). Small increases pass that where they came
+    out large by chance, which makes the ratio come out small; so the interval is at that stricter level too, unless the
+    increase is more than ``CLEAR`` standard errors. Among the ratios that are shown at least 93 % then hold, wherever
+    more than one in thirty is shown (docs/measures.md).
 
     Args:
         found: The map.
@@ -275,12 +281,14 @@ def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Rati
     above, below = (found.apart(s, cap, "fixed", level) for s, cap in zip(scores, caps, strict=True))
     n = len(shared)
     defined, reason, ends = False, "", (math.nan, math.nan)
-    if below.low <= 0 or n < 2:
+    strict = 1 - (1 - level) / 10
+    if n < 2 or found.apart(scores[1], caps[1], "fixed", strict).low <= 0:
         reason = "low frequencies are not shown to add error, so nothing can be divided by it"
     else:
         # Two samples of opposite sign are added to each variance, which keeps it above 0 (as in Bonett-Price).
-        squares = np.cov(scores, bias=True) * n + np.diag([2 / cap for cap in caps])
-        ends = fieller(above.value, below.value, squares / (n - 1) / n, float(special.stdtrit(n - 1, 0.5 + level / 2)))
+        spread = (np.cov(scores, bias=True) * n + np.diag([2 / cap for cap in caps])) / (n - 1) / n
+        asked = level if below.value > CLEAR * math.sqrt(spread[1, 1]) else strict
+        ends = fieller(above.value, below.value, spread, float(special.stdtrit(n - 1, 0.5 + asked / 2)))
         defined = math.isfinite(ends[0])
         reason = "" if defined else "the increase at low frequencies is too uncertain to divide by"
     value = above.value / below.value if defined else math.nan

@@ -14,6 +14,7 @@ from scipy import special
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.measures.base import LEVEL, Estimate, Scores, check_level, enclosing
+from brittlestar.measures.effective import effective_limits
 from brittlestar.measures.fourier import FourierMap, Frequency
 
 FOLDER, MAP = "surveys", "map.npz"
@@ -58,22 +59,22 @@ class SampledMap(FourierMap):
         return np.asarray(np.clip(self.wrong.mean(axis=1, dtype=np.float64), 0, 1))
 
     def limits(self, level: float = LEVEL, simultaneous: bool = False, rule: str = "fixed") -> tuple[Scores, Scores]:
-        """(low, high) by frequency: Wilson's interval for as many independent samples as give the same variance."""
+        """(low, high) by frequency: exact for as many independent samples as give the same variance."""
         check_level(level)
         _fixed_only(rule)
         each = 1 - (1 - level) / len(self.frequencies) if simultaneous else level
-        return effective_wilson(self.error, self.typical, self.variance, self.freedom, each)
+        return effective_limits(self.error, self.typical, self.variance, self.freedom, each)
 
     def mean(self, scores: Scores, cap: float, rule: str, level: float) -> Estimate:
-        """See ``FourierMap.mean``: Wilson's interval for the effective number of samples."""
+        """See ``FourierMap.mean``: exact for the effective number of samples."""
         _fixed_only(rule)
         n, value = len(scores), float(np.clip(scores.mean(), 0, 1))
         typical = (n * value + _PRIOR * 0.5) / (n + _PRIOR)
         freedom = np.array([max(n - 1, 1)], np.float64)
-        low, high = effective_wilson(
+        low, high = effective_limits(
             np.array([value]), np.array([typical]), np.array([self._spread(scores)]), freedom, level
         )
-        return enclosing(value, float(low[0]), float(high[0]), n, level, "Wilson, effective n")
+        return enclosing(value, float(low[0]), float(high[0]), n, level, "Clopper-Pearson, effective n")
 
     def apart(self, scores: Scores, cap: float, rule: str, level: float, discordance: float | None = None) -> Estimate:
         """See ``FourierMap.apart``: Student's interval."""
@@ -102,19 +103,6 @@ class SampledMap(FourierMap):
             self.passes,
             self.fixed,
         )
-
-
-def effective_wilson(
-    value: Scores, typical: Scores, variance: Scores, freedom: Scores, level: float
-) -> tuple[Scores, Scores]:
-    """(low, high): Wilson's interval for ``typical (1 - typical) / variance`` samples, with Student's quantiles."""
-    z = np.asarray(special.stdtrit(freedom, 0.5 + level / 2), np.float64)
-    n = typical * (1 - typical) / np.maximum(variance, 1e-12)
-    scale = 1 + z * z / n
-    centre = (value + z * z / (2 * n)) / scale
-    half = z / scale * np.sqrt(value * (1 - value) / n + z * z / (4 * n * n))
-    low, high = np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
-    return np.minimum(low, value), np.maximum(high, value)
 
 
 def _variance(scores: Scores) -> float:

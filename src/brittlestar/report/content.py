@@ -254,11 +254,7 @@ class Spectrum:
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """How sure and how right under one condition.
-
-    ``ece``, ``rms`` and ``accuracy`` have the condition's own intervals where it was given, and intervals for one that
-    was chosen of many where it was (``measures.selection``).
-    """
+    """How sure and how right under one condition; intervals are those of one chosen of many where it was chosen."""
 
     condition: str
     title: str

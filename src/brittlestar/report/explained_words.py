@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brittlestar import measures
@@ -15,6 +15,9 @@ from brittlestar.measures.sensitivity import Sensitivity, corrected_together
 from brittlestar.measures.spectra import band_ratio
 from brittlestar.report.figure import map_rule
 from brittlestar.store import RunStore
+
+LOW, HIGH = 0.2, 0.8
+"""A shift is one of low (high) frequencies where less (more) than this share of its energy lies above the square."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,57 +56,82 @@ def explained_sentences(
     """
     clean, chance = _clean_rows(store, list(maps))
     first, *others = maps
-    places = [(name, band) for name in others for band in (measures.BANDS[0], measures.BANDS[2])]
+    wanted = [c for c in cases if c.against is not None and not LOW <= c.high <= HIGH]
     bands = {
-        (name, band[0]): measures.band_sensitivity(
+        (name, band): measures.band_sensitivity(
             maps[name],
             maps[first],
             clean[name],
             clean[first],
-            band[1],
-            band[2],
+            low,
+            high,
             chance,
-            rule=map_rule(rule, maps[name], maps[first]),
+            measures.of_many(2 * len(others)),
+            map_rule(rule, maps[name], maps[first]),
         )
-        for name, band in places
+        for name in others
+        for band, low, high in (measures.BANDS[0], measures.BANDS[2])
     }
     shifts = {}
-    for case in cases:
-        if case.against is not None and not 0.2 <= case.high <= 0.8:
-            a, b = (_rows_of(store, m, case.condition) for m in (case.model, first))
-            shifts[case.model, case.condition] = measures.row_sensitivity(
-                [a], [b], clean[case.model], clean[first], chance, rule
-            )
+    for case in wanted:
+        a, b = (_rows_of(store, m, case.condition) for m in (case.model, first))
+        shifts[case.model, case.condition] = measures.row_sensitivity(
+            [a], [b], clean[case.model], clean[first], chance, rule, measures.of_many(len(wanted))
+        )
+    return [
+        f"{names_of[case.condition]}: {said}"
+        for case, said in agreements(
+            wanted, bands, shifts, first, side, lambda n, low, high: _times(maps[n], maps[first], low, high, rule)
+        )
+    ]
+
+
+def agreements(
+    cases: Sequence[Case],
+    bands: Mapping[tuple[str, str], Sensitivity],
+    shifts: Mapping[tuple[str, str], Sensitivity],
+    first: str,
+    side: int,
+    times: Callable[[str, float, float], str],
+) -> list[tuple[Case, str]]:
+    """The cases whose shift and band agree, the one that differs most of each kind of shift, and what is said of it.
+
+    Args:
+        cases: Models under shifts that change low frequencies only, or high ones only.
+        bands: By (model, band), against the first model.
+        shifts: By (model, condition), against the first model.
+        first: Its name.
+        side: Of the square of low frequencies.
+        times: The ratio of the errors of a model and the first in a band, in words.
+    """
     judged = corrected_together([*bands.values(), *shifts.values()])
     of_band = dict(zip(bands, judged, strict=False))
     of_shift = dict(zip(shifts, judged[len(bands) :], strict=True))
     found = []
-    for name, (band, low, high) in places:
-        apart = of_band[name, band]
+    for (name, band), apart in of_band.items():
         strongest: dict[str, Case] = {}
         for case in cases:
-            inside = case.high < 0.2 if band == "low" else case.high > 0.8
-            own = of_shift.get((name, case.condition)) if case.model == name and inside else None
-            if own is None or own.state != apart.state or own.state not in ("more sensitive", "less sensitive"):
+            if case.model != name or (case.high < LOW) != (band == "low"):
+                continue
+            own = of_shift[name, case.condition]
+            if own.state != apart.state or own.state not in ("more sensitive", "less sensitive"):
                 continue
             best = strongest.get(case.shift)
-            if best is None or abs(_raw(case)) > abs(_raw(best)):
+            if best is None or abs(own.raw.value) > abs(of_shift[name, best.condition].raw.value):
                 strongest[case.shift] = case
-        times = _times(maps[name], maps[first], low, high, rule) if strongest else ""
+        _, low, high = next(b for b in measures.BANDS if b[0] == band)
+        ratio = times(name, low, high) if strongest else ""
         for case in strongest.values():
             own = of_shift[name, case.condition]
             share = 1 - case.high if band == "low" else case.high
-            found.append(
-                f"{names_of[case.condition]}: {share:.0%} of its change lies "
-                f"{'inside' if band == 'low' else 'outside'} the lowest {side} x {side} frequencies. {name} is "
-                f"{own.state} than {first} to it ({_spelt(own)}) and to waves of {band} frequency ({_spelt(apart)})"
-                f"{times}; on clean images {points(own.clean)} of accuracy."
+            text = (
+                f"{share:.0%} of its change lies {'inside' if band == 'low' else 'outside'} the lowest {side} x {side} "
+                f"frequencies. {name} is {own.state} than {first} to it ({_spelt(own)}; intervals for one chosen of "
+                f"{len(shifts):,}) and to waves of {band} frequency ({_spelt(apart)}){ratio}; on clean images "
+                f"{points(own.clean)} of accuracy."
             )
+            found.append((case, text))
     return found
-
-
-def _raw(case: Case) -> float:
-    return case.against.value if case.against else 0.0
 
 
 def _spelt(found: Sensitivity) -> str:

@@ -114,8 +114,8 @@ def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
         )
     return "intervals", (
         f"All intervals are {percent} intervals for a number of images that did not depend on the results: exact ones "
-        "(Clopper and Pearson) for shares, paired ones for differences, bootstrap for calibration. Each holds on "
-        f"its own; they are not corrected for being many.{drawn}"
+        "(Clopper and Pearson) for shares, paired ones for differences, cross-fitted signs for calibration. Each holds "
+        f"on its own; they are not corrected for being many, except where one was chosen of many: those say so.{drawn}"
     )
 
 

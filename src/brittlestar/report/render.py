@@ -278,7 +278,9 @@ def _cell_tip(grid: Grid, row: GridRow, group: int, cell: GridCell) -> str:
 
 def _breaking(p: BreakingPoint) -> str:
     if not p.reached:
-        return f"holds to {p.tested_to:.3g}"
+        return f"holds to {p.tested_to:.3g}" + (
+            f", may break from {p.low:.3g}" if math.isfinite(p.low) and p.low < p.tested_to else ""
+        )
     high = f"{p.high:.3g}" if math.isfinite(p.high) else f"over {p.tested_to:.3g}"
     return f"{p.value:.3g} [{p.low:.3g}, {high}]"
 

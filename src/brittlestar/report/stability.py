@@ -311,7 +311,9 @@ def stability_sentences(sets: Sequence[StabilitySet], model: ModelEntry) -> Iter
             f"{share(worst)}{chosen(len(entry.flips.parts))}."
         )
         for rate in (entry.rate, entry.remembered):
-            if rate is not None and rate.estimate is not None:
+            if rate is not None and rate.estimate is None:
+                text += f" {rate.name} is undefined: {rate.undefined}."
+            elif rate is not None and rate.estimate is not None:
                 text += f" {rate.name} {share(rate.estimate)} over {rate.normaliser}"
                 text += f" ({REMEMBERED})." if rate is entry.remembered else "."
                 estimates.append(rate.estimate)

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from brittlestar.measures.sampled import effective_wilson
+from brittlestar.measures.effective import beta_limits, effective_limits
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -78,7 +78,7 @@ class Rates:
     def limits(self, level: float, simultaneous: bool = True) -> tuple[Array, Array]:
         """(low, high); ``simultaneous`` makes all hold together (Bonferroni)."""
         each = 1 - (1 - level) / len(self.value) if simultaneous else level
-        return effective_wilson(self.value, self.typical, self.variance, self.freedom, each)
+        return effective_limits(self.value, self.typical, self.variance, self.freedom, each)
 
     def half_width(self, level: float) -> Array:
         """(conditions,) of the simultaneous intervals."""
@@ -129,12 +129,12 @@ def stand_ins(stages: Sequence[Stage], outcomes: Sequence[Array], guess: Floats)
     return total
 
 
-def variance_for(half_width: float, p: Array, z: Array | float) -> Array:
-    """The largest variance of a rate near ``p`` whose Wilson interval is no wider than asked for, by bisection."""
+def variance_for(half_width: float, p: Array, tail: Array | float) -> Array:
+    """The largest variance of a rate near ``p`` whose exact interval is no wider than asked for, by bisection."""
     low, high = np.full(p.shape, 1.0), np.full(p.shape, 1e8)
     for _ in range(60):
         n = np.sqrt(low * high)
-        scale = 1 + z * z / n
-        wide = z / scale * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) > half_width
+        least, most = beta_limits(p * n, n, tail)
+        wide = most - least > 2 * half_width
         low, high = np.where(wide, n, low), np.where(wide, high, n)
     return np.asarray(p * (1 - p) / high)

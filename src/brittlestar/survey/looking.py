@@ -6,8 +6,8 @@ import dataclasses
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import special
 
+from brittlestar.measures.effective import normal_tail
 from brittlestar.survey.estimate import Array, Floats, Rates, Stage, rates, stand_ins, variance_for
 from brittlestar.survey.known import Known, Seen
 from brittlestar.survey.predictor import guessed
@@ -61,10 +61,10 @@ class Survey:
 
 
 def fixed_samples(half_width: float, rate: Array | float, conditions: int, level: float = 0.95) -> float:
-    """Samples a condition that make all of Wilson's simultaneous intervals as narrow, at the worst of the rates."""
-    z = float(special.ndtri(0.5 + (1 - (1 - level) / conditions) / 2))
+    """Samples a condition that make all exact simultaneous intervals as narrow, at the worst of the rates."""
+    tail = (1 - level) / conditions / 2
     rate = np.atleast_1d(np.asarray(rate, np.float64))
-    return float((rate * (1 - rate) / variance_for(half_width, rate, z)).max())
+    return float((rate * (1 - rate) / variance_for(half_width, rate, tail)).max())
 
 
 def fixed_passes(rates_: Array, half_width: float, level: float = 0.95) -> int:
@@ -84,11 +84,11 @@ def survey(known: Known, field: Field, half_width: float, *, level: float = 0.95
     """
     count, samples = known.pattern.shape
     looking = _Looking(known, field, seed)
-    each = 0.5 + (1 - (1 - level) / count) / 2
+    each = 1 - (1 - level) / count
     looking.uniform(float(np.clip(fixed_samples(half_width, 0.5, count, level) / PILOT, 15, 40)))
     guess = guessed(known, looking.seen, seed)
     rate = guess.mean(1, dtype=np.float64)
-    looking.towards(guess, _room(half_width, rate, float(special.ndtri(each)), samples))
+    looking.towards(guess, _room(half_width, rate, (1 - each) / 2, samples))
     while True:
         if looking.grown > REFIT:
             guess = guessed(known, looking.seen, seed + len(looking.stages))
@@ -97,17 +97,17 @@ def survey(known: Known, field: Field, half_width: float, *, level: float = 0.95
         wide = found.half_width(level) > half_width
         if not wide.any() or len(looking.stages) >= STAGES:
             break
-        t = np.asarray(special.stdtrit(found.freedom, each), np.float64)
-        room = np.where(wide, _room(half_width, found.typical, t, samples), np.inf)
+        tail = normal_tail(found.freedom, each)
+        room = np.where(wide, _room(half_width, found.typical, tail, samples), np.inf)
         if not looking.more(guess, found, room):
             break
     passes = tuple(len(stage.condition) for stage in looking.stages)
     return Survey(found, stand_ins(looking.stages, looking.outcomes, guess), passes)
 
 
-def _room(half_width: float, rate: Array, z: Array | float, samples: int) -> Array:
+def _room(half_width: float, rate: Array, tail: Array | float, samples: int) -> Array:
     """The variance that looking may have beside that of the samples themselves."""
-    return np.maximum(variance_for(half_width, rate, z) - rate * (1 - rate) / samples, 1e-9)
+    return np.maximum(variance_for(half_width, rate, tail) - rate * (1 - rate) / samples, 1e-9)
 
 
 class _Looking:

@@ -35,6 +35,7 @@ class Adversarial(Recipe):
     """
 
     name: ClassVar[str] = "adversarial"
+    version: ClassVar[int] = 2
 
     epsilon: float = 0.1
     steps: int = 5
@@ -61,6 +62,7 @@ class L2Adversarial(Recipe):
     """
 
     name: ClassVar[str] = "l2_adversarial"
+    version: ClassVar[int] = 2
 
     epsilon: float = 0.5
     steps: int = 5
