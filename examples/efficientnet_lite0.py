@@ -6,8 +6,8 @@
 
 Images: shorter side 256, central 224 x 224, which is done to the data before the shift. The network was made for
 bicubic resizing; published sets such as ImageNet-C are bilinear, so leave --resize-filter out for them. The
-normalisation belongs to the model and stands on the factory. Like the original in TensorFlow, convolutions of stride 2 pad more on
-the right and at the bottom, and batch norms use an epsilon of 0.001.
+normalisation belongs to the model and stands on the factory. Like the original in TensorFlow, convolutions of stride 2
+pad more on the right and at the bottom, and batch norms use an epsilon of 0.001.
 
 Architecture: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
 """
