@@ -29,6 +29,7 @@ from brittlestar.data import open_source
 from brittlestar.measures import ALEXNET, clopper_pearson
 from brittlestar.models import load_model, map_labels, parse_spec
 from brittlestar.models.base import Model, infer
+from brittlestar.models.tune import tune
 from brittlestar.shifts.conditions import Condition, clean
 from brittlestar.store import RunStore
 from brittlestar.suites.base import Shape, Suite
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--samples", type=int, default=60, help="photographs for all 15 corruptions")
     parser.add_argument("--exact", type=int, default=200, help="photographs for the corruptions that draw nothing")
+    parser.add_argument("--engine", default="torch", help="torch or onnxruntime")
     parser.add_argument("--resize-filter", help="of our side, to see what another one would do")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -103,7 +105,7 @@ def main() -> None:
     words += [str(args.out / "files.txt"), str(theirs), str(args.out / "jobs.json")]
     subprocess.run(words, check=True, env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"})
 
-    names = read_classes(args.classes)
+    names, spec = read_classes(args.classes), parse_spec(args.model, engine=args.engine)
     own: dict[str, dict[Cell, npt.NDArray[np.int64]]] = {}
     suites: dict[str, tuple[str | Suite, int]] = {
         "exact": (Suite("exact", "", exact_suite, ("jpeg85",)), args.exact),
@@ -112,9 +114,10 @@ def main() -> None:
     for key, (suite, count) in suites.items():
         folder = args.out / f"{key}-{args.resize_filter or 'as-published'}"
         how = {"resize": 256, "crop": 224, "resize_filter": args.resize_filter, "classes": names, "samples": count}
-        run: bs.Run = evaluate(args.model, args.data, suite=suite, out=folder, **how)
+        run: bs.Run = evaluate(spec, args.data, suite=suite, out=folder, **how)
         own[key] = answers_of(RunStore.open(run.path))
-    model = load_model(parse_spec(args.model))
+    model = load_model(spec)
+    tune(model, torch.from_numpy(source.load(order[:16])).float() / 255)
     labels = np.asarray(map_labels(source.info.classes, tuple(names)))[source.labels[order]]
 
     its = answers_to_files(model, theirs, [("clean", 0), *exact], args.exact)

@@ -15,7 +15,7 @@ from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.convolve import border_index, symmetric_correlate
 from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.whole import SHORT, exact_levels, settled
+from brittlestar.shifts.ops.whole import SHORT, exact_levels, fallen, settled, short_in_zoom
 from brittlestar.shifts.ops.zoom import zoom_sum
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
@@ -168,6 +168,7 @@ class ZoomBlur(Shift):
     """
 
     name: ClassVar[str] = "zoom_blur"
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Zoom blur"
     family: ClassVar[str] = "blur"
     paper: ClassVar[str] = _HENDRYCKS
@@ -195,4 +196,4 @@ class ZoomBlur(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         factors = self.factors if self.identity_twice else self.factors[1:]
-        return zoom_sum(x, factors).div_(len(factors) + 1)
+        return fallen(zoom_sum(x, factors).div_(len(factors) + 1), short_in_zoom(len(factors)))
