@@ -77,6 +77,21 @@ class Recorder:
         return call
 
 
+def corrupted(space: dict[str, object], name: str, severity: int, image: object, recorder: Recorder) -> np.ndarray:
+    """(h, w, 3) uint8: one of the script's corruptions of a Pillow image, drawing from ``recorder``."""
+    import skimage
+
+    proxy = types.ModuleType("numpy")
+    proxy.__dict__.update(vars(np))
+    proxy.random = recorder  # type: ignore[attr-defined]
+    space["np"], space["sk"] = proxy, skimage
+    if name == "impulse_noise":
+        seed = recorder.random.randint(2**31)
+        util = types.SimpleNamespace(random_noise=lambda x, **k: skimage.util.random_noise(x, rng=seed, **k))
+        space["sk"] = types.SimpleNamespace(util=util, color=skimage.color)
+    return np.uint8(space[name](image, severity))  # type: ignore[operator, no-any-return]
+
+
 def main() -> None:
     script, source, out, name, severity = (
         Path(sys.argv[1]),
@@ -91,23 +106,10 @@ def main() -> None:
     os.chdir(script.parent)
     from PIL import Image
 
-    module = space["np"]
     results, drawn = [], {}
     for place, pixels in enumerate(images):
         recorder = Recorder(zlib.crc32(f"{name}-{severity}-{place}".encode()))
-        proxy = types.ModuleType("numpy")
-        proxy.__dict__.update(vars(module))
-        proxy.random = recorder  # type: ignore[attr-defined]
-        space["np"] = proxy
-        if name == "impulse_noise":
-            seed = recorder.random.randint(2**31)
-            real = space["sk"].util.random_noise  # type: ignore[attr-defined]
-            util = types.SimpleNamespace(random_noise=lambda x, real=real, seed=seed, **k: real(x, rng=seed, **k))
-            space["sk"] = types.SimpleNamespace(util=util, color=space["sk"].color)  # type: ignore[attr-defined]
-        result = space[name](Image.fromarray(pixels), severity)  # type: ignore[operator]
-        if name == "impulse_noise":
-            space["sk"] = sys.modules["skimage"]
-        results.append(np.uint8(result))
+        results.append(corrupted(space, name, severity, Image.fromarray(pixels), recorder))
         if "--no-draws" in sys.argv:
             continue
         if name == "glass_blur":

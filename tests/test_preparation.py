@@ -184,7 +184,7 @@ def test_the_published_preparations(size: tuple[int, int]) -> None:
         "imagenet-c": torchvisions(image, 256, 224),
         "imagenet-c-299": inception(image),
         "tiny-c": image.resize((64, 64), Image.Resampling.BILINEAR),
-        "imagenet-p": torchvisions(image, 256, None),
+        "imagenet-p": torchvisions(image, 256, 224),
     }
     assert set(expected) == set(PUBLISHED)
     for name, wanted in expected.items():
@@ -306,9 +306,14 @@ def test_the_note_stands_beside_mce_wherever_it_is_shown(tmp_path: Path, filter:
     manifest = tmp_path / "a" / "manifest.json"
     told = json.loads(manifest.read_text())
     told["data"] |= {"prepared": how.as_json(), "preparation": how.words(), "kind": "folder"}
+    for model in told["models"].values():
+        model["preprocess"] |= Preprocess(resize=300, crop=280, resize_filter="lanczos").as_json()
     manifest.write_text(json.dumps(told))
     content = content_of([RunStore.open(store.path)])
     (found,) = content.corruptions
+    facts = {fact.title.partition(":")[0]: dict(fact.items) for fact in content.provenance}
+    assert facts["Data"]["Preparation"] == f"shorter side resized to 256 ({filter}), centre crop 224 x 224"
+    assert "shorter side resized to 300 (lanczos), centre crop 280 x 280" in facts["Model"]["Preprocessing"]
     texts = [render_html(content), markdown(content), summary_json(content), csv_text(content)]
     if not note:
         assert found.storage.startswith("prepared as published (shorter side resized to 256 (bilinear), centre crop")

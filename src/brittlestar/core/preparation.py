@@ -121,10 +121,11 @@ PUBLISHED: Mapping[str, Preparation] = {
     "imagenet-c": Preparation(resize=256, crop=224),
     "imagenet-c-299": Preparation(share=0.875, square=299),
     "tiny-c": Preparation(square=64),
-    "imagenet-p": Preparation(resize=256),
+    "imagenet-p": Preparation(resize=256, crop=224),
 }
 """How photographs were prepared for the published sets, by the set's table: for 224 pixels, for 299 (Inception), for 64
-(ImageNet-64-C; Tiny-ImageNet's images have that size already), and for sequences, whose frames are cut afterwards."""
+(ImageNet-64-C; Tiny-ImageNet's images have that size already), and for sequences, whose frames show that square of the
+moving picture; larger squares are no difference there."""
 
 STORED_SIDES: Mapping[str, int] = {
     "imagenet-c": 224,

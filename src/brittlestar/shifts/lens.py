@@ -15,7 +15,7 @@ from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.convolve import border_index, symmetric_correlate
 from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.whole import SHORT, exact_levels, settled
+from brittlestar.shifts.ops.whole import SHORT, exact_levels, fallen, settled, short_in_zoom
 from brittlestar.shifts.ops.zoom import zoom_sum
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
@@ -26,10 +26,12 @@ _SMALL = 3
 """Kernels of up to this half width, centre included, are applied in float64: few weights make many whole levels."""
 
 
-def disk(radius: float, alias: float, renormalise: bool = False) -> npt.NDArray[np.float64]:
+def disk(radius: float, alias: float, renormalise: bool = False) -> npt.NDArray[np.float32]:
     """(2 k + 1, 2 k + 1) weights of a disk with softened edge, as in the ImageNet-C code.
 
-    The softening mirrors at the grid's border, so disks that touch it (radius 8 and 10) sum to more than 1.
+    The softening mirrors at the grid's border, so disks that touch it (radius 8 and 10) sum to more than 1. It is made
+    in float32 with fused multiplications and additions, across and then down, as by OpenCV there: the last bits decide
+    on which side of 1 the sum of the other disks lies, and so whether even areas lose a level.
 
     Args:
         radius: In pixels.
@@ -38,20 +40,24 @@ def disk(radius: float, alias: float, renormalise: bool = False) -> npt.NDArray[
     """
     reach, half = (_GRID, 1) if radius <= _GRID else (int(np.ceil(radius)), 2)
     place = np.arange(-reach, reach + 1)
-    weights = (place[:, None] ** 2 + place**2 <= radius**2).astype(np.float64)
+    weights = (place[:, None] ** 2 + place**2 <= radius**2).astype(np.float32)
     weights /= weights.sum()
     line = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * alias**2))
-    line /= line.sum()
-    for axis in (0, 1):
+    line = (line / line.sum()).astype(np.float32).astype(np.float64)
+    for axis in (1, 0):
         wide = np.pad(weights, [(half, half) if a == axis else (0, 0) for a in (0, 1)], mode="reflect")
-        weights = np.asarray(sum(w * np.take(wide, place + reach + i, axis) for i, w in enumerate(line)))
+        shifted = [np.take(wide, place + reach + i, axis) for i in range(2 * half + 1)]
+        weights = (line[half] * shifted[half].astype(np.float64)).astype(np.float32)
+        for i in range(1, half + 1):
+            pair = (shifted[half - i] + shifted[half + i]).astype(np.float64)
+            weights = (weights + line[half + i] * pair).astype(np.float32)
     return weights / weights.sum() if renormalise else weights
 
 
 @functools.lru_cache(maxsize=64)
 def disk_quarter(radius: float, alias: float, renormalise: bool) -> tuple[tuple[float, ...], ...]:
     """The disk's weights from the centre outwards, rows and columns without weight left out."""
-    weights = disk(radius, alias, renormalise).astype(np.float32)
+    weights = disk(radius, alias, renormalise)
     quarter = weights[len(weights) // 2 :, len(weights) // 2 :]
     used = int(np.flatnonzero(quarter.any(1)).max()) + 1
     return tuple(tuple(float(w) for w in row[:used]) for row in quarter[:used])
@@ -77,6 +83,7 @@ class DefocusBlur(Shift):
     """
 
     name: ClassVar[str] = "defocus_blur"
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Defocus blur"
     family: ClassVar[str] = "blur"
     paper: ClassVar[str] = _HENDRYCKS
@@ -166,6 +173,7 @@ class ZoomBlur(Shift):
     """
 
     name: ClassVar[str] = "zoom_blur"
+    version: ClassVar[int] = 2
     title: ClassVar[str] = "Zoom blur"
     family: ClassVar[str] = "blur"
     paper: ClassVar[str] = _HENDRYCKS
@@ -193,4 +201,4 @@ class ZoomBlur(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         factors = self.factors if self.identity_twice else self.factors[1:]
-        return zoom_sum(x, factors).div_(len(factors) + 1)
+        return fallen(zoom_sum(x, factors).div_(len(factors) + 1), short_in_zoom(len(factors)))

@@ -81,3 +81,17 @@ def short_in_blur(sigma: float) -> torch.Tensor:
         return level
 
     return short_levels(blurred)
+
+
+@functools.lru_cache(maxsize=64)
+def short_in_zoom(copies: int) -> torch.Tensor:
+    """For each of 256 levels, 1 where the mean of an even image and ``copies`` of it falls short of the level.
+
+    The published code adds up and divides in float32 there, not in float64 as elsewhere, and loses more levels.
+    """
+    level = (np.arange(256) / 255.0).astype(np.float32)
+    total = np.zeros_like(level)
+    for _ in range(copies):
+        total += level
+    levels = (level + total) / np.float32(copies + 1) * np.float32(255)
+    return torch.from_numpy((np.floor(levels) < np.arange(256)).astype(np.float32))
