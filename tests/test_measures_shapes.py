@@ -5,14 +5,11 @@ The worlds are those of ``benchmarks/coverage_shapes.py``, here with few repetit
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark_tools import benchmark
 from brittlestar import measures
 from brittlestar.core.errors import UsageError
 from brittlestar.core.rows import Rows
@@ -20,8 +17,7 @@ from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.effective import exact_limits
 from test_measures_coverage import rows_of
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-shapes = importlib.import_module("coverage_shapes")
+shapes = benchmark("coverage_shapes")
 
 
 def enough(case: tuple, repetitions: int) -> bool:

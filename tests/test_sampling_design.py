@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import io
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import duckdb
 import numpy as np
@@ -17,6 +14,7 @@ import pytest
 from PIL import Image
 from scipy import special, stats
 
+from benchmark_tools import benchmark
 from brittlestar import measures
 from brittlestar.core.errors import DataError, StoreError
 from brittlestar.core.rows import Rows
@@ -25,18 +23,7 @@ from brittlestar.store import RunStore
 from store_tools import describe, make_store, random_rows
 from tiny import command, make_world
 
-
-def _benchmark(name: str) -> ModuleType:
-    """A module of ``benchmarks/``, whose folder must not stay on the path: it has a ``coverage.py``, as numba wants."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-coverage_shares = _benchmark("coverage_shares")
+coverage_shares = benchmark("coverage_shares")
 rows_of = coverage_shares.rows_of
 
 
