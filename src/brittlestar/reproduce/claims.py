@@ -171,6 +171,9 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
     if shown:
         state = "confirmed"
         words = f"{_more(direction.sign)} on both scales"
+    elif signs == {-direction.sign}:
+        state = "not confirmed"
+        words = f"the intervals of both scales lie on the other side: {_more(-direction.sign)}"
     elif signs in ({0, 1}, {0, -1}, {1, -1}):
         state = "depends on the scale"
         words = "whether it is more sensitive depends on the scale"
