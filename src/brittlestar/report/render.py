@@ -16,6 +16,7 @@ from markupsafe import Markup
 from brittlestar.measures import BreakingPoint, Estimate
 from brittlestar.report import charts, maps, published
 from brittlestar.report.charts import LARGE, SMALL, Look, curve_table, curves, model_class
+from brittlestar.report.compared import beyond
 from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent, Spectrum
 from brittlestar.report.explained_view import explained_context
 from brittlestar.report.palette import BUCKETS, bucket, stylesheet
@@ -271,7 +272,7 @@ def _cell_tip(grid: Grid, row: GridRow, group: int, cell: GridCell) -> str:
         lines.append(f"difference in error {points(e, sign=True)}")
         verdict = "difference shown" if cell.shown else "no difference shown"
         p = cell.p if cell.p is not None else 1.0
-        lines.append(f"{verdict}, corrected p {'' if p < 0.001 else '= '}{p_value(p)}")
+        lines.append(f"{verdict}, p {'' if p < 0.001 else '= '}{p_value(p)}")
     lines.append(f"n = {e.n:,}")
     return "\n".join(lines)
 
@@ -301,7 +302,8 @@ def _tally(pair: Pair) -> str:
         found = (
             points(pair.mean, sign=True) if away(pair.mean) else f"no difference shown ({points(pair.mean, sign=True)})"
         )
-        text += f" Error, mean over the shifts: {found}."
+        text += f" Error, mean over the shifts, raw: {found}"
+        text += f"; {beyond(pair.sensitivity)}." if pair.sensitivity else "."
     return text
 
 
