@@ -18,8 +18,8 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
     rounded); where the total allows, at least one of each class that has two. A class never gives its last image. What
     is held out depends on source, seed, samples and share alone, so recipes that are compared share it.
 
-    What depends on each other (``Source.groups``: copies of an image, pictures of one patient) stays on one side, or the
-    accuracy told would be that of images trained on. A group is then held out only where that brings the classes
+    What depends on each other (``Source.groups``: copies of an image, pictures of one patient) stays on one side, or
+    the accuracy told would be that of images trained on. A group is then held out only where that brings the classes
     nearer to their shares, so these are met as nearly as whole groups allow.
 
     Args:
@@ -50,8 +50,8 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
     out = _whole_groups(place, groups, counts, quotas(counts, wanted))
     require(
         wanted == 0 or bool(out.any()),
-        f"images that depend on each other (copies, groups) stay on one side, and no group of these {len(order)} images "
-        f"is small enough to hold out {held_out:.0%}: hold out more, or none (--held-out 0)",
+        f"images that depend on each other (copies, groups) stay on one side, and no group of these {len(order)} "
+        f"images is small enough to hold out {held_out:.0%}: hold out more, or none (--held-out 0)",
         DataError,
     )
     return order[~out], order[out]
