@@ -8,11 +8,15 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import brittlestar
 from brittlestar.core.rows import Rows
+from brittlestar.runs.runner import Progress
+from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore
 from tiny import command, make_world
 
@@ -121,8 +125,13 @@ def test_fewer_samples_first_then_all(world: Path) -> None:
 
 
 def test_ctrl_c_finishes_writing_and_says_how_to_go_on(world: Path) -> None:
+    # A shell without job control starts what runs in the background deaf to Ctrl-C, and children inherit that.
     process = subprocess.Popen(
-        run_words(world, "interrupted", factory="slow"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        run_words(world, "interrupted", factory="slow"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(list((world / "interrupted").glob("rows/*/*.parquet"))) < 3:
@@ -134,6 +143,40 @@ def test_ctrl_c_finishes_writing_and_says_how_to_go_on(world: Path) -> None:
     assert "Traceback" not in error
     assert RunStore.open(world / "interrupted").manifest.sessions[-1].stop == "interrupted"
     assert everything(world / "interrupted")
+
+
+def mean_colour(images: np.ndarray) -> np.ndarray:
+    """Four logits of each image on its own."""
+    return np.concatenate([images.mean((2, 3)), images[:, :1, 0, 0]], 1)
+
+
+def test_ctrl_c_after_the_last_cell_is_no_crash(world: Path, tmp_path: Path) -> None:
+    def note(text: str) -> None:
+        if "example" in text:
+            raise KeyboardInterrupt
+
+    with np.load(world / "data.npz") as stored:
+        data = stored["x"], stored["y"]
+    how: dict[str, Any] = {"suite": "noise", "samples": 50, "out": tmp_path / "run", "anyway": True}
+    run = brittlestar.evaluate(mean_colour, data, watch=Watch(note=note), **how)
+    assert run.outcome is not None and run.outcome.stop == "interrupted"
+    assert not (run.path / "examples").exists()
+    again = brittlestar.evaluate(mean_colour, data, **how)
+    assert again.outcome is not None and (again.outcome.stop, again.outcome.images) == ("complete", 0)
+    assert (run.path / "examples" / "examples.json").exists()
+
+
+def test_a_session_that_breaks_off_is_recorded_as_failed(world: Path, tmp_path: Path) -> None:
+    def progress(_: Progress) -> None:
+        raise OSError("no space left")
+
+    with np.load(world / "data.npz") as stored:
+        data = stored["x"], stored["y"]
+    with pytest.raises(OSError, match="no space left"):
+        brittlestar.evaluate(
+            mean_colour, data, suite="noise", out=tmp_path / "run", anyway=True, watch=Watch(progress=progress)
+        )
+    assert RunStore.open(tmp_path / "run").manifest.sessions[-1].stop == "failed"
 
 
 def test_a_second_process_on_one_folder_refuses(world: Path) -> None:

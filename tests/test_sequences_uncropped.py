@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from pathlib import Path
 
@@ -12,16 +13,23 @@ import torch
 from PIL import Image
 
 import brittlestar
+from brittlestar.api import preparation_notes
+from brittlestar.core.errors import DataError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import open_source
+from brittlestar.data import reopened as reopened_data
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import frames
 from brittlestar.runs.reopen import reopened
+from brittlestar.runs.session import Watch
 from brittlestar.shifts import SEQUENCES
+from brittlestar.store import RunStore
+from brittlestar.suites import get_suite
 from test_run_resume import assert_same, everything
 from test_sequences_reference import by_pillow, crop, photograph
 from tiny import MODEL, command
 
+SHAPE = (3, 224, 224)
 SIZES = [(40, 60), (60, 40), (40, 40), (43, 91), (40, 60), (50, 47)]
 """(height, width) of the files; with the shorter side at 20 pixels four sizes are left, one of an odd difference."""
 
@@ -160,3 +168,59 @@ def test_pictures_are_read_once_a_block_as_long_as_there_is_room(
     bench._read(0, slice(0, 3))
     bench._read(0, slice(0, 3))
     assert len(asked) == 16
+
+
+@pytest.mark.parametrize("suite", ["imagenet-p", "imagenet-p-hard", "imagenet-p-extra"])
+def test_photographs_of_different_sizes_are_prepared_as_published(tmp_path: Path, suite: str) -> None:
+    """Nothing is asked: shorter side 256, and the frames show 224 of the whole picture; said, recorded, repeatable."""
+    write_pictures(tmp_path / "data", 4)
+    told: list[str] = []
+    given = get_suite(suite)
+    run = brittlestar.evaluate(
+        lambda images: np.stack([(images * c).mean((1, 2, 3)) for c in (1, 2)], 1),
+        tmp_path / "data",
+        suite=dataclasses.replace(given, for_cuts=lambda *_: given.conditions(SHAPE, None, True)[:2]),
+        out=tmp_path / "run",
+        watch=Watch(note=told.append),
+        anyway=True,
+    )
+    assert any("differ in size: prepared as for imagenet-p" in text for text in told), told
+    assert run.notes == ()
+    manifest = RunStore.open(run.path).manifest
+    assert (manifest.data["shape"], manifest.data["cropped"]) == ([3, 224, 224], True)
+    shown = [info for info in manifest.conditions.values() if info.kind == "sequence"]
+    assert shown and all(info.table == "imagenet-p" and "224 x 224" in info.label for info in shown)
+    assert reopened_data(manifest.data).info.fingerprint == manifest.data["fingerprint"]
+
+
+@pytest.mark.parametrize("suite", ["cifar-p", "tiny-p"])
+def test_sets_for_small_images_prepare_no_photographs(tmp_path: Path, suite: str) -> None:
+    write_pictures(tmp_path / "data", 4)
+    with pytest.raises(DataError, match="different sizes"):
+        brittlestar.evaluate(answers, tmp_path / "data", suite=suite, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["translate", "rotate", "scale", "shear"])
+def test_the_frame_at_rest_is_the_clean_image(tmp_path: Path, name: str) -> None:
+    """Also where the picture's longer side differs from the crop by an odd number."""
+    write_pictures(tmp_path, len(SIZES))
+    source = open_source(tmp_path, prepare="imagenet-p")
+    sequence = SEQUENCES[name].of("imagenet-p", crop=224)
+    keys = SampleKeys.of(0, [str(i) for i in source.ids])
+    places = np.arange(len(SIZES))
+    lengths = set()
+    for place, picture in zip(places, source.pictures(places), strict=True):
+        clean = torch.from_numpy(source.load(places[place : place + 1])).float() / 255
+        frames_ = sequence.frames(torch.from_numpy(picture)[None], keys[place : place + 1])
+        lengths.add(max(picture.shape) % 2)
+        assert min(float((frame - clean).abs().max()) for frame in frames_) < 1e-6
+    assert lengths == {0, 1}
+
+
+def test_notes_are_of_the_table_that_the_run_takes(tmp_path: Path) -> None:
+    """Squares of 280 pixels are shown whole, with the frames for 299; inner squares of 245 would be those for 224."""
+    write_pictures(tmp_path, 3)
+    suites = [get_suite("imagenet-p")]
+    assert preparation_notes(suites, open_source(tmp_path, resize=290, crop=280).info) == ()
+    told = preparation_notes(suites, open_source(tmp_path, resize=300, crop=224).info)
+    assert told == ("imagenet-p: not prepared as published: shorter side resized to 300 instead of 256",)

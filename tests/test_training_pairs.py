@@ -47,6 +47,39 @@ def test_every_class_gives_its_share(tmp_path: Path) -> None:
     assert np.bincount(source.labels[some[1]]).tolist() == [4, 4, 2]
 
 
+def test_copies_and_groups_stay_on_one_side(tmp_path: Path) -> None:
+    """Every image three times under other names, some of them under a second label; then groups of unequal size."""
+    generator = np.random.default_rng(1)
+    own = generator.integers(0, 256, (100, 1, 8, 8)).astype(np.uint8)
+    images, labels = np.concatenate([own, own, own]), np.tile(np.arange(100) % 2, 3)
+    labels[200:210] = 1 - labels[200:210]
+    copied = open_source((images, labels))
+    assert copied.groups is not None
+    for seed in range(5):
+        trained, out = divide(copied, seed, None, 0.2)
+        assert sorted([*trained, *out]) == list(range(300))
+        assert not set(copied.groups[trained]) & set(copied.groups[out])
+        assert all(abs(n - 30) <= 1 for n in np.bincount(labels[out])), np.bincount(labels[out])
+        trained, out = divide(copied, seed, 150, 0.2)
+        assert not set(copied.groups[trained]) & set(copied.groups[out]) and len(out) > 20
+    films = np.repeat(np.arange(40), 5 + np.arange(40) % 4)
+    many = generator.integers(0, 256, (len(films), 1, 8, 8)).astype(np.uint8)
+    filmed = open_source((many, films % 3), groups=films)
+    trained, out = divide(filmed, 0, None, 0.25)
+    assert filmed.groups is not None and not set(filmed.groups[trained]) & set(filmed.groups[out])
+    held, all_ = (np.bincount(films[places] % 3, minlength=3) for places in (out, np.arange(len(films))))
+    assert (abs(held - all_ / 4) <= 4).all()
+
+
+def test_groups_too_large_to_hold_out_are_refused() -> None:
+    images = np.random.default_rng(2).integers(0, 256, (80, 1, 8, 8)).astype(np.uint8)
+    source = open_source((images, np.arange(80) % 2), groups=np.arange(80) // 40)
+    with pytest.raises(DataError, match="no group of these 80 images is small enough to hold out 10%"):
+        divide(source, 0, None, 0.1)
+    assert [len(part) for part in divide(source, 0, None, 0.0)] == [80, 0]
+    assert [len(part) for part in divide(source, 0, None, 0.5)] == [40, 40]
+
+
 @given(
     counts=st.lists(st.integers(1, 300), min_size=1, max_size=12),
     share=st.floats(0, 1, exclude_max=True, allow_nan=False),

@@ -364,7 +364,7 @@ def preparation_notes(suites: Sequence[Suite], info: DataInfo) -> tuple[str, ...
     """What must be said of the published suites' images: how their preparation differs from the published one."""
     found: list[str] = []
     for suite in suites if info.kind != "named" else ():
-        first = suite.conditions(info.shape)[1:2]
+        first = suite.conditions(info.shape, cropped=info.cropped)[1:2]
         if first and (len(suite.storages) > 1 or first[0].info.kind == "sequence"):
             note = preparation_note(info.prepared, first[0].info.table, *info.shape[1:])
             found += [f"{suite.name}: {note}"] if note else []

@@ -182,7 +182,6 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         began, stop = time.perf_counter(), "failed"
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
-            stop = "complete"
             if items or request.sequel:
                 with _engine(request, bench, items) as engine:
                     stop = run(
@@ -196,9 +195,14 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                     )
                     if request.sequel and stop == "complete":
                         stop = _followed(request.sequel, engine, what, store, note, progress)
+            else:
+                stop = "complete"
             if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
                 watch.note("choosing example images")
                 write_examples(bench, [info.name for info in infos], count)
+        except KeyboardInterrupt:
+            # Between the runner's own care and here nothing is half written: rows and examples appear whole.
+            stop = "interrupted"
         finally:
             seconds = time.perf_counter() - began
             store.end_session(stop=stop, wall_s=seconds, images=progress.images)

@@ -18,6 +18,10 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
     rounded); where the total allows, at least one of each class that has two. A class never gives its last image. What
     is held out depends on source, seed, samples and share alone, so recipes that are compared share it.
 
+    What depends on each other (``Source.groups``: copies of an image, pictures of one patient) stays on one side, or
+    the accuracy told would be that of images trained on. A group is then held out only where that brings the classes
+    nearer to their shares, so these are met as nearly as whole groups allow.
+
     Args:
         source: Labelled images.
         seed: Of the order.
@@ -26,7 +30,8 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
 
     Raises:
         UsageError: A share or a number that is impossible.
-        DataError: So few images that holding out this share would leave a class none to train on.
+        DataError: So few images, or so few groups, that holding out this share would leave a class none to train on,
+            or would hold out none at all.
     """
     require(0 <= held_out < 1, f"the share held out must be in [0, 1), got {held_out}", UsageError)
     require(samples is None or samples >= 1, f"samples must be at least 1, got {samples}", UsageError)
@@ -40,11 +45,39 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
         "every class: take more images, or hold out none (--held-out 0)",
         DataError,
     )
-    out = np.zeros(len(order), dtype=bool)
-    for name, number in zip(classes, quotas(counts, wanted), strict=True):
-        members = np.flatnonzero(labels == name)
-        out[members[len(members) - number :]] = True
+    place = np.searchsorted(classes, labels)
+    groups = np.arange(len(order)) if source.groups is None else source.groups[order]
+    out = _whole_groups(place, groups, counts, quotas(counts, wanted))
+    require(
+        wanted == 0 or bool(out.any()),
+        f"images that depend on each other (copies, groups) stay on one side, and no group of these {len(order)} "
+        f"images is small enough to hold out {held_out:.0%}: hold out more, or none (--held-out 0)",
+        DataError,
+    )
     return order[~out], order[out]
+
+
+def _whole_groups(place: Places, groups: Places, counts: Places, wanted: Places) -> npt.NDArray[np.bool_]:
+    """Which samples to hold out: from the last to the first, each group that brings the classes nearer to ``wanted``.
+
+    Args:
+        place: (n,) each sample's class, as a place in ``counts``.
+        groups: (n,) equal where samples stay together.
+        counts: (classes,) samples of each class; none is held out whole.
+        wanted: (classes,) how many of each to hold out.
+    """
+    out = np.zeros(len(place), dtype=bool)
+    lacking = wanted.copy()
+    by_group = np.argsort(groups, kind="stable")
+    parts = np.split(by_group, np.flatnonzero(np.diff(groups[by_group])) + 1)
+    for members in sorted(parts, key=lambda part: -int(part[-1])):
+        own, sizes = np.unique(place[members], return_counts=True)
+        after = lacking[own] - sizes
+        left = counts[own] - wanted[own] + after
+        if (left >= 1).all() and np.abs(after).sum() < np.abs(lacking[own]).sum():
+            out[members] = True
+            lacking[own] = after
+    return out
 
 
 def quotas(counts: Places, wanted: int) -> Places:
