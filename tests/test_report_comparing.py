@@ -37,7 +37,7 @@ def test_an_attack_breaks_a_model_only_where_its_interval_says_so(tmp_path: Path
         at = measures.of_many(len(attacks))
         every = [measures.accuracy(subject.rows[a], level=at) for a in attacks]
         assert all(e.level == pytest.approx(at) for e in sentence.estimates), "the strengths shown were chosen of all"
-        assert f"intervals of all {len(attacks)} attacks hold together" in sentence.text
+        assert f"all {len(attacks)} intervals hold together" in sentence.text
         shown = sentence.estimates
         if sentence.lead.startswith("Falls below"):
             assert any(e.high < level for e in shown)

@@ -153,7 +153,7 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
     total = sum(len(s.infos) for s in listed)
     where = f" from {strength}" if strength and first.strengths > 1 else f" at {strength}" if strength else ""
     rank = f", strength {first.place + 1} of {first.strengths}" if first.strengths > 1 else ""
-    together = f"; intervals of all {total} conditions hold together" if total > 1 else ""
+    together = f"; all {total} intervals hold together" if total > 1 else ""
     found = f"{share(first.accuracy)} against {percent(clean)} clean, {images(first.accuracy.n)}{rank}{together}"
     text = f"below {words}{where} ({found})."
     held = len(listed) - len(broken)
@@ -244,7 +244,7 @@ def _attacked(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
         lead, tone = f"Stays above {words} under attack:", "good"
     else:
         lead, tone = f"Was not seen to fall below {words} under attack, by less than the interval:", "plain"
-    of_all = f"; intervals of all {len(every)} attacks hold together" if len(every) > 1 else ""
+    of_all = f"; all {len(every)} intervals hold together" if len(every) > 1 else ""
     text = f"{listing(parts)} (white box, {images(shown[0].n)}{of_all})."
     return [Sentence(lead=lead, text=text, estimates=tuple(shown), tone=tone)]
 
