@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,9 @@ import pytest
 import synthetic
 from brittlestar import measures
 from brittlestar.report import ReportContent, content_of
+from brittlestar.report.build import _spectrum
 from brittlestar.report.content import Sentence
+from brittlestar.report.export import csv_text, summary_json
 from brittlestar.report.gather import gather
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.verdict import half_level
@@ -120,3 +125,41 @@ def test_a_sentence_on_bands_has_one_direction(tmp_path: Path) -> None:
     assert low is not None and low.value > 0, "the second model errs more under low frequencies"
     assert sentence.estimates[0].value == pytest.approx(-low.value) and sentence.estimates[0].high < 0
     assert sentence.estimates[1].value < 0 and "of error" not in sentence.text
+
+
+def test_beside_every_raw_difference_stand_two_measures_against_clean(tmp_path: Path) -> None:
+    """In ``results.csv`` for shifts, attacks and bands; in ``summary.json`` with the state, corrected for its number."""
+    run = synthetic.make_run(tmp_path / "run", models=3, samples=120, examples=0)
+    content = content_of([run])
+    lines = list(csv.DictReader(io.StringIO(csv_text(content))))
+    measured = {(line["model"], line["condition"], line["measure"]) for line in lines}
+    raw = [key for key in measured if key[2] == "error_minus_natural" and key[1] != "clean"]
+    assert len([key for key in raw if key[1].startswith("fourier/")]) == 6 and len(raw) > 100
+    for model, condition, _ in raw:
+        assert (model, condition, "accuracy_beyond_clean_minus_natural") in measured
+        assert (model, condition, "kept_above_chance_minus_natural") in measured
+    told = json.loads(summary_json(content))
+    assert any(s["sensitivities"] for v in told["verdicts"] for s in v["sentences"])
+    found = [m["sensitivity"] for band in told["bands"] for m in band["models"]]
+    assert [f is None for f in found] == [True, False, False] * 3
+    pairs = [p["sensitivity"] for p in told["comparison"]]
+    p_values = (
+        [f.p for b in content.spectrum.bands for f in b.sensitivities if f is not None] if content.spectrum else []
+    )
+    assert content.comparison is not None
+    p_values += [p.sensitivity.p for p in content.comparison.pairs if p.sensitivity is not None]
+    adjusted = [f["p_adjusted"] for f in [*found, *pairs] if f is not None]
+    assert adjusted == pytest.approx(list(measures.holm(p_values)))
+
+
+def test_a_model_near_chance_is_held_against_nothing(tmp_path: Path) -> None:
+    """Nor where all are near chance, and their maps are shown by themselves."""
+    run = synthetic.make_run(
+        tmp_path / "run", models=2, samples=150, classes=2, attacks=False, shifts=False, examples=0
+    )
+    content = content_of([run])
+    assert content.spectrum is not None and content.spectrum.bands[0].sensitivities[1] is not None
+    numbers, gathered = Numbers(), gather([run])
+    spectrum = _spectrum(gathered, dataclasses.replace(gathered, subjects=()), numbers)
+    assert spectrum is not None and not spectrum.compared
+    assert all(none is None for b in spectrum.bands for none in (*b.differences, *b.sensitivities))

@@ -29,6 +29,7 @@ from brittlestar.report.provenance import (
     interval_words,
 )
 from brittlestar.report.render import render_html
+from brittlestar.report.results import build_results, set_results
 from brittlestar.report.series import build_breaks, build_curves, build_filters, build_grid, build_noise
 from brittlestar.report.spectrum import build_spectrum
 from brittlestar.report.stability import StabilitySet, build_stability, stability_sentences
@@ -148,8 +149,8 @@ def _content(gathered: Gathered) -> ReportContent:
             asked,
             near,
             (
-                *export.build_results(gathered, numbers, spectrum, calibration, breaks, near),
-                *export.set_results(gathered, corruptions, stability),
+                *build_results(gathered, numbers, spectrum, calibration, breaks, near),
+                *set_results(gathered, corruptions, stability),
             ),
         ),
     )
@@ -163,8 +164,11 @@ def _spectrum(gathered: Gathered, trusted: Gathered, numbers: Numbers) -> Spectr
     found = build_spectrum(gathered, numbers)
     if found is None:
         return None
-    bands = tuple(dataclasses.replace(b, differences=tuple(None for _ in b.differences)) for b in found.bands)
-    return dataclasses.replace(found, bands=bands, compared=False)
+    bands = []
+    for band in found.bands:
+        none = (None,) * len(band.differences)
+        bands.append(dataclasses.replace(band, differences=none, sensitivities=none))
+    return dataclasses.replace(found, bands=tuple(bands), compared=False)
 
 
 def _with_sets(verdict: Verdict, corruptions: Sequence[CorruptionSet], stability: Sequence[StabilitySet]) -> Verdict:
