@@ -128,7 +128,7 @@ def test_a_sentence_on_bands_has_one_direction(tmp_path: Path) -> None:
 
 
 def test_beside_every_raw_difference_stand_two_measures_against_clean(tmp_path: Path) -> None:
-    """In ``results.csv`` for shifts, attacks and bands; in ``summary.json`` with the state, corrected for its number."""
+    """In ``results.csv`` for shifts, attacks and bands; in ``summary.json`` with the state, Holm-corrected."""
     run = synthetic.make_run(tmp_path / "run", models=3, samples=120, examples=0)
     content = content_of([run])
     lines = list(csv.DictReader(io.StringIO(csv_text(content))))
