@@ -68,6 +68,12 @@ def test_directions_are_corrected_for_their_number() -> None:
     made = bench(SEEDS, (0.8, 0.565), (0.8, 0.6), 0.004)
     one, many = judged(made), judged(made, times=200)
     assert one.state == "confirmed" and many.state == "not confirmed" and "Holm over 200 directions" in many.measured
+    assert "lie on the side of more sensitive, but not over seeds and over images after correction" in many.measured
+
+
+def test_equal_models_are_shown_on_neither_scale() -> None:
+    found = judged(bench(SEEDS, (0.8, 0.6), (0.8, 0.6)))
+    assert found.state == "not confirmed" and "shown on neither scale" in found.measured
 
 
 def test_the_interval_over_seeds_is_students() -> None:

@@ -174,6 +174,10 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
     elif signs == {-direction.sign}:
         state = "not confirmed"
         words = f"the intervals of both scales lie on the other side: {_more(-direction.sign)}"
+    elif signs == {direction.sign}:
+        state = "not confirmed"
+        tests = "over seeds and over images" if bench.setting.seeds >= SEEDS else "on each half of the images"
+        words = f"both intervals lie on the side of {_more(direction.sign)}, but not {tests} after correction"
     elif signs in ({0, 1}, {0, -1}, {1, -1}):
         state = "depends on the scale"
         words = "whether it is more sensitive depends on the scale"
@@ -182,8 +186,8 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
         worse = sign_of(raw) == sign_of(clean)
         words = {
             -1: "worse everywhere, not shown to be more sensitive",
-            1: "better everywhere, not shown to be less",
-        }.get(sign_of(raw) if worse else 0, "not shown on both scales")
+            1: "better everywhere, not shown to be less sensitive",
+        }.get(sign_of(raw) if worse else 0, "shown on neither scale")
     corrected = f" (Holm over {family} directions: p = {p:.2g})" if family > 1 else f" (p = {p:.2g})"
     if bench.setting.seeds < SEEDS:
         models = "these two models" if bench.setting.seeds == 1 else f"these {bench.setting.seeds} pairs of models"
