@@ -14,7 +14,8 @@ from brittlestar.report import export
 from brittlestar.report.asked import what_was_asked
 from brittlestar.report.compare import build_comparison
 from brittlestar.report.content import ReportContent, Spectrum, Verdict
-from brittlestar.report.corruptions import CorruptionSet, build_corruptions, corruption_sentences
+from brittlestar.report.corruption_words import corruption_sentences
+from brittlestar.report.corruptions import CorruptionSet, build_corruptions
 from brittlestar.report.examples import build_failures
 from brittlestar.report.explained import build_explained
 from brittlestar.report.gather import Gathered, gather
@@ -99,8 +100,8 @@ def _content(gathered: Gathered) -> ReportContent:
     missing = build_missing(gathered, [a.info for a in asked])
     pending = build_pending(gathered, asked)
     breaks = build_breaks(gathered, numbers)
-    corruptions = build_corruptions(gathered, numbers)
-    stability = build_stability(gathered, numbers)
+    corruptions = build_corruptions(gathered, numbers, near)
+    stability = build_stability(gathered, numbers, near)
     explained, unexplained = build_explained(gathered)
     if explained is not None and near:
         explained, unexplained = None, ("What explains a failure is left out: a model of the run is near chance.",)

@@ -98,7 +98,7 @@ def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
     def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
         parts, estimates = [], [error]
         for (other, gap, _), found in zip(told, corrected, strict=True):
-            estimates += [gap, *_numbers(found)]
+            estimates += [gap, *compared_numbers(found)]
             raw = (
                 f"{points(_turned(gap) if gap.value < 0 else gap)} {'more' if gap.value < 0 else 'fewer'} errors than "
                 f"{other.entry.name}"
@@ -165,7 +165,7 @@ def _by_band(spectrum: Spectrum, place: int, shown: list[tuple[BandRow, Estimate
             lead=f"{name} trades {low} for {high} frequencies" if trade else f"{name} by frequency",
             text=f"against {reference}: {parts[0]}; {parts[1]} ({images(shown[0][1].n)}).",
             estimates=tuple(
-                e for (_, raw, _), f in zip(shown, corrected, strict=True) for e in (_turned(raw), *_numbers(f))
+                e for (_, raw, _), f in zip(shown, corrected, strict=True) for e in (_turned(raw), *compared_numbers(f))
             ),
             tone="bad" if trade else "plain",
         )
@@ -213,6 +213,6 @@ def _turned(error: Estimate) -> Estimate:
     return dataclasses.replace(error, value=0.0 - error.value, low=0.0 - error.high, high=0.0 - error.low)
 
 
-def _numbers(found: Sensitivity) -> tuple[Estimate, ...]:
+def compared_numbers(found: Sensitivity) -> tuple[Estimate, ...]:
     """The numbers that ``beyond`` shows."""
     return (found.additive, *(found.kept or ()), *((found.ratio,) if found.ratio else ()))
