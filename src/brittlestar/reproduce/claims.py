@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,12 +69,14 @@ class Direction:
         claim, claimed: As in ``Verdict``.
         sign: -1 where the recipe is claimed to be more sensitive than what it is held against, 1 for less.
         changes: Of some of the images, one change a seed.
+        follows: Whether it goes on from the direction before it, and is tested only where that is shown.
     """
 
     claim: str
     claimed: str
     sign: int
     changes: Callable[[Part], list[Change]]
+    follows: bool = False
 
 
 def change(
@@ -105,7 +107,14 @@ def judge(bench: Bench, directions: Sequence[Direction]) -> list[Verdict]:
     is claimed of the recipe, and what the models at hand show is said.
     """
     adjusted = holm([_p(bench, d) for d in directions])
-    return [_verdict(bench, d, float(p), len(directions)) for d, p in zip(directions, adjusted, strict=True)]
+    verdicts: list[Verdict] = []
+    for direction, p in zip(directions, adjusted, strict=True):
+        found = _verdict(bench, direction, float(p), len(directions))
+        if direction.follows and not verdicts[-1].shown:
+            measured = f"{found.measured}; what it goes on from is not shown"
+            found = replace(found, state="not tested", shown=False, measured=measured)
+        verdicts.append(found)
+    return verdicts
 
 
 def over_seeds(effects: Sequence[Effect]) -> Estimate:
