@@ -278,3 +278,34 @@ def test_the_page_and_the_files(run: RunStore) -> None:
     assert ("gaussian", "imagenet-p", "mfr_over_natural") in lines
     assert not any(c == "tilt/imagenet-p" and m == "accuracy" for _, c, m in lines)
     assert "## ImageNet-P" in (page.parent / "results.md").read_text()
+
+
+def test_a_ratio_over_a_model_of_the_run_stands_beside_two_measures_against_clean(tmp_path: Path) -> None:
+    store = made(
+        tmp_path / "run", published("cifar-c", "uint8", "photographs"), models=3, samples=200, shape=(3, 32, 32)
+    )
+    content = content_of([store])
+    (found,) = content.corruptions
+    assert found.normaliser == "natural" and found.models[0].against is None
+    claims = [m.against for m in found.models[1:]]
+    for name, claim in zip(("gaussian", "adversarial"), claims, strict=True):
+        rows, base = (rows_of(store, m, kind="shift") for m in (name, "natural"))
+        clean, base_clean = (rows_of(store, m, kind="clean")["clean", None] for m in (name, "natural"))
+        direct = measures.row_sensitivity([*rows.values()], [base[k] for k in rows], clean, base_clean, 0.1)
+        assert claim is not None and claim.additive == direct.additive and claim.ratio == direct.ratio
+        verdict = next(v for v in content.verdicts if v.model is not None and v.model.name == name)
+        (sentence,) = [s for s in verdict.sentences if "Divided by natural" in s.text]
+        assert sentence.sensitivities == (claim,) and claim.additive in sentence.estimates
+        assert "Against it beyond clean" in sentence.text and "kept above chance" in sentence.text
+    assert [c.p_adjusted for c in claims if c] == pytest.approx(list(measures.holm([c.p for c in claims if c])))
+
+
+def test_nothing_is_divided_by_a_model_near_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    infos = published("cifar-c", "uint8", "photographs") + moving("cifar-p")
+    monkeypatch.setattr(synthetic, "RECIPES", (("blind", (-9.0,) * 9), *synthetic.RECIPES[:2]))
+    content = content_of([made(tmp_path / "run", infos, models=3, shape=(3, 32, 32))])
+    assert any(s.kind == "near chance" and s.model is not None and s.model.name == "blind" for s in content.statuses)
+    (corruptions,), (sequences,) = content.corruptions, content.stability
+    assert corruptions.normaliser == sequences.normaliser == "natural"
+    assert [m.model.name for m in corruptions.models] == ["natural", "gaussian", "blind"]
+    assert "Divided by natural" in said(content, "gaussian") and "blind" not in said(content, "gaussian")

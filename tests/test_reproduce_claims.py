@@ -12,6 +12,7 @@ from scipy import stats
 from brittlestar.measures.sensitivity import Effect, mean_effect
 from brittlestar.reproduce.claims import SEEDS, Direction, between, judge, over_seeds
 from brittlestar.reproduce.engine import Bench, Verdict
+from brittlestar.reproduce.experiments import transfer_directions
 
 N = 1500
 
@@ -68,6 +69,12 @@ def test_directions_are_corrected_for_their_number() -> None:
     made = bench(SEEDS, (0.8, 0.565), (0.8, 0.6), 0.004)
     one, many = judged(made), judged(made, times=200)
     assert one.state == "confirmed" and many.state == "not confirmed" and "Holm over 200 directions" in many.measured
+    assert "lie on the side of more sensitive, but not over seeds and over images after correction" in many.measured
+
+
+def test_equal_models_are_shown_on_neither_scale() -> None:
+    found = judged(bench(SEEDS, (0.8, 0.6), (0.8, 0.6)))
+    assert found.state == "not confirmed" and "shown on neither scale" in found.measured
 
 
 def test_the_interval_over_seeds_is_students() -> None:
@@ -87,3 +94,23 @@ def test_multipliers_are_those_of_the_literature() -> None:
     """Holm over six directions: three seeds can confirm nothing."""
     for seeds, multiplier in ((3, 10.9), (5, 4.85), (8, 3.64)):
         assert stats.t.ppf(1 - 0.05 / 12, seeds - 1) == pytest.approx(multiplier, abs=0.05)
+
+
+@pytest.mark.parametrize("seeds", [1, SEEDS])
+def test_less_than_half_of_no_gain_is_not_claimed(seeds: int) -> None:
+    """A recipe that does not help against its own noise, and harms against another, transfers nothing."""
+    rng = np.random.default_rng(5)
+    rates = {"gaussian": {"clean": 0.8, "gaussian": 0.6, "salt and pepper": 0.3}}
+    rates["clean"] = rates["gaussian"] | {"salt and pepper": 0.6}
+    helped = rates["gaussian"] | {"gaussian": 0.78, "salt and pepper": 0.61}
+    for own, states in ((rates["gaussian"], ("not confirmed", "not tested")), (helped, ("confirmed", "confirmed"))):
+        right = {
+            (name, version): rng.random((seeds, N)) < share
+            for name, all_of in (("gaussian", own), ("clean", rates["clean"]))
+            for version, share in all_of.items()
+        }
+        made = bench(seeds, (0.8, 0.6), (0.8, 0.6))
+        made.right = right
+        first, second = judge(made, transfer_directions(made, ("gaussian",)))
+        expected = states if seeds == SEEDS else ("no claim", "no claim" if own is helped else "not tested")
+        assert (first.state, second.state) == expected and first.shown == second.shown == (own is helped)

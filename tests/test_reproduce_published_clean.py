@@ -282,3 +282,14 @@ def test_robustbench_gets_clean_accuracies_from_the_testbed() -> None:
     assert table.clean == {"AlexNet": pytest.approx(0.56522)} and table.chance == 0.001
     assert any("of 1 of 12 models; 0 names are the same, 1 but for capitals" in note for note in table.notes)
     assert verdict_of(table)[1].startswith("clean unknown for the others")
+
+
+def test_shares_where_percent_are_due_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"val is in percent, and none is above 0\.76: give percent"):
+        read_clean(clean_of(tmp_path, "model,val\nresnet50,0.76\nresnet18,0.70\n"))
+    assert read_clean(clean_of(tmp_path, "model,val\nresnet50,76\nrandom,0.1\n"))["random"] == 0.001
+    header = ["model", "val", *(f"imagenet-c.{c}.{s}_on-disk" for c in NAMES for s in range(1, 6))]
+    path = tmp_path / "testbed.csv"
+    path.write_text("\n".join(",".join(row) for row in (header, ["resnet50", *("0.7" for _ in header[1:])])))
+    with pytest.raises(DataError, match="give percent"):
+        read_published(PublishedFiles(table=path, adversarial=("resnet",)))

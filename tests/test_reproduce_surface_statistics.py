@@ -105,9 +105,48 @@ def test_with_one_training_nothing_is_claimed_of_the_union(deeper: Outcome) -> N
     ],
 )
 def test_a_claim_about_training_needs_images_and_five_seeds(shown: bool, spread: list[float], state: str) -> None:
-    found, words = judged(shown, spread)
+    found, words = judged((shown, spread))
     assert found == state
     assert ("over 5 seeds" in words) == (len(spread) == 5) and ("4 trainings each" in words) == (len(spread) == 4)
+
+
+def five(generator: np.random.Generator, rates: tuple[float, ...], diluted: float = 0.0) -> dict[str, Right]:
+    """Answers of five trainings to the same images; a share of each one's is replaced by guesses among ten classes."""
+    hard, guess = generator.random(800), generator.random((5, 800)) < 0.1
+    replaced = generator.random((5, 800)) < diluted
+    own = [hard + 0.1 * generator.standard_normal(800) for _ in range(5)]
+    return {f"v{i}": np.where(replaced, guess, [x < rate for x in own]) for i, rate in enumerate(rates)}
+
+
+def reduced(plain: dict[str, Right], union: dict[str, Right]) -> str:
+    """The state of "reduces the gap", judged as the experiment judges it."""
+    scales = []
+    for chance in (None, 0.1):
+        less = gap_difference(union, plain, chance=chance)
+        seeds = range(5)
+        spread = [
+            gap({v: h[s : s + 1] for v, h in plain.items()}, chance)
+            - gap({v: h[s : s + 1] for v, h in union.items()}, chance)
+            for s in seeds
+        ]
+        scales.append((less is not None and less.high < 0, spread))
+    return judged(*scales)[0]
+
+
+def test_a_diluted_model_does_not_reduce_the_gap() -> None:
+    generator = np.random.default_rng(3)
+    rates = (0.8, 0.6, 0.5)
+    placebo = [reduced(five(generator, rates), five(generator, rates, diluted=0.3)) for _ in range(20)]
+    assert placebo.count("confirmed") <= 1 and "depends on the scale" in placebo
+    true = [reduced(five(generator, rates), five(generator, (0.75, 0.72, 0.7))) for _ in range(20)]
+    assert true.count("confirmed") >= 18
+
+
+def test_the_share_lost_is_that_of_the_accuracy_above_chance() -> None:
+    right = {"a": np.array([[True] * 9 + [False]]), "b": np.array([[True] * 5 + [False] * 5])}
+    assert gap(right, 0.1) == pytest.approx((0.9 - 0.5) / (0.9 - 0.1))
+    worst = {v: hits & False for v, hits in right.items()}
+    assert np.isnan(gap(worst, 0.1)) and gap_difference(right, worst, chance=0.1) is None
 
 
 def test_lists_of_architectures_are_checked_before_anything_is_done(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from brittlestar.report import export
 from brittlestar.report.asked import what_was_asked
 from brittlestar.report.compare import build_comparison
 from brittlestar.report.content import ReportContent, Spectrum, Verdict
-from brittlestar.report.corruptions import CorruptionSet, build_corruptions, corruption_sentences
+from brittlestar.report.corruption_words import corruption_sentences
+from brittlestar.report.corruptions import CorruptionSet, build_corruptions
 from brittlestar.report.examples import build_failures
 from brittlestar.report.explained import build_explained
 from brittlestar.report.gather import Gathered, gather
@@ -29,6 +30,7 @@ from brittlestar.report.provenance import (
     interval_words,
 )
 from brittlestar.report.render import render_html
+from brittlestar.report.results import build_results, set_results
 from brittlestar.report.series import build_breaks, build_curves, build_filters, build_grid, build_noise
 from brittlestar.report.spectrum import build_spectrum
 from brittlestar.report.stability import StabilitySet, build_stability, stability_sentences
@@ -98,8 +100,8 @@ def _content(gathered: Gathered) -> ReportContent:
     missing = build_missing(gathered, [a.info for a in asked])
     pending = build_pending(gathered, asked)
     breaks = build_breaks(gathered, numbers)
-    corruptions = build_corruptions(gathered, numbers)
-    stability = build_stability(gathered, numbers)
+    corruptions = build_corruptions(gathered, numbers, near)
+    stability = build_stability(gathered, numbers, near)
     explained, unexplained = build_explained(gathered)
     if explained is not None and near:
         explained, unexplained = None, ("What explains a failure is left out: a model of the run is near chance.",)
@@ -148,8 +150,8 @@ def _content(gathered: Gathered) -> ReportContent:
             asked,
             near,
             (
-                *export.build_results(gathered, numbers, spectrum, calibration, breaks, near),
-                *export.set_results(gathered, corruptions, stability),
+                *build_results(gathered, numbers, spectrum, calibration, breaks, near),
+                *set_results(gathered, corruptions, stability),
             ),
         ),
     )
@@ -163,8 +165,11 @@ def _spectrum(gathered: Gathered, trusted: Gathered, numbers: Numbers) -> Spectr
     found = build_spectrum(gathered, numbers)
     if found is None:
         return None
-    bands = tuple(dataclasses.replace(b, differences=tuple(None for _ in b.differences)) for b in found.bands)
-    return dataclasses.replace(found, bands=bands, compared=False)
+    bands = []
+    for band in found.bands:
+        none = (None,) * len(band.differences)
+        bands.append(dataclasses.replace(band, differences=none, sensitivities=none))
+    return dataclasses.replace(found, bands=tuple(bands), compared=False)
 
 
 def _with_sets(verdict: Verdict, corruptions: Sequence[CorruptionSet], stability: Sequence[StabilitySet]) -> Verdict:

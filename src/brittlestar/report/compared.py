@@ -88,29 +88,36 @@ def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
     pairs = len(subjects) * (len(subjects) - 1) // 2
     strict = Numbers(numbers.rule, of_many(max(len(subjects), pairs), numbers.level))
     error = strict.mean_error(best, shared)
-    others = rest if len(rest) <= COMPARED else [rest[0], rest[-1]]
-    gaps = [(o, strict.mean_difference(o, best, shared), strict.sensitivity(best, o, shared)) for o in others]
+    gaps = [(o, strict.mean_difference(o, best, shared), strict.sensitivity(best, o, shared)) for o in rest]
     known = [(o, gap, found) for o, gap, found in gaps if gap is not None and found is not None]
+    if not known:
+        return []  # no two models answered the same images
+    best_of_all = len(known) == len(rest) and all(away(gap) and gap.value > 0 for _, gap, _ in known)
+    told = known if len(known) <= COMPARED else [known[0], known[-1]]
 
     def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
         parts, estimates = [], [error]
-        for (other, gap, _), found in zip(known, corrected, strict=True):
-            estimates += [gap, *_numbers(found)]
+        for (other, gap, _), found in zip(told, corrected, strict=True):
+            estimates += [gap, *compared_numbers(found)]
             raw = (
-                f"{points(gap)} fewer errors than {other.entry.name}"
+                f"{points(_turned(gap) if gap.value < 0 else gap)} {'more' if gap.value < 0 else 'fewer'} errors than "
+                f"{other.entry.name}"
                 if away(gap)
                 else f"no difference shown from {other.entry.name} ({points(gap)})"
             )
             parts.append(f"{raw} ({beyond(found)}: {SAID[found.state]})")
         asked = f"{count(len(shared), 'shifted condition')}{where}"
-        text = f"on average over {asked}: {listing(parts)} ({images(error.n)}, the same images; intervals for the best "
-        text += f"of {len(subjects)} models)."
+        by = sorted({gap.n for _, gap, _ in told})
+        both = f"{by[0]:,}" if len(by) == 1 else f"{by[0]:,} to {by[-1]:,}"
+        same = "the same images" if by == [error.n] else f"differences on the {both} images that both answered"
+        same = f"{images(error.n)}, {same}"
+        text = f"on average over {asked}: {listing(parts)} ({same}; intervals for the best of {len(subjects)} models)."
         lead = f"{best.entry.name} errs least, {share(error)},"
-        if not all(away(gap) for _, gap, _ in known[:1]):
+        if not best_of_all:
             lead, text = "No clear best model:", f"{best.entry.name} errs in {share(error)} {text}"
         return Sentence(lead=lead, text=text, estimates=tuple(estimates))
 
-    return [_Draft(found=tuple(found for _, _, found in known), write=write)]
+    return [_Draft(found=tuple(found for _, _, found in told), write=write)]
 
 
 def _clean(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft]:
@@ -148,7 +155,7 @@ def _by_band(spectrum: Spectrum, place: int, shown: list[tuple[BandRow, Estimate
 
     def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
         parts = [
-            f"at {band_name(band.name)} frequencies ({band.reach}) raw {points(raw, sign=True)} of error, "
+            f"at {band_name(band.name)} frequencies ({band.reach}) accuracy raw {points(_turned(raw), sign=True)}, "
             f"{beyond(found)}: {SAID[found.state]}"
             for (band, raw, _), found in zip(shown, corrected, strict=True)
         ]
@@ -157,7 +164,9 @@ def _by_band(spectrum: Spectrum, place: int, shown: list[tuple[BandRow, Estimate
         return Sentence(
             lead=f"{name} trades {low} for {high} frequencies" if trade else f"{name} by frequency",
             text=f"against {reference}: {parts[0]}; {parts[1]} ({images(shown[0][1].n)}).",
-            estimates=tuple(e for (_, raw, _), f in zip(shown, corrected, strict=True) for e in (raw, *_numbers(f))),
+            estimates=tuple(
+                e for (_, raw, _), f in zip(shown, corrected, strict=True) for e in (_turned(raw), *compared_numbers(f))
+            ),
             tone="bad" if trade else "plain",
         )
 
@@ -199,6 +208,11 @@ def _tests(gathered: Gathered, numbers: Numbers, comparison: Comparison | None) 
     return [_plain(Sentence(lead="Tested one by one,", text=text))]
 
 
-def _numbers(found: Sensitivity) -> tuple[Estimate, ...]:
+def _turned(error: Estimate) -> Estimate:
+    """A difference of errors as one of accuracies, so that a sentence has one direction."""
+    return dataclasses.replace(error, value=0.0 - error.value, low=0.0 - error.high, high=0.0 - error.low)
+
+
+def compared_numbers(found: Sensitivity) -> tuple[Estimate, ...]:
     """The numbers that ``beyond`` shows."""
     return (found.additive, *(found.kept or ()), *((found.ratio,) if found.ratio else ()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,11 @@ from brittlestar.core.preparation import as_published, preparation_note
 from brittlestar.measures import ALEXNET, CORRUPTION_SETS, Estimate, Normalised, NormalisedSet, NoSamplesError
 from brittlestar.measures.alexnet import PublishedErrors
 from brittlestar.measures.corruption import Conditions, Normaliser, RunErrors
-from brittlestar.report.content import DataEntry, ModelEntry, Point, Sentence
+from brittlestar.measures.sensitivity import Sensitivity, corrected_together
+from brittlestar.report.content import DataEntry, ModelEntry, Point
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.words import chosen, count, images, listing, share
+from brittlestar.report.words import count, images
 
 FEWEST = 10
 """A set gets a section from this many of its corruptions on: more than the eight that the broad suite has of them."""
@@ -62,7 +64,8 @@ class SetModel:
     """A model's summaries: mean corruption error, mean CE and mean relative CE; ``None`` without a normaliser.
 
     ``marked``: whether the numbers contain a corruption that differs from the published one. ``worst``: the corruption
-    with the largest error, in an interval for the largest of them all.
+    with the largest error, in an interval for the largest of them all. ``against``: the set held against clean on two
+    scales beside the model that is divided by; ``None`` where that is none of the run's.
     """
 
     model: ModelEntry
@@ -71,6 +74,7 @@ class SetModel:
     relative: Normalised | None
     marked: bool
     worst: tuple[str, Estimate]
+    against: Sensitivity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +143,11 @@ def published_name(info: ConditionInfo) -> str:
     return name if name in CORRUPTION_SETS.get(info.table, ()) else ""
 
 
-def build_corruptions(gathered: Gathered, numbers: Numbers) -> tuple[CorruptionSet, ...]:
-    """Every published set of which these runs have at least ``FEWEST`` corruptions, in the order of the runs."""
+def build_corruptions(gathered: Gathered, numbers: Numbers, apart: Collection[str] = ()) -> tuple[CorruptionSet, ...]:
+    """Every published set of which these runs have at least ``FEWEST`` corruptions, in the order of the runs.
+
+    Models whose keys are in ``apart`` stand last, so that none is divided by them.
+    """
     asked: dict[tuple[int, str, str], dict[str, ConditionInfo]] = {}
     for subject in gathered.subjects:
         for info in subject.of_kind("shift"):
@@ -150,6 +157,7 @@ def build_corruptions(gathered: Gathered, numbers: Numbers) -> tuple[CorruptionS
     for (data, table, storage), infos in asked.items():
         if len({published_name(info) for info in infos.values()}) >= FEWEST:
             subjects = [s for s in gathered.subjects if s.entry.data == data and any(i in s.rows for i in infos)]
+            subjects.sort(key=lambda s: s.entry.key in apart)
             found.append(_section(gathered, numbers, subjects, table, storage, infos))
     return tuple(found)
 
@@ -193,6 +201,7 @@ def _section(
                 worst=numbers.highest_mean_error(subject, by_corruption),
             )
         )
+    models = _held_against(models, subjects, normalisers, numbers, list(infos))
     rows = []
     for corruption in _ordered(table):
         own = [info for info in infos.values() if published_name(info) == corruption]
@@ -248,6 +257,21 @@ def _normalisers(
     base = RunErrors(name=first.entry.name, conditions=_conditions(first, infos), clean=first.clean)
     shared = [base if any(key in base.conditions for key in _conditions(s, infos)) else None for s in rest]
     return [None, *shared], why
+
+
+def _held_against(
+    models: Sequence[SetModel],
+    subjects: Sequence[Subject],
+    normalisers: Sequence[Normaliser | None],
+    numbers: Numbers,
+    conditions: Sequence[str],
+) -> list[SetModel]:
+    """The models with ``against``, corrected for their number; a ratio of raw errors alone decides nothing."""
+    runs = [place for place, normaliser in enumerate(normalisers) if isinstance(normaliser, RunErrors)]
+    claims = {place: numbers.sensitivity(subjects[place], subjects[0], conditions) for place in runs}
+    known = {place: claim for place, claim in claims.items() if claim is not None}
+    judged = dict(zip(known, corrected_together(list(known.values())), strict=True))
+    return [dataclasses.replace(m, against=judged.get(place)) for place, m in enumerate(models)]
 
 
 def _conditions(subject: Subject, infos: Mapping[str, ConditionInfo]) -> Conditions:
@@ -372,48 +396,6 @@ def summaries(entry: SetModel) -> list[tuple[str, Normalised]]:
     """The model's summaries with the names they may have, those first that need no normaliser."""
     listed = [entry.mean, entry.mce, entry.relative]
     return [(marked(n.name, entry.marked), n) for n in listed if n is not None]
-
-
-def corruption_sentences(sets: Sequence[CorruptionSet], model: ModelEntry) -> Iterator[Sentence]:
-    """One finding a set: the mean corruption error, its normalised forms with their normaliser, what they rest on."""
-    for found in sets:
-        entry = next((m for m in found.models if m.model.key == model.key), None)
-        if entry is None or entry.mean.estimate is None:
-            continue
-        others = [
-            f"{name} {share(n.estimate)}" if n.estimate is not None else f"{name} undefined ({n.undefined})"
-            for name, n in summaries(entry)[1:]
-        ]
-        name, worst = entry.worst
-        row = next(r for r in found.rows if r.corruption == name)
-        text = f"over {found.basis}."
-        text += f" Divided by {found.normaliser}: {listing(others)}." if others else ""
-        text += f" Most under {marked(row.title, row.marked)}: {share(worst)}{chosen(len(entry.mean.parts))}."
-        text += f" Images {found.storage}." + ("".join(f" {n}" for n in found.notes[:1]) if entry.marked else "")
-        estimates = [n.estimate for _, n in summaries(entry) if n.estimate is not None]
-        lead = f"{found.title}: {marked(entry.mean.name, entry.marked)} {share(entry.mean.estimate)}"
-        yield Sentence(
-            lead=lead + (f" ({found.caveat})" if found.caveat else ""),
-            text=text,
-            estimates=(*estimates, worst),
-        )
-
-
-def corruption_results(found: CorruptionSet, model: ModelEntry) -> Iterator[tuple[str, str, Estimate | None]]:
-    """(condition, measure, estimate) lines of one model for ``results.csv``."""
-    place = next((i for i, m in enumerate(found.models) if m.model.key == model.key), None)
-    if place is None:
-        return
-    entry, over = found.models[place], f"_over_{found.normaliser}"
-    for number in (entry.mean, entry.mce, entry.relative):
-        if number is not None:
-            yield found.key, slug(number.name) + (over if number.normaliser else ""), number.estimate
-    for row in found.rows:
-        cell = row.cells[place]
-        if cell is not None:
-            yield f"{found.key}/{row.corruption}", "mean_error", cell.error
-            yield f"{found.key}/{row.corruption}", f"ce{over}", cell.ce
-            yield f"{found.key}/{row.corruption}", f"relative_ce{over}", cell.relative
 
 
 def slug(name: str) -> str:

@@ -5,136 +5,28 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import itertools
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures import Normalised, Sensitivity
 from brittlestar.measures.base import Estimate
-from brittlestar.report.content import Break, Calibration, ModelEntry, ReportContent, Result, Spectrum
-from brittlestar.report.corruptions import CorruptionSet, corruption_results, summaries
-from brittlestar.report.gather import Gathered, Subject
-from brittlestar.report.numbers import Numbers
-from brittlestar.report.stability import StabilitySet, means, plain, stability_results
+from brittlestar.measures.sensitivity import corrected_together
+from brittlestar.report.content import ModelEntry, ReportContent
+from brittlestar.report.corruptions import summaries
+from brittlestar.report.stability import means, plain
 from brittlestar.report.words import interval, number, percent, spaced
 
 HEADER = ("model", "data", "condition", "measure", "value", "low", "high", "n", "status")
 
 
-def build_results(
-    gathered: Gathered,
-    numbers: Numbers,
-    spectrum: Spectrum | None,
-    calibration: Calibration | None,
-    breaks: Sequence[Break],
-    apart: Collection[str] = (),
-) -> tuple[Result, ...]:
-    """Accuracy and loss of accuracy of every condition, then what is made of many conditions.
-
-    Models whose keys are in ``apart`` are compared with none.
-    """
-    found: list[Result] = []
-    reference: dict[int, Subject] = {}
-    for place, subject in enumerate(gathered.subjects):
-        alone = subject.entry.key in apart
-        first = subject if alone else reference.setdefault(subject.entry.data, subject)
-        found += [
-            Result(model=subject.entry.name, data=subject.data.name, condition=c, measure=m, estimate=e)
-            for c, m, e in itertools.chain(
-                _by_condition(subject, first, numbers),
-                _over_shifts(subject, numbers),
-                _by_curve(place, breaks),
-                _by_band(subject, spectrum),
-                _sureness(subject, calibration),
-            )
-            if e is not None
-        ]
-    return tuple(found)
-
-
-def set_results(
-    gathered: Gathered, corruptions: Sequence[CorruptionSet], stability: Sequence[StabilitySet]
-) -> tuple[Result, ...]:
-    """The numbers of the published sets, corruptions and sequences."""
-    return tuple(
-        Result(model=subject.entry.name, data=subject.data.name, condition=c, measure=m, estimate=e)
-        for subject in gathered.subjects
-        for c, m, e in itertools.chain(
-            *(corruption_results(found, subject.entry) for found in corruptions),
-            *(stability_results(found, subject.entry) for found in stability),
-        )
-        if e is not None
-    )
-
-
-Line = tuple[str, str, Estimate | None]
-
-
-def _by_condition(subject: Subject, first: Subject, numbers: Numbers) -> Iterator[Line]:
-    for info in subject.infos.values():
-        yield info.id, "accuracy", numbers.accuracy(subject, info.id)
-        if subject.clean is not None and info.kind in ("shift", "attack"):
-            yield info.id, "error_increase", numbers.drop(subject, info.id)
-        if subject is not first and info.kind != "fourier":
-            difference = numbers.difference(subject, first, info.id)
-            if difference is not None:
-                yield info.id, f"error_minus_{first.entry.name}", difference[0]
-            yield from _against(subject, first, numbers, info)
-
-
-def _against(subject: Subject, first: Subject, numbers: Numbers, info: ConditionInfo) -> Iterator[Line]:
-    found = numbers.sensitivity(subject, first, [info.id]) if info.kind in ("shift", "attack") else None
-    if found is not None:
-        yield info.id, f"accuracy_beyond_clean_minus_{first.entry.name}", found.additive
-        yield info.id, f"kept_above_chance_minus_{first.entry.name}", found.ratio
-
-
-def _over_shifts(subject: Subject, numbers: Numbers) -> Iterator[Line]:
-    shifts = [info.id for info in subject.of_kind("shift")]
-    if shifts:
-        yield "shifts", "mean_error", numbers.mean_error(subject, shifts)
-        if subject.clean is not None:
-            yield "shifts", "mean_error_increase", numbers.mean_drop(subject, shifts)
-
-
-def _by_curve(place: int, breaks: Sequence[Break]) -> Iterator[Line]:
-    """Area under each severity curve, and its breaking point in units of its strength (``inf``: not reached)."""
-    for row in breaks:
-        point = row.points[place]
-        yield row.key, "severity_area", row.areas[place]
-        if point is not None:
-            yield (
-                row.key,
-                "breaking_point",
-                Estimate(
-                    value=point.value, low=point.low, high=point.high, n=point.n, level=point.level, method="curve"
-                ),
-            )
-
-
-def _by_band(subject: Subject, spectrum: Spectrum | None) -> Iterator[Line]:
-    for place, map_ in enumerate(spectrum.maps if spectrum else ()):
-        if spectrum is not None and map_.model.key == subject.entry.key:
-            for band in spectrum.bands:
-                yield f"fourier/{band.name}", "error_rate", band.errors[place]
-                if band.differences[place] is not None:
-                    yield f"fourier/{band.name}", f"error_minus_{spectrum.maps[0].model.name}", band.differences[place]
-
-
-def _sureness(subject: Subject, calibration: Calibration | None) -> Iterator[Line]:
-    for model, clean, shifted in calibration.rows if calibration else ():
-        if model.key == subject.entry.key:
-            yield clean.condition, "ece", clean.ece
-            yield clean.condition, "rms_calibration", clean.rms
-            if shifted is not None:
-                worst = shifted.worst
-                yield worst.condition, f"ece_highest_of_{shifted.conditions}", worst.ece
-                yield worst.condition, f"rms_calibration_one_of_{shifted.conditions}", worst.rms
-                yield "shifts", "mean_ece", shifted.mean
-                yield "shifts", "mean_ece_increase", shifted.increase
+def _corrected(content: ReportContent) -> dict[int, Sensitivity]:
+    """The claims of bands and of pairs of models by ``id``, corrected for the number of all of them."""
+    bands = content.spectrum.bands if content.spectrum else ()
+    listed = [f for band in bands for f in band.sensitivities if f is not None]
+    listed += [p.sensitivity for p in (content.comparison.pairs if content.comparison else ()) if p.sensitivity]
+    return {id(f): c for f, c in zip(listed, corrected_together(listed), strict=True)}
 
 
 def _sensitivity(found: Sensitivity | None) -> dict[str, Any] | None:
@@ -142,9 +34,11 @@ def _sensitivity(found: Sensitivity | None) -> dict[str, Any] | None:
         return None
     return {
         "state": found.state,
-        "beyond_clean": _estimate(found.additive),
+        "p_adjusted": found.p_adjusted,
+        "accuracy_difference": _estimate(found.raw),
+        "accuracy_difference_beyond_clean": _estimate(found.additive),
         "kept_above_chance": None if found.kept is None else [_estimate(e) for e in found.kept],
-        "kept_difference": None if found.ratio is None else _estimate(found.ratio),
+        "kept_above_chance_difference": None if found.ratio is None else _estimate(found.ratio),
     }
 
 
@@ -173,6 +67,7 @@ def _number(value: float) -> str:
 def summary_json(content: ReportContent) -> str:
     """``summary.json``: what the page says but for curves and pictures."""
     maps = content.spectrum.maps if content.spectrum else ()
+    claims = _corrected(content)
     found: dict[str, Any] = {
         "title": content.title,
         "statuses": [
@@ -199,6 +94,7 @@ def summary_json(content: ReportContent) -> str:
                         "text": spaced(f"{s.lead} {s.text}"),
                         "tone": s.tone,
                         "estimates": [_estimate(e) for e in s.estimates],
+                        "sensitivities": [_sensitivity(f) for f in s.sensitivities],
                     }
                     for s in v.sentences
                 ],
@@ -223,8 +119,13 @@ def summary_json(content: ReportContent) -> str:
                 "reach": band.reach,
                 "frequencies": band.frequencies,
                 "models": [
-                    {"model": m.model.name, "error": _estimate(e), "difference": _estimate(d) if d else None}
-                    for m, e, d in zip(maps, band.errors, band.differences, strict=True)
+                    {
+                        "model": m.model.name,
+                        "error": _estimate(e),
+                        "error_difference": _estimate(d) if d else None,
+                        "sensitivity": _sensitivity(claims.get(id(f))),
+                    }
+                    for m, e, d, f in zip(maps, band.errors, band.differences, band.sensitivities, strict=True)
                 ],
             }
             for band in (content.spectrum.bands if content.spectrum else ())
@@ -267,8 +168,8 @@ def summary_json(content: ReportContent) -> str:
                 "conditions": p.conditions,
                 "better": p.better,
                 "worse": p.worse,
-                "mean_difference": _estimate(p.mean) if p.mean else None,
-                "sensitivity": _sensitivity(p.sensitivity),
+                "mean_error_difference": _estimate(p.mean) if p.mean else None,
+                "sensitivity": _sensitivity(claims.get(id(p.sensitivity))),
             }
             for p in (content.comparison.pairs if content.comparison else ())
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,21 +107,29 @@ class StabilitySet:
     notes: tuple[str, ...]
 
 
-def build_stability(gathered: Gathered, numbers: Numbers) -> tuple[StabilitySet, ...]:
-    """Every set of sequences, in the order of the runs."""
+def build_stability(gathered: Gathered, numbers: Numbers, apart: Collection[str] = ()) -> tuple[StabilitySet, ...]:
+    """Every set of sequences, in the order of the runs; models in ``apart`` stand last: none is divided by them."""
     asked: dict[tuple[int, str, str], dict[str, ConditionInfo]] = {}
     for subject in gathered.subjects:
         for info in subject.sequences.values():
             asked.setdefault((subject.entry.data, info.table, info.storage), {})[info.id] = info
     return tuple(
-        _section(gathered, numbers, data, table, storage, infos) for (data, table, storage), infos in asked.items()
+        _section(gathered, numbers, data, table, storage, infos, apart)
+        for (data, table, storage), infos in asked.items()
     )
 
 
 def _section(
-    gathered: Gathered, numbers: Numbers, data: int, table: str, storage: str, infos: Mapping[str, ConditionInfo]
+    gathered: Gathered,
+    numbers: Numbers,
+    data: int,
+    table: str,
+    storage: str,
+    infos: Mapping[str, ConditionInfo],
+    apart: Collection[str],
 ) -> StabilitySet:
     subjects = [s for s in gathered.subjects if s.entry.data == data and any(i in s.frames for i in infos)]
+    subjects.sort(key=lambda s: s.entry.key in apart)
     counted: dict[str, str] = {}
     ten = _ten(table, infos)
     for info in infos.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -152,7 +153,7 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
     total = sum(len(s.infos) for s in listed)
     where = f" from {strength}" if strength and first.strengths > 1 else f" at {strength}" if strength else ""
     rank = f", strength {first.place + 1} of {first.strengths}" if first.strengths > 1 else ""
-    together = f"; intervals of all {total} conditions hold together" if total > 1 else ""
+    together = f"; all {total} intervals hold together" if total > 1 else ""
     found = f"{share(first.accuracy)} against {percent(clean)} clean, {images(first.accuracy.n)}{rank}{together}"
     text = f"below {words}{where} ({found})."
     held = len(listed) - len(broken)
@@ -202,7 +203,7 @@ def _on_average(subject: Subject, numbers: Numbers) -> list[Sentence]:
     error, loss = mean_error(subject, numbers), numbers.mean_drop(subject, conditions)
     assert error is not None
     text = (
-        f"on average over {count(len(conditions), 'condition')}: {points(loss)} more than on clean images. "
+        f"on average over {count(len(conditions), 'condition')}: {points(loss, sign=True)} against clean images. "
         f"Worst: {condition_title(subject, worst[0])}, accuracy {share(worst[1])}{chosen(len(conditions))}."
     )
     return [
@@ -215,33 +216,37 @@ def _on_average(subject: Subject, numbers: Numbers) -> list[Sentence]:
 
 
 def _attacked(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Sentence]:
+    """Where each attack first brings a model below the level; the strengths were chosen, so intervals hold together."""
     if subject.clean is None:
         return []
     level, words = half_level(subject, numbers)
-    parts, estimates, tone = [], [], "good"
-    for series in series_of(gathered, "attack"):
-        own = [i for i in series.infos if i.id in subject.rows]
-        if not own:
-            continue
-        values = [numbers.accuracy(subject, i.id) for i in own]
-        at = next((k for k, v in enumerate(values) if v.value < level), len(own) - 1)
-        if values[at].value < level:
-            tone = "bad"
-        parts.append(f"{series.title} at {Series.label(own[at])} leaves {share(values[at])}")
-        estimates.append(values[at])
-    if not parts:
-        return []
-    lead = (
-        f"Falls below {words} under attack:" if tone == "bad" else "Keeps more than half of its accuracy under attack:"
-    )
-    return [
-        Sentence(
-            lead=lead,
-            text=f"{listing(parts)} (white box, {images(estimates[0].n)}).",
-            estimates=tuple(estimates),
-            tone=tone,
-        )
+    listed = [
+        dataclasses.replace(series, infos=own)
+        for series in series_of(gathered, "attack")
+        if (own := tuple(i for i in series.infos if i.id in subject.rows))
     ]
+    if not listed:
+        return []
+    together = simultaneous_level(listed, numbers)
+    parts, shown, every = [], [], []
+    for series in listed:
+        values = [numbers.accuracy(subject, i.id, together) for i in series.infos]
+        lowest = min(range(len(values)), key=lambda k: values[k].value)
+        at = next((k for k, v in enumerate(values) if v.value < level), lowest)
+        parts.append(f"{series.title} at {Series.label(series.infos[at])} leaves {share(values[at])}")
+        shown.append(values[at])
+        every += values
+    if any(v.high < level for v in shown):
+        lead, tone = f"Falls below {words} under attack:", "bad"
+    elif any(v.value < level for v in shown):
+        lead, tone = f"May fall below {words} under attack:", "bad"
+    elif all(v.low >= level for v in every):
+        lead, tone = f"Stays above {words} under attack:", "good"
+    else:
+        lead, tone = f"Was not seen to fall below {words} under attack, by less than the interval:", "plain"
+    of_all = f"; all {len(every)} intervals hold together" if len(every) > 1 else ""
+    text = f"{listing(parts)} (white box, {images(shown[0].n)}{of_all})."
+    return [Sentence(lead=lead, text=text, estimates=tuple(shown), tone=tone)]
 
 
 def _confidence(subject: Subject, calibration: Calibration | None) -> list[Sentence]:

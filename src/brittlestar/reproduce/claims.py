@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,12 +69,14 @@ class Direction:
         claim, claimed: As in ``Verdict``.
         sign: -1 where the recipe is claimed to be more sensitive than what it is held against, 1 for less.
         changes: Of some of the images, one change a seed.
+        follows: Whether it goes on from the direction before it, and is tested only where that is shown.
     """
 
     claim: str
     claimed: str
     sign: int
     changes: Callable[[Part], list[Change]]
+    follows: bool = False
 
 
 def change(
@@ -105,7 +107,14 @@ def judge(bench: Bench, directions: Sequence[Direction]) -> list[Verdict]:
     is claimed of the recipe, and what the models at hand show is said.
     """
     adjusted = holm([_p(bench, d) for d in directions])
-    return [_verdict(bench, d, float(p), len(directions)) for d, p in zip(directions, adjusted, strict=True)]
+    verdicts: list[Verdict] = []
+    for direction, p in zip(directions, adjusted, strict=True):
+        found = _verdict(bench, direction, float(p), len(directions))
+        if direction.follows and not verdicts[-1].shown:
+            measured = f"{found.measured}; what it goes on from is not shown"
+            found = replace(found, state="not tested", shown=False, measured=measured)
+        verdicts.append(found)
+    return verdicts
 
 
 def over_seeds(effects: Sequence[Effect]) -> Estimate:
@@ -174,6 +183,10 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
     elif signs == {-direction.sign}:
         state = "not confirmed"
         words = f"the intervals of both scales lie on the other side: {_more(-direction.sign)}"
+    elif signs == {direction.sign}:
+        state = "not confirmed"
+        tests = "over seeds and over images" if bench.setting.seeds >= SEEDS else "on each half of the images"
+        words = f"both intervals lie on the side of {_more(direction.sign)}, but not {tests} after correction"
     elif signs in ({0, 1}, {0, -1}, {1, -1}):
         state = "depends on the scale"
         words = "whether it is more sensitive depends on the scale"
@@ -182,8 +195,8 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
         worse = sign_of(raw) == sign_of(clean)
         words = {
             -1: "worse everywhere, not shown to be more sensitive",
-            1: "better everywhere, not shown to be less",
-        }.get(sign_of(raw) if worse else 0, "not shown on both scales")
+            1: "better everywhere, not shown to be less sensitive",
+        }.get(sign_of(raw) if worse else 0, "shown on neither scale")
     corrected = f" (Holm over {family} directions: p = {p:.2g})" if family > 1 else f" (p = {p:.2g})"
     if bench.setting.seeds < SEEDS:
         models = "these two models" if bench.setting.seeds == 1 else f"these {bench.setting.seeds} pairs of models"

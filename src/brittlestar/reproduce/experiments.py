@@ -158,6 +158,7 @@ def transfer_directions(
                 claimed="little or no transfer from uniform to salt-and-pepper noise (16-class ImageNet)",
                 sign=-1,
                 changes=partial(_less_half, other, own),
+                follows=True,
             ),
         ]
     return directions

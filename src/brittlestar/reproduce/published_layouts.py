@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +89,8 @@ def read_clean(path: Path) -> dict[str, float]:
         if row[place]:
             found[name] = _accuracy(path, number, "clean", row[place], 100 if percent else 1)
     require(bool(found), f"{path} gives no model's clean accuracy", DataError)
+    if VALIDATION in header:
+        _in_percent(path, VALIDATION, found.values())
     return found
 
 
@@ -109,6 +111,12 @@ def read_types(path: Path) -> dict[str, str]:
         DataError,
     )
     return dict(found)
+
+
+def _in_percent(path: Path, column: str, shares: Iterable[float]) -> None:
+    """Refuse a column of shares where percent are due: all models would count as near chance."""
+    most = max(shares, default=1.0)
+    require(most > 0.01, f"{path}: {column} is in percent, and none is above {100 * most:g}: give percent", DataError)
 
 
 def _filled(path: Path) -> list[Row]:
@@ -160,6 +168,8 @@ def _testbed(path: Path, filled: list[Row]) -> Accuracies:
         if clean_at is not None and row[clean_at]:
             clean[name] = _accuracy(path, number, VALIDATION, row[clean_at], 100)
     require(bool(models), f"{path}: no model has an accuracy under every corruption ({kind})", DataError)
+    _in_percent(path, "an accuracy under a corruption", (v for own in models.values() for v in own.values()))
+    _in_percent(path, VALIDATION, clean.values())
     note = f"{len(models)} of the {len(seen)} models of {path.name} have accuracies under every corruption ({kind})"
     return Accuracies(models=models, clean=clean, testbed=True, notes=(note,))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 
@@ -13,7 +14,7 @@ from torch import nn
 
 from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.measures import Estimate
-from brittlestar.measures.sensitivity import Effect, mean_effect
+from brittlestar.measures.sensitivity import Effect, kept_effect, mean_effect
 from brittlestar.models import zoo
 from brittlestar.reproduce.claims import SEEDS
 from brittlestar.reproduce.engine import LEVEL, Bench, Right, State, Table, Verdict, above, points
@@ -90,15 +91,26 @@ def depth(architecture: str, bench: Bench) -> int:
     return sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.modules())
 
 
-def gap(right: Mapping[str, Right]) -> float:
-    """Accuracy on the best version minus that on the worst; ``right`` is (seeds, images) by version."""
+def gap(right: Mapping[str, Right], chance: float | None = None) -> float:
+    """Accuracy on the best version minus that on the worst; ``right`` is (seeds, images) by version.
+
+    With ``chance`` the same over what the best version has above it: the share that the worst one loses. A model whose
+    answers are merely diluted has a smaller gap in points, and loses the same share.
+    """
     found = [hits.mean() for hits in right.values()]
-    return float(max(found) - min(found))
+    best, worst = float(max(found)), float(min(found))
+    if chance is None:
+        return best - worst
+    return (best - worst) / (best - chance) if best > chance else math.nan
 
 
 def gap_difference(
-    first: Mapping[str, Right], second: Mapping[str, Right], factor: float = 1.0, family: int = 1
-) -> Estimate:
+    first: Mapping[str, Right],
+    second: Mapping[str, Right],
+    factor: float = 1.0,
+    family: int = 1,
+    chance: float | None = None,
+) -> Estimate | None:
     """The gap of one model minus a multiple of another's on the same images, whichever versions are best and worst.
 
     A gap is the largest difference between two versions, so that of the first minus that of the second is the largest,
@@ -109,13 +121,20 @@ def gap_difference(
         first, second: By version, (seeds, images), averaged over seeds.
         factor: Of the second's gap; above 0.
         family: How many such intervals hold together.
+        chance: Compare the shares that are lost above it (see ``gap``) instead of points.
+
+    Returns:
+        ``None`` where shares are compared and a model is not shown to be above chance on any version.
     """
     pairs = list(permutations(first, 2))
     level = 1 - (1 - LEVEL) / (len(pairs) ** 2 / 2 * family)  # both pairs reversed: the same interval, mirrored
-    ours, theirs = ([_apart(right, pair) for pair in pairs] for right in (first, second))
+    found = [[_apart(right, pair, chance) for pair in pairs] for right in (first, second)]
+    ours, theirs = ([e for e in effects if e is not None] for effects in found)
+    if not ours or not theirs:
+        return None
     every = [[(a - b.times(factor)).estimate(level) for b in theirs] for a in ours]
     return Estimate(
-        value=gap(first) - factor * gap(second),
+        value=gap(first, chance) - factor * gap(second, chance),
         low=max(min(e.low for e in row) for row in every),
         high=max(min(e.high for e in row) for row in every),
         n=every[0][0].n,
@@ -124,9 +143,12 @@ def gap_difference(
     )
 
 
-def _apart(right: Mapping[str, Right], pair: tuple[str, str]) -> Effect:
-    better, worse = (right[version].mean(axis=0) for version in pair)
-    return mean_effect(better - worse)
+def _apart(right: Mapping[str, Right], pair: tuple[str, str], chance: float | None = None) -> Effect | None:
+    better, worse = (mean_effect(right[version].mean(axis=0)) for version in pair)
+    if chance is None:
+        return better - worse
+    kept = kept_effect(worse, better, chance)
+    return None if kept is None else Effect(1 - kept.value, -kept.influence, kept.reach)
 
 
 def _benches(bench: Bench) -> dict[str, Bench]:
@@ -175,9 +197,13 @@ def _gaps(bench: Bench, start: str) -> list[Verdict]:
                 )
             )
     plain, union = _right(bench, "unfiltered"), _right(bench, UNION)
-    less = gap_difference(union, plain)
-    measured = f"{points(gaps['unfiltered'])} to {points(gaps[UNION])}: {points(less)}"
-    state, words = judged(less.high < 0, [gap(p) - gap(u) for p, u in _by_seed(plain, union)])
+    scales = []
+    for chance in (None, bench.chance):
+        less = gap_difference(union, plain, chance=chance)
+        spread = [gap(p, chance) - gap(u, chance) for p, u in _by_seed(plain, union)]
+        scales.append((less, less is not None and less.high < 0, spread))
+    state, words = judged(*((shown, spread) for _, shown, spread in scales))
+    measured = f"{points(gaps['unfiltered'])} to {points(gaps[UNION])}: {_both(*(less for less, _, _ in scales))}"
     verdicts.append(
         Verdict(
             claim=f"{start}raining on all versions reduces the gap of training on the unfiltered one",
@@ -191,16 +217,20 @@ def _gaps(bench: Bench, start: str) -> list[Verdict]:
 
 def _depth(shallow: Bench, deep: Bench, model: str, family: int) -> Verdict:
     first, second = _right(deep, model), _right(shallow, model)
-    change, left = (gap_difference(first, second, factor, family) for factor in (1.0, HARDLY))
     names = shallow.setting.architecture, deep.setting.architecture
-    spread = [gap(d) - HARDLY * gap(s) for d, s in _by_seed(first, second)]
-    state, words = judged(left.low > 0, spread)
+    changes, scales = [], []
+    for chance in (None, deep.chance):
+        change, left = (gap_difference(first, second, factor, family, chance) for factor in (1.0, HARDLY))
+        changes.append(change)
+        spread = [gap(d, chance) - HARDLY * gap(s, chance) for d, s in _by_seed(first, second)]
+        scales.append((left is not None and left.low > 0, spread))
+    state, words = judged(*scales)
     there = _smallest_gap(second, family) > 0
     return Verdict(
         claim=f"Trained on {model}: the gap hardly decreases with depth (more than {100 * HARDLY:.0f} % of that of "
         f"{names[0]} is left in {names[1]})",
         claimed="it hardly decreases from 92 to 200 layers (no figure)",
-        measured=f"{100 * gap(second):.1f} to {100 * gap(first):.1f} points: {points(change)}"
+        measured=f"{100 * gap(second):.1f} to {100 * gap(first):.1f} points: {_both(*changes)}"
         + (words if there else "; no gap is shown that could decrease"),
         state=state if there else "not tested",
     )
@@ -210,7 +240,7 @@ def _smallest_gap(right: Mapping[str, Right], family: int) -> float:
     """The lower end of a gap's interval."""
     pairs = list(permutations(right, 2))
     level = 1 - (1 - LEVEL) / (len(pairs) / 2 * family)
-    return max(_apart(right, pair).estimate(level).low for pair in pairs)
+    return max(e.estimate(level).low for pair in pairs if (e := _apart(right, pair)) is not None)
 
 
 def _by_seed(
@@ -223,22 +253,37 @@ def _by_seed(
     ]
 
 
-def judged(shown: bool, spread: Sequence[float]) -> tuple[State, str]:
-    """What a claim about training comes to: shown over images, and over seeds where there are enough of them.
+def _both(change: Estimate | None, share: Estimate | None) -> str:
+    """A difference between gaps in points, and in the share of the accuracy above chance that is lost."""
+    lost = "a model is not shown to be above chance" if share is None else points(share)
+    return f"{'' if change is None else points(change)}; in the share lost of the accuracy above chance {lost}"
+
+
+def judged(*scales: tuple[bool, Sequence[float]]) -> tuple[State, str]:
+    """What a claim about training comes to: shown over images, and over seeds where there are enough, on every scale.
 
     Args:
-        shown: Whether the interval over images lies on the claimed side.
-        spread: One number a seed, above 0 where the claim holds.
+        scales: Whether the interval over images lies on the claimed side, and one number a seed, above 0 where the
+            claim holds.
 
     Returns:
         The state, and words to stand behind what was measured.
     """
-    seeds = len(spread)
+    seeds = len(scales[0][1])
+    over_images = [shown for shown, _ in scales]
     if seeds < SEEDS:
         which = "one training each" if seeds == 1 else f"{seeds} trainings each"
-        return "no claim", f"; of these models ({which}): {'as claimed' if shown else 'not shown'}"
-    values = np.asarray(spread)
-    half = float(special.stdtrit(seeds - 1, 0.5 + LEVEL / 2)) * float(values.std(ddof=1)) / seeds**0.5
-    over_seeds = float(values.mean()) - half > 0
-    words = f"; over {seeds} seeds (Student, 95 %): {'as claimed' if over_seeds else 'not shown'}"
-    return ("confirmed" if shown and over_seeds else "not confirmed"), words
+        return "no claim", f"; of these models ({which}): {_told(over_images)}"
+    over_seeds = []
+    for _, spread in scales:
+        values = np.asarray(spread)
+        half = float(special.stdtrit(seeds - 1, 0.5 + LEVEL / 2)) * float(values.std(ddof=1)) / seeds**0.5
+        over_seeds.append(float(values.mean()) - half > 0)
+    words = f"; over {seeds} seeds (Student, 95 %): {_told(over_seeds)}"
+    both = [a and b for a, b in zip(over_images, over_seeds, strict=True)]
+    return ("confirmed" if all(both) else "depends on the scale" if any(both) else "not confirmed"), words
+
+
+def _told(shown: Sequence[bool]) -> str:
+    """``as claimed`` only where every scale says so."""
+    return "as claimed" if all(shown) else "it depends on the scale" if any(shown) else "not shown"
