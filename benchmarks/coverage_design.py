@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from brittlestar import measures
 from brittlestar.core.rows import Rows
@@ -32,6 +33,11 @@ _MASS = _MASS / _MASS.sum()
 def chance_of(level: npt.ArrayLike, difficulty: npt.ArrayLike) -> Probabilities:
     """Probability of an error."""
     return np.asarray(1 / (1 + np.exp(-(np.asarray(level) + 1.5 * np.asarray(difficulty)))))
+
+
+def sure_of(p: Probabilities, drawn: Probabilities) -> Probabilities:
+    """The confidence where the probability of an error is p: too high for hard images, too low for easy ones."""
+    return 0.1 + 0.7 * (1 - p) + 0.15 * drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +99,7 @@ class World:
         for level in shown:
             p = chance_of(level - self.ease(labels_of), hard)
             wrong = generator.random(len(which))[own] < p
-            sure = np.clip(1 - 0.7 * p + 0.05 * generator.random(len(which))[own], 0.02, 1.0) if confidence else p
+            sure = sure_of(p, generator.random(len(which))[own]) if confidence else p
             top = np.log(sure).astype(np.float32)
             rows = Rows(
                 position=np.arange(len(which), dtype=np.int32),
@@ -176,7 +182,65 @@ def mean_ce_of_table(world: World) -> Case:
     return case("mean CE over a table", world, LEVELS, float(np.mean(errors_of(world, LEVELS) / below)), measure)
 
 
-FEW, SOME, LOOSE = World(30, 5), World(200, 5), World(80, 5, copies=False)
+# ------------------------------------------------------------------ calibration
+
+
+def gaps_of(world: World, level: float, bins: int = 15) -> tuple[Probabilities, Probabilities]:
+    """(bins,) true mean of confidence less accuracy in each bin, and how much of the population is in it."""
+    sizes = np.array([size for size, _ in MIXED]) if world.classes else np.ones(1)
+    u = special.ndtri((np.arange(4000) + 0.5) / 4000)
+    drawn = (np.arange(50) + 0.5) / 50
+    gap, mass = np.zeros(bins), np.zeros(bins)
+    for size, ease in zip(sizes, world.ease(np.arange(len(sizes), dtype=np.int32)), strict=True):
+        p = chance_of(level - ease, u)[:, None]
+        sure = sure_of(p, drawn[None])
+        place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1).ravel()
+        gap += size * np.bincount(place, (sure - 1 + p).ravel(), bins) / sure.size / sizes.sum()
+        mass += size * np.bincount(place, minlength=bins) / sure.size / sizes.sum()
+    return gap / np.where(mass > 0, mass, 1), mass
+
+
+def true_ece(world: World, level: float) -> float:
+    """With endless samples."""
+    gap, mass = gaps_of(world, level)
+    return float(mass @ np.abs(gap))
+
+
+def expected_calibration(world: World) -> Case:
+    """ECE under one condition."""
+    return case("ECE", world, [0.0], true_ece(world, 0.0), lambda rows: measures.ece(rows[0]), confidence=True)
+
+
+def mean_calibration(world: World) -> Case:
+    """The mean ECE of three conditions."""
+    truth = float(np.mean([true_ece(world, level) for level in LEVELS]))
+    return case("mean ECE of 3 conditions", world, LEVELS, truth, measures.mean_ece, confidence=True)
+
+
+def calibration_increase(world: World) -> Case:
+    """The mean ECE of two conditions less that of a third."""
+    truth = float(np.mean([true_ece(world, level) for level in LEVELS[1:]])) - true_ece(world, LEVELS[0])
+
+    def measure(rows: list[Rows]) -> Estimate:
+        return measures.mean_ece_increase(rows[1:], rows[0])
+
+    return case("increase of the mean ECE", world, LEVELS, truth, measure, confidence=True)
+
+
+def rms_calibration(world: World) -> Case:
+    """RMS calibration error in ten bins, about as many as these have samples."""
+    fine, mass = gaps_of(world, 0.0, 2000)
+    edge = np.minimum((np.cumsum(mass) - mass / 2) * 10, 9.999).astype(int)
+    gap = np.bincount(edge, fine * mass, 10) / np.bincount(edge, mass, 10)
+    truth = float(np.sqrt(np.bincount(edge, mass, 10) @ np.square(gap)))
+
+    def measure(rows: list[Rows]) -> Estimate:
+        return measures.rms_calibration(rows[0], bins=10)
+
+    return case("RMS calibration error", world, [0.0], truth, measure, confidence=True)
+
+
+FEW, SOME, MORE, LOOSE = World(30, 5), World(200, 5), World(800, 5), World(80, 5, copies=False)
 PART, PART_COPIES = World(400, classes=True), World(600, 3, classes=True)
 
 CASES: list[Case] = [
@@ -184,4 +248,8 @@ CASES: list[Case] = [
     mean_ce(SOME, "anytime"),
     *(mean_relative_ce(world) for world in (SOME, PART, PART_COPIES)),
     *(mean_ce_of_table(world) for world in (FEW, SOME, PART)),
+    *(expected_calibration(world) for world in (FEW, SOME, MORE, LOOSE, PART, PART_COPIES)),
+    *(mean_calibration(world) for world in (FEW, SOME, PART, PART_COPIES)),
+    *(calibration_increase(world) for world in (SOME, PART)),
+    *(rms_calibration(world) for world in (FEW, SOME, MORE, LOOSE, PART, PART_COPIES)),
 ]

@@ -163,3 +163,94 @@ def test_ratios_cover_under_groups_and_weights(words: str) -> None:
 @pytest.mark.parametrize("words", ["mean CE over a run, fixed, 30 groups", "over a table, 30 groups"])
 def test_ratios_of_copies_cover(words: str) -> None:
     covers(words, 200)
+
+
+# ------------------------------------------------------------------ calibration
+
+
+@pytest.mark.parametrize("measure", [measures.ece, measures.rms_calibration])
+def test_copies_leave_calibration_errors_and_widen_their_intervals(measure: object) -> None:
+    (rows,) = drawn(World(400, 4), [0.3], confidence=True)
+    found, without = measure(rows), measure(coverage_shares.plain(rows))  # type: ignore[operator]
+    assert found.value == without.value and found.n == without.n == 1600 and "clustered" in found.method
+    assert found.high - found.low > 1.5 * (without.high - without.low)
+    shuffled = dataclasses.replace(rows, group=np.random.default_rng(0).permutation(400)[rows.group])
+    assert measure(shuffled) == found, "groups have no order"  # type: ignore[operator]
+
+
+def test_means_of_calibration_errors_heed_copies() -> None:
+    parts = drawn(World(300, 4), [0.3, 0.9, -1.0], confidence=True)
+    plain = [coverage_shares.plain(rows) for rows in parts]
+    for measure in (measures.mean_ece, lambda rows: measures.mean_ece_increase(rows[:2], rows[2])):
+        found, without = measure(parts), measure(plain)
+        assert found.value == without.value and "clustered" in found.method
+        assert found.high - found.low > 1.5 * (without.high - without.low)
+
+
+def test_a_part_has_the_calibration_of_the_whole_sets_mix() -> None:
+    """The large class is always right and half sure, the small ones always wrong and half sure."""
+    design = coverage_shares.shuffled(((900, 1.0), (50, 0.0), (50, 0.0)), 0)
+    labels = design.labels[:150]
+    half = np.full(150, np.log(0.5), np.float32)
+    rows = dataclasses.replace(coverage_shares.rows_of(labels == 0, labels), top_logit=half)
+    part = design.attached(rows)
+    clean = dataclasses.replace(part, prediction=labels)
+    for found in (measures.ece(part), measures.mean_ece([part, part]), measures.rms_calibration(part, 1)):
+        assert found.value == pytest.approx(0.9 - 0.5, abs=1e-6) and "weighted by class" in found.method
+        assert found.low <= 0.4 <= found.high
+    increase = measures.mean_ece_increase([part], clean)
+    assert increase.value == pytest.approx(0.4 - 0.5, abs=1e-6) and "weighted by class" in increase.method
+    (only,) = measures.reliability(part)
+    assert only.accuracy.value == pytest.approx(0.9) and only.share == pytest.approx(1) and only.count == 150
+    surer = dataclasses.replace(part, top_logit=np.where(labels == 0, np.log(0.9), np.log(0.2)).astype(np.float32))
+    low, high = measures.reliability(surer)
+    assert (low.share, high.share) == (pytest.approx(0.1), pytest.approx(0.9))
+    assert measures.mean_confidence(surer) == pytest.approx(0.9 * 0.9 + 0.1 * 0.2, abs=1e-6)
+    # Bins are equally heavy: one mixes the small classes (+.2, a tenth of all) with four tenths of the large one (-.1).
+    two = measures.rms_calibration(surer, 2).value
+    assert two == pytest.approx(np.sqrt(0.5 * 0.04**2 + 0.5 * 0.1**2), abs=2e-3)
+
+
+def test_parts_of_different_length_have_one_mix_in_calibration() -> None:
+    design = coverage_shares.shuffled(((900, 1.0), (50, 0.0), (50, 0.0)), 0)
+    parts = []
+    for n in (150, 90):
+        labels = design.labels[:n]
+        half = np.full(n, np.log(0.5), np.float32)
+        parts.append(design.attached(dataclasses.replace(coverage_shares.rows_of(labels == 0, labels), top_logit=half)))
+    assert measures.mean_ece(parts).value == pytest.approx(0.4, abs=1e-6)
+    assert measures.mean_ece(parts).n == 90
+
+
+def test_calibration_leaves_room_for_classes_not_seen() -> None:
+    (rows,) = drawn(World(2000), [0.3], confidence=True)
+    for measure in (measures.ece, measures.rms_calibration):
+        without, found = measure(rows), measure(dataclasses.replace(rows, unseen=0.1))
+        assert found.value == without.value
+        assert found.low <= max(0.9 * without.low - 0.1, 0) and found.high >= 0.9 * without.high + 0.1 - 1e-12
+    increase = measures.mean_ece_increase([rows], dataclasses.replace(rows, unseen=0.1))
+    assert increase.low <= -0.2 and increase.high >= 0.2
+    for one, other in zip(
+        measures.reliability(rows), measures.reliability(dataclasses.replace(rows, unseen=0.1)), strict=True
+    ):
+        assert other.accuracy.high - other.accuracy.low > one.accuracy.high - one.accuracy.low
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_calibration_of_few_groups_has_wide_intervals(groups: int) -> None:
+    (rows,) = drawn(World(90), [0.3], confidence=True)
+    rows = dataclasses.replace(rows, group=np.arange(90) // (90 // groups))
+    for measure in (measures.ece, measures.rms_calibration):
+        found = measure(rows)
+        assert 0 <= found.low <= found.value <= found.high <= 1 and found.high - found.low > 0.1
+
+
+@pytest.mark.parametrize("words", ["ECE, 30 groups", "ECE, unequal", "RMS calibration error, 200 groups"])
+def test_calibration_covers_under_groups_and_weights(words: str) -> None:
+    covers(words, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["ECE", "RMS calibration"])
+def test_calibration_covers_everywhere_under_groups_and_weights(words: str) -> None:
+    covers(words, 2000)

@@ -27,6 +27,7 @@ from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.calibration import (
     ReliabilityBin,
     ece,
+    mean_confidence,
     mean_ece,
     mean_ece_increase,
     reliability,
@@ -166,6 +167,7 @@ __all__ = [
     "mcnemar",
     "mcnemar_counts",
     "mean_ce_of",
+    "mean_confidence",
     "mean_corruption_error",
     "mean_ece",
     "mean_ece_increase",

@@ -160,6 +160,16 @@ def repeated(position: Positions) -> bool:
     return not _ascending(position) and len(np.unique(position)) < len(position)
 
 
+def independent(rows: Rows) -> tuple[npt.NDArray[np.int64], int]:
+    """(rows,) number of what each row belongs to that is independent of the rest, by first position; and how many."""
+    found, unit = np.unique(rows.position if rows.group is None else rows.group, return_inverse=True)
+    if rows.group is not None:
+        earliest = np.full(len(found), np.iinfo(np.int32).max)
+        np.minimum.at(earliest, unit, rows.position)
+        unit = np.argsort(np.argsort(earliest, kind="stable"))[unit]
+    return unit, len(found)
+
+
 def by_sample(position: Positions, scores: Scores) -> tuple[Scores, float]:
     """Mean score of each position, and how many scores were averaged (of the fullest position; 1 without repeats)."""
     if not repeated(position):
