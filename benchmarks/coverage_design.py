@@ -240,6 +240,79 @@ def rms_calibration(world: World) -> Case:
     return case("RMS calibration error", world, [0.0], truth, measure, confidence=True)
 
 
+# ------------------------------------------------------------------ Fourier maps
+
+WAVES = tuple((row, column) for row in range(-3, 5) for column in range(4) if column > 0 or row > 0)
+"""Frequencies of 8 x 8 images, one of each conjugate pair."""
+
+
+def level_of(frequency: tuple[int, int], model: float = 0.0) -> float:
+    """High frequencies do more harm."""
+    return -2.5 + 0.5 * float(np.hypot(*frequency)) + model
+
+
+def map_of(rows: list[Rows]) -> measures.FourierMap:
+    """The map of rows under ``WAVES``."""
+    return measures.fourier_map(dict(zip(WAVES, rows, strict=True)), 8, 8)
+
+
+def true_error(world: World, low: float, high: float, model: float = 0.0) -> float:
+    """Of a band."""
+    plane = map_of(World(2).draw(np.random.default_rng(0), [0.0] * len(WAVES)))
+    level = [level_of(f, model) for f in plane.frequencies]
+    inside = plane.multiplicity * ((plane.radius > low) & (plane.radius <= high))
+    return float(inside @ errors_of(world, level) / inside.sum())
+
+
+def band(world: World, rule: str = "fixed") -> Case:
+    """Error of the high band."""
+
+    def measure(rows: list[Rows]) -> Estimate:
+        return measures.band_error(map_of(rows), 0.5, 9.0, rule=rule)
+
+    truth = true_error(world, 0.5, 9.0)
+    return case(f"band error, {rule}", world, [level_of(f) for f in WAVES], truth, measure)
+
+
+def band_between(world: World) -> Case:
+    """Difference of two models in the high band."""
+    levels = [level_of(f, model) for model in (0.0, 0.5) for f in WAVES]
+
+    def measure(rows: list[Rows]) -> Estimate:
+        return measures.band_difference(map_of(rows[: len(WAVES)]), map_of(rows[len(WAVES) :]), 0.5, 9.0)
+
+    truth = true_error(world, 0.5, 9.0) - true_error(world, 0.5, 9.0, 0.5)
+    return case("band difference", world, levels, truth, measure)
+
+
+def ratio(world: World) -> Case:
+    """High over low increase, where it is defined."""
+
+    def measure(rows: list[Rows]) -> Estimate | None:
+        found = measures.high_low_ratio(map_of(rows[1:]), rows[0])
+        if not found.defined:
+            return None
+        return Estimate(value=found.value, low=found.low, high=found.high, n=found.n, method=found.method)
+
+    clean = float(errors_of(world, [-4.0])[0])
+    truth = (true_error(world, 0.5, 9.0) - clean) / (true_error(world, 0.0, 0.25) - clean)
+    return case("high over low", world, [-4.0, *(level_of(f) for f in WAVES)], truth, measure)
+
+
+def whole_map(world: World) -> Case:
+    """All frequencies of the map at once."""
+    levels = [level_of(f) for f in WAVES]
+
+    def measure(rows: list[Rows]) -> Estimate:
+        found = map_of(rows)
+        low, high = found.limits(simultaneous=True)
+        truth = errors_of(world, [level_of(f) for f in found.frequencies])
+        held_all = bool(np.all((low <= truth) & (truth <= high)))
+        return Estimate(value=0.0, low=0.0 if held_all else 1.0, high=1.0, n=found.samples, method="")
+
+    return case("all limits of a map", world, levels, 0.0, measure)
+
+
 FEW, SOME, MORE, LOOSE = World(30, 5), World(200, 5), World(800, 5), World(80, 5, copies=False)
 PART, PART_COPIES = World(400, classes=True), World(600, 3, classes=True)
 
@@ -252,4 +325,9 @@ CASES: list[Case] = [
     *(mean_calibration(world) for world in (FEW, SOME, PART, PART_COPIES)),
     *(calibration_increase(world) for world in (SOME, PART)),
     *(rms_calibration(world) for world in (FEW, SOME, MORE, LOOSE, PART, PART_COPIES)),
+    *(band(world) for world in (FEW, SOME, LOOSE, PART, PART_COPIES)),
+    band(FEW, "anytime"),
+    *(band_between(world) for world in (FEW, SOME, PART, PART_COPIES)),
+    *(ratio(world) for world in (SOME, PART, PART_COPIES)),
+    *(whole_map(world) for world in (FEW, SOME, LOOSE, PART, PART_COPIES)),
 ]

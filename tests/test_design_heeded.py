@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from scipy import stats
 from benchmark_tools import benchmark
 from brittlestar import measures
 from brittlestar.core.rows import Rows
-from brittlestar.measures import Estimate
+from brittlestar.measures import Estimate, spectra
+from brittlestar.measures.sampled import SampledMap, read_sampled, write_sampled
 
 coverage_shares = benchmark("coverage_shares")
 coverage_design = benchmark("coverage_design")
@@ -49,11 +51,11 @@ def over_table(rows: list[Rows]) -> Estimate:
     return found
 
 
-def check_copies(twice: Estimate, without: Estimate, alone: Estimate, size: int) -> None:
+def check_copies(twice: Estimate, without: Estimate, alone: Estimate, size: int, rel: float = 0.12) -> None:
     """The value stays, the interval is that of the images without copies."""
     assert twice.value == pytest.approx(without.value, abs=1e-12) and twice.n == without.n == size * alone.n
     assert "clustered" in twice.method and "clustered" not in without.method
-    assert twice.high - twice.low == pytest.approx(alone.high - alone.low, rel=0.12)
+    assert twice.high - twice.low == pytest.approx(alone.high - alone.low, rel=rel)
     assert without.high - without.low < 0.75 * (twice.high - twice.low)
 
 
@@ -254,3 +256,121 @@ def test_calibration_covers_under_groups_and_weights(words: str) -> None:
 @pytest.mark.parametrize("words", ["ECE", "RMS calibration"])
 def test_calibration_covers_everywhere_under_groups_and_weights(words: str) -> None:
     covers(words, 2000)
+
+
+# ------------------------------------------------------------------ Fourier maps
+
+map_of, WAVES, level_of = coverage_design.map_of, coverage_design.WAVES, coverage_design.level_of
+
+
+def rows_of_map(world: object, seed: int = 0) -> list[Rows]:
+    """Clean rows, those of a map, and those of a second model's."""
+    levels = [-4.0, *(level_of(f, model) for model in (0.0, 0.5) for f in WAVES)]
+    return drawn(world, levels, seed)
+
+
+def two_maps(rows: list[Rows]) -> tuple[measures.FourierMap, measures.FourierMap]:
+    return map_of(rows[1 : 1 + len(WAVES)]), map_of(rows[1 + len(WAVES) :])
+
+
+def test_copies_leave_a_map_and_widen_its_intervals() -> None:
+    rows = rows_of_map(World(150, 4))
+    plain = [coverage_shares.plain(r) for r in rows]
+    alone = [once(r, 4) for r in rows]
+    (a, b), (c, d), (e, f) = (two_maps(r) for r in (rows, plain, alone))
+    for rule in ("fixed", "anytime"):
+        three = [measures.band_error(m, 0.5, 9.0, rule=rule) for m in (a, c, e)]
+        check_copies(*three, 4)
+    check_copies(*(measures.band_difference(*m, 0.5, 9.0) for m in ((a, b), (c, d), (e, f))), 4)
+    check_copies(*(measures.band_contrast(m) for m in (a, c, e)), 4, 0.2)
+    rings = [measures.radial_profile(m)[-1].estimate for m in (a, c, e)]
+    check_copies(*rings, 4)
+    assert np.array_equal(a.error, c.error)
+    for simultaneous in (False, True):
+        (low, high), (_, _), (once_low, once_high) = (m.limits(simultaneous=simultaneous) for m in (a, c, e))
+        np.testing.assert_allclose(low, once_low, atol=1e-9)
+        np.testing.assert_allclose(high, once_high, atol=1e-9)
+        assert a.half_width() == pytest.approx(e.half_width()) and a.half_width() > 1.5 * c.half_width()
+    found, without, single = (measures.high_low_ratio(m, r[0]) for m, r in ((a, rows), (c, plain), (e, alone)))
+    assert found.defined and found.value == pytest.approx(without.value) and "clustered" in found.method
+    assert found.high - found.low == pytest.approx(single.high - single.low, rel=0.15)
+    assert spectra.band_ratio(a, b, 0.5, 9.0).method == "paired bootstrap, clustered"
+
+
+def test_a_part_of_unequal_classes_has_the_map_of_the_whole_set() -> None:
+    """All of the large class stay right, the small ones err."""
+    design = coverage_shares.shuffled(((900, 1.0), (50, 0.0), (50, 0.0)), 0)
+
+    def rows_of(n: int, right: bool = False) -> Rows:
+        labels = design.labels[:n]
+        return design.attached(coverage_shares.rows_of((labels == 0) | right, labels))  # type: ignore[no-any-return]
+
+    found = map_of([rows_of(150)] * len(WAVES))
+    np.testing.assert_allclose(found.error, 0.1)
+    low, high = found.limits()
+    assert (low < 0.1).all() and (high > 0.1).all() and (low > 0).all() and (high < 0.3).all()
+    error = measures.band_error(found, 0.5, 9.0)
+    assert error.value == pytest.approx(0.1) and "weighted by class" in error.method
+    shorter = map_of([rows_of(90)] * len(WAVES))
+    other = map_of([rows_of(150, True)] * len(WAVES))
+    for a, b in ((found, other), (shorter, other)):
+        assert measures.band_difference(a, b, 0.5, 9.0).value == pytest.approx(0.1)
+        assert measures.band_difference(b, a, 0.5, 9.0).value == pytest.approx(-0.1)
+    ratio = measures.high_low_ratio(shorter, rows_of(150, True))
+    assert ratio.above.value == pytest.approx(0.1) and ratio.below.value == pytest.approx(0.1)
+    ratio = measures.high_low_ratio(found, rows_of(90, True))
+    assert ratio.above.value == pytest.approx(0.1) and ratio.n == 90
+    same = measures.band_sensitivity(shorter, other, rows_of(150, True), rows_of(150, True), 0.5, 9.0, 0.05)
+    assert same.raw.value == pytest.approx(-0.1), "weights are those of the 90 samples of the map"
+
+
+def test_a_map_leaves_room_for_classes_not_seen() -> None:
+    rows = rows_of_map(World(1000))
+    seen = [dataclasses.replace(r, unseen=0.1) for r in rows]
+    (a, b), (c, d) = two_maps(rows), two_maps(seen)
+    low, high = a.limits()
+    np.testing.assert_allclose(np.stack(c.limits()), np.stack([0.9 * low, 0.9 * high + 0.1]), atol=2e-3)
+    assert measures.band_error(c, 0.5, 9.0).high > measures.band_error(a, 0.5, 9.0).high + 0.02
+    apart = measures.band_difference(c, d, 0.5, 9.0)
+    assert apart.high > measures.band_difference(a, b, 0.5, 9.0).high + 0.05
+    ratio, without = measures.high_low_ratio(c, seen[0]), measures.high_low_ratio(a, rows[0])
+    assert without.defined
+    assert not ratio.defined or (ratio.low < without.low and ratio.high > without.high)
+
+
+def test_a_sampled_map_heeds_and_keeps_the_design(tmp_path: Path) -> None:
+    rows = rows_of_map(World(200, 4))
+    whole, _ = two_maps(rows)
+    n, size = whole.samples, len(whole.frequencies)
+    typical = np.clip(whole.error, 0.01, 0.99)
+    looking = np.full(size, 1e-5)
+    made = SampledMap(
+        8, 8, whole.frequencies, whole.wrong, whole.positions, looking + typical * (1 - typical) / n, typical,
+        np.full(size, 500.0), 1.0, 10, 40,
+    )  # fmt: skip
+    found = made.drawn_as(whole.drawn, looking, whole.error)
+    assert isinstance(found, SampledMap) and np.array_equal(found.error, made.error)
+    assert found.half_width() > 1.7 * made.half_width()
+    for measure in (lambda m: measures.band_error(m, 0.5, 9.0), measures.band_contrast):
+        one, other = measure(found), measure(made)
+        assert one.value == pytest.approx(other.value) and "clustered" in one.method
+        assert one.high - one.low > 1.7 * (other.high - other.low)
+    write_sampled(found, tmp_path / "map.npz")
+    again = read_sampled(tmp_path / "map.npz")
+    assert again.design is not None and np.array_equal(again.design.group, whole.drawn.group)
+    assert measures.band_error(again, 0.5, 9.0) == measures.band_error(found, 0.5, 9.0)
+    write_sampled(made, tmp_path / "plain.npz")
+    assert read_sampled(tmp_path / "plain.npz").design is None
+
+
+@pytest.mark.parametrize(
+    "words", ["band error, fixed, 30 groups", "band difference, 30 groups", "all limits of a map, 30"]
+)
+def test_maps_of_copies_cover(words: str) -> None:
+    covers(words, 160)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["band", "high over low", "all limits"])
+def test_maps_cover_under_groups_and_weights(words: str) -> None:
+    covers(words, 1200)

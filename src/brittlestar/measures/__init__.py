@@ -58,16 +58,15 @@ from brittlestar.measures.effective import exact_limits
 from brittlestar.measures.fourier import (
     BANDS,
     FourierMap,
-    Ratio,
     Ring,
     band_contrast,
     band_difference,
     band_error,
     band_scores,
     fourier_map,
-    high_low_ratio,
     radial_profile,
 )
+from brittlestar.measures.frequency_ratio import Ratio, high_low_ratio
 from brittlestar.measures.intervals import (
     clopper_pearson,
     mean_interval,

@@ -332,6 +332,7 @@ def band_sensitivity(
     a, b = common(a, b)
     samples, clean = together([a_clean, b_clean])
     _, in_map, in_clean = np.intersect1d(a.positions, samples.position, return_indices=True)
+    drawn = a.drawn.cut(in_map) if a.samples <= len(clean) else samples.cut(in_clean)
     shifted = [1 - band_scores(found, low, high)[in_map] for found in (a, b)]
     return sensitivity(
         (shifted[0], shifted[1]),
@@ -339,9 +340,9 @@ def band_sensitivity(
         chance,
         rule=rule,
         level=level,
-        group=None if samples.group is None else samples.group[in_clean],
-        weight=None if samples.weight is None else samples.weight[in_clean],
-        unseen=samples.unseen,
+        group=drawn.group,
+        weight=drawn.weight,
+        unseen=max(drawn.unseen, a.drawn.unseen, samples.unseen),
     )
 
 
