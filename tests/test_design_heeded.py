@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from benchmark_tools import benchmark
-from brittlestar import measures
+from brittlestar import api, measures
+from brittlestar.cli import live
 from brittlestar.core.rows import Rows
 from brittlestar.measures import Estimate, spectra
 from brittlestar.measures.sampled import SampledMap, read_sampled, write_sampled
+from brittlestar.measures.sensitivity import State
+from brittlestar.report.compared import SAID
+from brittlestar.runs.runner import Progress
 
 coverage_shares = benchmark("coverage_shares")
 coverage_design = benchmark("coverage_design")
@@ -374,3 +379,50 @@ def test_maps_of_copies_cover(words: str) -> None:
 @pytest.mark.parametrize("words", ["band", "high over low", "all limits"])
 def test_maps_cover_under_groups_and_weights(words: str) -> None:
     covers(words, 1200)
+
+
+# ------------------------------------------------------------------ sensitivity
+
+
+def test_sensitivity_says_that_classes_were_not_seen_and_leaves_room() -> None:
+    generator = np.random.default_rng(0)
+    u = generator.random(2000)
+    shifted, clean = (u < 0.8, u < 0.4), (u < 0.9, u < 0.9)
+    whole = measures.sensitivity(shifted, clean, 0.1)
+    assert whole.state == "less sensitive" and whole.unseen == 0 and whole.kept is not None and whole.ratio is not None
+    part = measures.sensitivity(shifted, clean, 0.1, unseen=0.05)
+    assert part.state == "not all classes seen" and part.p == 1 and part.halves == ()
+    assert part.kept is not None and part.ratio is not None
+    # What the numbers of the whole set may be at worst, where one answers all of the rest as badly as it can.
+    s, c = (float(x.mean()) for x in (shifted[0], clean[0]))
+    for shifted_there, clean_there in ((0, 0), (1, 1), (0, 1), (1, 0)):
+        kept = (0.95 * s + 0.05 * shifted_there - 0.1) / (0.95 * c + 0.05 * clean_there - 0.1)
+        assert part.kept[0].low < kept < part.kept[0].high
+    for found, before, reach in (
+        (part.raw, whole.raw, 1),
+        (part.clean, whole.clean, 1),
+        (part.additive, whole.additive, 2),
+    ):
+        assert found.value == before.value
+        assert found.low == pytest.approx(0.95 * before.low - 0.05 * reach)
+        assert found.high == pytest.approx(0.95 * before.high + 0.05 * reach)
+    assert part.ratio.low < whole.ratio.low - 0.05 and part.ratio.high > whole.ratio.high + 0.05
+    most = measures.sensitivity(shifted, clean, 0.1, unseen=0.95)
+    assert most.kept is None and most.ratio is None and most.state == "not all classes seen"
+    assert most.additive.low < -1.5 and most.additive.high > 1.5
+    weighted = measures.sensitivity(shifted, clean, 0.1, weight=generator.random(2000))
+    assert "weighted by class" in weighted.additive.method
+
+
+def test_the_report_has_words_for_every_state_of_sensitivity() -> None:
+    assert set(SAID) == set(get_args(State))
+    assert "classes" in SAID["not all classes seen"] and "half" not in SAID["not all classes seen"]
+
+
+def test_the_live_table_says_that_it_does_not_know_of_groups() -> None:
+    screen = live.Screen()
+    (condition,) = api.conditions_of(["clean"], (3, 8, 8))[:1]
+    screen.names, screen.conditions = ("m",), (condition,)
+    for grouped in (False, True):
+        (row,) = screen._worst(Progress({(0, 0): [100, 7]}, 1, grouped=grouped))
+        assert ("taken for independent" in row[4]) == grouped
