@@ -17,7 +17,7 @@ from brittlestar import measures
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.effective import effective_limits, exact_limits
-from brittlestar.measures.fourier import fieller
+from brittlestar.measures.frequency_ratio import fieller
 from brittlestar.measures.ratios import over_scores
 from brittlestar.measures.severity import crossing
 from brittlestar.measures.spectra import correlation

@@ -11,7 +11,8 @@ from scipy import optimize, stats
 from brittlestar import measures
 from brittlestar.core.errors import UsageError
 from brittlestar.measures.base import NoSamplesError
-from brittlestar.measures.fourier import FourierMap, fieller
+from brittlestar.measures.fourier import FourierMap
+from brittlestar.measures.frequency_ratio import fieller
 from test_measures_coverage import rows_of
 
 

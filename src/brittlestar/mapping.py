@@ -20,6 +20,7 @@ from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
+from brittlestar.measures.samples import Samples
 from brittlestar.runs.ask import Question, questions
 from brittlestar.runs.bench import Order
 from brittlestar.runs.session import Sequel
@@ -114,6 +115,7 @@ def sharpen(
         r.passes,
         fixed_passes(r.value, float(r.half_width(level).max()), level),
     )
+    sampled = sampled.drawn_as(Samples.of(clean), r.looking, r.value)
     write_sampled(sampled, folder / MAP)
     return sampled
 

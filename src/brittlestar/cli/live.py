@@ -94,6 +94,7 @@ class Screen:
             interval = interval_of(errors, n, "anytime", each)  # whoever watches looks all the time
             text = f"{100 * interval.value:.1f} % error [{100 * interval.low:.1f}, {100 * interval.high:.1f}], n = {n}"
             text += "" if progress.even else ", not weighted by class"
+            text += ", images that depend on each other taken for independent" if progress.grouped else ""
             found.append((interval.value, self.names[model], info.id, f"{self.names[model]} under {info.id}", text))
         return sorted(found, reverse=True)
 

@@ -27,6 +27,7 @@ from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.calibration import (
     ReliabilityBin,
     ece,
+    mean_confidence,
     mean_ece,
     mean_ece_increase,
     reliability,
@@ -57,16 +58,15 @@ from brittlestar.measures.effective import exact_limits
 from brittlestar.measures.fourier import (
     BANDS,
     FourierMap,
-    Ratio,
     Ring,
     band_contrast,
     band_difference,
     band_error,
     band_scores,
     fourier_map,
-    high_low_ratio,
     radial_profile,
 )
+from brittlestar.measures.frequency_ratio import Ratio, high_low_ratio
 from brittlestar.measures.intervals import (
     clopper_pearson,
     mean_interval,
@@ -166,6 +166,7 @@ __all__ = [
     "mcnemar",
     "mcnemar_counts",
     "mean_ce_of",
+    "mean_confidence",
     "mean_corruption_error",
     "mean_ece",
     "mean_ece_increase",

@@ -13,13 +13,15 @@ are few.
   signed scores whose bias is known to be on the safe side, whatever the gaps and their signs.
 
 Means over conditions have a bin for every condition and confidence, and samples that all conditions share are one
-sample each. Coverage: docs/measures.md.
+sample each. Groups of samples that depend on each other are one draw; weights of classes enter every bin, so that the
+error is that of the whole set's mix; what was not seen may be calibrated anyhow. Coverage: docs/measures.md.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -30,7 +32,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level
 from brittlestar.measures.intervals import clopper_pearson
-from brittlestar.measures.samples import Samples, mean_of, repeated
+from brittlestar.measures.samples import Samples, independent, mean_of, repeated, together
 from brittlestar.measures.signed import SIGNS, Signed, signed
 
 METHOD = "bootstrap test inversion"
@@ -75,8 +77,7 @@ def ece(rows: Rows, bins: int = 15, level: float = LEVEL) -> Estimate:
     """
     place = _equal_width(_confidence(rows), bins)
     found = signed(rows, place, bins)
-    half = found.half_width(level)
-    return _estimate(found.value, found.lower - half, max(found.value + half, _overall(rows, level)), found.n, level)
+    return _limits(found, rows, level)
 
 
 def mean_ece(parts: Sequence[Rows], bins: int = 15, level: float = LEVEL) -> Estimate:
@@ -90,8 +91,7 @@ def mean_ece(parts: Sequence[Rows], bins: int = 15, level: float = LEVEL) -> Est
     """
     cut = shared(parts)
     found, rows = _together(cut, bins), Rows.concatenate(cut)
-    half = found.half_width(level)
-    return _estimate(found.value, found.lower - half, max(found.value + half, _overall(rows, level)), found.n, level)
+    return _limits(found, rows, level)
 
 
 def mean_ece_increase(parts: Sequence[Rows], clean: Rows, bins: int = 15, level: float = LEVEL) -> Estimate:
@@ -107,11 +107,12 @@ def mean_ece_increase(parts: Sequence[Rows], clean: Rows, bins: int = 15, level:
     *cut, base = shared([*parts, clean])
     after, before = _together(cut, bins), _together([base], bins)
     value = after.value - before.value
-    half = Signed(value, value, (after.scores - before.scores) / 2, after.n).half_width(level) * 2
-    low, high = max(after.lower - before.value - half, -1.0), min(after.value - before.lower + half, 1.0)
-    return Estimate(
-        value=value, low=min(low, value), high=max(high, value), n=after.n, level=level, method=f"{SIGNS}, paired"
-    )
+    half = Signed(value, value, (after.scores - before.scores) / 2, after.n, after.weights).half_width(level) * 2
+    room, seen = 2 * base.unseen, 1 - base.unseen
+    low = max(seen * (after.lower - before.value - half) - room, -1.0)
+    high = min(seen * (after.value - before.lower + half) + room, 1.0)
+    method = Samples.of(base).words(f"{SIGNS}, paired")
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=after.n, level=level, method=method)
 
 
 def _together(parts: Sequence[Rows], bins: int) -> Signed:
@@ -125,20 +126,35 @@ def _overall(rows: Rows, level: float) -> float:
 
     It matters where hardly an error was seen and all gaps therefore look small.
     """
-    accuracy, mean = mean_of(rows.position, rows.correct.astype(np.float64), "fixed", level), rows.confidence.mean()
+    samples = dataclasses.replace(Samples.of(rows), unseen=0.0)
+    accuracy = mean_of(samples, rows.correct.astype(np.float64), "fixed", level)
+    mean = samples.average(rows.confidence)
     return float(max(abs(mean - accuracy.low), abs(mean - accuracy.high)))
 
 
-def _estimate(value: float, low: float, high: float, n: int, level: float) -> Estimate:
-    low, high = min(max(low, 0.0), value), min(max(high, value), 1.0)
-    return Estimate(value=value, low=low, high=high, n=n, level=level, method=SIGNS)
+def mean_confidence(rows: Rows) -> float:
+    """Mean confidence over the set, in [0, 1].
+
+    Raises:
+        NoSamplesError: No rows.
+    """
+    return float(Samples.of(rows).average(_confidence(rows)))
+
+
+def _limits(found: Signed, rows: Rows, level: float) -> Estimate:
+    """With the interval; a share of the set that was not seen moves an error by no more than that share."""
+    half, seen = found.half_width(level), 1 - rows.unseen
+    low, high = seen * (found.lower - half) - rows.unseen, max(found.value + half, _overall(rows, level))
+    low, high = min(max(low, 0.0), found.value), min(max(seen * high + rows.unseen, found.value), 1.0)
+    method = Samples.of(rows).words(SIGNS)
+    return Estimate(value=found.value, low=low, high=high, n=found.n, level=level, method=method)
 
 
 def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -> Estimate:
     """Root mean squared calibration error in [0, 1] over bins of equally many rows, sorted by confidence.
 
-    Without ``bins`` there is one bin for every 100 rows, the last taking the rest (one bin under 200 rows). All bins
-    count: the reference code leaves the most confident one out.
+    Without ``bins`` there is one bin for every 100 rows, the last taking the rest (one bin under 200 rows); where rows
+    have weights, bins are equally heavy. All bins count: the reference code leaves the most confident one out.
 
     Raises:
         NoSamplesError: No rows.
@@ -150,8 +166,7 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
     confidence = _confidence(rows)
     count = max(1, len(rows) // RMS_BIN) if bins is None else min(bins, len(rows))
     require(count >= 1, f"calibration needs at least one bin, got {bins}", UsageError)
-    rank = np.empty(len(rows), dtype=np.int64)
-    rank[np.lexsort((rows.frame, rows.position, confidence))] = np.arange(len(rows))
+    rank = _ranks(rows, confidence)
     place = np.minimum(rank // RMS_BIN, count - 1) if bins is None else rank * count // len(rows)
     gaps = _Gaps.of(rows, place, count)
     noise = gaps.noise(gaps.generator("rms"), RESAMPLES if count <= 100 else 399)
@@ -166,12 +181,27 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
     check_level(level)
     value, tail = norm(gaps.gap), (1 - level) / 2
     low, high = (gaps.furthest(norm, simulated, share) for share in (tail, 1 - tail))
-    low, high = min(low, value), min(max(high, value, _overall(rows, level)), 1.0)
-    return Estimate(value=value, low=low, high=high, n=gaps.n, level=level, method=METHOD)
+    high, unseen = max(high, _overall(rows, level)), rows.unseen
+    if unseen > 0:  # gaps lie in [-1, 1] where nothing was seen, and may cancel the others
+        low, high = max((1 - unseen) * low**2 - unseen, 0.0), float(np.sqrt((1 - unseen) * high**2 + unseen))
+    low, high = min(low, value), min(max(high, value), 1.0)
+    return Estimate(value=value, low=low, high=high, n=gaps.n, level=level, method=Samples.of(rows).words(METHOD))
+
+
+def _ranks(rows: Rows, confidence: Scores) -> Bins:
+    """(rows,) places in the order of confidence, from 0; of weighted rows how heavy those before are."""
+    order = np.lexsort((rows.frame, rows.position, confidence))
+    rank = np.empty(len(rows), dtype=np.int64)
+    if rows.weight is None:
+        rank[order] = np.arange(len(rows))
+        return rank
+    weight = rows.weight[order] / rows.weight.sum() * len(rows)
+    rank[order] = np.clip(np.cumsum(weight) - weight / 2, 0, len(rows) - 1).astype(np.int64)
+    return rank
 
 
 def shared(parts: Sequence[Rows]) -> list[Rows]:
-    """The rows of the samples (position, frame) that all parts hold, in one order.
+    """The rows of the samples (position, frame) that all parts hold, in one order, and with one design.
 
     Raises:
         NoSamplesError: No part, or no sample in common.
@@ -186,7 +216,11 @@ def shared(parts: Sequence[Rows]) -> list[Rows]:
         common = np.intersect1d(common, key)
     if len(common) == 0:
         raise NoSamplesError("no samples in common: what is compared must share samples")
-    return [rows.take(np.isin(key, common)).sorted() for rows, key in zip(parts, keys, strict=True)]
+    cut = [rows.take(np.isin(key, common)).sorted() for rows, key in zip(parts, keys, strict=True)]
+    samples, _ = together(parts)
+    return [
+        dataclasses.replace(rows, group=samples.group, weight=samples.weight, unseen=samples.unseen) for rows in cut
+    ]
 
 
 def reliability(rows: Rows, bins: int = 15, level: float = LEVEL) -> tuple[ReliabilityBin, ...]:
@@ -199,19 +233,22 @@ def reliability(rows: Rows, bins: int = 15, level: float = LEVEL) -> tuple[Relia
     confidence = _confidence(rows)
     place = _equal_width(confidence, bins)
     correct = rows.correct
-    twice = repeated(rows.position)
+    twice, samples = repeated(rows.position), Samples.of(rows)
+    weight: Scores = np.ones(len(rows)) if rows.weight is None else rows.weight
     found = []
     for at in np.unique(place):
         inside = place == at
         right, count = int(np.count_nonzero(correct[inside])), int(np.count_nonzero(inside))
-        if twice or rows.group is not None:
-            # As in the errors, which are sums over these bins, rows count alike; groups only widen the intervals.
-            samples = dataclasses.replace(Samples.of(rows, inside), weight=None, unseen=0.0)
-            accuracy = mean_of(samples, correct[inside].astype(np.float64), "fixed", level)
+        share = count / len(rows) if rows.weight is None else float(weight[inside].sum() / weight.sum())
+        if twice or not samples.plain:
+            # All that was not seen may lie in this bin.
+            unseen = rows.unseen / ((1 - rows.unseen) * share + rows.unseen) if rows.unseen else 0.0
+            own = dataclasses.replace(Samples.of(rows, inside), unseen=unseen)
+            accuracy = mean_of(own, correct[inside].astype(np.float64), "fixed", level)
         else:
             accuracy = clopper_pearson(right, count, level)
-        mean = float(confidence[inside].mean())
-        found.append(ReliabilityBin(confidence=mean, accuracy=accuracy, share=count / len(rows)))
+        mean = float(Samples.of(rows, inside).average(confidence[inside]))
+        found.append(ReliabilityBin(confidence=mean, accuracy=accuracy, share=share))
     return tuple(found)
 
 
@@ -243,6 +280,8 @@ class _Gaps:
 
     @classmethod
     def of(cls, rows: Rows, place: Bins, bins: int) -> _Gaps:
+        if rows.group is not None or rows.weight is not None:
+            return cls._of_units(rows, place, bins)
         correct, confidence = rows.correct.astype(np.float64), rows.confidence
         count = np.bincount(place, minlength=bins).astype(np.float64)
         kept = count > 0
@@ -257,6 +296,27 @@ class _Gaps:
         twice, left = bool(times.max() > 1), apart - gap[place]
         scale = _covariance_root(sample, place, left, count, variance) if twice else np.sqrt(variance)
         return cls(gap, count / count.sum(), scale, len(times))
+
+    @classmethod
+    def _of_units(cls, rows: Rows, place: Bins, bins: int) -> _Gaps:
+        """As ``of`` where rows differ in weight or samples depend on each other."""
+        unit, units = independent(rows)
+        weight: Scores = np.ones(len(rows)) if rows.weight is None else rows.weight
+        total: Scores = np.bincount(place, weight, bins).astype(np.float64)
+        kept = total > 0
+        inside = kept[place]
+        unit, weight, place, total = unit[inside], weight[inside], (np.cumsum(kept) - 1)[place[inside]], total[kept]
+        correct, size = rows.correct[inside].astype(np.float64), len(total)
+        apart = rows.confidence[inside] - correct
+        gap = np.bincount(place, weight * apart, size) / total
+        # So many rows of equal weight, each by itself, would tell as much of a bin.
+        held, which = np.unique(unit * size + place, return_inverse=True)
+        own = np.bincount(which, weight)
+        count = total**2 / np.bincount(held % size, np.square(own), size)
+        share = (np.bincount(place, weight * correct, size) / total * count + 1) / (count + 2)
+        scale = _covariance_root(unit, place, weight * (apart - gap[place]), total, share * (1 - share) / count, True)
+        grown = math.sqrt(units / max(units - 1, 1))
+        return cls(gap, total / total.sum(), scale * grown, len(np.unique(rows.position)))
 
     def generator(self, purpose: str) -> np.random.Generator:
         """Random numbers decided by the content alone, whatever the order of the rows (sums round differently)."""
@@ -299,7 +359,9 @@ class _Gaps:
         return norm(self.family(below))
 
 
-def _covariance_root(sample: Bins, place: Bins, left: Scores, count: Scores, variance: Scores) -> Scores:
+def _covariance_root(
+    sample: Bins, place: Bins, left: Scores, count: Scores, variance: Scores, of_samples: bool = False
+) -> Scores:
     """Cholesky's root of the covariance of the bins' means where samples have several rows.
 
     Args:
@@ -307,6 +369,7 @@ def _covariance_root(sample: Bins, place: Bins, left: Scores, count: Scores, var
         place: (rows,) number of its bin.
         left: (rows,) what the row differs from its bin's mean.
         count, variance: (bins,) rows and least variance of the mean.
+        of_samples: Whether that is the least variance among samples, and not among rows.
     """
     size = len(count)
     covariance = np.zeros((size, size))
@@ -320,6 +383,6 @@ def _covariance_root(sample: Bins, place: Bins, left: Scores, count: Scores, var
         sums = np.bincount((sample[own] - first) * size + place[own], left[own], step * size).reshape(step, size)
         covariance += sums.T @ sums
     covariance /= np.outer(count, count)
-    alone = np.bincount(place, np.square(left), size) / np.square(count)
+    alone = np.diag(covariance) if of_samples else np.bincount(place, np.square(left), size) / np.square(count)
     covariance += np.diag(np.maximum(variance - alone, 0.0) + 1e-15)
     return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)

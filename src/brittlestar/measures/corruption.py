@@ -34,7 +34,7 @@ from brittlestar.measures.ratios import (
     over_constants,
     over_scores,
 )
-from brittlestar.measures.samples import aligned, repeated
+from brittlestar.measures.samples import Samples, repeated, together
 
 Key = tuple[str, int | None]
 """(corruption, severity); the severity is ``None`` for sets without (MNIST-C)."""
@@ -78,9 +78,9 @@ def mean_corruption_error(conditions: Conditions, table: str, rule: str = "fixed
     """
     check_rule(rule)
     groups = _groups(conditions, table)
-    scores, caps = _errors(conditions, groups)
+    samples, scores, caps = _errors(conditions, groups)
     cap = len(caps) ** 2 / float(np.sum(1 / np.array(caps)))
-    estimate = mean_score(scores.mean(axis=1), 0.0, 1.0, cap, rule, level)
+    estimate = mean_score(scores.mean(axis=1), 0.0, 1.0, cap, rule, level, samples)
     return _described(groups, table, "", Divided((), estimate), "mean corruption error", "mean corruption error")
 
 
@@ -111,12 +111,12 @@ def corruption_errors(
     check_rule(rule)
     groups = _groups(conditions, table, normaliser)
     if isinstance(normaliser, PublishedErrors):
-        scores, caps = _errors(conditions, groups)
+        samples, scores, caps = _errors(conditions, groups)
         below = [float(np.mean([_published(normaliser, c, s) for s in levels])) for c, levels in groups.items()]
-        divided = over_constants(scores, below, caps, 0.0, 1.0, rule, level)
+        divided = over_constants(scores, below, caps, 0.0, 1.0, rule, level, samples)
     else:
-        scores, _, under = _paired(conditions, groups, normaliser, None)
-        divided = over_scores(scores, under, 0.0, 1.0, rule, level)
+        samples, scores, under = _paired(conditions, groups, normaliser, None)
+        divided = over_scores(scores, under, 0.0, 1.0, rule, level, samples)
     return _set(groups, table, normaliser.name, divided, "CE")
 
 
@@ -141,20 +141,20 @@ def relative_corruption_errors(
     check_rule(rule)
     groups = _groups(conditions, table, normaliser)
     if isinstance(normaliser, PublishedErrors):
-        scores, caps = _errors(conditions, groups, clean)
+        samples, scores, caps = _errors(conditions, groups, clean)
         below = [
             float(np.mean([_published(normaliser, c, s) for s in levels])) - normaliser.clean
             for c, levels in groups.items()
         ]
-        divided = over_constants(scores, below, caps, -1.0, 1.0, rule, level)
+        divided = over_constants(scores, below, caps, -1.0, 1.0, rule, level, samples)
     else:
         require(
             normaliser.clean is not None,
             f"relative CE needs clean rows of {normaliser.name} too; run it on the clean images",
             UsageError,
         )
-        scores, _, under = _paired(conditions, groups, normaliser, clean)
-        divided = over_scores(scores, under, -1.0, 1.0, rule, level)
+        samples, scores, under = _paired(conditions, groups, normaliser, clean)
+        divided = over_scores(scores, under, -1.0, 1.0, rule, level, samples)
     return _set(groups, table, normaliser.name, divided, "relative CE")
 
 
@@ -228,28 +228,37 @@ def _published(normaliser: PublishedErrors, corruption: str, severity: int | Non
     return normaliser.errors[corruption][severity - 1]
 
 
-def _errors(conditions: Conditions, groups: Groups, clean: Rows | None = None) -> tuple[Scores, list[float]]:
-    """(samples, corruptions) error averaged over severities, less the clean one if given; and how many severities."""
+def _errors(conditions: Conditions, groups: Groups, clean: Rows | None = None) -> tuple[Samples, Scores, list[float]]:
+    """The samples, their (samples, corruptions) error averaged over severities, less the clean one if given; and how
+    many severities."""
     parts = [conditions[c, s] for c, levels in groups.items() for s in levels]
-    position, correct = aligned(parts if clean is None else [*parts, clean])
-    require(not repeated(position), "corruption errors have one frame a sample; sequences have flip rates", UsageError)
-    return _averaged((~correct).astype(np.float64), groups, clean is not None)
+    samples, correct = together(parts if clean is None else [*parts, clean])
+    require(
+        not repeated(samples.position),
+        "corruption errors have one frame a sample; sequences have flip rates",
+        UsageError,
+    )
+    return samples, *_averaged((~correct).astype(np.float64), groups, clean is not None)
 
 
 def _paired(
     conditions: Conditions, groups: Groups, other: RunErrors, clean: Rows | None
-) -> tuple[Scores, list[float], Scores]:
-    """``_errors`` of both on the samples that both have."""
+) -> tuple[Samples, Scores, Scores]:
+    """The samples that both have, and the errors of each as ``_errors`` gives them."""
     parts = [run[c, s] for run in (conditions, other.conditions) for c, levels in groups.items() for s in levels]
     half = len(parts) // 2
     if clean is not None and other.clean is not None:
         parts = [*parts[:half], clean, *parts[half:], other.clean]
         half += 1
-    position, correct = aligned(parts)
-    require(not repeated(position), "corruption errors have one frame a sample; sequences have flip rates", UsageError)
+    samples, correct = together(parts)
+    require(
+        not repeated(samples.position),
+        "corruption errors have one frame a sample; sequences have flip rates",
+        UsageError,
+    )
     wrong = (~correct).astype(np.float64)
-    own, caps = _averaged(wrong[:, :half], groups, clean is not None)
-    return own, caps, _averaged(wrong[:, half:], groups, clean is not None)[0]
+    own, under = (_averaged(part, groups, clean is not None)[0] for part in (wrong[:, :half], wrong[:, half:]))
+    return samples, own, under
 
 
 def _averaged(wrong: Scores, groups: Groups, less_clean: bool) -> tuple[Scores, list[float]]:

@@ -18,13 +18,12 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule
 from brittlestar.measures.effective import exact_limits
-from brittlestar.measures.samples import Positions, aligned, mean_difference_of, mean_of, repeated
+from brittlestar.measures.samples import Positions, Samples, mean_difference_of, mean_of, repeated, together
 from brittlestar.measures.sequences import confidence_sequence_many
 
 Frequency = tuple[int, int]
@@ -36,9 +35,6 @@ n / 8 cycles, up to n / 4, and above."""
 
 _EDGE = 1e-9
 
-CLEAR = 5.0
-"""Standard errors beyond which an increase was not chosen by chance to be divided by."""
-
 
 @dataclasses.dataclass(frozen=True)
 class FourierMap:
@@ -49,6 +45,7 @@ class FourierMap:
         frequencies: Signed (row, column), each conjugate pair once.
         wrong: (frequencies, samples) 1.0 where the model errs.
         positions: (samples,), ascending.
+        design: How the samples were drawn; ``None`` where they are independent and count alike.
     """
 
     height: int
@@ -56,6 +53,7 @@ class FourierMap:
     frequencies: tuple[Frequency, ...]
     wrong: Wrong
     positions: Positions
+    design: Samples | None = dataclasses.field(default=None, kw_only=True)
 
     complete: ClassVar[bool] = True
     """Whether every outcome was seen."""
@@ -64,6 +62,11 @@ class FourierMap:
     def samples(self) -> int:
         """How many samples each frequency was tried on."""
         return int(self.wrong.shape[1])
+
+    @property
+    def drawn(self) -> Samples:
+        """The samples and how they were drawn."""
+        return dataclasses.replace(self.design or Samples(self.positions), position=self.positions)
 
     @property
     def radius(self) -> Scores:
@@ -79,8 +82,10 @@ class FourierMap:
 
     @property
     def error(self) -> Scores:
-        """(frequencies,) error rates."""
-        return np.asarray(self.wrong.mean(axis=1, dtype=np.float64))
+        """(frequencies,) error rates, for the whole set's mix of classes."""
+        if self.design is None or self.design.weight is None:
+            return np.asarray(self.wrong.mean(axis=1, dtype=np.float64))
+        return np.asarray(self.wrong @ (self.design.weight / self.design.weight.sum()), np.float64)
 
     def matrix(self, values: npt.ArrayLike | None = None) -> Scores:
         """(height, width) error, or other (frequencies,) values, with the mean at [height // 2, width // 2].
@@ -99,32 +104,55 @@ class FourierMap:
     def limits(self, level: float = LEVEL, simultaneous: bool = False, rule: str = "fixed") -> tuple[Scores, Scores]:
         """(low, high) by frequency; ``simultaneous`` makes all of them hold together (Bonferroni over frequencies).
 
-        ``fixed``: exact (Clopper and Pearson), since at rare errors nothing else holds at so small a tail.
+        ``fixed``: exact (Clopper and Pearson), since at rare errors nothing else holds at so small a tail; for the
+        effective number of samples where these depend on each other or count unequally.
         """
         check_level(level)
         check_rule(rule)
         each = 1 - (1 - level) / len(self.frequencies) if simultaneous else level
+        if self.design is not None:
+            known: dict[bytes, Estimate] = {}  # many frequencies err on the same samples
+            for outcomes in self.wrong:
+                key = outcomes.tobytes()
+                if key not in known:
+                    known[key] = mean_of(self.drawn, outcomes.astype(np.float64), rule, each)
+            found = [known[outcomes.tobytes()] for outcomes in self.wrong]
+            return np.array([e.low for e in found]), np.array([e.high for e in found])
         many = exact_limits if rule == "fixed" else confidence_sequence_many
         return many(np.rint(self.error * self.samples), self.samples, each)
 
     def mean(self, scores: Scores, cap: float, rule: str, level: float) -> Estimate:
         """The mean of a weighted error of each sample; ``cap`` is the effective number of frequencies in it."""
-        return mean_of(self.positions, scores, rule, level, cap)
+        return mean_of(self.drawn, scores, rule, level, cap)
 
-    def apart(self, scores: Scores, cap: float, rule: str, level: float, discordance: float | None = None) -> Estimate:
-        """The mean of a difference of weighted errors of each sample."""
-        return mean_difference_of(self.positions[: len(scores)], scores, rule, level, cap, discordance)
+    def apart(
+        self,
+        scores: Scores,
+        cap: float,
+        rule: str,
+        level: float,
+        discordance: float | None = None,
+        of: Samples | None = None,
+    ) -> Estimate:
+        """The mean of a difference of weighted errors of each sample (those of the map, or others)."""
+        return mean_difference_of(self.drawn if of is None else of, scores, rule, level, cap, discordance)
 
     def cut(self, frequencies: tuple[Frequency, ...], samples: npt.NDArray[np.intp]) -> FourierMap:
         """Only some frequencies and samples (their places here)."""
         index = {f: place for place, f in enumerate(self.frequencies)}
-        chosen = [index[f] for f in frequencies]
-        return FourierMap(self.height, self.width, frequencies, self.wrong[chosen][:, samples], self.positions[samples])
+        wrong = self.wrong[[index[f] for f in frequencies]][:, samples]
+        design = designed(self.drawn.cut(samples))
+        return FourierMap(self.height, self.width, frequencies, wrong, self.positions[samples], design=design)
 
     def half_width(self, level: float = LEVEL, rule: str = "fixed") -> float:
         """The widest simultaneous half-width of any frequency."""
         low, high = self.limits(level, simultaneous=True, rule=rule)
         return float((high - low).max() / 2)
+
+
+def designed(samples: Samples) -> Samples | None:
+    """The design of a map: ``None`` where its samples are independent and count alike."""
+    return None if samples.plain else samples
 
 
 def fourier_map(rows: Mapping[Frequency, Rows], height: int, width: int) -> FourierMap:
@@ -154,12 +182,14 @@ def fourier_map(rows: Mapping[Frequency, Rows], height: int, width: int) -> Four
             UsageError,
         )
         seen |= {(row % height, column % width), (-row % height, -column % width)}
-    positions, correct = aligned([rows[f] for f in frequencies])
-    require(not repeated(positions), "a Fourier map has one frame a sample; choose a frame", UsageError)
-    return FourierMap(height, width, frequencies, np.ascontiguousarray(~correct.T, dtype=np.float32), positions)
+    samples, correct = together([rows[f] for f in frequencies])
+    require(not repeated(samples.position), "a Fourier map has one frame a sample; choose a frame", UsageError)
+    wrong = np.ascontiguousarray(~correct.T, dtype=np.float32)
+    return FourierMap(height, width, frequencies, wrong, samples.position, design=designed(samples))
 
 
-def _weights(found: FourierMap, low: float, high: float) -> Scores:
+def band_weights(found: FourierMap, low: float, high: float) -> Scores:
+    """(frequencies,) share of each in the mean over radii in (low, high]."""
     inside = (found.radius > low + _EDGE) & (found.radius <= high + _EDGE)
     if not inside.any():
         raise NoSamplesError(f"no measured frequency has a radius in ({low:g}, {high:g}] of Nyquist")
@@ -172,13 +202,14 @@ def _scores(found: FourierMap, weights: Scores) -> Scores:
     return np.asarray(weights[used] @ found.wrong[used])
 
 
-def _effective(weights: Scores) -> float:
+def effective_number(weights: Scores) -> float:
+    """Of how many equally weighted frequencies a mean has the spread."""
     return float(1 / np.square(weights).sum())
 
 
 def band_scores(found: FourierMap, low: float, high: float) -> Scores:
     """(samples,) mean error of each sample over the frequencies with radius in (low, high]; see ``band_error``."""
-    return _scores(found, _weights(found, low, high))
+    return _scores(found, band_weights(found, low, high))
 
 
 def band_error(found: FourierMap, low: float, high: float, level: float = LEVEL, rule: str = "fixed") -> Estimate:
@@ -187,8 +218,8 @@ def band_error(found: FourierMap, low: float, high: float, level: float = LEVEL,
     Raises:
         NoSamplesError: No measured frequency lies there.
     """
-    weights = _weights(found, low, high)
-    return found.mean(_scores(found, weights), _effective(weights), rule, level)
+    weights = band_weights(found, low, high)
+    return found.mean(_scores(found, weights), effective_number(weights), rule, level)
 
 
 def band_difference(
@@ -201,12 +232,13 @@ def band_difference(
         UsageError: Maps of different image sizes.
     """
     a, b = common(a, b)
-    weights = _weights(a, low, high)
+    weights = band_weights(a, low, high)
     used = np.flatnonzero(weights)
     apart = a.wrong[used] - b.wrong[used]
-    discordance = float(weights[used] @ np.abs(apart).mean(axis=1))
+    moved = np.abs(apart)
+    discordance = float(weights[used] @ (moved.mean(axis=1) if a.design is None else a.drawn.average(moved.T)))
     judge = a if not a.complete else b
-    return judge.apart(weights[used] @ apart, _effective(weights), rule, level, discordance)
+    return judge.apart(weights[used] @ apart, effective_number(weights), rule, level, discordance)
 
 
 def band_contrast(found: FourierMap, level: float = LEVEL, rule: str = "fixed") -> Estimate:
@@ -215,109 +247,15 @@ def band_contrast(found: FourierMap, level: float = LEVEL, rule: str = "fixed") 
     Raises:
         NoSamplesError: No measured frequency lies in one of the bands.
     """
-    high, low = (_weights(found, *_band(name)) for name in ("high", "low"))
+    high, low = (band_weights(found, *band_named(name)) for name in ("high", "low"))
     scores = _scores(found, high) - _scores(found, low)
-    cap = max(1.0, min(_effective(high), _effective(low)))
+    cap = max(1.0, min(effective_number(high), effective_number(low)))
     return found.apart(scores, cap, rule, level)
 
 
-def _band(name: str) -> tuple[float, float]:
+def band_named(name: str) -> tuple[float, float]:
+    """The radii of one of ``BANDS``."""
     return next((low, high) for known, low, high in BANDS if known == name)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Ratio:
-    """A ratio that may be undefined.
-
-    Fields:
-        defined: Whether the denominator is shown to be above 0 at the confidence level.
-        reason: Why it is not, in words; empty where it is.
-        value, low, high: The ratio and its interval; NaN where undefined.
-        above, below: Numerator and denominator with their intervals.
-        n: Samples.
-        level: Confidence level.
-        method: How the interval was made.
-    """
-
-    defined: bool
-    reason: str
-    value: float
-    low: float
-    high: float
-    above: Estimate
-    below: Estimate
-    n: int
-    level: float = LEVEL
-    method: str = "Fieller"
-
-
-def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Ratio:
-    """How many times more error high frequencies add to the clean error than low ones do (``BANDS``).
-
-    Fieller's interval over per-sample increases. It is undefined, and says so, unless the increase at low frequencies
-    is shown to be above 0 at a tenth of the error allowed (99.5 % for 95 %). Small increases pass that where they came
-    out large by chance, which makes the ratio come out small; so the interval is at that stricter level too, unless the
-    increase is more than ``CLEAR`` standard errors. Among the ratios that are shown at least 93 % then hold, wherever
-    more than one in thirty is shown (docs/measures.md).
-
-    Args:
-        found: The map.
-        clean: Rows of the unchanged images; the samples of both are used.
-        level: Confidence level.
-
-    Raises:
-        NoSamplesError: No sample in common with ``clean``, or no measured frequency in one of the bands.
-
-    Reference:
-        Fieller 1954, https://doi.org/10.1111/j.2517-6161.1954.tb00159.x
-    """
-    shared, in_map, in_clean = np.intersect1d(found.positions, clean.position, return_indices=True)
-    if len(shared) == 0:
-        raise NoSamplesError("the map and the clean rows share no samples")
-    wrong = ~clean.correct[in_clean]
-    weights = [_weights(found, *_band(name)) for name in ("high", "low")]
-    scores = np.stack([_scores(found, w)[in_map] - wrong for w in weights])
-    caps = [_effective(w) for w in weights]
-    above, below = (found.apart(s, cap, "fixed", level) for s, cap in zip(scores, caps, strict=True))
-    n = len(shared)
-    defined, reason, ends = False, "", (math.nan, math.nan)
-    strict = 1 - (1 - level) / 10
-    if n < 2 or found.apart(scores[1], caps[1], "fixed", strict).low <= 0:
-        reason = "low frequencies are not shown to add error, so nothing can be divided by it"
-    else:
-        # Two samples of opposite sign are added to each variance, which keeps it above 0 (as in Bonett-Price).
-        spread = (np.cov(scores, bias=True) * n + np.diag([2 / cap for cap in caps])) / (n - 1) / n
-        asked = level if below.value > CLEAR * math.sqrt(spread[1, 1]) else strict
-        ends = fieller(above.value, below.value, spread, float(special.stdtrit(n - 1, 0.5 + asked / 2)))
-        defined = math.isfinite(ends[0])
-        reason = "" if defined else "the increase at low frequencies is too uncertain to divide by"
-    value = above.value / below.value if defined else math.nan
-    return Ratio(
-        defined=defined,
-        reason=reason,
-        value=value,
-        low=ends[0],
-        high=ends[1],
-        above=above,
-        below=below,
-        n=n,
-        level=level,
-    )
-
-
-def fieller(top: float, bottom: float, covariance: Scores, quantile: float) -> tuple[float, float]:
-    """Ends of Fieller's set for ``top / bottom``: the ratios r with ``|top - r bottom| <= quantile * its error``.
-
-    NaN where the set is not a finite interval (``bottom`` is not significantly different from 0).
-    """
-    square = quantile * quantile
-    a = bottom * bottom - square * float(covariance[1, 1])
-    b = top * bottom - square * float(covariance[0, 1])
-    c = top * top - square * float(covariance[0, 0])
-    if a <= 0:
-        return math.nan, math.nan
-    root = math.sqrt(max(b * b - a * c, 0.0))
-    return (b - root) / a, (b + root) / a
 
 
 def common(a: FourierMap, b: FourierMap) -> tuple[FourierMap, FourierMap]:
@@ -332,6 +270,7 @@ def common(a: FourierMap, b: FourierMap) -> tuple[FourierMap, FourierMap]:
         f"maps of {a.height} x {a.width} and {b.height} x {b.width} images cannot be compared",
         UsageError,
     )
+    fewest = a if a.samples <= b.samples else b
     if a.frequencies == b.frequencies and np.array_equal(a.positions, b.positions):
         return a, b
     known = set(b.frequencies)
@@ -339,8 +278,13 @@ def common(a: FourierMap, b: FourierMap) -> tuple[FourierMap, FourierMap]:
     shared, in_a, in_b = np.intersect1d(a.positions, b.positions, return_indices=True)
     if not both or not len(shared):
         raise NoSamplesError("the two maps share no frequency or no sample")
-
-    return a.cut(both, in_a), b.cut(both, in_b)
+    # Those of fewer samples stand for the set with the least adjustment.
+    samples = fewest.drawn.cut(in_a if fewest is a else in_b)
+    design = designed(dataclasses.replace(samples, unseen=max(samples.unseen, a.drawn.unseen, b.drawn.unseen)))
+    return (
+        dataclasses.replace(a.cut(both, in_a), design=design),
+        dataclasses.replace(b.cut(both, in_b), design=design),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -371,6 +315,6 @@ def radial_profile(
     for at in np.unique(place):
         weights = found.multiplicity * (place == at)
         weights = weights / weights.sum()
-        estimate = found.mean(_scores(found, weights), _effective(weights), rule, level)
+        estimate = found.mean(_scores(found, weights), effective_number(weights), rule, level)
         profile.append(Ring(float(weights @ radius), int(np.count_nonzero(weights)), estimate))
     return profile

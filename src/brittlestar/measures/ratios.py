@@ -6,7 +6,8 @@
   whole, numerators and denominators together. ``anytime``: every numerator and denominator gets a confidence sequence,
   all holding together (Bonferroni), and the ends are divided: honest and wide.
 
-Coverage: docs/measures.md.
+Where samples depend on each other whole groups are resampled; weights of classes enter every sum. Coverage:
+docs/measures.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from brittlestar.core.errors import UsageError, require
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level, check_rule, enclosing
 from brittlestar.measures.intervals import mean_interval, signed_mean_interval
+from brittlestar.measures.samples import Samples, mean_difference_of, mean_of, units_of
 from brittlestar.measures.sequences import METHOD as SEQUENCE
 from brittlestar.measures.sequences import bounded_sequence
 
@@ -102,7 +104,15 @@ class Divided:
 TOO_UNCERTAIN = "shows too little to divide by: the ratio would have no finite interval"
 
 
-def mean_score(scores: Scores, lowest: float, highest: float, cap: float, rule: str, level: float) -> Estimate:
+def mean_score(
+    scores: Scores,
+    lowest: float,
+    highest: float,
+    cap: float,
+    rule: str,
+    level: float,
+    samples: Samples | None = None,
+) -> Estimate:
     """The mean of per-sample scores in [lowest, highest], where lowest is 0 or ``-highest``.
 
     Args:
@@ -111,12 +121,16 @@ def mean_score(scores: Scores, lowest: float, highest: float, cap: float, rule: 
         cap: How many correlated outcomes each score averages (see ``mean_interval``).
         rule: ``fixed`` or ``anytime``.
         level: Confidence level.
+        samples: How the n samples were drawn; independently, counting alike, if left out.
 
     Raises:
         NoSamplesError: No scores.
         UsageError: Scores outside the range, or an unknown rule.
     """
     check_rule(rule)
+    if samples is not None and not samples.plain:
+        measure = mean_difference_of if lowest < 0 else mean_of
+        return scaled(measure(samples, np.asarray(scores) / highest, rule, level, cap), highest)
     if rule == "anytime":
         return bounded_sequence(scores, lowest, highest, level)
     interval = signed_mean_interval if lowest < 0 else mean_interval
@@ -138,6 +152,7 @@ def over_constants(
     highest: float = 1.0,
     rule: str = "fixed",
     level: float = LEVEL,
+    samples: Samples | None = None,
 ) -> Divided:
     """Means over known constants.
 
@@ -148,6 +163,7 @@ def over_constants(
         lowest, highest: The range of a score.
         rule: ``fixed`` or ``anytime``.
         level: Confidence level.
+        samples: How the n samples were drawn; independently, counting alike, if left out.
 
     Raises:
         NoSamplesError: No samples.
@@ -156,7 +172,7 @@ def over_constants(
     constants = np.asarray(below, dtype=np.float64)
     require(bool(np.isfinite(constants).all()), f"denominators must be finite, got {constants.tolist()}", UsageError)
     parts = tuple(
-        scaled(mean_score(column, lowest, highest, cap, rule, level), float(1 / constant))
+        scaled(mean_score(column, lowest, highest, cap, rule, level, samples), float(1 / constant))
         if constant > _LEAST
         else None
         for column, constant, cap in zip(above.T, constants, caps, strict=True)
@@ -167,7 +183,7 @@ def over_constants(
     total = float(np.mean(1 / constants))
     weights = 1 / constants / len(constants) / total
     cap = float(1 / np.sum(np.square(weights) / np.asarray(caps, dtype=np.float64)))
-    mean = scaled(mean_score(above @ weights, lowest, highest, cap, rule, level), total)
+    mean = scaled(mean_score(above @ weights, lowest, highest, cap, rule, level, samples), total)
     return Divided(parts, mean, why)
 
 
@@ -178,6 +194,7 @@ def over_scores(
     highest: float = 1.0,
     rule: str = "fixed",
     level: float = LEVEL,
+    samples: Samples | None = None,
 ) -> Divided:
     """Means over another model's means on the same samples, its sampling error included.
 
@@ -187,11 +204,15 @@ def over_scores(
     resample whose denominator is not above 0 counts against both ends. A ratio is undefined, and says why, unless the
     lower limit of its denominator is above 0 and both of its own ends are finite.
 
+    Groups are resampled whole, as sums of weighted scores, and the made-up samples are as heavy as a group. What no
+    sample stands for may have any score in numerator and denominator, and every ratio leaves room for it.
+
     Args:
         above, below: (n, k) scores in [lowest, highest].
         lowest, highest: The range of a score.
         rule: ``fixed`` or ``anytime``.
         level: Confidence level.
+        samples: How the n samples were drawn; independently, counting alike, if left out.
 
     Raises:
         NoSamplesError: No samples.
@@ -203,18 +224,16 @@ def over_scores(
     n, k = above.shape
     if n == 0:
         raise NoSamplesError("no samples: a ratio of nothing is undefined")
-    under = [mean_score(column, lowest, highest, 1.0, rule, level) for column in below.T]
+    drawn = _Drawn(lowest, highest, level, Samples(np.arange(n, dtype=np.int32)) if samples is None else samples)
+    under = [mean_score(column, lowest, highest, 1.0, rule, level, samples) for column in below.T]
     why = [_why(e, lowest) for e in under]
     defined = np.array([not reason for reason in why])
     parts: list[Estimate | None] = [None] * k
     mean = None
     if defined.any():
         top, bottom = above[:, defined], below[:, defined]
-        values = top.mean(axis=0) / bottom.mean(axis=0)
-        if rule == "anytime":
-            found, mean = _by_sequences(top, bottom, values, lowest, highest, level)
-        else:
-            found, mean = _by_resampling(top, bottom, values, lowest, highest, level)
+        values = drawn.samples.average(top) / drawn.samples.average(bottom)
+        found, mean = (drawn.by_sequences if rule == "anytime" else drawn.by_resampling)(top, bottom, values)
         for place, estimate in zip(np.flatnonzero(defined), found, strict=True):
             if math.isfinite(estimate.low) and math.isfinite(estimate.high):
                 parts[place] = estimate
@@ -247,69 +266,103 @@ def _shown(value: float) -> str:
 Many = tuple[list[Estimate], Estimate]
 
 
-def _by_sequences(top: Scores, bottom: Scores, values: Scores, lowest: float, highest: float, level: float) -> Many:
-    n, k = top.shape
-    ends = _sequence_ends(top, bottom, lowest, highest, level, 2 * k)
-    found = []
-    for j, value in enumerate(values):
-        alone = _sequence_ends(top[:, [j]], bottom[:, [j]], lowest, highest, level, 2)
-        found.append(enclosing(float(value), float(alone[0, 0]), float(alone[1, 0]), n, level, SEQUENCE))
-    mean = enclosing(float(values.mean()), float(ends[0].mean()), float(ends[1].mean()), n, level, SEQUENCE)
-    return found, mean
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+    """Ratios of means of scores in [lowest, highest], on samples that were drawn somehow."""
 
+    lowest: float
+    highest: float
+    level: float
+    samples: Samples
 
-def _by_resampling(top: Scores, bottom: Scores, values: Scores, lowest: float, highest: float, level: float) -> Many:
-    n = len(top)
-    ratios, held = _resampled(top, bottom, lowest, highest)
-    floor = 0.0 if lowest >= 0 else -math.inf
-    found = [_percentiles(float(v), ratios[:, j], held[:, j], n, level, floor) for j, v in enumerate(values)]
-    mean = _percentiles(float(values.mean()), ratios.mean(axis=1), np.asarray(held.all(axis=1)), n, level, floor)
-    return found, mean
+    def by_sequences(self, top: Scores, bottom: Scores, values: Scores) -> Many:
+        k = top.shape[1]
+        ends = self._sequence_ends(top, bottom, 2 * k)
+        found = []
+        for j, value in enumerate(values):
+            alone = self._sequence_ends(top[:, [j]], bottom[:, [j]], 2)
+            found.append(self._told(float(value), float(alone[0, 0]), float(alone[1, 0]), SEQUENCE))
+        mean = self._told(float(values.mean()), float(ends[0].mean()), float(ends[1].mean()), SEQUENCE)
+        return found, mean
 
+    def _told(self, value: float, low: float, high: float, method: str) -> Estimate:
+        return enclosing(value, low, high, len(self.samples.position), self.level, self.samples.words(method))
 
-def _resampled(top: Scores, bottom: Scores, lowest: float, highest: float) -> tuple[Scores, npt.NDArray[np.bool_]]:
-    """(resamples + 1, k) ratios, those of the whole pool last, and whether their denominators are above 0."""
-    k = top.shape[1]
-    extremes = np.repeat([[highest], [lowest]], 2 * k, axis=1)
-    pool = np.concatenate([np.concatenate([top, bottom], axis=1), extremes])
-    size = len(pool)
-    content = np.round(pool.sum(axis=0), 6).tobytes() + size.to_bytes(8, "little")
-    seed = int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "little")
-    generator = np.random.default_rng(seed)
-    sums = np.empty((RESAMPLES + 1, 2 * k))
-    step = max(1, _CHUNK // size)
-    for first in range(0, RESAMPLES, step):
-        count = min(step, RESAMPLES - first)
-        drawn = generator.integers(0, size, (count, size)) + np.arange(count)[:, None] * size
-        weights = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
-        sums[first : first + count] = weights.astype(np.float64) @ pool
-    sums[-1] = pool.sum(axis=0)
-    held = sums[:, k:] > _LEAST
-    return sums[:, :k] / np.where(held, sums[:, k:], 1.0), held
+    def _sequence_ends(self, top: Scores, bottom: Scores, tests: int) -> Scores:
+        """(2, k) ends of the ratios when ``tests`` confidence sequences hold together."""
+        each = 1 - (1 - self.level) / tests
+        ends = []
+        for a, b in zip(top.T, bottom.T, strict=True):
+            upper, lower = (
+                mean_score(x, self.lowest, self.highest, 1.0, "anytime", each, self.samples) for x in (a, b)
+            )
+            if lower.low <= 0:
+                ends.append((0.0 if self.lowest >= 0 else -math.inf, math.inf))
+            else:
+                corners = [x / y for x in (upper.low, upper.high) for y in (lower.low, lower.high)]
+                ends.append((min(corners), max(corners)))
+        return np.array(ends, dtype=np.float64).T
 
+    def by_resampling(self, top: Scores, bottom: Scores, values: Scores) -> Many:
+        low, high, held = self._resampled(top, bottom)
+        found = [self._percentiles(float(v), low[:, j], high[:, j], held[:, j]) for j, v in enumerate(values)]
+        every = np.asarray(held.all(axis=1))
+        return found, self._percentiles(float(values.mean()), low.mean(axis=1), high.mean(axis=1), every)
 
-def _percentiles(
-    value: float, ratios: Scores, held: npt.NDArray[np.bool_], n: int, level: float, floor: float
-) -> Estimate:
-    drawn, good, centre = ratios[:-1], held[:-1], float(ratios[-1])
-    tail = (1 - level) / 2
-    place = max(int(tail * (len(drawn) + 1)), 1)
-    # Without errors of the normaliser a ratio of scores from 0 on is at least as if it had a single one.
-    low = float(np.sort(np.where(good, drawn, drawn if floor == 0 else -math.inf))[place - 1])
-    high = float(np.sort(np.where(good, drawn, math.inf))[-place])
-    moved = value - centre
-    return enclosing(value, max(min(low, low + moved), floor), max(high, high + moved), n, level, BOOTSTRAP)
+    def _resampled(self, top: Scores, bottom: Scores) -> tuple[Scores, Scores, npt.NDArray[np.bool_]]:
+        """(resamples + 1, k) lowest and highest ratios, those of the whole pool last, and whether they are defined."""
+        k = top.shape[1]
+        scores, size = self._sums(np.concatenate([top, bottom], axis=1))
+        made_up = float(np.square(size).sum() / size.sum())
+        extremes = np.repeat([[self.highest], [self.lowest]], 2 * k, axis=1) * made_up
+        pool, size = np.concatenate([scores, extremes]), np.append(size, [made_up, made_up])
+        units = len(pool)
+        content = np.round(pool.sum(axis=0), 6).tobytes() + units.to_bytes(8, "little")
+        seed = int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "little")
+        generator = np.random.default_rng(seed)
+        sums, drawn = np.empty((RESAMPLES + 1, 2 * k)), np.empty((RESAMPLES + 1, 1))
+        step = max(1, _CHUNK // units)
+        for first in range(0, RESAMPLES, step):
+            count = min(step, RESAMPLES - first)
+            places = generator.integers(0, units, (count, units)) + np.arange(count)[:, None] * units
+            times = np.bincount(places.ravel(), minlength=count * units).reshape(count, units).astype(np.float64)
+            sums[first : first + count] = times @ pool
+            drawn[first : first + count, 0] = times @ size
+        sums[-1], drawn[-1] = pool.sum(axis=0), size.sum()
+        return self._ends(sums[:, :k], sums[:, k:], drawn)
 
+    def _sums(self, scores: Scores) -> tuple[Scores, Scores]:
+        """(units, k) weighted sums over what is independent, and how heavy each is (1 for a sample of weight 1)."""
+        if self.samples.group is None and self.samples.weight is None:
+            return scores, np.ones(len(scores))
+        units = [units_of(self.samples, column) for column in scores.T]
+        weights = units[0].weights
+        size = np.ones(len(units[0].scores)) if weights is None else weights
+        size = np.asarray(size * (len(scores) / size.sum()), np.float64)
+        return np.stack([u.scores for u in units], axis=1) * size[:, None], size
 
-def _sequence_ends(top: Scores, bottom: Scores, lowest: float, highest: float, level: float, tests: int) -> Scores:
-    """(2, k) ends of the ratios when ``tests`` confidence sequences hold together."""
-    each = 1 - (1 - level) / tests
-    ends = []
-    for a, b in zip(top.T, bottom.T, strict=True):
-        upper, lower = (bounded_sequence(x, lowest, highest, each) for x in (a, b))
-        if lower.low <= 0:
-            ends.append((0.0 if lowest >= 0 else -math.inf, math.inf))
-        else:
-            corners = [x / y for x in (upper.low, upper.high) for y in (lower.low, lower.high)]
-            ends.append((min(corners), max(corners)))
-    return np.array(ends, dtype=np.float64).T
+    def _ends(self, top: Scores, bottom: Scores, size: Scores) -> tuple[Scores, Scores, npt.NDArray[np.bool_]]:
+        """Lowest and highest ratios of sums over so many samples, whatever is true of what was not seen."""
+        unseen = self.samples.unseen
+        if unseen == 0:
+            held = bottom > _LEAST
+            ratios = top / np.where(held, bottom, 1.0)
+            return ratios, ratios, held
+        ends = [unseen * end * size for end in (self.lowest, self.highest)]
+        least, most = ((1 - unseen) * top + end for end in ends)
+        under, over = ((1 - unseen) * bottom + end for end in ends)
+        held = under > _LEAST
+        under = np.where(held, under, 1.0)
+        low, high = np.where(least >= 0, least / over, least / under), np.where(most >= 0, most / under, most / over)
+        return low, high, held
+
+    def _percentiles(self, value: float, lower: Scores, upper: Scores, held: npt.NDArray[np.bool_]) -> Estimate:
+        floor = 0.0 if self.lowest >= 0 else -math.inf
+        good = held[:-1]
+        tail = (1 - self.level) / 2
+        place = max(int(tail * (len(good) + 1)), 1)
+        # Without errors of the normaliser a ratio of scores from 0 on is at least as if it had a single one.
+        low = float(np.sort(np.where(good, lower[:-1], lower[:-1] if floor == 0 else -math.inf))[place - 1])
+        high = float(np.sort(np.where(good, upper[:-1], math.inf))[-place])
+        moved = [0.0, 0.0] if self.samples.unseen else [value - float(lower[-1]), value - float(upper[-1])]
+        return self._told(value, max(min(low, low + moved[0]), floor), max(high, high + moved[1]), BOOTSTRAP)

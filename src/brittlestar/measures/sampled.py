@@ -15,7 +15,8 @@ from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.measures.base import LEVEL, Estimate, Scores, check_level, enclosing
 from brittlestar.measures.effective import effective_limits
-from brittlestar.measures.fourier import FourierMap, Frequency
+from brittlestar.measures.fourier import FourierMap, Frequency, designed
+from brittlestar.measures.samples import Samples, units_of
 
 FOLDER, MAP = "surveys", "map.npz"
 """Where a run folder keeps surveys, one folder a model and design, and what the map is called there."""
@@ -25,6 +26,7 @@ _LEAN = 0.1
 ones showed, which biases all rates alike by about so much (``benchmarks/fourier_map.py`` measures it)."""
 
 _PRIOR = 10.0
+_DESIGN = ("group", "weight", "unseen", "label")
 
 
 @final
@@ -56,40 +58,58 @@ class SampledMap(FourierMap):
     @property
     def error(self) -> Scores:
         """(frequencies,) error rates, kept in [0, 1]."""
-        return np.asarray(np.clip(self.wrong.mean(axis=1, dtype=np.float64), 0, 1))
+        return np.asarray(np.clip(super().error, 0, 1))
 
     def limits(self, level: float = LEVEL, simultaneous: bool = False, rule: str = "fixed") -> tuple[Scores, Scores]:
         """(low, high) by frequency: exact for as many independent samples as give the same variance."""
         check_level(level)
         _fixed_only(rule)
         each = 1 - (1 - level) / len(self.frequencies) if simultaneous else level
-        return effective_limits(self.error, self.typical, self.variance, self.freedom, each)
+        low, high = effective_limits(self.error, self.typical, self.variance, self.freedom, each)
+        unseen = self.drawn.unseen
+        return (1 - unseen) * low, (1 - unseen) * high + unseen
 
     def mean(self, scores: Scores, cap: float, rule: str, level: float) -> Estimate:
         """See ``FourierMap.mean``: exact for the effective number of samples."""
         _fixed_only(rule)
-        n, value = len(scores), float(np.clip(scores.mean(), 0, 1))
+        samples = self.drawn
+        mean, variance, n = _moments(samples, scores)
+        value, variance = float(np.clip(mean, 0, 1)), self._with_lean(variance)
         typical = (n * value + _PRIOR * 0.5) / (n + _PRIOR)
         freedom = np.array([max(n - 1, 1)], np.float64)
-        low, high = effective_limits(
-            np.array([value]), np.array([typical]), np.array([self._spread(scores)]), freedom, level
+        ends = effective_limits(np.array([value]), np.array([typical]), np.array([variance]), freedom, level)
+        low, high = ((1 - samples.unseen) * float(end[0]) for end in ends)
+        return enclosing(
+            value, low, high + samples.unseen, len(scores), level, samples.words("Clopper-Pearson, effective n")
         )
-        return enclosing(value, float(low[0]), float(high[0]), n, level, "Clopper-Pearson, effective n")
 
-    def apart(self, scores: Scores, cap: float, rule: str, level: float, discordance: float | None = None) -> Estimate:
+    def apart(
+        self,
+        scores: Scores,
+        cap: float,
+        rule: str,
+        level: float,
+        discordance: float | None = None,
+        of: Samples | None = None,
+    ) -> Estimate:
         """See ``FourierMap.apart``: Student's interval."""
         _fixed_only(rule)
-        n, value = len(scores), float(np.clip(scores.mean(), -1, 1))
-        half = float(special.stdtrit(max(n - 1, 1), 0.5 + level / 2)) * self._spread(scores) ** 0.5
-        return enclosing(value, max(value - half, -1.0), min(value + half, 1.0), n, level, "Student's t")
+        samples = self.drawn if of is None else of
+        mean, variance, n = _moments(samples, scores)
+        value = float(np.clip(mean, -1, 1))
+        half = float(special.stdtrit(max(n - 1, 1), 0.5 + level / 2)) * self._with_lean(variance) ** 0.5
+        seen, room = 1 - samples.unseen, samples.unseen
+        low, high = max(seen * (value - half) - room, -1.0), min(seen * (value + half) + room, 1.0)
+        return enclosing(value, low, high, len(scores), level, samples.words("Student's t"))
 
-    def _spread(self, scores: Scores) -> float:
-        return _variance(scores) + _LEAN**2 * float(self.variance.mean())
+    def _with_lean(self, variance: float) -> float:
+        return variance + _LEAN**2 * float(self.variance.mean())
 
     def cut(self, frequencies: tuple[Frequency, ...], samples: npt.NDArray[np.intp]) -> FourierMap:
         """See ``FourierMap.cut``; the variance of the rates grows as the samples become fewer."""
         index = {f: place for place, f in enumerate(self.frequencies)}
         chosen = [index[f] for f in frequencies]
+        design = designed(self.drawn.cut(samples))
         return SampledMap(
             self.height,
             self.width,
@@ -102,14 +122,46 @@ class SampledMap(FourierMap):
             self.norm,
             self.passes,
             self.fixed,
+            design=design,
         )
 
+    def drawn_as(self, samples: Samples, looking: Scores, value: Scores) -> SampledMap:
+        """The map for samples that depend on each other or count unequally.
 
-def _variance(scores: Scores) -> float:
-    """Of the mean, with the spread of two opposite samples added so that it is never 0."""
-    n = len(scores)
-    squares = float(np.square(scores - scores.mean()).sum()) + 0.5
-    return squares / max(n - 1, 1) / n
+        All samples of a group are taken to agree, which they do at most; chance of looking comes by cell.
+
+        Args:
+            samples: How they were drawn.
+            looking: (frequencies,) the part of the variance that is of looking, if samples counted alike.
+            value: (frequencies,) the rates, if samples counted alike.
+        """
+        if samples.plain:
+            return self
+        found = dataclasses.replace(self, design=samples)
+        weight: Scores = np.ones(self.samples) if samples.weight is None else samples.weight
+        units = units_of(samples, np.zeros(self.samples))
+        heavy = np.ones(len(units.scores)) if units.weights is None else units.weights
+        size = float(heavy.sum() ** 2 / np.square(heavy).sum())
+        uneven = self.samples * float(np.square(weight).sum() / weight.sum() ** 2)
+        typical = np.clip(self.typical + found.error - value, 1e-4, 1 - 1e-4)
+        variance = looking * uneven + typical * (1 - typical) / size
+        freedom = np.minimum(self.freedom, max(size - 1, 1))
+        return dataclasses.replace(found, variance=variance, typical=typical, freedom=freedom)
+
+
+def _moments(samples: Samples, scores: Scores) -> tuple[float, float, float]:
+    """The mean, its variance (two opposite samples are added, so that it is never 0), and how many samples count."""
+    if samples.plain:
+        n = len(scores)
+        squares = float(np.square(scores - scores.mean()).sum()) + 0.5
+        return float(scores.mean()), squares / max(n - 1, 1) / n, n
+    units = units_of(samples, scores)
+    count = len(units.scores)
+    share = np.full(count, 1 / count) if units.weights is None else units.weights / units.weights.sum()
+    size = 1 / float(np.square(share).sum())
+    mean = float(share @ units.scores)
+    squares = float(np.square(share * size * (units.scores - mean)).sum()) + 0.5
+    return mean if units.mean is None else units.mean, squares * count / max(count - 1, 1) / size**2, size
 
 
 def _fixed_only(rule: str) -> None:
@@ -124,7 +176,9 @@ def sampled_map(run: Path, fingerprint: str) -> SampledMap | None:
 
 def write_sampled(found: SampledMap, path: Path) -> None:
     """Keep a map as ``.npz``, whole or not at all."""
-    arrays: dict[str, Any] = {f.name: np.asarray(getattr(found, f.name)) for f in dataclasses.fields(found)}
+    held = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "design"}
+    drawn = {name: getattr(found.drawn, name) for name in _DESIGN}
+    arrays: dict[str, Any] = {k: np.asarray(v) for k, v in (held | drawn).items() if v is not None}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside, beside.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -143,6 +197,10 @@ def read_sampled(path: Path) -> SampledMap:
             wrong, positions = kept["wrong"], kept["positions"]
             variance, typical, freedom = kept["variance"], kept["typical"], kept["freedom"]
             norm = float(kept["norm"])
+            drawn = {name: kept[name] for name in _DESIGN if name in kept}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise StoreError(f"{path} is damaged ({error}); remove it and run `brittlestar fourier` again") from error
-    return SampledMap(height, width, frequencies, wrong, positions, variance, typical, freedom, norm, passes, fixed)
+    unseen = float(drawn.pop("unseen", 0.0))
+    design = designed(Samples(positions, unseen=unseen, **drawn))
+    made = (wrong, positions, variance, typical, freedom, norm, passes, fixed)
+    return SampledMap(height, width, frequencies, *made, design=design)

@@ -38,19 +38,56 @@ class Samples:
         position: (n,).
         group, weight: (n,) or ``None``.
         unseen: Share of the whole set that none of them stands for.
+        label: (n,) their classes where they have weights, else ``None``.
     """
 
     position: Positions
     group: npt.NDArray[np.int64] | None = None
     weight: Scores | None = None
     unseen: float = 0.0
+    label: npt.NDArray[np.int32] | None = None
 
     @classmethod
     def of(cls, rows: Rows, index: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice = slice(None)) -> Samples:
         """Of all rows, or of some."""
         group = None if rows.group is None else rows.group[index]
-        weight = None if rows.weight is None else rows.weight[index]
-        return cls(rows.position[index], group, weight, rows.unseen)
+        weight, label = (None, None) if rows.weight is None else (rows.weight[index], rows.label[index])
+        return cls(rows.position[index], group, weight, rows.unseen, label)
+
+    @classmethod
+    def first_frames(cls, rows: Rows, positions: Positions) -> Samples:
+        """Of rows with several frames a sample, each sample once."""
+        index = np.lexsort((rows.frame, rows.position))
+        _, first = np.unique(rows.position[index], return_index=True)
+        first = index[first]
+        samples = cls.of(rows, first)
+        if len(positions) == len(first):
+            return samples
+        return samples.cut(np.searchsorted(samples.position, positions))
+
+    def cut(self, chosen: npt.NDArray[np.intp]) -> Samples:
+        """Some of them, weighted so that every class keeps its part of the set; a class that is lost is not seen."""
+        group = None if self.group is None else self.group[chosen]
+        found = Samples(self.position[chosen], group, None, self.unseen)
+        if self.weight is None:
+            return found
+        assert self.label is not None
+        weight, label = self.weight[chosen], self.label[chosen]
+        if len(chosen) in (0, len(self.position)):
+            return dataclasses.replace(found, weight=weight, label=label)
+        classes, place = np.unique(self.label, return_inverse=True)
+        whole = np.bincount(place, self.weight) / len(self.position)
+        left = np.bincount(place[chosen], weight, len(classes)) / len(chosen)
+        factor = whole / np.where(left > 0, left, 1.0)
+        lost = float(whole[left == 0].sum() / whole.sum()) * (1 - self.unseen)
+        weight = np.asarray(weight * factor[place[chosen]], np.float64)
+        return dataclasses.replace(found, weight=weight, label=label, unseen=self.unseen + lost)
+
+    def average(self, scores: Scores) -> Scores:
+        """(k,) means over the set of (n, k) scores."""
+        if self.weight is None:
+            return np.asarray(scores.mean(axis=0))
+        return np.asarray(self.weight @ scores / self.weight.sum())
 
     @property
     def plain(self) -> bool:
@@ -103,24 +140,11 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
             chosen = order[np.searchsorted(key[order], shared)]
             columns.append(rows.correct[chosen])
             if rows is fewest:
-                samples = _cut(rows, chosen)
+                samples = Samples.of(rows).cut(chosen)
         position, correct = samples.position, np.stack(columns, axis=1)
     if len(position) == 0:
         raise NoSamplesError("no samples in common: what is compared must share samples")
     return dataclasses.replace(samples, unseen=max(samples.unseen, *(rows.unseen for rows in parts))), correct
-
-
-def _cut(rows: Rows, chosen: npt.NDArray[np.intp]) -> Samples:
-    """Some of the rows, weighted so that every class keeps its part of the set; a class that is lost is not seen."""
-    samples = Samples.of(rows, chosen)
-    if samples.weight is None or len(chosen) in (0, len(rows)):
-        return samples
-    classes, place = np.unique(rows.label, return_inverse=True)
-    whole = np.bincount(place, rows.weight) / len(rows)
-    left = np.bincount(place[chosen], samples.weight, len(classes)) / len(chosen)
-    factor = whole / np.where(left > 0, left, 1.0)
-    lost = float(whole[left == 0].sum() / whole.sum()) * (1 - rows.unseen)
-    return dataclasses.replace(samples, weight=samples.weight * factor[place[chosen]], unseen=rows.unseen + lost)
 
 
 def _ascending(position: Positions) -> bool:
@@ -136,6 +160,16 @@ def repeated(position: Positions) -> bool:
     return not _ascending(position) and len(np.unique(position)) < len(position)
 
 
+def independent(rows: Rows) -> tuple[npt.NDArray[np.int64], int]:
+    """(rows,) number of what each row belongs to that is independent of the rest, by first position; and how many."""
+    found, unit = np.unique(rows.position if rows.group is None else rows.group, return_inverse=True)
+    if rows.group is not None:
+        earliest = np.full(len(found), np.iinfo(np.int32).max)
+        np.minimum.at(earliest, unit, rows.position)
+        unit = np.argsort(np.argsort(earliest, kind="stable"))[unit]
+    return unit, len(found)
+
+
 def by_sample(position: Positions, scores: Scores) -> tuple[Scores, float]:
     """Mean score of each position, and how many scores were averaged (of the fullest position; 1 without repeats)."""
     if not repeated(position):
@@ -145,7 +179,7 @@ def by_sample(position: Positions, scores: Scores) -> tuple[Scores, float]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Units:
+class Units:
     """What is independent: samples, or groups of them.
 
     Fields:
@@ -163,11 +197,12 @@ class _Units:
     mean: float | None = None
 
 
-def _units(samples: Samples, scores: Scores) -> _Units:
+def units_of(samples: Samples, scores: Scores) -> Units:
+    """What is independent of these samples, with (n,) scores of theirs."""
     values, frames = by_sample(samples.position, scores)
     n = len(values)
     if samples.group is None and samples.weight is None:
-        return _Units(values, None, frames, n)
+        return Units(values, None, frames, n)
     mean = float(values.mean()) if samples.weight is None else None
     first = np.unique(samples.position, return_index=True)[1] if n < len(scores) else np.arange(n)
     weights: Scores = np.ones(n) if samples.weight is None else samples.weight[first]
@@ -178,14 +213,14 @@ def _units(samples: Samples, scores: Scores) -> _Units:
         frames *= float(np.square(total).sum() / np.square(weights).sum())
         weights = total
     alike = bool(np.ptp(weights) <= 1e-9 * weights.max())
-    return _Units(values, None if alike else weights, frames, n, mean)
+    return Units(values, None if alike else weights, frames, n, mean)
 
 
 def _as_samples(where: Samples | Positions) -> Samples:
     return where if isinstance(where, Samples) else Samples(where)
 
 
-def _told(found: Estimate, samples: Samples, units: _Units, lowest: float) -> Estimate:
+def _told(found: Estimate, samples: Samples, units: Units, lowest: float) -> Estimate:
     """The estimate with its method's full name, its number of samples, and room for what was not seen."""
     seen = 1 - samples.unseen
     value = found.value if units.mean is None else units.mean
@@ -202,7 +237,7 @@ def mean_of(
     """
     check_rule(rule)
     samples = _as_samples(where)
-    units = _units(samples, scores)
+    units = units_of(samples, scores)
     if rule == "anytime":
         found = bounded_sequence(units.scores, 0.0, 1.0, level, units.weights)
     else:
@@ -221,7 +256,7 @@ def mean_difference_of(
     """The mean of paired differences in [-1, 1] over samples (see ``signed_mean_interval``); designs as ``mean_of``."""
     check_rule(rule)
     samples = _as_samples(where)
-    units = _units(samples, scores)
+    units = units_of(samples, scores)
     if rule == "anytime":
         found = bounded_sequence(units.scores, -1.0, 1.0, level, units.weights)
     else:
@@ -233,7 +268,7 @@ def mean_difference_of(
 def difference_p(samples: Samples, scores: Scores, rule: str = "fixed") -> float:
     """The p-value of "no difference" that belongs to ``mean_difference_of`` of single outcomes."""
     check_rule(rule)
-    units = _units(samples, scores)
+    units = units_of(samples, scores)
     if rule == "anytime":
         return bounded_p(units.scores, weights=units.weights) if samples.unseen == 0 else 1.0
     margin = samples.unseen / (1 - samples.unseen)

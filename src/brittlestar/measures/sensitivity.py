@@ -23,6 +23,8 @@ from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, c
 from brittlestar.measures.compare import holm
 from brittlestar.measures.fourier import FourierMap, band_scores, common
 from brittlestar.measures.samples import together
+from brittlestar.measures.selection import of_many
+from brittlestar.measures.unseen import apart, difference_with_room, kept_with_room
 
 State = Literal[
     "more sensitive",
@@ -33,6 +35,7 @@ State = Literal[
     "better everywhere",
     "no difference shown",
     "undefined",
+    "not all classes seen",
 ]
 ALPHA = 0.05
 """Claims are made where Holm's p, over all that stand beside them, is under this."""
@@ -174,7 +177,8 @@ class Sensitivity:
         ratio: The first of ``kept`` minus the second: below 0, the shift leaves a less of what it could do.
         p: The largest p-value of the two measures, on all samples and on each half: small only where all agree.
         p_adjusted: After Holm's correction for what stands beside it; ``p`` where nothing does.
-        halves: (additive, ratio) on each of two random halves of the samples (whole groups).
+        halves: (additive, ratio) on each of two random halves of the samples (whole groups); none where ``unseen``.
+        unseen: Share of the set that no sample stands for. All intervals leave room for it.
     """
 
     raw: Estimate
@@ -185,10 +189,13 @@ class Sensitivity:
     p: float
     p_adjusted: float
     halves: tuple[tuple[Estimate, Estimate | None], ...]
+    unseen: float = 0.0
 
     @property
     def state(self) -> State:
         """What may be said; see ``State``. Model a is the subject."""
+        if self.unseen > 0:
+            return "not all classes seen"
         if self.ratio is None:
             return "undefined"
         first, second = sign_of(self.additive), sign_of(self.ratio)
@@ -232,7 +239,7 @@ def sensitivity(
         group: (n,) samples with an equal number depend on each other.
         weight: (n,) weights of the samples.
         unseen: Share of the set that no sample stands for; what a shift does there is unknown, so nothing is claimed
-            while it is above 0.
+            while it is above 0, and all intervals leave room for it.
 
     Raises:
         NoSamplesError: There are none.
@@ -261,23 +268,44 @@ def sensitivity(
     whole: list[Part] = [slice(None)]
     a_shifted, b_shifted, a_clean, b_clean = measured(whole[0])
     kept = (kept_effect(a_shifted, a_clean, chance), kept_effect(b_shifted, b_clean, chance))
-    parts = [(judged(part), None if groups is None else groups[part]) for part in (*whole, *halves(n, groups))]
+    some = () if unseen else halves(n, groups)
+    parts = [(judged(part), None if groups is None else groups[part]) for part in (*whole, *some)]
     p = max(1.0 if e is None or unseen else e.p(rule, g) for effects, g in parts for e in effects)
 
-    def shown(effect: Effect, of: Groups | None) -> Estimate:
-        return effect.estimate(level, rule, of)
+    def shown(effect: Effect, of: Groups | None, at: float = level) -> Estimate:
+        found = effect.estimate(at, rule, of)
+        return found if weights is None else dataclasses.replace(found, method=f"{found.method}, weighted by class")
 
     (additive, ratio), _ = parts[0]
-    return Sensitivity(
-        raw=shown(a_shifted - b_shifted, groups),
-        clean=shown(a_clean - b_clean, groups),
-        additive=shown(additive, groups),
+    found = Sensitivity(
+        raw=difference_with_room(shown(a_shifted - b_shifted, groups), unseen, 1.0),
+        clean=difference_with_room(shown(a_clean - b_clean, groups), unseen, 1.0),
+        additive=difference_with_room(shown(additive, groups), unseen, 2.0),
         kept=None if kept[0] is None or kept[1] is None else (shown(kept[0], groups), shown(kept[1], groups)),
         ratio=None if ratio is None else shown(ratio, groups),
         p=p,
         p_adjusted=p,
         halves=tuple((shown(d, g), None if r is None else shown(r, g)) for (d, r), g in parts[1:]),
+        unseen=unseen,
     )
+    if unseen == 0 or kept[0] is None or kept[1] is None:
+        return found
+    above = [Effect(e.value - chance, e.influence, e.reach) for e in (a_clean, b_clean)]
+
+    def with_room(together: int) -> list[Estimate | None]:
+        at = of_many(2 * together, level)
+        return [
+            kept_with_room(shown(k, groups, at), shown(c, groups, at), chance, unseen)
+            for k, c in zip(kept, above, strict=True)
+            if k is not None
+        ]
+
+    (one, other), (a, b) = with_room(1), with_room(2)
+    if one is None or other is None or a is None or b is None:
+        return dataclasses.replace(found, kept=None, ratio=None)
+    both = [dataclasses.replace(e, level=level) for e in (one, other, a, b)]
+    difference = apart(both[2], both[3], both[2].value - both[3].value)
+    return dataclasses.replace(found, kept=(both[0], both[1]), ratio=difference)
 
 
 def row_sensitivity(
@@ -332,6 +360,7 @@ def band_sensitivity(
     a, b = common(a, b)
     samples, clean = together([a_clean, b_clean])
     _, in_map, in_clean = np.intersect1d(a.positions, samples.position, return_indices=True)
+    drawn = a.drawn.cut(in_map) if a.samples <= len(clean) else samples.cut(in_clean)
     shifted = [1 - band_scores(found, low, high)[in_map] for found in (a, b)]
     return sensitivity(
         (shifted[0], shifted[1]),
@@ -339,9 +368,9 @@ def band_sensitivity(
         chance,
         rule=rule,
         level=level,
-        group=None if samples.group is None else samples.group[in_clean],
-        weight=None if samples.weight is None else samples.weight[in_clean],
-        unseen=samples.unseen,
+        group=drawn.group,
+        weight=drawn.weight,
+        unseen=max(drawn.unseen, a.drawn.unseen, samples.unseen),
     )
 
 

@@ -12,6 +12,9 @@ not its spread is up to half as large again, and it then lies so far below the s
 (simulated over gaps from 0 to 3 standard errors: 2.5 % or less above the truth). More than three folds would rest signs
 of different samples on nearly the same data, and fail for gaps of 0.
 
+Groups of samples that depend on each other lie in one fold and make one score, as heavy as its samples; weights of
+classes enter the sums of every bin.
+
 Reference:
     Chernozhukov et al. 2018 (cross-fitting), https://doi.org/10.1111/ectj.12097
 """
@@ -26,6 +29,7 @@ import numpy.typing as npt
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import Scores
 from brittlestar.measures.intervals import signed_mean_interval
+from brittlestar.measures.samples import independent
 
 SIGNS = "cross-fitted signs"
 FOLDS = 3
@@ -41,19 +45,21 @@ class Signed:
     Fields:
         value: The plug-in sum.
         lower: A number whose expectation is never above the sum.
-        scores: (samples,) with own signs; their mean is the value.
+        scores: (units,) with own signs, of samples or groups of them; their (weighted) mean is the value.
         n: Samples.
+        weights: (units,) how heavy each is; ``None`` where all are alike.
     """
 
     value: float
     lower: float
     scores: Scores
     n: int
+    weights: Scores | None = None
 
     def half_width(self, level: float) -> float:
         """Of an interval for the mean score."""
         most = max(1.0, float(np.abs(self.scores).max()))
-        found = signed_mean_interval(self.scores / most, level, cap=_FREE)
+        found = signed_mean_interval(self.scores / most, level, cap=_FREE, weights=self.weights)
         return most * (found.high - found.low) / 2
 
 
@@ -66,13 +72,25 @@ def signed(rows: Rows, place: npt.NDArray[np.int64], bins: int) -> Signed:
         bins: How many there are.
     """
     apart = rows.confidence - rows.correct
-    _, sample = np.unique(rows.position, return_inverse=True)
-    n = int(sample.max()) + 1
+    n = len(np.unique(rows.position))
     # Positions are a drawn order, so their rank modulo the folds is as good as a draw and the same for all conditions.
-    fold = sample % FOLDS
-    sums = np.bincount(fold * bins + place, apart, FOLDS * bins).reshape(FOLDS, bins)
+    unit, units = independent(rows)
+    if rows.weight is not None:
+        apart = apart * (rows.weight * (len(rows) / rows.weight.sum()))
+
+    def folded(unit: npt.NDArray[np.int64]) -> Scores:
+        flat = np.bincount(unit % FOLDS * bins + place, apart, FOLDS * bins)
+        return np.asarray(flat.reshape(FOLDS, bins), np.float64)
+
+    sums = folded(unit)
     signs, total = np.sign(sums), sums.sum(axis=0)
+    if rows.group is not None:  # the same to the last digit as without groups
+        total = folded(np.unique(rows.position, return_inverse=True)[1]).sum(axis=0)
     others = (signs.sum(axis=0) - signs) / (FOLDS - 1)
-    own = np.asarray(np.bincount(sample, np.sign(total)[place] * apart, n) * (n / len(rows)), dtype=np.float64)
+    own = np.asarray(np.bincount(unit, np.sign(total)[place] * apart, units) * (units / len(rows)), dtype=np.float64)
+    weights = None
+    if rows.group is not None or rows.weight is not None:
+        weights = np.asarray(np.bincount(unit, rows.weight, units) * (units / len(rows)), np.float64)
+        own = own / np.where(weights > 0, weights, 1.0) * weights.mean()
     lower = float((others * sums).sum() / len(rows))
-    return Signed(float(np.abs(total).sum() / len(rows)), lower, own, n)
+    return Signed(float(np.abs(total).sum() / len(rows)), lower, own, n, weights)

@@ -87,7 +87,7 @@ def band_ratio(
         raise NoSamplesError(f"no frequency that both maps have has a radius in ({low:g}, {high:g}] of Nyquist")
     weights = weights / weights.sum()
     above, below = (np.asarray(np.clip(weights @ m.wrong, 0, 1), dtype=np.float64)[:, None] for m in (a, b))
-    divided = over_scores(above, below, rule=rule, level=level)
+    divided = over_scores(above, below, rule=rule, level=level, samples=a.drawn)
     found = divided.parts[0]
     if found is None:
         raise NoSamplesError(f"the error of the second map in this band {divided.why[0]}")

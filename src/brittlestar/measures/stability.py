@@ -34,6 +34,7 @@ from brittlestar.measures.ratios import (
     over_constants,
     over_scores,
 )
+from brittlestar.measures.samples import Samples
 
 Sequences = Mapping[str, Rows]
 """Rows by the sequence's name."""
@@ -71,7 +72,7 @@ def flip_probability(
         NoSamplesError: No rows, or fewer frames than one comparison needs.
         UsageError: Missing or repeated frames, an unknown comparison or difficulty.
     """
-    return _estimate(*_flips(rows, compare, difficulty), 1.0, rule, level)
+    return _estimate(rows, *_flips(rows, compare, difficulty), 1.0, rule, level)
 
 
 def top5_distance(
@@ -82,7 +83,7 @@ def top5_distance(
     Arguments and errors as ``flip_probability``; rows must hold the top classes or all logits.
     """
     classes = 2 * DEPTH if rows.logits is None else rows.logits.shape[1]
-    return _estimate(*_distances(rows, compare, difficulty), largest_distance(classes), rule, level)
+    return _estimate(rows, *_distances(rows, compare, difficulty), largest_distance(classes), rule, level)
 
 
 def zipf_distance(
@@ -103,7 +104,7 @@ def zipf_distance(
     ranking = np.argsort(-rows.logits, axis=1, kind="stable")
     scores, comparisons = _scores(rows, ranking, zipf_between, compare, difficulty)
     classes = ranking.shape[1]
-    return _estimate(scores, comparisons, 2 * float(np.sum(1 / np.arange(1, classes + 1))), rule, level)
+    return _estimate(rows, scores, comparisons, 2 * float(np.sum(1 / np.arange(1, classes + 1))), rule, level)
 
 
 def zipf_of(ranking: Ranking, compare: str = "previous", difficulty: int = 1) -> float:
@@ -180,9 +181,9 @@ def flip_rates(
             UsageError,
         )
         chosen = _chosen(sequences, table, normaliser.flips)
-        scores, caps = _matrix([sequences], chosen, _flips, compare)
+        samples, scores, caps = _matrix([sequences], chosen, _flips, compare)
         below = [normaliser.flips[name] for name in chosen]
-        divided = over_constants(scores[0], below, caps, 0.0, 1.0, rule, level)
+        divided = over_constants(scores[0], below, caps, 0.0, 1.0, rule, level, samples)
         return _set(chosen, table, normaliser.name, divided, "FR")
     return _over_run(sequences, normaliser, table, _flips, 1.0, "FR", rule, level, compare)
 
@@ -218,8 +219,9 @@ def mean_rate_of(values: Mapping[str, float], denominators: Mapping[str, float])
 Answer = Callable[[Rows, str, int], tuple[Scores, int]]
 
 
-def _estimate(scores: Scores, comparisons: int, highest: float, rule: str, level: float) -> Estimate:
-    return mean_score(scores, 0.0, highest, float(comparisons), rule, level)
+def _estimate(rows: Rows, scores: Scores, comparisons: int, highest: float, rule: str, level: float) -> Estimate:
+    samples = Samples.first_frames(rows, np.unique(rows.position))
+    return mean_score(scores, 0.0, highest, float(comparisons), rule, level, samples)
 
 
 def _flips(rows: Rows, compare: str, difficulty: int) -> tuple[Scores, int]:
@@ -298,8 +300,8 @@ def _chosen(sequences: Sequences, table: str, other: Mapping[str, Any] | None = 
 
 def _matrix(
     runs: Sequence[Sequences], chosen: Sequence[str], answer: Answer, compare: Mapping[str, str] | None
-) -> tuple[list[Scores], list[float]]:
-    """(samples, sequences) scores of each run on the samples that all sequences of all runs share."""
+) -> tuple[Samples, list[Scores], list[float]]:
+    """The samples that all sequences of all runs share, and each run's (samples, sequences) scores of them."""
     parts = [(run[name], (compare or {}).get(name, compare_of(name))) for run in runs for name in chosen]
     positions = [np.unique(rows.position) for rows, _ in parts]
     shared = positions[0]
@@ -314,7 +316,10 @@ def _matrix(
         caps.append(float(comparisons))
     size = len(chosen)
     stacked = [np.stack(columns[first : first + size], axis=1) for first in range(0, len(columns), size)]
-    return stacked, caps[:size]
+    fewest = min(range(len(parts)), key=lambda place: len(positions[place]))
+    samples = Samples.first_frames(parts[fewest][0], shared)
+    unseen = max(samples.unseen, *(rows.unseen for rows, _ in parts))
+    return dataclasses.replace(samples, unseen=unseen), stacked, caps[:size]
 
 
 def _mean(
@@ -329,8 +334,8 @@ def _mean(
 ) -> Normalised:
     check_rule(rule)
     chosen = _chosen(sequences, table)
-    (scores,), caps = _matrix([sequences], chosen, answer, compare)
-    divided = over_constants(scores, [1.0] * len(chosen), caps, 0.0, highest, rule, level)
+    samples, (scores,), caps = _matrix([sequences], chosen, answer, compare)
+    divided = over_constants(scores, [1.0] * len(chosen), caps, 0.0, highest, rule, level, samples)
     return _described(chosen, table, "", divided.mean, f"mean {name}", f"mean {name}")
 
 
@@ -347,8 +352,9 @@ def _over_run(
 ) -> NormalisedSet:
     check_rule(rule)
     chosen = _chosen(sequences, table, normaliser.sequences)
-    (above, below), _ = _matrix([sequences, normaliser.sequences], chosen, answer, compare)
-    return _set(chosen, table, normaliser.name, over_scores(above, below, 0.0, highest, rule, level), name)
+    samples, (above, below), _ = _matrix([sequences, normaliser.sequences], chosen, answer, compare)
+    divided = over_scores(above, below, 0.0, highest, rule, level, samples)
+    return _set(chosen, table, normaliser.name, divided, name)
 
 
 def _set(chosen: Sequence[str], table: str, normaliser: str, divided: Divided, name: str) -> NormalisedSet:

@@ -26,6 +26,7 @@ SAID: dict[State, str] = {
     "worse everywhere": "worse everywhere, not shown to be more sensitive",
     "better everywhere": "better everywhere, not shown to be less sensitive",
     "no difference shown": "no difference in sensitivity shown",
+    "not all classes seen": "not told: some classes of the set were not answered yet",
     "undefined": "not told: a model is not shown to be above chance on clean images",
 }
 """What each state of ``Sensitivity`` is called; the subject is the model named first."""

@@ -223,7 +223,7 @@ def _reliability(
         title=title,
         ece=numbers.ece(subject, condition),
         rms=numbers.rms(subject, condition, level),
-        confidence=float(subject.rows[condition].confidence.mean()),
+        confidence=measures.mean_confidence(subject.rows[condition]),
         accuracy=numbers.accuracy(subject, condition, level),
         bins=numbers.bins(subject, condition),
     )

@@ -23,6 +23,7 @@ class Progress:
         began: ``time.monotonic()`` at the start.
         warm: Seconds and forward passes when the first item was done.
         even: Whether classes are of about one size: else the tallies of a part do not speak of the whole set.
+        grouped: Whether some images depend on each other, which tallies do not know.
     """
 
     tallies: dict[tuple[int, int], list[int]]
@@ -33,6 +34,7 @@ class Progress:
     began: float = field(default_factory=time.monotonic)
     warm: tuple[float, float] | None = None
     even: bool = True
+    grouped: bool = False
 
     @property
     def elapsed(self) -> float:

@@ -340,9 +340,11 @@ def _planned(
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
         tallies.update({(place, c): list(known[f]) for c, f in enumerate(fingerprints) if f in known})
-    sizes = np.unique(store.design().labels, return_counts=True)[1]
+    design = store.design()
+    sizes = np.unique(design.labels, return_counts=True)[1]
     even = bool(sizes.max() <= 1.1 * sizes.min())
-    return items, Progress(tallies, sum(item.work for item in items), even=even)
+    grouped = design.groups is not None
+    return items, Progress(tallies, sum(item.work for item in items), even=even, grouped=grouped)
 
 
 def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:

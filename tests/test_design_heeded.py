@@ -1,0 +1,428 @@
+"""Groups and weights of classes in the published sets' numbers, calibration, Fourier maps and stability."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark_tools import benchmark
+from brittlestar import api, measures
+from brittlestar.cli import live
+from brittlestar.core.rows import Rows
+from brittlestar.measures import Estimate, spectra
+from brittlestar.measures.sampled import SampledMap, read_sampled, write_sampled
+from brittlestar.measures.sensitivity import State
+from brittlestar.report.compared import SAID
+from brittlestar.runs.runner import Progress
+
+coverage_shares = benchmark("coverage_shares")
+coverage_design = benchmark("coverage_design")
+World, by_key, LEVELS = coverage_design.World, coverage_design.by_key, coverage_design.LEVELS
+
+ALL = [*LEVELS, -3.0, *(np.array(LEVELS) + 0.4), -3.0]
+
+
+def drawn(world: object, levels: list[float], seed: int = 0, **how: bool) -> list[Rows]:
+    return list(world.draw(np.random.default_rng(seed), levels, **how))  # type: ignore[attr-defined]
+
+
+def once(rows: Rows, size: int) -> Rows:
+    """One of each group of copies, without the groups."""
+    return dataclasses.replace(rows.take(slice(None, None, size)), group=None)
+
+
+def over_run(rows: list[Rows], rule: str = "fixed") -> Estimate:
+    other = measures.RunErrors(name="a run", conditions=by_key(rows[4:7]), clean=rows[7])
+    found = measures.corruption_errors(by_key(rows[:3]), other, rule=rule).mean.estimate
+    assert found is not None
+    return found
+
+
+def relative(rows: list[Rows]) -> Estimate:
+    other = measures.RunErrors(name="a run", conditions=by_key(rows[4:7]), clean=rows[7])
+    found = measures.relative_corruption_errors(by_key(rows[:3]), rows[3], other).mean.estimate
+    assert found is not None
+    return found
+
+
+def over_table(rows: list[Rows]) -> Estimate:
+    found = measures.corruption_errors(by_key(rows[:3]), measures.ALEXNET).mean.estimate
+    assert found is not None
+    return found
+
+
+def check_copies(twice: Estimate, without: Estimate, alone: Estimate, size: int, rel: float = 0.12) -> None:
+    """The value stays, the interval is that of the images without copies."""
+    assert twice.value == pytest.approx(without.value, abs=1e-12) and twice.n == without.n == size * alone.n
+    assert "clustered" in twice.method and "clustered" not in without.method
+    assert twice.high - twice.low == pytest.approx(alone.high - alone.low, rel=rel)
+    assert without.high - without.low < 0.75 * (twice.high - twice.low)
+
+
+# ------------------------------------------------------------------ ratios
+
+
+@pytest.mark.parametrize("measure", [over_run, relative, over_table])
+def test_copies_leave_ratios_and_widen_their_intervals(measure: object) -> None:
+    rows = drawn(World(250, 4), ALL)
+    plain = [coverage_shares.plain(r) for r in rows]
+    alone = [once(r, 4) for r in rows]
+    check_copies(*(measure(r) for r in (rows, plain, alone)), 4)  # type: ignore[operator]
+
+
+def test_a_part_has_the_ratios_of_the_whole_sets_mix() -> None:
+    """All of the large class are right under one model, of the small ones wrong under both."""
+    design = coverage_shares.shuffled(((900, 1.0), (50, 0.0), (50, 0.0)), 0)
+    labels = design.labels[:150]
+
+    def rows_of(right: np.ndarray) -> Rows:
+        return design.attached(coverage_shares.rows_of(right, labels))  # type: ignore[no-any-return]
+
+    own, other = rows_of(labels == 0), rows_of((labels == 0) & (np.arange(150) % 2 == 0))
+    half = float(np.mean(other.correct[labels == 0]))
+    for rule in ("fixed", "anytime"):
+        normaliser = measures.RunErrors(name="a run", conditions={("fog", 1): other})
+        found = measures.ce({("fog", 1): own}, "fog", normaliser, rule=rule).estimate
+        assert found is not None
+        assert found.value == pytest.approx(0.1 / (1 - 0.9 * half)) and "weighted by class" in found.method
+    table = measures.ce({("fog", 1): own}, "fog").estimate
+    assert table is not None and table.value == pytest.approx(0.1 / measures.ALEXNET.errors["fog"][0])
+    assert measures.mean_corruption_error({("fog", 1): own}, "imagenet-c").estimate.value == pytest.approx(0.1)  # type: ignore[union-attr]
+
+
+def test_a_ratio_leaves_room_for_classes_not_seen() -> None:
+    generator = np.random.default_rng(0)
+    own, other = (coverage_shares.rows_of(generator.random(400) > p) for p in (0.3, 0.6))
+    seen = [dataclasses.replace(r, unseen=0.2) for r in (own, other)]
+    for rule in ("fixed", "anytime"):
+        without, found = (
+            measures.ce({("fog", 1): a}, "fog", measures.RunErrors(name="r", conditions={("fog", 1): b}), rule=rule)
+            for a, b in ((own, other), seen)
+        )
+        assert without.estimate is not None and found.estimate is not None
+        a, b = float(np.mean(~own.correct)), float(np.mean(~other.correct))
+        assert found.estimate.low < min(0.8 * a / (0.8 * b + 0.2), without.estimate.low)
+        assert found.estimate.high > max((0.8 * a + 0.2) / (0.8 * b), without.estimate.high)
+
+
+def sequences(rows: Rows) -> dict[str, Rows]:
+    """Five frames a sample, the prediction moving with the sample's number."""
+    frames = [dataclasses.replace(rows, frame=np.full(len(rows), f, np.int16)) for f in range(5)]
+    generator = np.random.default_rng(1)
+    size = 1 if rows.group is None else len(rows) // (int(rows.group.max()) + 1)
+    moves = np.repeat(generator.random((len(rows) // size, 5)) < 0.3, size, axis=0)
+    parts = [dataclasses.replace(f, prediction=moves[:, k].astype(np.int32)) for k, f in enumerate(frames)]
+    joined = Rows.concatenate(parts)
+    return {"brightness": joined.take(generator.permutation(len(joined))), "tilt": joined}
+
+
+def test_stability_heeds_copies() -> None:
+    (rows,) = drawn(World(150, 4), [0.0])
+    found = sequences(rows)
+    plain = {name: coverage_shares.plain(own) for name, own in found.items()}
+    alone = {name: once(own.sorted(), 1).take(own.sorted().position % 4 == 0) for name, own in found.items()}
+
+    def flips(of: dict[str, Rows]) -> Estimate:
+        return measures.flip_probability(of["brightness"])
+
+    def mean(of: dict[str, Rows]) -> Estimate:
+        estimate = measures.mean_flip_probability(of, "imagenet-p").estimate
+        assert estimate is not None
+        return estimate
+
+    def rates(of: dict[str, Rows]) -> Estimate:
+        other = {name: dataclasses.replace(own, prediction=own.position // 4 % 2) for name, own in of.items()}
+        other = {
+            name: dataclasses.replace(o, prediction=((o.prediction + o.frame) % 2).astype(np.int32))
+            for name, o in other.items()
+        }
+        estimate = measures.flip_rates(of, measures.RunSequences(name="a run", sequences=other)).mean.estimate
+        assert estimate is not None
+        return estimate
+
+    for measure in (flips, mean, rates):
+        check_copies(measure(found), measure(plain), measure(alone), 4)
+
+
+def covers(words: str, repetitions: int) -> None:
+    """No case of the benchmark that holds these words is below what is asked by more than chance explains."""
+    chosen = [case for case in coverage_design.CASES if words in case[0]]
+    assert chosen, words
+    for place, asked, old, new in chosen:
+        hits, total = new(repetitions)
+        assert stats.binomtest(hits, max(total, 1), asked, "less").pvalue > 1e-3, (place, hits, total)
+        if "copies" in place and "anytime" not in place and "classes" not in place:
+            before, of = old(repetitions)
+            assert before / of < 0.88, (place, before, of)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["over a run", "over a table"])
+def test_ratios_cover_under_groups_and_weights(words: str) -> None:
+    covers(words, 800)
+
+
+@pytest.mark.parametrize("words", ["mean CE over a run, fixed, 30 groups", "over a table, 30 groups"])
+def test_ratios_of_copies_cover(words: str) -> None:
+    covers(words, 200)
+
+
+# ------------------------------------------------------------------ calibration
+
+
+@pytest.mark.parametrize("measure", [measures.ece, measures.rms_calibration])
+def test_copies_leave_calibration_errors_and_widen_their_intervals(measure: object) -> None:
+    (rows,) = drawn(World(400, 4), [0.3], confidence=True)
+    found, without = measure(rows), measure(coverage_shares.plain(rows))  # type: ignore[operator]
+    assert found.value == without.value and found.n == without.n == 1600 and "clustered" in found.method
+    assert found.high - found.low > 1.5 * (without.high - without.low)
+    shuffled = dataclasses.replace(rows, group=np.random.default_rng(0).permutation(400)[rows.group])
+    assert measure(shuffled) == found, "groups have no order"  # type: ignore[operator]
+
+
+def test_means_of_calibration_errors_heed_copies() -> None:
+    parts = drawn(World(300, 4), [0.3, 0.9, -1.0], confidence=True)
+    plain = [coverage_shares.plain(rows) for rows in parts]
+    for measure in (measures.mean_ece, lambda rows: measures.mean_ece_increase(rows[:2], rows[2])):
+        found, without = measure(parts), measure(plain)
+        assert found.value == without.value and "clustered" in found.method
+        assert found.high - found.low > 1.5 * (without.high - without.low)
+
+
+def test_a_part_has_the_calibration_of_the_whole_sets_mix() -> None:
+    """The large class is always right and half sure, the small ones always wrong and half sure."""
+    design = coverage_shares.shuffled(((900, 1.0), (50, 0.0), (50, 0.0)), 0)
+    labels = design.labels[:150]
+    half = np.full(150, np.log(0.5), np.float32)
+    rows = dataclasses.replace(coverage_shares.rows_of(labels == 0, labels), top_logit=half)
+    part = design.attached(rows)
+    clean = dataclasses.replace(part, prediction=labels)
+    for found in (measures.ece(part), measures.mean_ece([part, part]), measures.rms_calibration(part, 1)):
+        assert found.value == pytest.approx(0.9 - 0.5, abs=1e-6) and "weighted by class" in found.method
+        assert found.low <= 0.4 <= found.high
+    increase = measures.mean_ece_increase([part], clean)
+    assert increase.value == pytest.approx(0.4 - 0.5, abs=1e-6) and "weighted by class" in increase.method
+    (only,) = measures.reliability(part)
+    assert only.accuracy.value == pytest.approx(0.9) and only.share == pytest.approx(1) and only.count == 150
+    surer = dataclasses.replace(part, top_logit=np.where(labels == 0, np.log(0.9), np.log(0.2)).astype(np.float32))
+    low, high = measures.reliability(surer)
+    assert (low.share, high.share) == (pytest.approx(0.1), pytest.approx(0.9))
+    assert measures.mean_confidence(surer) == pytest.approx(0.9 * 0.9 + 0.1 * 0.2, abs=1e-6)
+    # Bins are equally heavy: one mixes the small classes (+.2, a tenth of all) with four tenths of the large one (-.1).
+    two = measures.rms_calibration(surer, 2).value
+    assert two == pytest.approx(np.sqrt(0.5 * 0.04**2 + 0.5 * 0.1**2), abs=2e-3)
+
+
+def test_parts_of_different_length_have_one_mix_in_calibration() -> None:
+    design = coverage_shares.shuffled(((900, 1.0), (50, 0.0), (50, 0.0)), 0)
+    parts = []
+    for n in (150, 90):
+        labels = design.labels[:n]
+        half = np.full(n, np.log(0.5), np.float32)
+        parts.append(design.attached(dataclasses.replace(coverage_shares.rows_of(labels == 0, labels), top_logit=half)))
+    assert measures.mean_ece(parts).value == pytest.approx(0.4, abs=1e-6)
+    assert measures.mean_ece(parts).n == 90
+
+
+def test_calibration_leaves_room_for_classes_not_seen() -> None:
+    (rows,) = drawn(World(2000), [0.3], confidence=True)
+    for measure in (measures.ece, measures.rms_calibration):
+        without, found = measure(rows), measure(dataclasses.replace(rows, unseen=0.1))
+        assert found.value == without.value
+        assert found.low <= max(0.9 * without.low - 0.1, 0) and found.high >= 0.9 * without.high + 0.1 - 1e-12
+    increase = measures.mean_ece_increase([rows], dataclasses.replace(rows, unseen=0.1))
+    assert increase.low <= -0.2 and increase.high >= 0.2
+    for one, other in zip(
+        measures.reliability(rows), measures.reliability(dataclasses.replace(rows, unseen=0.1)), strict=True
+    ):
+        assert other.accuracy.high - other.accuracy.low > one.accuracy.high - one.accuracy.low
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_calibration_of_few_groups_has_wide_intervals(groups: int) -> None:
+    (rows,) = drawn(World(90), [0.3], confidence=True)
+    rows = dataclasses.replace(rows, group=np.arange(90) // (90 // groups))
+    for measure in (measures.ece, measures.rms_calibration):
+        found = measure(rows)
+        assert 0 <= found.low <= found.value <= found.high <= 1 and found.high - found.low > 0.1
+
+
+@pytest.mark.parametrize("words", ["ECE, 30 groups", "ECE, unequal", "RMS calibration error, 200 groups"])
+def test_calibration_covers_under_groups_and_weights(words: str) -> None:
+    covers(words, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["ECE", "RMS calibration"])
+def test_calibration_covers_everywhere_under_groups_and_weights(words: str) -> None:
+    covers(words, 2000)
+
+
+# ------------------------------------------------------------------ Fourier maps
+
+map_of, WAVES, level_of = coverage_design.map_of, coverage_design.WAVES, coverage_design.level_of
+
+
+def rows_of_map(world: object, seed: int = 0) -> list[Rows]:
+    """Clean rows, those of a map, and those of a second model's."""
+    levels = [-4.0, *(level_of(f, model) for model in (0.0, 0.5) for f in WAVES)]
+    return drawn(world, levels, seed)
+
+
+def two_maps(rows: list[Rows]) -> tuple[measures.FourierMap, measures.FourierMap]:
+    return map_of(rows[1 : 1 + len(WAVES)]), map_of(rows[1 + len(WAVES) :])
+
+
+def test_copies_leave_a_map_and_widen_its_intervals() -> None:
+    rows = rows_of_map(World(150, 4))
+    plain = [coverage_shares.plain(r) for r in rows]
+    alone = [once(r, 4) for r in rows]
+    (a, b), (c, d), (e, f) = (two_maps(r) for r in (rows, plain, alone))
+    for rule in ("fixed", "anytime"):
+        three = [measures.band_error(m, 0.5, 9.0, rule=rule) for m in (a, c, e)]
+        check_copies(*three, 4)
+    check_copies(*(measures.band_difference(*m, 0.5, 9.0) for m in ((a, b), (c, d), (e, f))), 4)
+    check_copies(*(measures.band_contrast(m) for m in (a, c, e)), 4, 0.2)
+    rings = [measures.radial_profile(m)[-1].estimate for m in (a, c, e)]
+    check_copies(*rings, 4)
+    assert np.array_equal(a.error, c.error)
+    for simultaneous in (False, True):
+        (low, high), (_, _), (once_low, once_high) = (m.limits(simultaneous=simultaneous) for m in (a, c, e))
+        np.testing.assert_allclose(low, once_low, atol=1e-9)
+        np.testing.assert_allclose(high, once_high, atol=1e-9)
+        assert a.half_width() == pytest.approx(e.half_width()) and a.half_width() > 1.5 * c.half_width()
+    found, without, single = (measures.high_low_ratio(m, r[0]) for m, r in ((a, rows), (c, plain), (e, alone)))
+    assert found.defined and found.value == pytest.approx(without.value) and "clustered" in found.method
+    assert found.high - found.low == pytest.approx(single.high - single.low, rel=0.15)
+    assert spectra.band_ratio(a, b, 0.5, 9.0).method == "paired bootstrap, clustered"
+
+
+def test_a_part_of_unequal_classes_has_the_map_of_the_whole_set() -> None:
+    """All of the large class stay right, the small ones err."""
+    design = coverage_shares.shuffled(((900, 1.0), (50, 0.0), (50, 0.0)), 0)
+
+    def rows_of(n: int, right: bool = False) -> Rows:
+        labels = design.labels[:n]
+        return design.attached(coverage_shares.rows_of((labels == 0) | right, labels))  # type: ignore[no-any-return]
+
+    found = map_of([rows_of(150)] * len(WAVES))
+    np.testing.assert_allclose(found.error, 0.1)
+    low, high = found.limits()
+    assert (low < 0.1).all() and (high > 0.1).all() and (low > 0).all() and (high < 0.3).all()
+    error = measures.band_error(found, 0.5, 9.0)
+    assert error.value == pytest.approx(0.1) and "weighted by class" in error.method
+    shorter = map_of([rows_of(90)] * len(WAVES))
+    other = map_of([rows_of(150, True)] * len(WAVES))
+    for a, b in ((found, other), (shorter, other)):
+        assert measures.band_difference(a, b, 0.5, 9.0).value == pytest.approx(0.1)
+        assert measures.band_difference(b, a, 0.5, 9.0).value == pytest.approx(-0.1)
+    ratio = measures.high_low_ratio(shorter, rows_of(150, True))
+    assert ratio.above.value == pytest.approx(0.1) and ratio.below.value == pytest.approx(0.1)
+    ratio = measures.high_low_ratio(found, rows_of(90, True))
+    assert ratio.above.value == pytest.approx(0.1) and ratio.n == 90
+    same = measures.band_sensitivity(shorter, other, rows_of(150, True), rows_of(150, True), 0.5, 9.0, 0.05)
+    assert same.raw.value == pytest.approx(-0.1), "weights are those of the 90 samples of the map"
+
+
+def test_a_map_leaves_room_for_classes_not_seen() -> None:
+    rows = rows_of_map(World(1000))
+    seen = [dataclasses.replace(r, unseen=0.1) for r in rows]
+    (a, b), (c, d) = two_maps(rows), two_maps(seen)
+    low, high = a.limits()
+    np.testing.assert_allclose(np.stack(c.limits()), np.stack([0.9 * low, 0.9 * high + 0.1]), atol=2e-3)
+    assert measures.band_error(c, 0.5, 9.0).high > measures.band_error(a, 0.5, 9.0).high + 0.02
+    apart = measures.band_difference(c, d, 0.5, 9.0)
+    assert apart.high > measures.band_difference(a, b, 0.5, 9.0).high + 0.05
+    ratio, without = measures.high_low_ratio(c, seen[0]), measures.high_low_ratio(a, rows[0])
+    assert without.defined
+    assert not ratio.defined or (ratio.low < without.low and ratio.high > without.high)
+
+
+def test_a_sampled_map_heeds_and_keeps_the_design(tmp_path: Path) -> None:
+    rows = rows_of_map(World(200, 4))
+    whole, _ = two_maps(rows)
+    n, size = whole.samples, len(whole.frequencies)
+    typical = np.clip(whole.error, 0.01, 0.99)
+    looking = np.full(size, 1e-5)
+    made = SampledMap(
+        8, 8, whole.frequencies, whole.wrong, whole.positions, looking + typical * (1 - typical) / n, typical,
+        np.full(size, 500.0), 1.0, 10, 40,
+    )  # fmt: skip
+    found = made.drawn_as(whole.drawn, looking, whole.error)
+    assert isinstance(found, SampledMap) and np.array_equal(found.error, made.error)
+    assert found.half_width() > 1.7 * made.half_width()
+    for measure in (lambda m: measures.band_error(m, 0.5, 9.0), measures.band_contrast):
+        one, other = measure(found), measure(made)
+        assert one.value == pytest.approx(other.value) and "clustered" in one.method
+        assert one.high - one.low > 1.7 * (other.high - other.low)
+    write_sampled(found, tmp_path / "map.npz")
+    again = read_sampled(tmp_path / "map.npz")
+    assert again.design is not None and np.array_equal(again.design.group, whole.drawn.group)
+    assert measures.band_error(again, 0.5, 9.0) == measures.band_error(found, 0.5, 9.0)
+    write_sampled(made, tmp_path / "plain.npz")
+    assert read_sampled(tmp_path / "plain.npz").design is None
+
+
+@pytest.mark.parametrize(
+    "words", ["band error, fixed, 30 groups", "band difference, 30 groups", "all limits of a map, 30"]
+)
+def test_maps_of_copies_cover(words: str) -> None:
+    covers(words, 160)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["band", "high over low", "all limits"])
+def test_maps_cover_under_groups_and_weights(words: str) -> None:
+    covers(words, 1200)
+
+
+# ------------------------------------------------------------------ sensitivity
+
+
+def test_sensitivity_says_that_classes_were_not_seen_and_leaves_room() -> None:
+    generator = np.random.default_rng(0)
+    u = generator.random(2000)
+    shifted, clean = (u < 0.8, u < 0.4), (u < 0.9, u < 0.9)
+    whole = measures.sensitivity(shifted, clean, 0.1)
+    assert whole.state == "less sensitive" and whole.unseen == 0 and whole.kept is not None and whole.ratio is not None
+    part = measures.sensitivity(shifted, clean, 0.1, unseen=0.05)
+    assert part.state == "not all classes seen" and part.p == 1 and part.halves == ()
+    assert part.kept is not None and part.ratio is not None
+    # What the numbers of the whole set may be at worst, where one answers all of the rest as badly as it can.
+    s, c = (float(x.mean()) for x in (shifted[0], clean[0]))
+    for shifted_there, clean_there in ((0, 0), (1, 1), (0, 1), (1, 0)):
+        kept = (0.95 * s + 0.05 * shifted_there - 0.1) / (0.95 * c + 0.05 * clean_there - 0.1)
+        assert part.kept[0].low < kept < part.kept[0].high
+    for found, before, reach in (
+        (part.raw, whole.raw, 1),
+        (part.clean, whole.clean, 1),
+        (part.additive, whole.additive, 2),
+    ):
+        assert found.value == before.value
+        assert found.low == pytest.approx(0.95 * before.low - 0.05 * reach)
+        assert found.high == pytest.approx(0.95 * before.high + 0.05 * reach)
+    assert part.ratio.low < whole.ratio.low - 0.05 and part.ratio.high > whole.ratio.high + 0.05
+    most = measures.sensitivity(shifted, clean, 0.1, unseen=0.95)
+    assert most.kept is None and most.ratio is None and most.state == "not all classes seen"
+    assert most.additive.low < -1.5 and most.additive.high > 1.5
+    weighted = measures.sensitivity(shifted, clean, 0.1, weight=generator.random(2000))
+    assert "weighted by class" in weighted.additive.method
+
+
+def test_the_report_has_words_for_every_state_of_sensitivity() -> None:
+    assert set(SAID) == set(get_args(State))
+    assert "classes" in SAID["not all classes seen"] and "half" not in SAID["not all classes seen"]
+
+
+def test_the_live_table_says_that_it_does_not_know_of_groups() -> None:
+    screen = live.Screen()
+    (condition,) = api.conditions_of(["clean"], (3, 8, 8))[:1]
+    screen.names, screen.conditions = ("m",), (condition,)
+    for grouped in (False, True):
+        (row,) = screen._worst(Progress({(0, 0): [100, 7]}, 1, grouped=grouped))
+        assert ("taken for independent" in row[4]) == grouped
