@@ -160,6 +160,7 @@ class Pairs:
             classes=self.bench.test_source.info.classes,
             count=len(self.labels),
             shape=self.bench.shape,
+            chance=self.bench.chance,
             about={},
         )
         subjects = []
@@ -168,7 +169,9 @@ class Pairs:
             entry = ModelEntry(key=f"m{place}", place=place, name=name, data=0, samples=len(self.labels), about={})
             titles = {v: v for v in infos}
             subjects.append(Subject(entry=entry, data=data, infos=infos, rows=rows, titles=titles, run=0))
-        gathered = Gathered(subjects=tuple(subjects), data=(data,), infos=infos, stores=(), rule="fixed")
+        gathered = Gathered(
+            subjects=tuple(subjects), data=(data,), infos=infos, stores=(), rule="fixed", names={}, data_of=(0,)
+        )
         numbers = Numbers()
         return compare_models(gathered, numbers, build_spectrum(gathered, numbers), build_comparison(gathered, numbers))
 

@@ -155,7 +155,9 @@ def test_copies_are_told_on_the_terminal_and_in_the_report(tmp_path: Path) -> No
 def test_the_report_names_the_test_between_models(tmp_path: Path) -> None:
     class Other(Told):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(x).roll(1, 1)
+            """Another answer to every fourth picture or so."""
+            told, some = super().forward(x), (255 * x.double()).flatten(1).sum(1).round() % 4 == 0
+            return torch.where(some[:, None], told.roll(1, 1), told)
 
     def compared(folder: Path, repeats: int, samples: int | None = None) -> str:
         labels = np.repeat(np.arange(30) % 3, repeats)

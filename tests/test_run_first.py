@@ -12,7 +12,7 @@ from scipy import stats
 from torch import nn
 
 import brittlestar as bs
-from brittlestar.api import judge_of
+from brittlestar.stopping import judge_of
 from brittlestar.core.errors import NearChanceError
 from brittlestar.runs.first import FEWEST, LOOKS, First, first_answers
 from brittlestar.runs.session import Watch

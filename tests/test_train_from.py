@@ -207,8 +207,8 @@ def test_experiments_go_on_from_a_model(data: Path, factory: str, tmp_path: Path
     bench = Bench(Setting(**setting, start=start), tmp_path, lambda _: None)  # type: ignore[arg-type]
     bench.train({"natural": Natural()})
     bench.measure({"clean": None})
-    assert len(bench.right["natural", "clean"]) == 120
-    assert state_dict(bench.files["natural"])[1]["factory"] == factory
+    assert bench.right["natural", "clean"].shape == (1, 120)
+    assert state_dict(bench.files["natural"][0])[1]["factory"] == factory
     assert any(text.startswith("Fine-tuned from network.py:build, 1 epochs") for text in bench.conditions())
     plain = Bench(Setting(**setting), tmp_path, lambda _: None)  # type: ignore[arg-type]
     plain.train({"natural": Natural()})

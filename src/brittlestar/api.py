@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,9 @@ from brittlestar.data.base import DataInfo, Source
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
-from brittlestar.runs.first import Judge, Judgement
-from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_session
 from brittlestar.shifts.conditions import Condition
+from brittlestar.stopping import judge_of, precise_enough
 from brittlestar.store import RunStore, stopping_rule
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
@@ -145,70 +144,6 @@ class Table(list[dict[str, Any]]):
 def interval_of(successes: int, n: int, rule: str, level: float = LEVEL) -> measures.Estimate:
     """The interval of independent outcomes that count alike, as the way the run was stopped asks for."""
     return measures.rate(successes, n, rule, level)
-
-
-def precise_enough(
-    target: float, folder: Path, source: Source, models: Sequence[str], conditions: Sequence[Condition]
-) -> Callable[[Progress], bool]:
-    """A stop rule: every condition of every model has an interval of half-width at most ``target``.
-
-    The intervals are those that the report will show: confidence sequences, for the whole set's mix of classes, of
-    clusters where images depend on each other.
-
-    Args:
-        target: Half-width.
-        folder: The run folder.
-        source: What is evaluated.
-        models: Names.
-        conditions: What is done to the images.
-    """
-    sizes = np.unique(source.labels, return_counts=True)[1]
-    plain = source.groups is None and bool((sizes == sizes[0]).all())
-    plain = plain and all(c.info.kind != "sequence" for c in conditions)
-    fingerprints = [c.fingerprint for c in conditions]
-
-    def estimates(progress: Progress) -> Iterator[measures.Estimate]:
-        if plain:
-            for n, errors in progress.tallies.values():
-                yield measures.confidence_sequence(errors, n, LEVEL)
-            return
-        store = RunStore.open(folder)
-        for name in models:
-            rows = store.read(store.manifest.models[name]["fingerprint"], fingerprints, detail=False)
-            for own in rows.values():
-                yield measures.error_rate(own, "anytime", LEVEL)
-
-    def enough(progress: Progress) -> bool:
-        if len(progress.tallies) < len(models) * len(conditions):
-            return False
-        return all((e.high - e.low) / 2 <= target for e in estimates(progress))
-
-    return enough
-
-
-STRICT = 0.99
-"""Level of the interval that stops a run: looked at up to ten times, and stopping a sound model would be worse than
-letting a broken one through, which the report still tells."""
-
-
-def judge_of(labels: npt.NDArray[np.int32]) -> Judge:
-    """Tells models near chance on images with these labels (those of the whole data set) from first answers."""
-    guess = measures.chance(labels)
-
-    def judge(right: npt.NDArray[np.bool_], label: npt.NDArray[np.int32]) -> Judgement:
-        found = measures.accuracy_in_mix(right, label, labels, STRICT)
-        near = True if measures.near_chance(found, guess) else None
-        if guess == 1 or found.low > measures.chance_limit(guess):
-            near = False
-        mix = " in the mix of the data's classes" if abs(found.value - right.mean()) > 0.005 else ""
-        text = (
-            f"{int(right.sum()):,} of the first {len(right):,}, {100 * found.value:.1f} %{mix} "
-            f"[{100 * found.low:.1f}, {100 * found.high:.1f}]; always answering the commonest class is right in "
-            f"{100 * guess:.1f} %"
-        )
-        return Judgement(near, found.low > guess, text)
-
-    return judge
 
 
 def evaluate(

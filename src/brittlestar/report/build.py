@@ -13,7 +13,7 @@ from brittlestar.core.version import VERSION
 from brittlestar.report import export
 from brittlestar.report.asked import what_was_asked
 from brittlestar.report.compare import build_comparison
-from brittlestar.report.content import ReportContent, Spectrum, Verdict
+from brittlestar.report.content import ReportContent, Verdict
 from brittlestar.report.corruption_words import corruption_sentences
 from brittlestar.report.corruptions import CorruptionSet, build_corruptions
 from brittlestar.report.examples import build_failures
@@ -33,6 +33,7 @@ from brittlestar.report.render import render_html
 from brittlestar.report.results import build_results, set_results
 from brittlestar.report.series import build_breaks, build_curves, build_filters, build_grid, build_noise
 from brittlestar.report.spectrum import build_spectrum
+from brittlestar.report.spectrum_content import Spectrum
 from brittlestar.report.stability import StabilitySet, build_stability, stability_sentences
 from brittlestar.report.status import Status, build_pending, build_statuses, near_chance_of, open_cells, with_statuses
 from brittlestar.report.verdict import build_verdicts

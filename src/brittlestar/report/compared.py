@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from brittlestar.measures.base import Estimate
 from brittlestar.measures.selection import of_many
 from brittlestar.measures.sensitivity import Sensitivity, State, corrected_together
-from brittlestar.report.content import BandRow, Comparison, Sentence, Spectrum
+from brittlestar.report.content import Comparison, Sentence
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.series import away
+from brittlestar.report.spectrum_content import BandRow, Spectrum
 from brittlestar.report.words import count, images, listing, percent, points, share
 
 COMPARED = 3

@@ -18,8 +18,9 @@ import numpy as np
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.measures import Estimate
 from brittlestar.measures.sampled import sampled_map
-from brittlestar.report.content import Matrix, ModelEntry
+from brittlestar.report.content import ModelEntry
 from brittlestar.report.gather import Gathered
+from brittlestar.report.spectrum_content import Matrix
 from brittlestar.store import RunStore, stopping_rule
 
 NAME = "explain.json"

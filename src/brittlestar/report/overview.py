@@ -13,13 +13,13 @@ from brittlestar.report.content import (
     ModelTable,
     Reliability,
     ShiftedCalibration,
-    Spectrum,
     TableCell,
     TableColumn,
 )
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.series import Series, from_zero, panel_of, series_of
+from brittlestar.report.spectrum_content import Spectrum
 from brittlestar.report.words import merged
 
 NOTHING = TableCell(estimate=None)

@@ -17,10 +17,11 @@ from brittlestar.measures import BreakingPoint, Estimate
 from brittlestar.report import charts, maps, published
 from brittlestar.report.charts import LARGE, SMALL, Look, curve_table, curves, model_class
 from brittlestar.report.compared import beyond
-from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent, Spectrum
+from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent
 from brittlestar.report.explained_view import explained_context
 from brittlestar.report.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.series import away
+from brittlestar.report.spectrum_content import Spectrum
 from brittlestar.report.words import (
     count,
     decimals_of,

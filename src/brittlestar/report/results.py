@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures.base import Estimate
-from brittlestar.report.content import Break, Calibration, Result, Spectrum
+from brittlestar.report.content import Break, Calibration, Result
 from brittlestar.report.corruption_words import corruption_results
 from brittlestar.report.corruptions import CorruptionSet
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.spectrum_content import Spectrum
 from brittlestar.report.stability import StabilitySet, stability_results
 
 

@@ -12,10 +12,11 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import SampledMap
-from brittlestar.report.content import BandRow, Line, Point, Spectrum, SpectrumMap
+from brittlestar.report.content import Line, Point
 from brittlestar.report.figure import map_rule
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.spectrum_content import BandRow, Spectrum, SpectrumMap
 from brittlestar.report.words import count
 
 Found = list[tuple[Subject, FourierMap]]

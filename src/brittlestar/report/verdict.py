@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from brittlestar import measures
 from brittlestar.measures.base import Estimate
 from brittlestar.report.compared import band_name, compare_models
-from brittlestar.report.content import Calibration, Comparison, ModelEntry, Sentence, Spectrum, Verdict
+from brittlestar.report.content import Calibration, Comparison, ModelEntry, Sentence, Verdict
 from brittlestar.report.gather import CLEAN, Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.overview import condition_title, mean_error, worst_shift
 from brittlestar.report.series import Series, broken_below, series_of
+from brittlestar.report.spectrum_content import Spectrum
 from brittlestar.report.words import chosen, count, images, interval, listing, number, percent, points, share
 
 
