@@ -8,7 +8,7 @@ import pytest
 from brittlestar.core.errors import UsageError
 from brittlestar.core.rows import Rows
 from brittlestar.measures import NoSamplesError, corrected_together, row_sensitivity, sensitivity
-from brittlestar.measures.sensitivity import Effect, halves, kept_effect, mean_effect
+from brittlestar.measures.effects import Effect, halves, kept_effect, mean_effect
 
 CHANCE = 0.1
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from brittlestar.measures.sensitivity import Effect, mean_effect
+from brittlestar.measures.effects import Effect, mean_effect
 from brittlestar.reproduce.claims import SEEDS, Direction, between, judge, over_seeds
 from brittlestar.reproduce.engine import Bench, Verdict
 from brittlestar.reproduce.experiments import transfer_directions

@@ -12,17 +12,8 @@ from scipy import special
 
 from brittlestar.measures import Estimate
 from brittlestar.measures.compare import holm
-from brittlestar.measures.sensitivity import (
-    ALPHA,
-    Effect,
-    Part,
-    additive_effect,
-    halves,
-    kept_effect,
-    mean_effect,
-    ratio_effect,
-    sign_of,
-)
+from brittlestar.measures.effects import Effect, Part, additive_effect, halves, kept_effect, mean_effect, ratio_effect
+from brittlestar.measures.sensitivity import ALPHA, sign_of
 from brittlestar.reproduce.engine import LEVEL, Bench, State, Table, Verdict, percent, points
 
 SEEDS = 5

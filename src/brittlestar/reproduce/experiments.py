@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from brittlestar.core.errors import UsageError, require, unknown
-from brittlestar.measures.sensitivity import Part
+from brittlestar.measures.effects import Part
 from brittlestar.reproduce import features, figure_1, maps, published, surface_statistics
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
 from brittlestar.reproduce.engine import Bench, Outcome, Setting, Table, Verdict

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from brittlestar import api, measures
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.measures.sensitivity import Part, mean_effect
+from brittlestar.measures.effects import Part, mean_effect
 from brittlestar.report.figure import fourier_maps
 from brittlestar.reproduce.claims import Change, Direction, change, over_seeds
 from brittlestar.reproduce.engine import Bench, Table, percent, points

@@ -14,7 +14,7 @@ from torch import nn
 
 from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.measures import Estimate
-from brittlestar.measures.sensitivity import Effect, kept_effect, mean_effect
+from brittlestar.measures.effects import Effect, kept_effect, mean_effect
 from brittlestar.models import zoo
 from brittlestar.reproduce.claims import SEEDS
 from brittlestar.reproduce.engine import LEVEL, Bench, Right, State, Table, Verdict, above, points
