@@ -15,7 +15,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.rows import Rows
 from brittlestar.measures.stability import compare_of
 from brittlestar.report import ReportContent, build, content_of, render_html
-from brittlestar.report.corruptions import storage_words
+from brittlestar.report.stored import storage_words
 from brittlestar.report.words import spaced
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite

@@ -10,14 +10,14 @@ from typing import Any
 
 from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.core.preparation import as_published, preparation_note
 from brittlestar.measures import ALEXNET, CORRUPTION_SETS, Estimate, Normalised, NormalisedSet, NoSamplesError
 from brittlestar.measures.alexnet import PublishedErrors
 from brittlestar.measures.corruption import Conditions, Normaliser, RunErrors
 from brittlestar.measures.sensitivity import Sensitivity, corrected_together
-from brittlestar.report.content import DataEntry, ModelEntry, Point
+from brittlestar.report.content import ModelEntry, Point
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.stored import preparation_caveat, prepared_words, storage_words
 from brittlestar.report.words import count, images
 
 FEWEST = 10
@@ -44,15 +44,6 @@ MNIST_GROUPS = {
     "Geometry": ("shear", "scale", "rotate", "translate"),
     "Light and weather": ("brightness", "fog", "spatter"),
     "Drawn over": ("stripe", "dotted_line", "zigzag", "canny_edges"),
-}
-
-PUBLISHED_STORAGE = {"cifar-c": "uint8", "mnist-c": "rounded8"}
-"""How a set's files were made; JPEG of quality 85 for the others."""
-
-KEPT = {
-    "uint8": "stored as 8 bits",
-    "rounded8": "stored as 8 bits, rounded",
-    "jpeg85": "stored as 8 bits and JPEG quality 85",
 }
 
 MARK = "†"
@@ -227,7 +218,7 @@ def _section(
         title=title,
         data=data,
         basis=_basis(models, table),
-        storage=storage_words(table, storage, _prepared_words(subjects[0].data, table), caveat),
+        storage=storage_words(table, storage, prepared_words(subjects[0].data, table), caveat),
         caveat=caveat,
         normaliser=named,
         why=why,
@@ -343,34 +334,6 @@ def undefined_notes(name: str, found: Sequence[tuple[ModelEntry, NormalisedSet |
             more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
             lines.append(f"{name} of {model.name} is undefined under {', '.join(reasons[:3])}{more}.")
     return tuple(lines)
-
-
-def preparation_caveat(data: DataEntry, table: str) -> str:
-    """``not prepared as published: bicubic``; empty where nothing is known to differ."""
-    made, words = data.about.get("prepared"), str(data.about.get("preparation") or "")
-    if made is None and words:  # a run of a version that cut and rounded in its own way
-        return f"not prepared as published: {words}, by an earlier version"
-    return "" if data.about.get("kind") == "named" else preparation_note(made or {}, table, *data.shape[1:])
-
-
-def _prepared_words(data: DataEntry, table: str) -> str:
-    alike = as_published(data.about.get("prepared") or {}, table)
-    return f"prepared as published ({data.about['preparation']})" if alike else ""
-
-
-def storage_words(table: str, storage: str, prepared: str = "", caveat: str = "") -> str:
-    """How the images were kept, and whether the published ones were; before that how they were prepared.
-
-    With a caveat nothing is called "as published".
-    """
-    published = PUBLISHED_STORAGE.get(table, "jpeg85")
-    before = f"{caveat or prepared}; " if caveat or prepared else ""
-    if storage == published:
-        return before + KEPT[storage] + ("" if caveat else ", as published")
-    if storage == "float":
-        return f"{before}in memory as floats: easier than the published images"
-    kept = KEPT.get(storage, f"stored as {storage}")
-    return f"{before}{kept}, where the published images are {KEPT[published]}"
 
 
 def _notes(table: str, procedural: bool, normaliser: str, subjects: Sequence[Subject]) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ from brittlestar.measures import (
 )
 from brittlestar.measures.stability import compare_of
 from brittlestar.report.content import ModelEntry, Sentence
-from brittlestar.report.corruptions import preparation_caveat, slug, undefined_notes
+from brittlestar.report.corruptions import slug, undefined_notes
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.stored import preparation_caveat
 from brittlestar.report.words import chosen, count, images, number, share
 
 TITLES = {"imagenet-p": "ImageNet-P", "cifar-p": "CIFAR-P", "tiny-p": "Tiny-ImageNet-P"}
