@@ -186,13 +186,8 @@ def _frequencies(subject: Subject, spectrum: Spectrum | None) -> list[Sentence]:
                 estimates=(a, b),
             )
         ]
-    ratio = (
-        f", {number(first.value / second.value)} times as much"
-        if second.value > 0.005 and first.value > 1.5 * second.value
-        else ""
-    )
     text = f"waves {strong.reach} bring its error to {share(first)}, "
-    text += f"those {weak.reach} to {share(second)}{ratio} ({base})."
+    text += f"those {weak.reach} to {share(second)} ({base})."
     return [Sentence(lead=f"Leans on {band_name(strong.name)} frequencies:", text=text, estimates=(first, second))]
 
 
