@@ -190,7 +190,8 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
         }.get(sign_of(raw) if worse else 0, "shown on neither scale")
     corrected = f" (Holm over {family} directions: p = {p:.2g})" if family > 1 else f" (p = {p:.2g})"
     if bench.setting.seeds < SEEDS:
-        models = "these two models" if bench.setting.seeds == 1 else f"these {bench.setting.seeds} pairs of models"
+        several = f"these {bench.setting.seeds} pairs of models on average"
+        models = "these two models" if bench.setting.seeds == 1 else several
         return Verdict(
             claim=direction.claim,
             claimed=direction.claimed,
