@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from benchmark_tools import benchmark
 from brittlestar import api, measures
 from brittlestar.cli import live
 from brittlestar.core.rows import Rows
+from brittlestar.data import open_source
 from brittlestar.measures import Estimate, spectra
 from brittlestar.measures.sampled import SampledMap, read_sampled, write_sampled
 from brittlestar.measures.sensitivity import State
+from brittlestar.report.build import content_of
 from brittlestar.report.compared import SAID
+from brittlestar.reproduce import Setting
+from brittlestar.reproduce.engine import Bench
 from brittlestar.runs.runner import Progress
+from brittlestar.training import Plan
 
 coverage_shares = benchmark("coverage_shares")
 coverage_design = benchmark("coverage_design")
@@ -426,3 +433,91 @@ def test_the_live_table_says_that_it_does_not_know_of_groups() -> None:
     for grouped in (False, True):
         (row,) = screen._worst(Progress({(0, 0): [100, 7]}, 1, grouped=grouped))
         assert ("taken for independent" in row[4]) == grouped
+
+
+# ------------------------------------------------------------------ everything that a report shows
+
+
+class Soft(torch.nn.Module):
+    """Answers by a fixed random map of the pixels."""
+
+    def __init__(self, side: int, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.map = torch.nn.Parameter(torch.randn((3 * side * side, 3), generator=generator) * 0.3 * 16 / side)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.flatten(1) - 0.5) @ self.map
+
+
+def estimates_in(found: object, where: str = "") -> Iterator[tuple[str, Estimate]]:
+    """Every estimate in nested results, with its place."""
+    if isinstance(found, Estimate):
+        yield where, found
+    elif dataclasses.is_dataclass(found) and not isinstance(found, type):
+        for f in dataclasses.fields(found):
+            yield from estimates_in(getattr(found, f.name), f"{where}.{f.name}")
+    elif isinstance(found, Mapping):
+        for key, value in found.items():
+            yield from estimates_in(value, f"{where}[{key}]")
+    elif isinstance(found, list | tuple):
+        for value in found:
+            yield from estimates_in(value, f"{where}[]")
+
+
+PARAMETERS = [
+    (8, ["noise", "fourier"]),
+    pytest.param(32, ["cifar-c", "cifar-p"], marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("side", "suites"), PARAMETERS)
+@pytest.mark.parametrize("kind", ["clustered", "weighted by class"])
+def test_no_number_of_a_report_forgets_how_images_were_drawn(
+    tmp_path: Path, kind: str, side: int, suites: list[str]
+) -> None:
+    models = {"a": Soft(side, 0).eval(), "b": Soft(side, 1).eval()}
+    generator = np.random.default_rng(0)
+    copies = 3 if kind == "clustered" else 1
+    pictures = generator.integers(0, 256, (60 // copies, side, side, 3), np.uint8)
+    with torch.inference_mode():
+        answers = models["a"](torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255).argmax(1).numpy()
+    if kind == "clustered":
+        labels = np.where(generator.random(20) < 0.8, answers, np.arange(20) % 3)
+        data, samples = (np.repeat(pictures, 3, axis=0), np.repeat(labels, 3)), None
+    else:
+        labels = np.repeat([0, 1, 2], [40, 14, 6])
+        data, samples = (pictures[np.argsort(answers, kind="stable")], labels), 30
+    found = api.evaluate(models, data, suite=suites, out=tmp_path, samples=samples, shifted=True)
+    every = list(estimates_in(content_of([found.path]), "content"))
+    assert len(every) > 300
+    forgot = sorted({(where, e.method) for where, e in every if kind not in e.method})
+    assert not forgot, forgot
+
+
+def test_the_first_images_of_an_order_know_how_they_were_drawn() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
+    source = open_source((x, np.repeat([0, 1, 2], [40, 14, 6])), groups=[str(k // 4) for k in range(60)])
+    order = source.order(0)
+    part, whole = (api.drawn_from(source, order, n) for n in (30, 60))
+    assert whole.weight is None and whole.group is not None and len(np.unique(whole.group)) == 15
+    assert part.weight is not None and part.group is not None
+    assert part.average((source.labels[order[:30]] == 0).astype(np.float64)) == pytest.approx(40 / 60)
+    plain = open_source((x, np.repeat([0, 1, 2], 20)))
+    assert api.drawn_from(plain, plain.order(0), 30).plain
+
+
+def test_a_reproduction_says_what_it_does_not_heed(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
+    for name, images, labels, test_samples, words in (
+        ("alike", x, np.repeat([0, 1, 2], 20), 30, []),
+        ("unequal", x, np.repeat([0, 1, 2], [40, 14, 6]), 30, ["another mix than in the whole set"]),
+        ("copies", np.repeat(x[::2], 2, axis=0), np.repeat([0, 1, 2], 20), 60, ["depend on each other"]),
+    ):
+        np.savez(tmp_path / f"{name}.npz", x=images, y=labels)
+        file = str(tmp_path / f"{name}.npz")
+        setting = Setting(
+            data=file, test=file, architecture="small_cnn", plan=Plan(epochs=1, batch=8), test_samples=test_samples
+        )
+        told = Bench(setting, tmp_path, lambda _: None)._drawn()
+        assert len(told) == len(words) and all(w in t for w, t in zip(words, told, strict=True)), told

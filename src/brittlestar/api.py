@@ -18,6 +18,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
@@ -25,6 +26,7 @@ from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_sessio
 from brittlestar.shifts.conditions import Condition
 from brittlestar.stopping import judge_of, precise_enough
 from brittlestar.store import RunStore, stopping_rule
+from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
 
@@ -313,19 +315,36 @@ def effect_on_clean(
     model: Model, spec: ModelSpec, source: Source, seed: int, classes: tuple[str, ...] | None = None
 ) -> str:
     """What computing in another type, or by another engine, does to the clean error: a sentence with its interval."""
-    order = source.order(seed)[:EFFECT_SAMPLES]
+    whole = source.order(seed)
+    order = whole[:EFFECT_SAMPLES]
     images = torch.from_numpy(source.load(order))
     labels = (source.labels if classes is None else _mapped(source, classes))[order]
+    samples = drawn_from(source, whole, len(order))
     tune(model, images[:16].to(model.device, torch.float32) / 255, faster=False)
     plain = load_model(dataclasses.replace(spec, dtype="float32", engine="torch"))
     wrong = [infer(m, images).argmax(1).cpu().numpy() != labels for m in (plain, model)]
     more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
     apart = measures.paired_rates(more, fewer, len(order), LEVEL)
+    if not samples.plain:
+        apart = mean_difference_of(samples, wrong[1].astype(np.float64) - wrong[0], level=LEVEL)
+    before, after = (100 * float(samples.average(w.astype(np.float64))) for w in wrong)
     return (
         f"{spec.dtype if spec.engine == 'torch' else 'ONNX Runtime'} instead of float32 in torch: clean error "
-        f"{100 * wrong[0].mean():.2f} % to {100 * wrong[1].mean():.2f} %, {100 * apart.value:+.2f} points "
+        f"{before:.2f} % to {after:.2f} %, {100 * apart.value:+.2f} points "
         f"[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}] (n = {len(order):,}; {more} more and {fewer} fewer errors)"
     )
+
+
+def drawn_from(source: Source, order: npt.NDArray[np.int64], count: int) -> Samples:
+    """How the first samples of a seeded order of all were drawn: their groups, and the weights of their classes."""
+    design = Design(source.labels[order])
+    position, group = np.arange(count, dtype=np.int32), None
+    if source.groups is not None and len(np.unique(source.groups[order[:count]])) < count:
+        group = source.groups[order[:count]]
+    if design.alike or count == len(order):
+        return Samples(position, group)
+    weight, unseen = design.weights(position)
+    return Samples(position, group, weight, unseen, design.labels[:count])
 
 
 def conditions_of(

@@ -120,13 +120,13 @@ def interval_words(gathered: Gathered, level: float) -> tuple[str, str]:
 
 
 def design_words(gathered: Gathered) -> tuple[str, ...]:
-    """What accuracies, errors and differences heed of how the images were drawn, a sentence each."""
+    """What all numbers heed of how the images were drawn, a sentence each."""
     rows = [r for s in gathered.subjects for r in (*s.rows.values(), *s.frames.values())]
     found = []
     if any(r.weight is not None for r in rows):
         found.append(
-            "Classes differ in size and only a part of the images was answered: accuracies, errors and differences are "
-            "for the whole set's mix of classes."
+            "Classes differ in size and only a part of the images was answered: all numbers are for the whole set's "
+            "mix of classes."
         )
     unseen = max((r.unseen for r in rows), default=0.0)
     if unseen > 0:
@@ -138,11 +138,6 @@ def design_words(gathered: Gathered) -> tuple[str, ...]:
         found.append(
             "Copies and other images that depend on each other are clusters: values are those of all images, intervals "
             "those of clusters."
-        )
-    if found:
-        found.append(
-            "Calibration, Fourier maps, the numbers of published sets and stability take the answered images as "
-            "independent and count them alike."
         )
     return tuple(found)
 

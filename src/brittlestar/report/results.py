@@ -102,7 +102,7 @@ def _by_curve(place: int, breaks: Sequence[Break]) -> Iterator[Line]:
                 row.key,
                 "breaking_point",
                 Estimate(
-                    value=point.value, low=point.low, high=point.high, n=point.n, level=point.level, method="curve"
+                    value=point.value, low=point.low, high=point.high, n=point.n, level=point.level, method=point.method
                 ),
             )
 

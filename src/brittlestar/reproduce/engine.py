@@ -281,8 +281,27 @@ class Bench:
             f"{begun}, {plan.epochs} epochs, batch {plan.batch}, {plan.optimiser}, highest rate "
             f"{plan.rate:g}, {self.trainings()}.",
             *info.notes,
+            *self._drawn(),
             *(told for name, version in self.right if version == "clean" for told in self._near_chance(name, version)),
         )
+
+    def _drawn(self) -> tuple[str, ...]:
+        """What the numbers of the page do not heed of how the test images were drawn, where it matters."""
+        source, labels = self.test_source, self.labels.numpy()
+        found = []
+        if source.groups is not None:
+            found.append(
+                "Some test images depend on each other (copies, groups); intervals take them for independent and are "
+                "too narrow by that."
+            )
+        sizes, own = (np.unique(x, return_counts=True)[1] for x in (source.labels, labels))
+        if len(labels) < len(source.ids) and sizes.max() > 1.1 * sizes.min():
+            found.append(
+                f"The {len(labels):,} test images are a part in which classes have another mix than in the whole set "
+                f"({own.min():,} to {own.max():,} images a class, {sizes.min():,} to {sizes.max():,} in the set); "
+                "numbers are for that part."
+            )
+        return tuple(found)
 
     def trainings(self) -> str:
         """How many trainings a recipe the page rests on, and what that allows."""
