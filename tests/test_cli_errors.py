@@ -62,6 +62,29 @@ def test_bad_input_is_told_clearly(world: Path, case: str) -> None:
     assert done.stderr.strip().splitlines()[-1].startswith("error: ") or "\n  " in done.stderr
 
 
+@pytest.mark.parametrize("words", [["--samples", "0"], ["--samples", "1001"], ["--workers", "0"]])
+def test_the_demo_refuses_numbers_before_it_trains(tmp_path: Path, words: list[str]) -> None:
+    done = subprocess.run(command("demo", "--out", tmp_path / "demo", *words), capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith(f"error: {words[0]} must be"), done.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+FILE_FOR_A_FOLDER = {
+    "train": ["train", "--recipe", "natural", "--data", "{w}/data.npz", "--epochs", "1"],
+    "reproduce": ["reproduce", "fog", "--data", "{w}/data.npz", "--test", "{w}/data.npz"],
+    "show filter": ["show", "filter"],
+    "run": ["run", "--model", "torch:{w}/model.py:model", "--data", "{w}/data.npz"],
+}
+
+
+@pytest.mark.parametrize("verb", FILE_FOR_A_FOLDER)
+def test_a_file_where_a_folder_must_be_is_told_clearly(world: Path, verb: str) -> None:
+    words = [word.format(w=world) for word in FILE_FOR_A_FOLDER[verb]]
+    done = subprocess.run(command(*words, "--out", world / "model.py"), capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "model.py" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("kind", ["shifts", "suites", "models", "data", "measures"])
 def test_lists_have_a_line_each(kind: str) -> None:
     done = subprocess.run(command("list", kind), capture_output=True, text=True)

@@ -191,7 +191,6 @@ def write(found: Explanation, folder: Path) -> list[Path]:
     for c in found.cases:
         numbers = (c.high, c.predicted, c.measured.value, c.measured.low, c.measured.high)
         writer.writerow([c.model, c.condition, c.shift, *(f"{v:.5f}" for v in numbers), c.measured.n])
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "explain.csv", folder / "explain.md"]
     for path, content in zip(paths, (text.getvalue(), markdown(found)), strict=True):
         with replacing(path) as beside:

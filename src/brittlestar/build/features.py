@@ -209,7 +209,6 @@ def write_set(built: Built, classes: tuple[str, ...], path: Path, facts: dict[st
         UsageError: Another ending.
     """
     require(path.suffix == ".npz", f"{path}: a set is written as .npz", UsageError)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside, beside.open("wb") as file:
         np.savez(file, x=built.images, y=built.labels, classes=np.array(classes))
     with replacing(path.with_suffix(".json")) as beside:

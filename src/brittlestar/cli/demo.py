@@ -22,9 +22,15 @@ def demo(
     from brittlestar import api
     from brittlestar.cli.live import watched
     from brittlestar.cli.run import finish
+    from brittlestar.core.errors import UsageError, require
+    from brittlestar.data import open_source
     from brittlestar.models import parse_spec
     from brittlestar.training.demo import train_demo_models
 
+    # Before minutes of training, not after.
+    most = open_source("digits").info.count
+    require(samples is None or 1 <= samples <= most, f"--samples must be from 1 to {most:,}, got {samples}", UsageError)
+    require(workers is None or workers >= 1, f"--workers must be at least 1, got {workers}", UsageError)
     typer.echo("training three models on 4,000 digits ...", err=True)
     trained = train_demo_models(out / "models", lambda text: typer.echo(f"  {text}", err=True))
     specs = [parse_spec(f"{name}={path}", factory="brittlestar.models.small_cnn:small_cnn") for name, path in trained]

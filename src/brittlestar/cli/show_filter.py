@@ -54,7 +54,6 @@ def filter_(
         clean=tile(x[0], side),
         lines=tuple(lines),
     )
-    out.mkdir(parents=True, exist_ok=True)
     for path in (out / "filter.png", out / "filter.html"):
         with replacing(path) as beside:
             if path.suffix == ".png":

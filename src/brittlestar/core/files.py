@@ -13,6 +13,18 @@ from typing import TextIO
 from brittlestar.core.errors import StoreError
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if need be.
+
+    Raises:
+        StoreError: It cannot be made, for instance because a file has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success fsync it and rename it over ``path``.

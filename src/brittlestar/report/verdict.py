@@ -15,7 +15,7 @@ from brittlestar.report.numbers import Numbers
 from brittlestar.report.overview import condition_title, mean_error, worst_shift
 from brittlestar.report.series import Series, broken_below, series_of
 from brittlestar.report.spectrum_content import Spectrum
-from brittlestar.report.words import chosen, count, images, interval, listing, number, percent, points, share
+from brittlestar.report.words import THIN, chosen, count, images, interval, listing, number, percent, points, share
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def _confidence(subject: Subject, calibration: Calibration | None) -> list[Sente
     text = (
         f"calibration error {share(clean.ece)} clean, {share(mean)}{over} ({points(increase, sign=True)}, the same "
         f"images). {'Largest under' if shifted.conditions > 1 else 'Under'} {worst.title}, where it says "
-        f"{number(worst.confidence * 100)} % and is right in {share(worst.accuracy)}{chosen(shifted.conditions)}."
+        f"{number(worst.confidence * 100)}{THIN}% and is right in {share(worst.accuracy)}{chosen(shifted.conditions)}."
     )
     estimates = (clean.ece, mean, increase, worst.accuracy)
     return [Sentence(lead=lead, text=text, estimates=estimates, tone=tone)]

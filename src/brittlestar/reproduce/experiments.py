@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from brittlestar.core.errors import UsageError, require, unknown
+from brittlestar.core.files import make_folder
 from brittlestar.measures.effects import Part
 from brittlestar.reproduce import features, figure_1, maps, published, surface_statistics
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
@@ -260,7 +261,7 @@ def reproduce(
     )
     require(not several or setting.start is None, "fine-tuning has the one architecture of its model", UsageError)
     known = None if beside is None else published.read_published(beside)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     outcome = EXPERIMENTS[name].run(Bench(setting, folder, say))
     outcome = outcome if known is None else published.beside(outcome, known)
     return outcome, write_page(outcome, folder)

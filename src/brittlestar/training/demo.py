@@ -16,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.core.errors import BrittlestarError, StoreError
+from brittlestar.core.errors import BrittlestarError
+from brittlestar.core.files import make_folder
 from brittlestar.data import open_source
 from brittlestar.models.files import METADATA
 from brittlestar.models.small_cnn import small_cnn
@@ -70,10 +71,7 @@ def train_demo_models(
         else:
             arguments = (recipe, seed, epochs, paths[recipe.name], facts, news)
             processes[recipe.name] = context.Process(target=_train_one, args=arguments, daemon=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     try:
         for process in processes.values():
             process.start()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from brittlestar.core.definition import fingerprint_of
+from brittlestar.core.files import make_folder
 from brittlestar.core.keys import word_of
 from brittlestar.data import Source
 from brittlestar.models import ModelSpec
@@ -69,6 +70,7 @@ def fit(
 
     Raises:
         UsageError: Impossible arguments, or the folder holds another training.
+        StoreError: The folder cannot be made.
         DataError: Unusable data.
         ModelError: Unknown architecture, or a start that does not load or does not fit the data.
     """
@@ -104,7 +106,7 @@ def fit(
         made = {**built_by(start), "start": told}
     few = min(2, *batches(len(images), plan.batch))
     trial(module, preprocess, images[:few], labels[:few], classes, architecture if start is None else origin(start))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     history = train(
         module,
         images,
