@@ -31,6 +31,7 @@ from brittlestar.models import load_model, map_labels, parse_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
 from brittlestar.shifts.conditions import Condition, clean
+from brittlestar.shifts.frost import available_textures
 from brittlestar.store import RunStore
 from brittlestar.suites.base import Shape, Suite
 from brittlestar.suites.corruptions import TEST, severities
@@ -88,6 +89,8 @@ def main() -> None:
     parser.add_argument("--resize-filter", help="of our side, to see what another one would do")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if available_textures() != "reference":
+        parser.error("frost needs the reference's textures: pip install --no-deps imagecorruptions")
     source = open_source(args.data, resize=256, crop=224, filter=args.resize_filter)
     order = source.order(0)[: max(args.samples, args.exact)]
     args.out.mkdir(parents=True, exist_ok=True)
