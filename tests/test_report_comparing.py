@@ -19,7 +19,7 @@ from brittlestar.report.content import Sentence
 from brittlestar.report.export import csv_text, summary_json
 from brittlestar.report.gather import gather
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.verdict import half_level
+from brittlestar.report.verdict import _breaking, half_level
 from brittlestar.store import RunStore
 
 
@@ -163,3 +163,13 @@ def test_a_model_near_chance_is_held_against_nothing(tmp_path: Path) -> None:
     spectrum = _spectrum(gathered, dataclasses.replace(gathered, subjects=()), numbers)
     assert spectrum is not None and not spectrum.compared
     assert all(none is None for b in spectrum.bands for none in (*b.differences, *b.sensitivities))
+
+
+def test_a_model_that_is_not_shown_to_do_more_than_guess_is_not_called_unbroken(tmp_path: Path) -> None:
+    gathered = gather([synthetic.make_run(tmp_path / "run", models=1, samples=40, examples=0)])
+    (subject,) = gathered.subjects
+    (clean,) = [s for s in _breaking(gathered, subject, Numbers())]
+    assert "break" in clean.lead
+    guessing = dataclasses.replace(subject, data=dataclasses.replace(subject.data, chance=0.97))
+    (found,) = _breaking(gathered, guessing, Numbers())
+    assert found.lead == "Not shown to do more than guess:" and "97.0" in found.text and found.tone == "bad"

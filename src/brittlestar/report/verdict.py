@@ -131,6 +131,16 @@ def _breaking(gathered: Gathered, subject: Subject, numbers: Numbers) -> list[Se
                 estimates=(clean,),
             )
         ]
+    if clean.low <= subject.chance:
+        return [
+            Sentence(
+                lead="Not shown to do more than guess:",
+                text=f"right in {share(clean)} of the clean images, where always answering one class is right in "
+                f"{number(100 * subject.chance)}{THIN}% ({images(clean.n)}); what would break it cannot be told.",
+                estimates=(clean,),
+                tone="bad",
+            )
+        ]
     broken = breakings(gathered, subject, numbers, level)
     if not broken:
         conditions = [i.id for s in listed for i in s.infos]
