@@ -168,7 +168,7 @@ def test_a_model_near_chance_is_held_against_nothing(tmp_path: Path) -> None:
 def test_a_model_that_is_not_shown_to_do_more_than_guess_is_not_called_unbroken(tmp_path: Path) -> None:
     gathered = gather([synthetic.make_run(tmp_path / "run", models=1, samples=40, examples=0)])
     (subject,) = gathered.subjects
-    (clean,) = [s for s in _breaking(gathered, subject, Numbers())]
+    (clean,) = _breaking(gathered, subject, Numbers())
     assert "break" in clean.lead
     guessing = dataclasses.replace(subject, data=dataclasses.replace(subject.data, chance=0.97))
     (found,) = _breaking(gathered, guessing, Numbers())
