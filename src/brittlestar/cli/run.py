@@ -181,7 +181,7 @@ def finish(result: object, report: bool) -> None:
     told = stopping_rule(RunStore.open(result.path).manifest.sessions)
     if told.rule == "anytime":
         typer.echo(f"intervals are confidence sequences (wider than ordinary ones), as {told.reason}", err=True)
-    if outcome.stop != "complete":
+    if outcome.stop not in ("complete", "precision"):
         typer.echo("run the same command again to go on where it stopped", err=True)
     if outcome.stop == "interrupted":
         typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
