@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brittlestar.measures.base import Estimate
-from brittlestar.report import charts, maps, palette, words
+from brittlestar.report import words
 from brittlestar.report.content import Line, ModelEntry, Panel, Point
-from brittlestar.report.svg import Canvas, element, nice_ticks, spread
+from brittlestar.report.drawing import charts, maps, palette
+from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, spread
 
 
 def estimate(value: float, low: float, high: float, n: int = 100) -> Estimate:

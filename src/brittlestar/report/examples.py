@@ -15,8 +15,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from brittlestar.report.content import Failure
+from brittlestar.report.drawing.maps import data_uri
 from brittlestar.report.gather import Gathered, Subject
-from brittlestar.report.maps import data_uri
 from brittlestar.report.overview import condition_title
 
 BUDGET = 1_200_000

@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from brittlestar.measures import Estimate
 from brittlestar.measures.spectra import FEWEST_GROUPS
-from brittlestar.report import maps
-from brittlestar.report.charts import model_class
+from brittlestar.report.drawing import maps
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.palette import sequential
+from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, outline
 from brittlestar.report.explained import Explained, ExplainedCase, ExplainedModel, ShiftSpectrum
-from brittlestar.report.palette import sequential
-from brittlestar.report.svg import Canvas, element, nice_ticks, outline
 from brittlestar.report.words import count, decimals_of, interval, number, points
 
 DECADES = 4

@@ -9,11 +9,11 @@ from typing import Any
 from markupsafe import Markup
 
 from brittlestar.measures import Estimate, Normalised
-from brittlestar.report.charts import model_class
 from brittlestar.report.content import ModelEntry
 from brittlestar.report.corruptions import CorruptionSet, SetModel, SetRow, summaries
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.svg import Canvas
 from brittlestar.report.stability import StabilityModel, StabilityRow, StabilitySet, means
-from brittlestar.report.svg import Canvas
 from brittlestar.report.words import interval, number, percent, share
 
 Sums = tuple[list[tuple[str, str]], list[tuple[ModelEntry, list[tuple[str, str]]]]]

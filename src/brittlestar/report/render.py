@@ -14,12 +14,13 @@ import numpy as np
 from markupsafe import Markup
 
 from brittlestar.measures import BreakingPoint, Estimate
-from brittlestar.report import charts, maps, published
-from brittlestar.report.charts import LARGE, SMALL, Look, curve_table, curves, model_class
+from brittlestar.report import published
 from brittlestar.report.compared import beyond
 from brittlestar.report.content import Grid, GridCell, GridRow, Pair, Panel, ReportContent
+from brittlestar.report.drawing import charts, maps
+from brittlestar.report.drawing.charts import LARGE, SMALL, Look, curve_table, curves, model_class
+from brittlestar.report.drawing.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.explained_view import explained_context
-from brittlestar.report.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.series import away
 from brittlestar.report.spectrum_content import Spectrum
 from brittlestar.report.words import (
