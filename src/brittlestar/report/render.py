@@ -11,10 +11,10 @@ import jinja2
 from markupsafe import Markup
 
 from brittlestar.measures import Estimate
-from brittlestar.report.charts import model_class
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.grids import cell_tip, mean_tip
 from brittlestar.report.page import Report
-from brittlestar.report.palette import BUCKETS, bucket, stylesheet
 from brittlestar.report.section import Section
 from brittlestar.report.words import away, count, decimals_of, family_title, interval, number
 

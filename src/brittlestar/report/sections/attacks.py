@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from markupsafe import Markup
 
 from brittlestar.report.breaking import half_level, simultaneous_level
-from brittlestar.report.charts import Figure, Look, curve_table, curves
+from brittlestar.report.drawing.charts import Figure, Look, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.panels import Panel

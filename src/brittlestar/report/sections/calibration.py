@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from brittlestar import measures
 from brittlestar.measures import Estimate
-from brittlestar.report.charts import Figure, model_class, reliability
+from brittlestar.report.drawing.charts import Figure, model_class, reliability
 from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.panels import Reliability

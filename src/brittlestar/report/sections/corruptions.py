@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.compared import SAID, beyond, compared_numbers
 from brittlestar.report.corruptions import CorruptionSet, SetModel, SetRow, build_corruptions, marked, slug, summaries
+from brittlestar.report.drawing.published import spark, sums_table
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import both, set_table
-from brittlestar.report.published import spark, sums_table
 from brittlestar.report.section import Finding, Result, Section
 from brittlestar.report.status import near_chance_of
 from brittlestar.report.subjects import ModelEntry

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from brittlestar.report.drawing.maps import data_uri
 from brittlestar.report.gather import Gathered
-from brittlestar.report.maps import data_uri
 from brittlestar.report.section import Section
 from brittlestar.report.series import condition_title
 from brittlestar.report.subjects import ModelEntry, Subject

@@ -12,13 +12,13 @@ from markupsafe import Markup
 
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.measures.spectra import FEWEST_GROUPS
-from brittlestar.report import maps
-from brittlestar.report.charts import model_class
+from brittlestar.report.drawing import maps
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.palette import sequential
+from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, outline
 from brittlestar.report.explained import ExplainedCase, ExplainedModel, Explanation, ShiftSpectrum, explanation
 from brittlestar.report.gather import Gathered
-from brittlestar.report.palette import sequential
 from brittlestar.report.section import Section
-from brittlestar.report.svg import Canvas, element, nice_ticks, outline
 from brittlestar.report.values import estimate_values
 from brittlestar.report.words import count, decimals_of, interval, number, points
 

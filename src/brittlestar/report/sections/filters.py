@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from markupsafe import Markup
 
-from brittlestar.report.charts import Figure, Look, curve_table, curves
+from brittlestar.report.drawing.charts import Figure, Look, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.panels import Panel
 from brittlestar.report.section import Section

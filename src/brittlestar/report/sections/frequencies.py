@@ -11,9 +11,9 @@ import numpy as np
 from markupsafe import Markup
 
 from brittlestar.measures import Sensitivity
-from brittlestar.report import maps
-from brittlestar.report.charts import Figure, Look, curve_table, curves, model_class
 from brittlestar.report.compared import band_name
+from brittlestar.report.drawing import maps
+from brittlestar.report.drawing.charts import Figure, Look, curve_table, curves, model_class
 from brittlestar.report.gather import Gathered
 from brittlestar.report.panels import Panel
 from brittlestar.report.section import Finding, Result, Section

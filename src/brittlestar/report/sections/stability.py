@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self
 
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.corruptions import slug
+from brittlestar.report.drawing.published import dots, sums_table
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import both, set_table
-from brittlestar.report.published import dots, sums_table
 from brittlestar.report.section import Finding, Result, Section
 from brittlestar.report.stability import REMEMBERED, StabilityModel, StabilitySet, build_stability, means, plain
 from brittlestar.report.status import near_chance_of

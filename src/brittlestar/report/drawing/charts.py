@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from brittlestar.report.palette import MODEL_COLOURS
+from brittlestar.report.drawing.palette import MODEL_COLOURS
+from brittlestar.report.drawing.svg import Canvas, nice_ticks, spread
 from brittlestar.report.panels import Curve, Panel, Reliability
 from brittlestar.report.subjects import ModelEntry
-from brittlestar.report.svg import Canvas, nice_ticks, spread
 from brittlestar.report.words import interval, number, percent, share
 
 FEWEST = 5

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from brittlestar.measures import Estimate, Normalised
-from brittlestar.report.charts import model_class
 from brittlestar.report.corruptions import CorruptionSet, SetRow
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.svg import Canvas
 from brittlestar.report.stability import StabilityRow, StabilitySet
 from brittlestar.report.subjects import ModelEntry
-from brittlestar.report.svg import Canvas
 from brittlestar.report.words import interval, number, percent, share
 
 Sums = tuple[list[tuple[str, str]], list[tuple[ModelEntry, list[tuple[str, str]]]]]
