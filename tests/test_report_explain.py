@@ -17,7 +17,7 @@ import torch
 
 import synthetic
 from brittlestar import api
-from brittlestar.explain import explained_again
+from brittlestar.analyses.explain import explained_again
 from brittlestar.measures import Estimate
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, sensitivity

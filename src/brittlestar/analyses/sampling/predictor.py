@@ -1,8 +1,8 @@
 """A guess of every outcome from those that were looked at, fitted in seconds.
 
-A guess never enters a number unchecked: it decides where to look (``looking``) and stands in for what was not looked
-at, corrected by what was (``estimate``). A poor one costs passes, not validity. No guess is made from its own cell,
-and nothing that is fitted is used on the samples that it was fitted to (cross-fitting).
+A guess never enters a number unchecked: it decides where to look (``sampling_design``) and stands in for what was not
+looked at, corrected by what was (``estimate``). A poor one costs passes, not validity. No guess is made from its own
+cell, and nothing that is fitted is used on the samples that it was fitted to (cross-fitting).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from brittlestar.survey.effects import sample_effects
-from brittlestar.survey.known import PATTERNS, Floats, Ints, Known, Seen
-from brittlestar.survey.means import Mean
+from brittlestar.analyses.sampling.auxiliary import PATTERNS, Auxiliary, Floats, Ints, Seen
+from brittlestar.analyses.sampling.effects import sample_effects
+from brittlestar.analyses.sampling.means import Mean
 
 FOLDS = 3
 WIDTH, STEPS, BATCH, RATE = 24, 800, 512, 1e-2
@@ -22,7 +22,7 @@ LEAST = 0.004
 """Guesses stay this far from 0 and 1."""
 
 
-def guessed(known: Known, seen: Seen, seed: int) -> Floats:
+def guessed(auxiliary: Auxiliary, seen: Seen, seed: int) -> Floats:
     """(conditions, samples) probability of an error."""
     samples = seen.asked.shape[1]
     fold = np.random.default_rng(seed).permutation(samples) % FOLDS
@@ -31,13 +31,13 @@ def guessed(known: Known, seen: Seen, seed: int) -> Floats:
     mean = np.empty(seen.asked.shape, np.float32)
     for k in range(FOLDS):
         mine = np.flatnonzero(fold == k)
-        mean[:, mine] = Mean(known, seen.asked & (fold != k), squashed, generator).of(mine)
-    effect, variance = sample_effects(known.together, seen.asked, np.where(seen.asked, squashed - mean, 0))
+        mean[:, mine] = Mean(auxiliary, seen.asked & (fold != k), squashed, generator).of(mine)
+    effect, variance = sample_effects(auxiliary.together, seen.asked, np.where(seen.asked, squashed - mean, 0))
     chance = np.empty(seen.asked.shape, np.float32)
     for k in range(FOLDS):
         mine = np.flatnonzero(fold == k)
         f, i = np.nonzero(seen.asked & (fold != k))
-        inputs = _Inputs(known, mean, effect, np.sqrt(variance))
+        inputs = _Inputs(auxiliary, mean, effect, np.sqrt(variance))
         odds = _Odds(inputs(f, i), seen.margin[f, i] < 0, generator)
         for g in range(len(chance)):
             chance[g, mine] = odds.of(inputs(np.full(len(mine), g), mine))
@@ -47,15 +47,15 @@ def guessed(known: Known, seen: Seen, seed: int) -> Floats:
 class _Inputs:
     """What the chance of an error is read from."""
 
-    def __init__(self, known: Known, mean: Floats, effect: Floats, spread: Floats) -> None:
-        self.known, self.mean, self.effect, self.spread = known, mean, effect, spread
+    def __init__(self, auxiliary: Auxiliary, mean: Floats, effect: Floats, spread: Floats) -> None:
+        self.auxiliary, self.mean, self.effect, self.spread = auxiliary, mean, effect, spread
         self.pattern = np.eye(PATTERNS, dtype=np.float32)
 
     def __call__(self, f: Ints, i: Ints) -> torch.Tensor:
         """(n, features) of cells."""
         mean, effect = self.mean[f, i], self.effect[f, i]
-        parts = [mean, effect, mean + effect, self.spread[f, i], *self.known.sample[i, -2:].T]
-        parts += [*self.known.condition[f, :4].T, *self.pattern[self.known.pattern[f, i]].T]
+        parts = [mean, effect, mean + effect, self.spread[f, i], *self.auxiliary.sample[i, -2:].T]
+        parts += [*self.auxiliary.condition[f, :4].T, *self.pattern[self.auxiliary.pattern[f, i]].T]
         return torch.from_numpy(np.stack(parts, axis=1).astype(np.float32))
 
 

@@ -8,20 +8,30 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from brittlestar.analyses.sampling import (
+    Auxiliary,
+    Field,
+    Stage,
+    active_estimate,
+    auxiliary_of_map,
+    fixed_passes,
+    fixed_samples,
+    rates,
+    stand_ins,
+)
+from brittlestar.analyses.sampling.auxiliary import Seen
+from brittlestar.analyses.sampling.effects import sample_effects
+from brittlestar.analyses.sampling.frequencies import nearness
+from brittlestar.analyses.sampling.means import Tables
+from brittlestar.analyses.sampling.predictor import guessed
 from brittlestar.measures import clopper_pearson
 from brittlestar.measures.effective import effective_limits
-from brittlestar.survey import Field, Known, Stage, fixed_passes, fixed_samples, known_of_map, rates, stand_ins, survey
-from brittlestar.survey.effects import sample_effects
-from brittlestar.survey.frequencies import nearness
-from brittlestar.survey.known import Seen
-from brittlestar.survey.means import Tables
-from brittlestar.survey.predictor import guessed
 
 SIDE, SAMPLES, CLASSES = 8, 600, 4
 FREQUENCIES = [(r, c) for r in range(-3, 4) for c in range(0, 5) if (r, c) >= (0, 0) or c > 0][:33]
 
 
-def world(seed: int = 0, samples: int = SAMPLES) -> tuple[Known, np.ndarray]:
+def world(seed: int = 0, samples: int = SAMPLES) -> tuple[Auxiliary, np.ndarray]:
     """Margins that hang on frequency, class, sample and signs, with noise; what is known of them."""
     g = np.random.default_rng(seed)
     labels = g.integers(0, CLASSES, samples)
@@ -29,12 +39,12 @@ def world(seed: int = 0, samples: int = SAMPLES) -> tuple[Known, np.ndarray]:
     logits[np.arange(samples), labels] += 2
     signs = np.where(g.random((len(FREQUENCIES), samples, 3)) < 0.5, 1, -1).astype(np.int8)
     images = g.normal(0, 1, (samples, 5)).astype(np.float32)
-    known = known_of_map(FREQUENCIES, SIDE, SIDE, logits, labels, signs, images)
+    auxiliary = auxiliary_of_map(FREQUENCIES, SIDE, SIDE, logits, labels, signs, images)
     radius = np.hypot(*np.array(FREQUENCIES).T)
     own = g.normal(0, 0.8, samples)
     of_class = g.normal(0, 0.8, (len(FREQUENCIES), CLASSES))[:, labels]
     noise = g.normal(0, 0.7, (len(FREQUENCIES), samples))
-    return known, (1.2 - 0.5 * radius[:, None] + own + of_class + noise).astype(np.float32)
+    return auxiliary, (1.2 - 0.5 * radius[:, None] + own + of_class + noise).astype(np.float32)
 
 
 class Table(Field):
@@ -60,7 +70,7 @@ def test_two_stages_are_unbiased_with_bad_guesses_and_their_variance_is_right() 
     truth = (g.random((5, 200)) < np.array([0.05, 0.3, 0.5, 0.8, 0.97])[:, None]).astype(np.float64)
     guess = g.uniform(0.05, 0.95, truth.shape).astype(np.float32)  # knows nothing
     chances = g.uniform(0.05, 0.3, truth.shape), g.uniform(0.05, 0.4, truth.shape)
-    found, looking = [], []
+    found, sampling = [], []
     for _ in range(3000):
         free = np.ones(truth.shape, np.bool_)
         stages = []
@@ -70,10 +80,10 @@ def test_two_stages_are_unbiased_with_bad_guesses_and_their_variance_is_right() 
         seen = [truth[s.condition, s.sample] for s in stages]
         value = stand_ins(stages, seen, guess).mean(1, dtype=np.float64)
         found.append(value)
-        looking.append(rates(stages, seen, guess).looking)
+        sampling.append(rates(stages, seen, guess).sampling)
     error = np.std(found, axis=0) / len(found) ** 0.5
     assert np.all(np.abs(np.mean(found, axis=0) - truth.mean(1)) < 4 * error)
-    ratio = np.mean(looking, axis=0) / np.var(found, axis=0)
+    ratio = np.mean(sampling, axis=0) / np.var(found, axis=0)
     assert np.all((ratio > 0.85) & (ratio < 1.25)), ratio
 
 
@@ -92,18 +102,18 @@ def test_interval_of_a_complete_sample_is_exact() -> None:
     assert (low[0], high[0]) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
 
-def test_a_survey_is_as_sharp_as_asked_with_fewer_passes_and_covers() -> None:
+def test_an_estimate_is_as_sharp_as_asked_with_fewer_passes_and_covers() -> None:
     """Populations are drawn anew, so that intervals must hold for the rate that stands behind the samples."""
-    known, margins = world(7, 6000)
+    auxiliary, margins = world(7, 6000)
     truth = (margins < 0).mean(1)
     outside = cells = 0
     for repeat in range(8):
         pick = np.random.default_rng(repeat).integers(0, 6000, SAMPLES)
         part = dataclasses.replace(
-            known, sample=known.sample[pick], group=known.group[pick], pattern=known.pattern[:, pick]
+            auxiliary, sample=auxiliary.sample[pick], group=auxiliary.group[pick], pattern=auxiliary.pattern[:, pick]
         )
         field = Table(margins[:, pick])
-        found = survey(part, field, 0.1, seed=repeat)
+        found = active_estimate(part, field, 0.1, seed=repeat)
         assert found.rates.half_width(0.95).max() <= 0.1 + 1e-9
         assert found.rates.passes == sum(found.passes) < fixed_passes(truth, 0.1)
         assert found.stand_ins.mean(1, dtype=np.float64).clip(0, 1) == pytest.approx(found.rates.value, abs=1e-6)
@@ -116,17 +126,17 @@ def test_a_survey_is_as_sharp_as_asked_with_fewer_passes_and_covers() -> None:
 
 
 def test_too_few_samples_are_all_looked_at() -> None:
-    known, margins = world(3, 60)
-    found = survey(known, Table(margins), 0.02)
+    auxiliary, margins = world(3, 60)
+    found = active_estimate(auxiliary, Table(margins), 0.02)
     assert found.rates.passes == margins.size
     assert np.allclose(found.rates.value, (margins < 0).mean(1), atol=2e-3)
 
 
 def test_the_same_seed_looks_at_the_same_cells() -> None:
-    known, margins = world(4)
-    one, two = (survey(known, Table(margins), 0.12, seed=3) for _ in range(2))
+    auxiliary, margins = world(4)
+    one, two = (active_estimate(auxiliary, Table(margins), 0.12, seed=3) for _ in range(2))
     assert one.passes == two.passes and np.array_equal(one.stand_ins, two.stand_ins)
-    assert survey(known, Table(margins), 0.12, seed=4).passes != one.passes
+    assert active_estimate(auxiliary, Table(margins), 0.12, seed=4).passes != one.passes
 
 
 def test_effects_of_asked_cells_leave_themselves_out() -> None:
@@ -151,25 +161,25 @@ def test_effects_of_asked_cells_leave_themselves_out() -> None:
 
 
 def test_tables_leave_the_own_cell_out() -> None:
-    known, margins = world(5)
+    auxiliary, margins = world(5)
     g = np.random.default_rng(0)
     asked = g.random(margins.shape) < 0.2
     seen = np.where(asked, np.tanh(margins), 0).astype(np.float32)
     f, i = np.argwhere(asked)[10]
-    with_it = Tables(known, asked, seen)(np.array([f]), np.array([i]), seen[f, i][None])
+    with_it = Tables(auxiliary, asked, seen)(np.array([f]), np.array([i]), seen[f, i][None])
     fewer = asked.copy()
     fewer[f, i] = False
-    without = Tables(known, fewer, np.where(fewer, seen, 0).astype(np.float32))(np.array([f]), np.array([i]))
+    without = Tables(auxiliary, fewer, np.where(fewer, seen, 0).astype(np.float32))(np.array([f]), np.array([i]))
     assert np.allclose(with_it, without, atol=1e-5)
 
 
 def test_a_guess_does_not_know_its_own_outcome() -> None:
     """Outcomes of pure noise cannot be guessed: a guess that saw its own cell would go with them."""
-    known, _ = world(6)
+    auxiliary, _ = world(6)
     g = np.random.default_rng(0)
     margins = g.normal(0, 1, (len(FREQUENCIES), SAMPLES)).astype(np.float32)
     asked = g.random(margins.shape) < 0.3
-    guess = guessed(known, Seen(asked, np.where(asked, margins, 0).astype(np.float32)), 0)
+    guess = guessed(auxiliary, Seen(asked, np.where(asked, margins, 0).astype(np.float32)), 0)
     right = np.corrcoef(guess[asked], margins[asked] < 0)[0, 1]
     assert abs(right) < 4 / asked.sum() ** 0.5 + 0.02
     assert abs(float(guess.mean()) - 0.5) < 0.05

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from brittlestar.survey.known import Floats, Known
+from brittlestar.analyses.sampling.auxiliary import Auxiliary, Floats
 
 _REACH = (0.8, 2.0, 5.0)
 _LOGITS = 16
@@ -83,7 +83,7 @@ def sign_patterns(signs: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     return np.asarray(2 * same[0] + same[1], np.int8)
 
 
-def known_of_map(
+def auxiliary_of_map(
     frequencies: Sequence[tuple[int, int]],
     height: int,
     width: int,
@@ -91,8 +91,8 @@ def known_of_map(
     labels: npt.NDArray[np.int64],
     signs: npt.NDArray[np.int8],
     images: Floats,
-) -> Known:
-    """Everything that a survey of a Fourier map may guess from.
+) -> Auxiliary:
+    """Everything that an active estimate of a Fourier map may guess from.
 
     Args:
         frequencies: Signed, each conjugate pair once.
@@ -103,7 +103,7 @@ def known_of_map(
         images: (samples, c) ``image_features``.
     """
     scale = np.maximum(images.std(0), 1e-6)
-    return Known(
+    return Auxiliary(
         frequency_features(frequencies, height, width),
         np.concatenate([(images - images.mean(0)) / scale, sample_features(logits, labels)], axis=1),
         labels,

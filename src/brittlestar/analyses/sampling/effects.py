@@ -2,7 +2,7 @@
 
     seen minus mean  =  basis(condition) . effect(sample) + noise,     effect ~ N(0, S)
 
-S and the size of the noise are found by expectation maximisation, S drawn towards what ``Known.together`` expects.
+S and the size of the noise are found by expectation maximisation, S drawn towards what ``Auxiliary.together`` expects.
 
 Reference:
     Laird and Ware 1982, https://doi.org/10.2307/2529876
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from brittlestar.survey.known import Floats, Mask
+from brittlestar.analyses.sampling.auxiliary import Floats, Mask
 
 SIZE = 32
 ROUNDS = 12

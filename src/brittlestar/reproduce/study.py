@@ -85,8 +85,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What an experiment gives to its page.
+class Reproduction:
+    """A paper's experiment done again here: what stands on its page.
 
     Fields:
         name, title, paper: Which one.
@@ -106,7 +106,7 @@ class Outcome:
 
 
 @dataclass
-class Bench:
+class Study:
     """Models trained by recipes and tested on versions of the test images.
 
     Fields:
@@ -189,7 +189,7 @@ class Bench:
         """Experiments in one folder share models that were made the same way."""
         s = self.setting
         made = [self.train_source.info.fingerprint, s.architecture, asdict(s.plan), s.train_samples, seed]
-        made += [asdict(s.start)] if s.start else []
+        made += [s.start.identity()] if s.start else []
         return f"{recipe.name}-{fingerprint_of([recipe.fingerprint(), *made])[:8]}"
 
     def measure(self, versions: Mapping[str, Shift | Attack | None]) -> None:

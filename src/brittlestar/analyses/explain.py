@@ -36,7 +36,7 @@ _BATCH = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectrum:
+class ChangeSpectrum:
     """What a shift condition changes, by frequency.
 
     Fields:
@@ -59,7 +59,7 @@ class Explanation:
         bandwidth: Side of the centred square of low frequencies.
         images: How many images the spectra were taken from.
         cases: One a model and condition.
-        fit: By model, Pearson's r of predicted and measured over its conditions; ``None`` where undefined.
+        correlation: By model, Pearson's r of predicted and measured over its conditions; ``None`` where undefined.
         trade: By model but the first, r of the high-frequency share and the error less the first model's.
         sentences: What the intervals bear out, in words.
         spectra: One a condition that changes anything.
@@ -68,10 +68,10 @@ class Explanation:
     bandwidth: int
     images: int
     cases: tuple[Case, ...]
-    fit: dict[str, Estimate | None]
+    correlation: dict[str, Estimate | None]
     trade: dict[str, Estimate | None]
     sentences: tuple[str, ...]
-    spectra: tuple[Spectrum, ...] = ()
+    spectra: tuple[ChangeSpectrum, ...] = ()
 
 
 def spectra_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> tuple[Power, Power]:
@@ -123,7 +123,9 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
     rule = stopping_rule(store.manifest.sessions).rule
     cases = _cases(store, maps, spectra, rule)
     names = list(maps)
-    fit = {m: _r([c for c in cases if c.model == m], lambda c: c.predicted, lambda c: c.measured.value) for m in names}
+    predicted_and_measured = {
+        m: _r([c for c in cases if c.model == m], lambda c: c.predicted, lambda c: c.measured.value) for m in names
+    }
     trade = {
         m: _r([c for c in cases if c.model == m], lambda c: c.high, lambda c: c.against.value if c.against else 0.0)
         for m in names[1:]
@@ -134,22 +136,22 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         bandwidth=side,
         images=len(images),
         cases=tuple(cases),
-        fit=fit,
+        correlation=predicted_and_measured,
         trade=trade,
         sentences=sentences,
         spectra=tuple(spectra.values()),
     )
 
 
-def _spectrum(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys, side: int) -> Spectrum | None:
+def _spectrum(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys, side: int) -> ChangeSpectrum | None:
     power, magnitude = spectra_of(info, images, keys)
     try:
-        return Spectrum(info=info, high=share_above(power, side), power=power, magnitude=magnitude)
+        return ChangeSpectrum(info=info, high=share_above(power, side), power=power, magnitude=magnitude)
     except NoSamplesError:
         return None
 
 
-def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, Spectrum], rule: str) -> list[Case]:
+def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, ChangeSpectrum], rule: str) -> list[Case]:
     found, first = [], None
     clean = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
     require(bool(clean), f"{store.path} has no clean condition", UsageError)
@@ -211,7 +213,7 @@ def keep(found: Explanation, store: RunStore) -> Path:
         "bandwidth": found.bandwidth,
         "images": found.images,
         "cases": [asdict(case) for case in found.cases],
-        "fit": {name: None if e is None else asdict(e) for name, e in found.fit.items()},
+        "fit": {name: None if e is None else asdict(e) for name, e in found.correlation.items()},
         "trade": {name: None if e is None else asdict(e) for name, e in found.trade.items()},
         "sentences": list(found.sentences),
         "spectra": [
@@ -280,10 +282,10 @@ def markdown(found: Explanation) -> str:
         "| model | r of predicted and measured error | r of high-frequency share and error less the first model's |",
         "|---|---|---|",
     ]
-    for model, fit in found.fit.items():
+    for model, r in found.correlation.items():
         shifts = len({c.shift for c in found.cases if c.model == model})
         trade = _r_text(found.trade[model], shifts) if model in found.trade else ""
-        lines.append(f"| {_cell(model)} | {_r_text(fit, shifts)} | {trade} |")
+        lines.append(f"| {_cell(model)} | {_r_text(r, shifts)} | {trade} |")
     lines += ["", *(f"* {s}" for s in found.sentences)]
     if not found.sentences:
         lines.append("No shift, band and comparison agree with intervals that leave 0 out.")

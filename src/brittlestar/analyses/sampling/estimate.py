@@ -9,8 +9,8 @@ that was fixed before. With any guess ``g`` of the outcomes, made without the ce
 
 is an unbiased estimate of a condition's rate on the M samples, whatever the guesses are (the difference estimator of
 survey sampling; augmented inverse probability weighting; prediction-powered inference). Stages are averaged with
-weights that were fixed when they were planned. To the variance of looking is added that of the samples themselves, so
-that an interval is about the population that the M samples were drawn from, and not about them alone.
+weights that were fixed when they were planned. To the variance of sampling cells is added that of the samples
+themselves, so that an interval is about the population that the M samples were drawn from, and not about them alone.
 
 Reference:
     Cassel, Särndal and Wretman 1976, https://doi.org/10.1093/biomet/63.3.615; Robins, Rotnitzky and Zhao 1994,
@@ -37,7 +37,7 @@ PRIOR = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One round of looking.
+    """One round of asking.
 
     Fields:
         condition, sample: (n,) the cells that were drawn.
@@ -57,10 +57,10 @@ class Rates:
 
     Fields:
         value: (conditions,) in [0, 1].
-        variance: (conditions,) of looking and of the samples together.
-        looking: (conditions,) the part of looking.
+        variance: (conditions,) of sampling cells and of the samples together.
+        sampling: (conditions,) the part of sampling cells.
         typical: (conditions,) the rate that the variance goes with: the value, drawn a little to the guesses' mean.
-        surprise: (conditions,) the variance of looking over what the guesses had predicted of it.
+        surprise: (conditions,) the variance of sampling cells over what the guesses had predicted of it.
         freedom: (conditions,) degrees of freedom of the variance.
         samples: M.
         passes: Cells that were looked at.
@@ -68,7 +68,7 @@ class Rates:
 
     value: Array
     variance: Array
-    looking: Array
+    sampling: Array
     typical: Array
     surprise: Array
     freedom: Array
@@ -95,20 +95,20 @@ def rates(stages: Sequence[Stage], outcomes: Sequence[Array], guess: Floats) -> 
         guess: (conditions, samples) in [0, 1].
     """
     count, samples = guess.shape
-    looking, predicted, cells = (np.zeros(count) for _ in range(3))
+    sampling, predicted, cells = (np.zeros(count) for _ in range(3))
     for stage, y, weight in zip(stages, outcomes, stage_weights(stages), strict=True):
         f, chance = stage.condition, stage.probability
         terms = (1 - chance) / chance**2 * (y - guess[f, stage.sample]) ** 2 / samples**2
         seen = np.bincount(f, minlength=count)
         expected = np.where(np.isfinite(stage.expected), stage.expected, 0)
-        looking += weight**2 * (seen * np.bincount(f, terms, count) + PRIOR * expected) / (seen + PRIOR)
+        sampling += weight**2 * (seen * np.bincount(f, terms, count) + PRIOR * expected) / (seen + PRIOR)
         predicted += weight**2 * expected
         cells += seen
     value = np.clip(stand_ins(stages, outcomes, guess).mean(1, dtype=np.float64), 0, 1)
     typical = (cells * value + PRIOR * guess.mean(1, dtype=np.float64)) / (cells + PRIOR)
-    variance = looking + typical * (1 - typical) / samples
-    surprise = looking / np.maximum(predicted, 1e-12)
-    return Rates(value, variance, looking, typical, surprise, np.maximum(cells - 1, 1), samples, int(cells.sum()))
+    variance = sampling + typical * (1 - typical) / samples
+    surprise = sampling / np.maximum(predicted, 1e-12)
+    return Rates(value, variance, sampling, typical, surprise, np.maximum(cells - 1, 1), samples, int(cells.sum()))
 
 
 def stage_weights(stages: Sequence[Stage]) -> Array:

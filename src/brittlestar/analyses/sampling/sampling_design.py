@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from brittlestar.analyses.sampling.auxiliary import Auxiliary, Seen
+from brittlestar.analyses.sampling.estimate import Array, Floats, Rates, Stage, rates, stand_ins, variance_for
+from brittlestar.analyses.sampling.predictor import guessed
 from brittlestar.measures.effective import normal_tail
-from brittlestar.survey.estimate import Array, Floats, Rates, Stage, rates, stand_ins, variance_for
-from brittlestar.survey.known import Known, Seen
-from brittlestar.survey.predictor import guessed
 
 PILOT = 30.0
 """One part in so many of a fixed design's samples is what the guesses are first fitted with; 15 to 40 a condition."""
@@ -30,14 +30,14 @@ REFIT = 0.05
 
 
 class Field(ABC):
-    """What can be looked at. Stages are kept, so that a survey that was interrupted goes on with the same draws."""
+    """What can be looked at. Stages are kept, so that an estimate that was interrupted goes on with the same draws."""
 
     @abstractmethod
     def margins(self, name: str, stage: Stage) -> Floats:
         """(n,) of the stage's cells: the label's logit minus the highest other one."""
 
     def kept(self, name: str) -> Stage | None:
-        """A stage that an earlier attempt at the same survey drew."""
+        """A stage that an earlier attempt at the same estimate drew."""
         return None
 
     def keep(self, name: str, stage: Stage) -> None:
@@ -46,8 +46,8 @@ class Field(ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class Survey:
-    """What a survey found.
+class ActiveEstimate:
+    """What was estimated, from how much.
 
     Fields:
         rates: With their variances.
@@ -72,50 +72,52 @@ def fixed_passes(rates_: Array, half_width: float, level: float = 0.95) -> int:
     return round(fixed_samples(half_width, rates_, len(rates_), level) * len(rates_))
 
 
-def survey(known: Known, field: Field, half_width: float, *, level: float = 0.95, seed: int = 0) -> Survey:
+def active_estimate(
+    auxiliary: Auxiliary, field: Field, half_width: float, *, level: float = 0.95, seed: int = 0
+) -> ActiveEstimate:
     """Rates of all conditions whose simultaneous intervals are no wider than asked for, with few passes.
 
     Args:
-        known: What is known beforehand.
+        auxiliary: What is known beforehand.
         field: Gives margins.
         half_width: Of every interval; where the samples are too few for it, all of them are looked at.
         level: That all intervals hold.
         seed: Of every draw.
     """
-    count, samples = known.pattern.shape
-    looking = _Looking(known, field, seed)
+    count, samples = auxiliary.pattern.shape
+    sampling = _Sampling(auxiliary, field, seed)
     each = 1 - (1 - level) / count
-    looking.uniform(float(np.clip(fixed_samples(half_width, 0.5, count, level) / PILOT, 15, 40)))
-    guess = guessed(known, looking.seen, seed)
+    sampling.uniform(float(np.clip(fixed_samples(half_width, 0.5, count, level) / PILOT, 15, 40)))
+    guess = guessed(auxiliary, sampling.seen, seed)
     rate = guess.mean(1, dtype=np.float64)
-    looking.towards(guess, _room(half_width, rate, (1 - each) / 2, samples))
+    sampling.towards(guess, _room(half_width, rate, (1 - each) / 2, samples))
     while True:
-        if looking.grown > REFIT:
-            guess = guessed(known, looking.seen, seed + len(looking.stages))
-            looking.grown = 0.0
-        found = rates(looking.stages, looking.outcomes, guess)
+        if sampling.grown > REFIT:
+            guess = guessed(auxiliary, sampling.seen, seed + len(sampling.stages))
+            sampling.grown = 0.0
+        found = rates(sampling.stages, sampling.outcomes, guess)
         wide = found.half_width(level) > half_width
-        if not wide.any() or len(looking.stages) >= STAGES:
+        if not wide.any() or len(sampling.stages) >= STAGES:
             break
         tail = normal_tail(found.freedom, each)
         room = np.where(wide, _room(half_width, found.typical, tail, samples), np.inf)
-        if not looking.more(guess, found, room):
+        if not sampling.more(guess, found, room):
             break
-    passes = tuple(len(stage.condition) for stage in looking.stages)
-    return Survey(found, stand_ins(looking.stages, looking.outcomes, guess), passes)
+    passes = tuple(len(stage.condition) for stage in sampling.stages)
+    return ActiveEstimate(found, stand_ins(sampling.stages, sampling.outcomes, guess), passes)
 
 
 def _room(half_width: float, rate: Array, tail: Array | float, samples: int) -> Array:
-    """The variance that looking may have beside that of the samples themselves."""
+    """The variance that sampling cells may have beside that of the samples themselves."""
     return np.maximum(variance_for(half_width, rate, tail) - rate * (1 - rate) / samples, 1e-9)
 
 
-class _Looking:
+class _Sampling:
     """Stages so far, and what they showed."""
 
-    def __init__(self, known: Known, field: Field, seed: int) -> None:
-        self.known, self.field, self.seed = known, field, seed
-        shape = known.pattern.shape
+    def __init__(self, auxiliary: Auxiliary, field: Field, seed: int) -> None:
+        self.auxiliary, self.field, self.seed = auxiliary, field, seed
+        shape = auxiliary.pattern.shape
         self.seen = Seen(np.zeros(shape, np.bool_), np.zeros(shape, np.float32))
         self.stages: list[Stage] = []
         self.outcomes: list[Array] = []
@@ -123,19 +125,19 @@ class _Looking:
 
     def uniform(self, each: float) -> None:
         """About ``each`` samples a condition."""
-        count, samples = self.known.pattern.shape
+        count, samples = self.auxiliary.pattern.shape
         chance = np.full((count, samples), min(each / samples, 1.0))
         self._draw(chance, np.full((count, samples), 0.16))
 
     def towards(self, guess: Floats, room: Array) -> None:
-        """Most of what, with the stages before, brings the variance of looking down to ``room``."""
+        """Most of what, with the stages before, brings the variance of sampling cells down to ``room``."""
         before = 1 / np.sum([1 / np.maximum(stage.expected, 1e-12) for stage in self.stages], axis=0)
         self._sized(guess, before, room, np.full(len(guess), SHARE))
 
     def more(self, guess: Floats, found: Rates, room: Array) -> bool:
         """The same from a variance that was found; whether there was anything left to look at."""
         share = np.clip(0.95 * found.surprise, 0.75, 1.2)
-        return any(self._sized(guess, found.looking, room, share, least) for least in (LEAST, 4 * LEAST, 16 * LEAST))
+        return any(self._sized(guess, found.sampling, room, share, least) for least in (LEAST, 4 * LEAST, 16 * LEAST))
 
     def _sized(self, guess: Floats, before: Array, room: Array, share: Array, least: float = 0.0) -> bool:
         """Look with probabilities in proportion to the guesses' standard deviations (Neyman), bounded from below."""

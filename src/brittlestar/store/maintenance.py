@@ -1,4 +1,4 @@
-"""Care for a run folder: merge its row files into few, and look for damage."""
+"""Maintenance of a run folder: merge its row files into few, and look for damage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def compact(store: RunStore) -> None:
 
     ``store.read`` gives the same before, after and between: a merged file is whole before the files whose rows it
     holds are removed, and reading takes each (position, frame) once. Interrupted or not, a second call finds nothing
-    to merge twice.
+    to merge twice. Call it while the folder is ``locked``.
     """
     for model in store.stored_models():
         _compact_model(store, model)

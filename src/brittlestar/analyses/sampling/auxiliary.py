@@ -15,7 +15,7 @@ PATTERNS = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Known:
+class Auxiliary:
     """What is known of conditions and samples before anything is asked.
 
     Fields:

@@ -1,6 +1,6 @@
-"""Sharper Fourier maps: intervals of a given width from few passes, over cells that a survey chooses.
+"""Sharper Fourier maps: intervals of a given width from few passes, over cells that a sampling design chooses.
 
-Everything that a survey draws and sees is kept in a folder of its own, so a killed one goes on with the same draws and
+Everything that a design draws and sees is kept in a folder of its own, so a killed one goes on with the same draws and
 loses no answer, and one that is asked for narrower intervals goes on from what is known.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from brittlestar.analyses.sampling import Field, Stage, active_estimate, auxiliary_of_map, fixed_passes, image_features
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.files import replacing
@@ -22,23 +23,24 @@ from brittlestar.core.rows import Rows
 from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
 from brittlestar.measures.samples import Samples
 from brittlestar.runs.ask import Question, questions
-from brittlestar.runs.bench import Order
-from brittlestar.runs.session import Sequel
+from brittlestar.runs.bench import BenchSpec
+from brittlestar.runs.session import FollowUp
 from brittlestar.runs.workers import Engine
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.store import RunStore
 from brittlestar.suites.base import Shape, Suite
-from brittlestar.survey import Field, Stage, fixed_passes, image_features, known_of_map, survey
 
 Floats = npt.NDArray[np.float32]
 Say = Callable[[str], None]
 
 _VERSION = 1
+_RECORDED = "fourier (surveyed)"
+"""How sessions record it: run folders are matched by this text, so it stays as it was first written."""
 _PIECE = 16_000_000
 """Pixels times channels that a question may need decoded at once."""
 
 
-def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) -> Sequel:
+def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) -> FollowUp:
     """What ``evaluate`` does after the clean images, so that every model of the run has a map as sharp as asked for.
 
     Args:
@@ -54,20 +56,20 @@ def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) 
     require(0 < half_width < 0.5, told, UsageError)
     waves = tuple(c for c in suite.conditions(shape) if isinstance(c.definition, FourierBasis))
 
-    def follow(engine: Engine, what: Order, store: RunStore, say: Say) -> int:
+    def follow(engine: Engine, spec: BenchSpec, store: RunStore, say: Say) -> int:
         passes = 0
-        clean = next(c for c in what.conditions if c.definition is None).fingerprint
-        for place, fingerprint in enumerate(what.fingerprints):
+        clean = next(c for c in spec.conditions if c.definition is None).fingerprint
+        for place, fingerprint in enumerate(spec.fingerprints):
             rows = store.read(fingerprint, [clean])[clean].sorted()
-            passes += sharpen(engine, what, place, rows, half_width, level=level, say=say).passes
+            passes += sharpen(engine, spec, place, rows, half_width, level=level, say=say).passes
         return passes
 
-    return Sequel(waves, follow, "fourier (surveyed)")
+    return FollowUp(waves, follow, _RECORDED)
 
 
 def sharpen(
     engine: Engine,
-    what: Order,
+    spec: BenchSpec,
     model: int,
     clean: Rows,
     half_width: float,
@@ -79,28 +81,30 @@ def sharpen(
 
     Args:
         engine: Does the asking.
-        what: Its conditions hold the waves of the map (and others).
-        model: Place in ``what``.
+        spec: Its conditions hold the waves of the map (and others).
+        model: Place in ``spec``.
         clean: Rows of the unchanged images at positions 0, 1, ..., which are the samples of the map.
         half_width, level: See ``sharper``.
         say: Told what is asked.
     """
-    waves = [i for i, c in enumerate(what.conditions) if isinstance(c.definition, FourierBasis)]
-    definitions = [d for i in waves if isinstance(d := what.conditions[i].definition, FourierBasis)]
+    waves = [i for i, c in enumerate(spec.conditions) if isinstance(c.definition, FourierBasis)]
+    definitions = [d for i in waves if isinstance(d := spec.conditions[i].definition, FourierBasis)]
     frequencies, norm = [(d.row, d.column) for d in definitions], definitions[0].norm
-    count, (channels, height, width) = len(clean), what.source.info.shape
-    order = what.order[:count]
-    made = [_VERSION, what.seed, count, level, *(what.conditions[i].fingerprint for i in waves)]
-    folder = what.folder / FOLDER / what.fingerprints[model] / fingerprint_of(made)
+    count, (channels, height, width) = len(clean), spec.source.info.shape
+    order = spec.order[:count]
+    made = [_VERSION, spec.seed, count, level, *(spec.conditions[i].fingerprint for i in waves)]
+    folder = spec.folder / FOLDER / spec.fingerprints[model] / fingerprint_of(made)
     folder.mkdir(parents=True, exist_ok=True)
-    keys = SampleKeys.of(what.seed, [str(i) for i in what.source.ids[order]])
+    keys = SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[order]])
     signs = [keys.stream(FourierBasis.name, *f).signs((channels,)).numpy().astype(np.int8) for f in frequencies]
-    images = [image_features(what.source.load(order[start : start + 500])) for start in range(0, count, 500)]
+    images = [image_features(spec.source.load(order[start : start + 500])) for start in range(0, count, 500)]
     labels = clean.label.astype(np.int64)
-    known = known_of_map(frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images))
-    field = _Asked(engine, what, model, np.array(waves, np.int64), folder, say)
+    auxiliary = auxiliary_of_map(
+        frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images)
+    )
+    field = _Asked(engine, spec, model, np.array(waves, np.int64), folder, say)
     with torch.inference_mode(False):
-        found = survey(known, field, half_width, level=level, seed=what.seed)
+        found = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
     r = found.rates
     sampled = SampledMap(
         height,
@@ -115,7 +119,7 @@ def sharpen(
         r.passes,
         fixed_passes(r.value, float(r.half_width(level).max()), level),
     )
-    sampled = sampled.drawn_as(Samples.of(clean), r.looking, r.value)
+    sampled = sampled.drawn_as(Samples.of(clean), r.sampling, r.value)
     write_sampled(sampled, folder / MAP)
     return sampled
 
@@ -137,10 +141,10 @@ class _Asked(Field):
     """Cells of one model, asked through an engine; stages and answers are files."""
 
     def __init__(
-        self, engine: Engine, what: Order, model: int, waves: npt.NDArray[np.int64], folder: Path, say: Say
+        self, engine: Engine, spec: BenchSpec, model: int, waves: npt.NDArray[np.int64], folder: Path, say: Say
     ) -> None:
-        self.engine, self.what, self.model, self.waves, self.folder, self.say = engine, what, model, waves, folder, say
-        pixels = int(np.prod(what.source.info.shape))
+        self.engine, self.spec, self.model, self.waves, self.folder, self.say = engine, spec, model, waves, folder, say
+        pixels = int(np.prod(spec.source.info.shape))
         self.size = int(np.clip(_PIECE // pixels, 50, 1000))
 
     def kept(self, name: str) -> Stage | None:
