@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, TypeAlias, final
 
 import torch
 
@@ -13,7 +13,7 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
 from brittlestar.shifts.ops.fast import kernels
 
-Draw = Callable[[int, int], torch.Tensor]
+Draw: TypeAlias = "Callable[[int, int], torch.Tensor]"
 
 
 def plasma(size: int, decay: float, draw: Draw) -> torch.Tensor:

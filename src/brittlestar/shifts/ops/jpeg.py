@@ -8,6 +8,7 @@ and "fancy" upsampling, which are Pillow's defaults.
 from __future__ import annotations
 
 import functools
+from typing import TypeAlias
 
 import torch
 
@@ -26,7 +27,7 @@ _CHROMA = (
 _BITS = 13
 """Fraction bits of the DCT's constants."""
 
-Rows = list[torch.Tensor]
+Rows: TypeAlias = "list[torch.Tensor]"
 
 
 def fixed(value: float, bits: int = _BITS) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TypeAlias
 
 import torch
 
 from brittlestar.shifts.ops.fast import kernels
 
-Tap = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Tap: TypeAlias = "tuple[torch.Tensor, torch.Tensor, torch.Tensor]"
 """For every output place: the two source places and the share of the second."""
 
 
