@@ -21,7 +21,7 @@ from brittlestar.measures.sensitivity import State
 from brittlestar.report.build import content_of
 from brittlestar.report.compared import SAID
 from brittlestar.reproduce import Setting
-from brittlestar.reproduce.engine import Bench
+from brittlestar.reproduce.study import Study
 from brittlestar.runs.runner import Progress
 from brittlestar.training import Plan
 from design_tools import World, check_copies, check_covers, coverage_design, coverage_shares, drawn, once
@@ -273,5 +273,5 @@ def test_a_reproduction_says_what_it_does_not_heed(tmp_path: Path) -> None:
         setting = Setting(
             data=file, test=file, architecture="small_cnn", plan=Plan(epochs=1, batch=8), test_samples=test_samples
         )
-        told = Bench(setting, tmp_path, lambda _: None)._drawn()
+        told = Study(setting, tmp_path, lambda _: None)._drawn()
         assert len(told) == len(words) and all(w in t for w, t in zip(words, told, strict=True)), told

@@ -163,7 +163,7 @@ def test_bfloat16_is_another_model_that_answers_nearly_the_same(tmp_path: Path) 
     y = IMAGES.clone().requires_grad_()
     exact = torch.autograd.grad(plain.logits(x).sum(), x)[0]
     assert torch.equal(torch.autograd.grad(low.logits(y).sum(), y)[0], exact), "gradients stay float32"
-    for bad in ({"dtype": "fp8"}, {"engine": "tensorrt"}, {"dtype": "bf16", "engine": "onnxruntime"}):
+    for bad in ({"dtype": "fp8"}, {"backend": "tensorrt"}, {"dtype": "bf16", "backend": "onnxruntime"}):
         with pytest.raises(ModelError):
             parse_spec(where, **bad)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="torch models"):
@@ -232,7 +232,7 @@ def test_onnx_files_and_the_engine_agree_with_torch(tmp_path: Path) -> None:
         load_model(parse_spec(str(tmp_path / "bad.onnx")))
     with pytest.raises(ModelError, match="no such file"):
         load_model(parse_spec(str(tmp_path / "none.onnx")))
-    spec = parse_spec(f"m=torch:{tmp_path / 'm.py'}:m", engine="onnxruntime")
+    spec = parse_spec(f"m=torch:{tmp_path / 'm.py'}:m", backend="onnxruntime")
     run = evaluate(spec, where, suite="clean", out=tmp_path / "r")
     plain = evaluate(parse_spec(f"m=torch:{tmp_path / 'm.py'}:m"), where, suite="clean", out=tmp_path / "p")
     assert "ONNX Runtime" in RunStore.open(run.path).manifest.sessions[-1].tuning["m"]

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from brittlestar import api
+from brittlestar.analyses.explain import explain, keep
 from brittlestar.data import open_source
-from brittlestar.explain import explain, keep
 from brittlestar.report.build import build, content_of
 from brittlestar.report.explained import NAME
 from brittlestar.shifts.ops.spectrum import basis_vector

@@ -38,7 +38,7 @@ OPTIONS: dict[str, Option] = {
     **_own("workers", "resize", "crop", "resize_filter", "resize_rounding", "prepare", "skip_bad", "classes"),
     **_own("tune", "normalise", "anyway", "shifted"),
     "groups": Option("groups", "--group"),
-    **_own("factory", "weights", "mean", "std", "channels", "dtype", "engine", owner="ModelSpec"),
+    **_own("factory", "weights", "mean", "std", "channels", "dtype", "backend", owner="ModelSpec"),
     **_own("resize", "crop", "resize_filter", owner="ModelSpec", lead="model_"),
     **_own("held_out", owner="fit"),
     "architecture": Option("architecture", "--arch", "fit"),
