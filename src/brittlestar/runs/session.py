@@ -18,6 +18,7 @@ import torch
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
+from brittlestar.core.options import option
 from brittlestar.core.version import VERSION
 from brittlestar.data.base import Source
 from brittlestar.models import check_model
@@ -234,21 +235,20 @@ def default_batch(shape: tuple[int, int, int]) -> int:
 def _sample_count(request: Request) -> int:
     total = request.source.info.count
     count = total if request.samples is None else request.samples
-    require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
-    require(
-        count <= total, f"--samples {count} is more than the {total} images of {request.source.info.spec}", UsageError
-    )
+    for name, number in (("samples", count), ("workers", request.workers), ("batch", request.batch)):
+        require(number is None or number >= 1, f"{option(name)} must be at least 1, got {number}", UsageError)
+    too_many = f"{option('samples', count)} is more than the {total} images of {request.source.info.spec}"
+    require(count <= total, too_many, UsageError)
     for name, value in (("budget", request.budget), ("precision", request.precision)):
-        require(value is None or value > 0, f"--{name} must be positive, got {value}", UsageError)
+        require(value is None or value > 0, f"{option(name)} must be positive, got {value}", UsageError)
+    half_width = f"{option('precision')} is a half-width such as 0.02, got {request.precision}"
+    require(request.precision is None or request.precision < 0.5, half_width, UsageError)
+    names = [model.name for model in request.models]
     require(
-        request.precision is None or request.precision < 0.5,
-        f"--precision is a half-width such as 0.02, got {request.precision}",
+        len(set(names)) == len(names),
+        f"two models have one name: {names}; name them apart ({option('model', 'NAME=MODEL')})",
         UsageError,
     )
-    require(request.workers >= 1, f"--workers must be at least 1, got {request.workers}", UsageError)
-    require(request.batch is None or request.batch >= 1, f"--batch must be at least 1, got {request.batch}", UsageError)
-    names = [model.name for model in request.models]
-    require(len(set(names)) == len(names), f"two models have one name: {names}; write --model NAME=MODEL", UsageError)
     return count
 
 
