@@ -147,6 +147,29 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
     return dataclasses.replace(samples, unseen=max(samples.unseen, *(rows.unseen for rows in parts))), correct
 
 
+def shared(parts: Sequence[Rows]) -> list[Rows]:
+    """The rows of the samples (position, frame) that all parts hold, in one order, and with one design.
+
+    Raises:
+        NoSamplesError: No part, or no sample in common.
+    """
+    if not parts:
+        raise NoSamplesError("nothing to measure: no condition was given")
+    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
+    if all(np.array_equal(keys[0], key) for key in keys[1:]):
+        return list(parts)
+    common = keys[0]
+    for key in keys[1:]:
+        common = np.intersect1d(common, key)
+    if len(common) == 0:
+        raise NoSamplesError("no samples in common: what is compared must share samples")
+    cut = [rows.take(np.isin(key, common)).sorted() for rows, key in zip(parts, keys, strict=True)]
+    samples, _ = together(parts)
+    return [
+        dataclasses.replace(rows, group=samples.group, weight=samples.weight, unseen=samples.unseen) for rows in cut
+    ]
+
+
 def _ascending(position: Positions) -> bool:
     return bool(np.all(position[1:] > position[:-1]))
 
