@@ -111,9 +111,9 @@ class Measure(Definition):
         Each interval holds by itself, not all of them together.
         """
         found = self._computed(rows, rule, level)
-        by_part: dict[int | None, Estimate] = {}
-        by_part.update({None: found} if isinstance(found, Estimate) else found)
-        return by_part
+        if isinstance(found, Estimate):
+            return {None: found}
+        return dict[int | None, Estimate](found.items())
 
     def _computed(self, rows: Rows, rule: str, level: float) -> Estimate | Parts:
         check_rule(rule)
