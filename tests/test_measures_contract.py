@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_the_rule_is_heeded(measure: Measure) -> None:
 @pytest.mark.parametrize("measure", ALL, ids=named)
 def test_levels_are_nested(measure: Measure) -> None:
     found = [measure.estimates(ROWS, level=level) for level in (0.5, 0.8, 0.95, 0.999)]
-    for narrow, wide in zip(found, found[1:], strict=False):
+    for narrow, wide in pairwise(found):
         for part, estimate in narrow.items():
             assert wide[part].low <= estimate.low and estimate.high <= wide[part].high
             assert wide[part].high - wide[part].low > estimate.high - estimate.low

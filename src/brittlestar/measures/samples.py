@@ -252,17 +252,23 @@ def _told(found: Estimate, samples: Samples, units: Units, lowest: float) -> Est
 
 
 def mean_of(
-    where: Samples | Positions, scores: Scores, rule: str = "fixed", level: float = LEVEL, cap: float = 1
+    where: Samples | Positions,
+    scores: Scores,
+    rule: str = "fixed",
+    level: float = LEVEL,
+    cap: float = 1,
+    steps: int = 0,
 ) -> Estimate:
     """The mean of scores in [0, 1] over samples, each score the average of ``cap`` outcomes (see ``mean_interval``).
 
-    Of groups and weights see the head of this file; what no sample stands for may be anything in [0, 1].
+    Of ``steps`` see ``bounded_sequence``, of groups and weights the head of this file; what no sample stands for may
+    be anything in [0, 1].
     """
     check_rule(rule)
     samples = _as_samples(where)
     units = units_of(samples, scores)
     if rule == "anytime":
-        found = bounded_sequence(units.scores, 0.0, 1.0, level, units.weights)
+        found = bounded_sequence(units.scores, 0.0, 1.0, level, units.weights, steps)
     else:
         found = mean_interval(units.scores, level, max(cap * units.outcomes, 1.0), units.weights)
     return _told(found, samples, units, 0.0)
@@ -275,13 +281,14 @@ def mean_difference_of(
     level: float = LEVEL,
     cap: float = 1,
     discordance: float | None = None,
+    steps: int = 0,
 ) -> Estimate:
     """The mean of paired differences in [-1, 1] over samples (see ``signed_mean_interval``); designs as ``mean_of``."""
     check_rule(rule)
     samples = _as_samples(where)
     units = units_of(samples, scores)
     if rule == "anytime":
-        found = bounded_sequence(units.scores, -1.0, 1.0, level, units.weights)
+        found = bounded_sequence(units.scores, -1.0, 1.0, level, units.weights, steps)
     else:
         outcomes = max(cap * units.outcomes, 1.0)
         found = signed_mean_interval(units.scores, level, outcomes, discordance, units.weights)
