@@ -95,8 +95,8 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     """
     order = sorted(range(len(places)), key=lambda i: places[i])
     gap = min(gap, (high - low) / max(len(order) - 1, 1))
-    # Less the gaps before it, a label need only not come before its neighbour: such places are means of pooled neighbours
-    # (isotonic regression), and cutting them off at the ends keeps them nearest.
+    # Less the gaps before it, a label need only not come before its neighbour: such places are means of pooled
+    # neighbours (isotonic regression), and cutting them off at the ends keeps them nearest.
     pools: list[tuple[float, int]] = []
     for rank, index in enumerate(order):
         total, size = places[index] - rank * gap, 1
