@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from brittlestar.report.content import DataEntry, ModelEntry, Sentence
 
 from brittlestar.attacks import L2PGD
 from brittlestar.attacks.base import Attack
@@ -18,7 +19,6 @@ from brittlestar.core.rows import Rows
 from brittlestar.models import load_model, parse_spec
 from brittlestar.report.compare import build_comparison
 from brittlestar.report.compared import compare_models
-from brittlestar.report.content import DataEntry, ModelEntry, Sentence
 from brittlestar.report.gather import Gathered, Subject
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.spectrum import build_spectrum

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brittlestar.report.verdict import breakings, half_level, ordinary_series
 
 import synthetic
 from brittlestar import api, measures
@@ -15,7 +16,6 @@ from brittlestar.report.export import csv_text, markdown
 from brittlestar.report.gather import gather
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.render import render_html
-from brittlestar.report.verdict import breakings, half_level, ordinary_series
 from brittlestar.store import RunStore
 
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brittlestar.report.content import Sentence
+from brittlestar.report.verdict import _breaking, half_level
 
 import synthetic
 from brittlestar import measures
 from brittlestar.report import ReportContent, content_of
 from brittlestar.report.build import _spectrum
-from brittlestar.report.content import Sentence
 from brittlestar.report.export import csv_text, summary_json
 from brittlestar.report.gather import gather
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.verdict import _breaking, half_level
 from brittlestar.store import RunStore
 
 

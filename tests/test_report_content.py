@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from brittlestar.report.content import GridCell
 from scipy import stats
 
 import synthetic
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
 from brittlestar.report import ReportContent, build, content_of
-from brittlestar.report.content import GridCell
 from brittlestar.store import RunStore
 
 
@@ -328,6 +328,7 @@ def test_nothing_to_report_is_an_error(tmp_path: Path) -> None:
 
 def test_examples_are_spread_over_models_and_within_the_budget(run: RunStore) -> None:
     from brittlestar.report.examples import build_failures
+
     from brittlestar.report.gather import gather
 
     gathered = gather([run])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from brittlestar.report.explained_view import correlated
 
 import synthetic
 from brittlestar import api
@@ -23,7 +24,6 @@ from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, sensitivity
 from brittlestar.report import build, content_of, render_html
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
-from brittlestar.report.explained_view import correlated
 from brittlestar.report.explained_words import Case, _times, agreements
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore

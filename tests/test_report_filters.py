@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from brittlestar.report.content import Line, ModelEntry, Panel, Point, ReportContent
 
 import synthetic
 from brittlestar.report import content_of, render_html
-from brittlestar.report.content import Line, ModelEntry, Panel, Point, ReportContent
 from brittlestar.report.drawing import charts
 from brittlestar.suites import get_suite
 from test_report_parts import estimate

@@ -8,12 +8,12 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from brittlestar.report.content import Line, ModelEntry, Panel, Point
 from hypothesis import given
 from hypothesis import strategies as st
 
 from brittlestar.measures.base import Estimate
 from brittlestar.report import words
-from brittlestar.report.content import Line, ModelEntry, Panel, Point
 from brittlestar.report.drawing import charts, maps, palette
 from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, spread
 

@@ -7,12 +7,17 @@ import re
 import tempfile
 from pathlib import Path
 
+from markupsafe import Markup
 from PIL import Image
 
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.report import chromium
-from brittlestar.report.drawing.alone import Alone
+from brittlestar.report.drawing.alone import Alone, stand_alone
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.sheet import Sheet
+from brittlestar.report.page import Report
+from brittlestar.report.render import styles
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -24,6 +29,9 @@ DENSITY = 300
 
 LEGIBLE = 6.0
 """Points: smaller text is what publishers send back."""
+
+MANY = 4
+"""With more models the page's script asks for thinner lines and paler ribbons."""
 
 _UNITS = {"mm": 1.0, "cm": 10.0, "in": 25.4, "pt": 25.4 / 72}
 _PIXELS = 96 / 25.4
@@ -41,6 +49,43 @@ def millimetres(text: str) -> float:
         20 <= width <= 1000, f"a width is 20 to 1,000 mm, as in 84mm, 8.4cm, 3.3in or 239pt; got {text!r}", UsageError
     )
     return width
+
+
+def figures(report: Report) -> dict[str, Markup]:
+    """The charts of all sections by name, ``SECTION/CHART``; a model's key in it (``m0``) becomes the model's name."""
+    named = {m.key: re.sub(r"[^\w.+-]+", "-", m.name) for m in report.header.models}
+    if len(set(named.values())) < len(named):
+        named = {key: f"{name}-{key}" for key, name in named.items()}
+    return {
+        re.sub(r"(?<=[/-])m\d+$", lambda match: named.get(match[0], match[0]), name): svg
+        for section in report.sections
+        for name, svg in section.figures().items()
+    }
+
+
+def titled(svg: Markup) -> str:
+    """What a chart shows, in a few words."""
+    match = re.search("<title>(.*?)</title>", svg, flags=re.DOTALL)
+    return Markup(match[1]).unescape() if match else ""
+
+
+def chart(report: Report, name: str, width: float = COLUMN) -> Alone:
+    """One chart of a report as a file of its own, ``width`` millimetres wide.
+
+    Raises:
+        UsageError: There is no such chart, or its font cannot be embedded (see ``drawing.fonts``).
+    """
+    known = figures(report)
+    if name not in known:
+        raise unknown("figure", name, known, "brittlestar figure --list RUN")
+    return alone(report, known[name], width)
+
+
+def alone(report: Report, svg: Markup, width: float = COLUMN) -> Alone:
+    """``stand_alone`` with the page's styles, and with the names of the report's models where it has several."""
+    models = report.header.models
+    key = [(model_class(m), m.name) for m in models] if len(models) > 1 else []
+    return stand_alone(svg, Sheet(styles()), width, key, "many" if len(models) > MANY else "")
 
 
 def check_path(path: Path) -> None:

@@ -230,12 +230,22 @@ def _add_key(root: ET.Element, models: Sequence[tuple[str, str]], left: float, t
     """Marks and names below the chart, line by line; the height they take."""
     x, y = left, top
     for classes, name in models:
-        wide = 21 + _KEY_SIZE * width_of(name, bold=True)
+        shown = _cut(name, room - 21)
+        wide = 21 + _KEY_SIZE * width_of(shown, bold=True)
         if x > left and x + wide > left + room:
             x, y = left, y + _LINE
         line = {"x1": f"{x:g}", "y1": f"{y + 7:g}", "x2": f"{x + 16:g}", "y2": f"{y + 7:g}", "class": f"line {classes}"}
         ET.SubElement(root, "line", line)
         label = ET.SubElement(root, "text", {"x": f"{x + 21:g}", "y": f"{y + 10.5:g}", "class": f"name {classes}"})
-        label.text = name
+        label.text = shown
         x += wide + 12
     return y + _LINE + 2 - top if models else 0.0
+
+
+def _cut(name: str, room: float) -> str:
+    """The name without its middle if it is too long: names of models differ at their ends."""
+    kept = len(name)
+    while kept > 8 and _KEY_SIZE * width_of(name, bold=True) > room:
+        kept -= 1
+        name = f"{name[: kept // 2]}…{name[-(kept - kept // 2 - 1) :]}"
+    return name
