@@ -38,7 +38,7 @@ def render_html(report: Report) -> str:
 
 def styles() -> str:
     """The page's style sheet."""
-    return stylesheet() + asset("report.css")
+    return stylesheet() + asset("report.css") + asset("print.css")
 
 
 def _section(report: Report, section: Section) -> str:
