@@ -20,6 +20,7 @@ from brittlestar.core.errors import UsageError
 from brittlestar.report import Report, chromium, paper, report_of
 from brittlestar.report.drawing.alone import Alone, stand_alone
 from brittlestar.report.drawing.sheet import Sheet, resolved
+from synthetic_sets import moving, published
 
 pytest.importorskip("matplotlib", reason="figures need the extra plots")
 
@@ -35,6 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for info, strength in synthetic.described((1, 12, 12), "clean", "shift", "fourier", "attack")
         if info.kind == "fourier" or info.shift in kept
     ]
+    infos += published("imagenet-c", corruptions=10) + moving("imagenet-p")[:2]
     folder = tmp_path_factory.mktemp("figures") / "run"
     return Path(synthetic.make_run(folder, models=NAMES, samples=60, shape=(1, 12, 12), infos=infos).path)
 
@@ -50,7 +52,8 @@ def charts(report: Report) -> Mapping[str, Alone]:
 
 
 def test_every_section_with_charts_has_figures(charts: Mapping[str, Alone]) -> None:
-    assert {name.partition("/")[0] for name in charts} >= {"curves", "frequencies", "filters", "attacks", "calibration"}
+    sections = {name.partition("/")[0] for name in charts}
+    assert sections >= {"corruptions", "curves", "stability", "frequencies", "filters", "attacks", "calibration"}
     assert "frequencies/map-natural" in charts and "calibration/ünnütz-b-" in charts
 
 
