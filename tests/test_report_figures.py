@@ -53,7 +53,17 @@ def charts(report: Report) -> Mapping[str, Alone]:
 
 def test_every_section_with_charts_has_figures(charts: Mapping[str, Alone]) -> None:
     sections = {name.partition("/")[0] for name in charts}
-    assert sections >= {"corruptions", "curves", "stability", "frequencies", "filters", "attacks", "calibration"}
+    assert sections >= {
+        "grid",
+        "comparison",
+        "corruptions",
+        "curves",
+        "stability",
+        "frequencies",
+        "filters",
+        "attacks",
+        "calibration",
+    }
     assert "frequencies/map-natural" in charts and "calibration/ünnütz-b-" in charts
 
 
