@@ -75,6 +75,7 @@ from brittlestar.measures.intervals import (
     wilson,
     wilson_many,
 )
+from brittlestar.measures.kept import accuracy_kept, measurable, overconfidence
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
 from brittlestar.measures.selection import Candidate, highest, lowest, of_many
@@ -132,6 +133,7 @@ __all__ = [
     "Sensitivity",
     "accuracy",
     "accuracy_in_mix",
+    "accuracy_kept",
     "anytime_p",
     "band_contrast",
     "band_difference",
@@ -177,8 +179,10 @@ __all__ = [
     "mean_interval",
     "mean_rate_of",
     "mean_top5_distance",
+    "measurable",
     "near_chance",
     "of_many",
+    "overconfidence",
     "paired",
     "paired_difference",
     "paired_rates",
@@ -238,6 +242,11 @@ MEASURES: dict[str, Measure] = {
     "flip_rates": Measure("lower", "flip probability over a named normaliser's, and mFR, the mean of ten"),
     "top5_distance": Measure("lower", "mean distance of the five likeliest classes between frames, 0 to 18"),
     "zipf_distance": Measure("lower", "distance of whole rankings between frames, early ranks weighing most"),
+    "accuracy_kept": Measure(
+        "higher",
+        "share of the own clean accuracy above guessing that is kept; mean over curves of means over strengths",
+    ),
+    "overconfidence": Measure("neither", "mean confidence minus accuracy, with its sign; no bins"),
     "sensitivity": Measure(
         "neither", "what a shift does to one model against another, beyond clean: points added, and share kept"
     ),
