@@ -75,7 +75,7 @@ from brittlestar.measures.intervals import (
     wilson,
     wilson_many,
 )
-from brittlestar.measures.kept import accuracy_kept, measurable, overconfidence
+from brittlestar.measures.kept import accuracy_kept, mean_accuracy, measurable, overconfidence
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
 from brittlestar.measures.selection import Candidate, highest, lowest, of_many
@@ -167,6 +167,7 @@ __all__ = [
     "mce",
     "mcnemar",
     "mcnemar_counts",
+    "mean_accuracy",
     "mean_ce_of",
     "mean_confidence",
     "mean_corruption_error",

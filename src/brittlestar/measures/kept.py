@@ -14,9 +14,9 @@ import numpy as np
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
-from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError
+from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores
 from brittlestar.measures.effects import Effect, kept_effect, mean_effect
-from brittlestar.measures.samples import Samples, mean_difference_of, together
+from brittlestar.measures.samples import Samples, mean_difference_of, mean_of, together
 from brittlestar.measures.selection import of_many
 from brittlestar.measures.unseen import kept_with_room
 
@@ -55,10 +55,8 @@ def accuracy_kept(
         UsageError: An impossible chance.
     """
     require(0 <= chance <= 1, f"chance lies in [0, 1], got {chance}", UsageError)
-    if not curves or not all(curves):
-        raise NoSamplesError("nothing to measure: a curve has no condition")
+    weights = _weights(curves)
     samples, correct = together([clean, *(rows for curve in curves for rows in curve)])
-    weights = np.concatenate([np.full(len(curve), 1 / len(curve) / len(curves)) for curve in curves])
     above = mean_effect(correct[:, 0], samples.weight)
     kept = kept_effect(mean_effect(correct[:, 1:] @ weights, samples.weight), above, chance)
     if kept is None:
@@ -69,6 +67,24 @@ def accuracy_kept(
     both = of_many(2, level)  # the interval with room holds where those of the share and of clean accuracy do
     found = kept_with_room(_told(kept, samples, rule, both), _told(above, samples, rule, both), chance, samples.unseen)
     return None if found is None else dataclasses.replace(found, level=level)
+
+
+def mean_accuracy(curves: Sequence[Sequence[Rows]], rule: str = "fixed", level: float = LEVEL) -> Estimate:
+    """Accuracy averaged over curves, and in each over its conditions, in [0, 1]; arguments as ``accuracy_kept``.
+
+    Raises:
+        NoSamplesError: No condition, or no sample in common.
+    """
+    weights = _weights(curves)
+    samples, correct = together([rows for curve in curves for rows in curve])
+    return mean_of(samples, correct @ weights, rule, level, float(1 / np.square(weights).sum()))
+
+
+def _weights(curves: Sequence[Sequence[Rows]]) -> Scores:
+    """Of each condition: curves weigh alike, and the conditions of each."""
+    if not curves or not all(curves):
+        raise NoSamplesError("nothing to measure: a curve has no condition")
+    return np.concatenate([np.full(len(curve), 1 / len(curve) / len(curves)) for curve in curves])
 
 
 def _told(effect: Effect, samples: Samples, rule: str, level: float) -> Estimate:
