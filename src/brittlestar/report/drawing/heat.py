@@ -19,6 +19,9 @@ CELL = (19.0, 12.0)
 TITLES, GAP, HEAD = 132.0, 8.0, 26.0
 """Room for the shifts' names, between models, and for the heads of the columns."""
 
+LETTER = 6.4
+"""Width that a bold letter of a group's title may have."""
+
 TOGETHER = 4
 """So many models are drawn side by side as well."""
 
@@ -41,7 +44,9 @@ def heat(grid: Grid, groups: Sequence[int], unit: str) -> Markup:
     canvas = Canvas(width, base + 30, title, f"{count(len(grid.rows), 'shift')}.", "chart heatmap")
     for place, g in enumerate(groups):
         left = TITLES + each * place
-        canvas.text(left + 2, 10, grid.groups[g].title, f"name {model_class(grid.groups[g].model)}")
+        canvas.text(
+            left + 2, 10, _fitted(grid.groups[g].title, each - GAP), f"name {model_class(grid.groups[g].model)}"
+        )
         for column, head in enumerate(["mean", *map(str, range(1, grid.steps + 1))]):
             canvas.text(left + wide * (column + 0.5), HEAD - 4, head, "count", "middle")
         for line, row in enumerate(grid.rows):
@@ -55,6 +60,12 @@ def heat(grid: Grid, groups: Sequence[int], unit: str) -> Markup:
         canvas.text(TITLES - 6, HEAD + high * line + 9, row.title, "shift", "end")
     _scale(canvas, TITLES + 1, base + 8, grid.limit, unit)
     return canvas.markup()
+
+
+def _fitted(title: str, room: float) -> str:
+    """A title without its middle where it is longer than its columns are wide."""
+    most = int(room / LETTER)
+    return title if len(title) <= most else f"{title[: most // 2]}…{title[len(title) - (most - most // 2 - 1) :]}"
 
 
 def _cell(canvas: Canvas, x: float, y: float, e: Estimate | None, limit: float, shown: bool) -> None:
