@@ -19,6 +19,9 @@ CELL = (19.0, 12.0)
 TITLES, GAP, HEAD = 132.0, 8.0, 26.0
 """Room for the shifts' names, between models, and for the heads of the columns."""
 
+LETTER = 6.4
+"""Width that a bold letter of a group's title may have."""
+
 TOGETHER = 4
 """So many models are drawn side by side as well."""
 
@@ -43,7 +46,7 @@ def heat(grid: Grid, groups: Sequence[int], unit: str) -> Markup:
     )
     for place, g in enumerate(groups):
         group = grid.groups[g]
-        canvas.text(TITLES + each * place + 2, 10, group.title, f"name {model_class(group.model)}")
+        canvas.text(TITLES + each * place + 2, 10, _fitted(group.title, each - GAP), f"name {model_class(group.model)}")
     base = 12.0
     for block in grid.blocks:
         base += HEAD
@@ -65,6 +68,12 @@ def heat(grid: Grid, groups: Sequence[int], unit: str) -> Markup:
         base += high * len(block.rows)
     _scale(canvas, TITLES + 1, base + 8, grid.limit, unit)
     return canvas.markup()
+
+
+def _fitted(title: str, room: float) -> str:
+    """A title without its middle where it is longer than its columns are wide."""
+    most = int(room / LETTER)
+    return title if len(title) <= most else f"{title[: most // 2]}…{title[len(title) - (most - most // 2 - 1) :]}"
 
 
 def _cell(canvas: Canvas, x: float, y: float, e: Estimate | None, limit: float, shown: bool) -> None:
