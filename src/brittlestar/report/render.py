@@ -29,11 +29,18 @@ def render_html(report: Report) -> str:
             report=report,
             page=report.header,
             sections=drawn,
-            css=Markup(stylesheet() + asset("report.css")),
-            js=Markup(asset("report.js")),
+            css=Markup(stylesheet() + asset("report.css") + _own(report, "css")),
+            js=Markup(asset("report.js") + _own(report, "js")),
             data=Markup(json_for_script(_data(report))),
         )
     )
+
+
+def _own(report: Report, kind: str) -> str:
+    """The styles, or the scripts, that sections bring with them: files beside their templates, where they have any."""
+    folder = resources.files("brittlestar.report").joinpath("sections")
+    names = [f"{section.id}.{kind}" for section in report.sections]
+    return "".join(asset(f"sections/{name}") for name in names if folder.joinpath(name).is_file())
 
 
 def _section(report: Report, section: Section) -> str:
