@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.decode import Header, Pixels, decode, looks_whole, read_header
@@ -117,7 +118,7 @@ class EncodedSource(Source):
             (one, a), (two, b) = list(prepared.items())[:2]
             raise DataError(
                 f"images of different sizes: {a} is {one[0]} x {one[1]}, {b} is {two[0]} x {two[1]}; "
-                "give --resize and --crop"
+                f"give {option('resize')} and {option('crop')}"
             )
         width, height = next(iter(prepared))
         require(min(width, height) >= 8, f"images of {width} x {height} are too small, at least 8 x 8", DataError)

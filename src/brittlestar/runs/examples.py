@@ -52,13 +52,13 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     clean) among the first ``count`` samples. Pixels are made again from the sample's key; an example whose prediction
     does not come out the same again is left out.
     """
-    store, what = bench.store, bench.what
-    clean = next((c for c in what.conditions if c.info.id == CLEAN_ID), None)
+    store, spec = bench.store, bench.spec
+    clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return
-    shown = [c for c in what.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
+    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
     chosen: dict[str, list[_Choice]] = {}
-    for place, fingerprint in enumerate(what.fingerprints):
+    for place, fingerprint in enumerate(spec.fingerprints):
         before = store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)
         if before is None:
             continue
@@ -67,8 +67,8 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
             positions = () if rows is None else _failures(rows, before)
             if rows is not None and positions:
                 chosen.setdefault(condition.fingerprint, []).append(_Choice(place, positions, rows, before))
-    folder = what.folder / "examples"
-    beside = what.folder / ".examples.tmp"
+    folder = spec.folder / "examples"
+    beside = spec.folder / ".examples.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     files = store.names() or []
@@ -132,7 +132,7 @@ def _examples(
             about = {
                 "condition": condition.info.id,
                 "position": position,
-                "sample_id": str(bench.what.source.ids[bench.what.order[position]]),
+                "sample_id": str(bench.spec.source.ids[bench.spec.order[position]]),
                 "label": int(row.label[0]),
                 "prediction": int(row.prediction[0]),
                 "confidence": float(row.confidence[0]),
@@ -147,11 +147,11 @@ def _examples(
 
 def _batch(bench: Bench, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, SampleKeys]:
     """Images in [0, 1], labels and keys of some samples."""
-    what, device = bench.what, bench.models[0].device
-    places = what.order[list(positions)]
-    images = torch.from_numpy(what.source.load(places)).to(device, torch.float32) / 255
-    labels = torch.from_numpy(what.labels[list(positions)]).to(device, torch.int64)
-    return images, labels, SampleKeys.of(what.seed, [str(i) for i in what.source.ids[places]]).to(device)
+    spec, device = bench.spec, bench.models[0].device
+    places = spec.order[list(positions)]
+    images = torch.from_numpy(spec.source.load(places)).to(device, torch.float32) / 255
+    labels = torch.from_numpy(spec.labels[list(positions)]).to(device, torch.int64)
+    return images, labels, SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[places]]).to(device)
 
 
 def thumbnail(pixels: npt.NDArray[np.float32], largest: int = LARGEST) -> Image.Image:

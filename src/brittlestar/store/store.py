@@ -18,6 +18,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, require
 from brittlestar.core.files import locked, write_atomic
+from brittlestar.core.options import option
 from brittlestar.core.rows import Rows
 from brittlestar.store.design import Design, joins
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
@@ -74,12 +75,14 @@ class RunStore:
         require(
             known.data.get("fingerprint") == data["fingerprint"],
             f"{folder} holds results on other data ({known.data.get('spec')}, fingerprint "
-            f"{known.data.get('fingerprint')}; now {data.get('spec')}, {data['fingerprint']}): choose another --out",
+            f"{known.data.get('fingerprint')}; now {data.get('spec')}, {data['fingerprint']}): take another "
+            f"{option('out')}",
             StoreError,
         )
         require(
             known.seed == seed,
-            f"{folder} was made with --seed {known.seed}, not {seed}: use that seed or another --out",
+            f"{folder} was made with {option('seed', known.seed)}, not {seed}: use that seed or another "
+            f"{option('out')}",
             StoreError,
         )
         return store
@@ -103,7 +106,7 @@ class RunStore:
         require(
             known is None or known["fingerprint"] == info["fingerprint"],
             f"model {info['name']} has changed since {self.path} was made (weights, code or preprocessing): "
-            f"give it another name (--model NEWNAME=...) or use another --out",
+            f"give it another name ({option('model', 'NEWNAME=...')}) or use another {option('out')}",
             StoreError,
         )
         self._change(models=self.manifest.models | {info["name"]: json.loads(json.dumps(info))})
@@ -143,7 +146,7 @@ class RunStore:
             require(
                 np.array_equal(known_ids, ids) and np.array_equal(known_labels, labels),
                 f"{self.path} holds results for other samples or labels (it has {len(known_ids)}, now {len(ids)}; the "
-                "classes may be numbered otherwise): choose another --out",
+                f"classes may be numbered otherwise): take another {option('out')}",
                 StoreError,
             )
             known, named = self.design().groups, self.names()
@@ -151,7 +154,7 @@ class RunStore:
                 groups = known
             require(
                 groups is None or known is None or joins(groups, known),
-                f"{self.path} has its samples in other groups: give the same groups, or choose another --out",
+                f"{self.path} has its samples in other groups: give the same groups, or take another {option('out')}",
                 StoreError,
             )
             names = named if names is None else names
@@ -315,18 +318,6 @@ class RunStore:
             counts[condition] = (len(rows), int((~rows.correct).sum()))
         return counts
 
-    def compact(self) -> None:
-        """Merge the row files into few (see ``store.care.compact``); call it while the folder is ``locked``."""
-        from brittlestar.store.care import compact
-
-        compact(self)
-
-    def verify(self) -> list[str]:
-        """Problems of the stored files, one line each; empty where all is well (see ``store.care.verify``)."""
-        from brittlestar.store.care import verify
-
-        return verify(self)
-
 
 def readable(name: str) -> str:
     """A name with what cannot be printed, or would turn the text around it, written out."""
@@ -339,12 +330,14 @@ def _make_room(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(p.name for p in folder.iterdir() if p.name != "lock" and not p.match(".*.tmp"))
     except FileExistsError as error:
-        raise StoreError(f"{folder} is a file, not a folder: choose another --out") from error
+        raise StoreError(f"{folder} is a file, not a folder: take another {option('out')}") from error
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
     if found and found != [NAME]:
         listed = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        raise StoreError(f"{folder} is not a run folder and not empty (it holds {listed}): choose another --out")
+        raise StoreError(
+            f"{folder} is not a run folder and not empty (it holds {listed}): take another {option('out')}"
+        )
 
 
 def by_group(files: Iterable[RowFile]) -> dict[tuple[str, ...], list[RowFile]]:
