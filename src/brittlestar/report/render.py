@@ -33,11 +33,18 @@ def render_html(report: Report) -> str:
             page=report.header,
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
-            css=Markup(styles()),
-            js=Markup(asset("report.js") + asset("first_screen.js")),
+            css=Markup(styles() + _own(report, "css")),
+            js=Markup(asset("report.js") + asset("first_screen.js") + _own(report, "js")),
             data=Markup(json_for_script(_data(report))),
         )
     )
+
+
+def _own(report: Report, kind: str) -> str:
+    """The styles, or the scripts, that sections bring with them: files beside their templates, where they have any."""
+    folder = resources.files("brittlestar.report").joinpath("sections")
+    names = [f"{section.id}.{kind}" for section in report.sections]
+    return "".join(asset(f"sections/{name}") for name in names if folder.joinpath(name).is_file())
 
 
 def styles() -> str:
