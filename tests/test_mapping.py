@@ -19,11 +19,11 @@ from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import FOLDER, SampledMap, read_sampled, sampled_map
 from brittlestar.models import parse_spec
-from brittlestar.report.build import content_of
 from brittlestar.report.figure import fourier_maps
 from brittlestar.runs.ask import margins
 from brittlestar.store import RunStore
 from brittlestar.suites.fourier import fourier_suite, map_norm
+from report_tools import seen
 from tiny import command, evaluate_with, make_world
 
 SAMPLES = 400
@@ -164,7 +164,7 @@ def test_damage_and_impossible_numbers_are_told(world: Path, sharp: tuple[Path, 
 
 
 def test_the_report_holds_the_map_and_says_what_it_saved(sharp: tuple[Path, SampledMap]) -> None:
-    content = content_of([sharp[0]])
+    content = seen([sharp[0]])
     assert content.spectrum is not None
     assert f"{sharp[1].passes:,} passes" in content.spectrum.covered
     assert content.spectrum.maps[0].samples == SAMPLES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ def evaluate(
     prepare: str | None = None,
     skip_bad: bool = False,
     groups: Any = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | Mapping[str, str] | None = None,
     tune: bool = True,
     normalise: bool | None = None,
     anyway: bool = False,
@@ -65,7 +65,8 @@ def evaluate(
         skip_bad: Leave unreadable images out (they are counted in the report).
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
-        classes: Class names in the order of the model's outputs, where they are not the data's own classes.
+        classes: Class names in the order of the model's outputs, where they are not the data's own classes; a mapping
+            also says what people call each (``{"n01440764": "tench", ...}``), which the report shows.
         tune: Whether models may answer in a faster way that gives the same logits to 1e-4 (batch norms folded into
             convolutions, channels-last memory); gradients are always taken through the model as it was given.
         normalise: Whether a model's mean and std are applied before it (true) or it applies them itself (false); by

@@ -63,7 +63,7 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
-    classes: Sequence[str] | None = None
+    classes: Sequence[str] | Mapping[str, str] | None = None
     tune: bool = True
     normalise: bool | None = None
     anyway: bool = False
@@ -125,6 +125,7 @@ class Evaluation:
             judge=None if self.shifted else judge_of(labels),
             anyway=self.anyway,
             shifted=self.shifted,
+            titles=tuple(self.classes.values()) if isinstance(self.classes, Mapping) else (),
         )
         notes = preparation_notes(suites, source.info)
         for note in notes:

@@ -116,6 +116,7 @@ def bounded_sequence(
     highest: float = 1.0,
     level: float = LEVEL,
     weights: npt.ArrayLike | None = None,
+    steps: int = 0,
 ) -> Estimate:
     """The mean of per-sample scores in [lowest, highest] with an interval that holds at every n together.
 
@@ -127,6 +128,10 @@ def bounded_sequence(
     With weights the stake on a sample is its weight over the largest, ``c w``; the mean is the weighted one. This is
     how groups of samples that depend on each other enter: one score a group, with the group's weight.
 
+    The time grows with the number of different scores. ``steps`` bounds it: a score between two of so many even steps
+    is shared out to both, in parts that leave its value. The wealth's logarithm is concave in the score, so no bettor
+    wins more by that and the interval still holds; with 200 steps it is wider by less than a thousandth.
+
     Raises:
         NoSamplesError: No scores.
         UsageError: Scores that are not finite or outside [lowest, highest], or weights that are none.
@@ -135,7 +140,10 @@ def bounded_sequence(
         Waudby-Smith and Ramdas 2024, https://doi.org/10.1093/jrsssb/qkad009
     """
     check_level(level)
-    return _bounded(*_distinct(checked_scores(scores, lowest, highest), weights), lowest, highest, level)
+    values, counts, stakes = _distinct(checked_scores(scores, lowest, highest), weights)
+    if steps:
+        values, counts, stakes = _on_steps(values, counts, stakes, lowest, highest, steps)
+    return _bounded(values, counts, stakes, lowest, highest, level)
 
 
 def bounded_p(
@@ -159,6 +167,23 @@ def _distinct(values: Scores, weights: npt.ArrayLike | None) -> tuple[Scores, Sc
     values, stakes = values[order], share[order] / share.max()
     first = np.flatnonzero(np.concatenate([[True], (np.diff(values) != 0) | (np.diff(stakes) != 0)]))
     return values[first], np.diff(first, append=len(values)).astype(np.float64), stakes[first]
+
+
+def _on_steps(
+    values: Scores, counts: Scores, stakes: Scores, lowest: float, highest: float, steps: int
+) -> tuple[Scores, Scores, Scores]:
+    """Scores shared out to the two of ``steps + 1`` even values that they lie between; as they are where so many."""
+    distinct, which = np.unique(stakes, return_inverse=True)
+    size = len(distinct) * (steps + 1)
+    if len(values) <= size:
+        return values, counts, stakes
+    scaled = (values - lowest) / (highest - lowest) * steps
+    below = np.minimum(np.floor(scaled).astype(np.int64), steps - 1)
+    above, place = scaled - below, which * (steps + 1) + below
+    mass = np.bincount(place, counts * (1 - above), size) + np.bincount(place + 1, counts * above, size)
+    kept = np.flatnonzero(mass > 0)
+    shared_out = np.asarray(lowest + (highest - lowest) * (kept % (steps + 1)) / steps, np.float64)
+    return shared_out, np.asarray(mass[kept], np.float64), distinct[kept // (steps + 1)]
 
 
 def _bounded(values: Scores, counts: Scores, stakes: Scores, lowest: float, highest: float, level: float) -> Estimate:

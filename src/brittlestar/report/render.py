@@ -29,11 +29,16 @@ def render_html(report: Report) -> str:
             report=report,
             page=report.header,
             sections=drawn,
-            css=Markup(stylesheet() + asset("report.css")),
+            css=Markup(styles()),
             js=Markup(asset("report.js")),
             data=Markup(json_for_script(_data(report))),
         )
     )
+
+
+def styles() -> str:
+    """The page's style sheet."""
+    return stylesheet() + asset("report.css") + asset("print.css")
 
 
 def _section(report: Report, section: Section) -> str:

@@ -58,6 +58,7 @@ class Request:
         source: The opened data.
         labels: (n,) labels in the source's listing, as the models number them.
         classes: Class names in the models' order.
+        titles: What people call these classes; empty where the names are all there is.
         models: Loaded models, all on one device; with ``makers`` that build them again in workers.
         makers: One a model; ``None`` keeps the work in this process.
         models_how: One a model: the fields that load it again, for the record; empty for objects.
@@ -101,6 +102,7 @@ class Request:
     judge: Judge | None = None
     anyway: bool = False
     shifted: bool = False
+    titles: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,13 +157,17 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     infos = _checked(request, order, labels, batch, watch)
     near = _near_chance(request, order, labels, batch, watch, count)
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
-    data = dataclasses.replace(source.info, classes=request.classes)
+    data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
-        store.write_samples(source.ids[order], labels, None if source.groups is None else source.groups[order])
+        groups, names = source.groups, source.names()
+        ordered = [names[place] for place in order]
+        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        if request.titles:
+            store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
         items, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)

@@ -126,12 +126,17 @@ class RunStore:
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
     def write_samples(
-        self, ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], groups: npt.NDArray[np.int64] | None = None
+        self,
+        ids: npt.NDArray[np.str_],
+        labels: npt.NDArray[np.int32],
+        groups: npt.NDArray[np.int64] | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
-        """Record the seeded order: position, id, label and, where samples depend on each other, group.
+        """Record the seeded order: position, id, label and, where there are any, group (what depends on each other) and
+        name (where the image is found, for people).
 
-        Written once; later calls must give the same ids and labels. Groups may be joined by later ones, and are kept
-        by calls that name none or smaller ones.
+        Later calls must give the same ids and labels. Groups may be joined by later ones, and are kept by calls that
+        give none or smaller ones; so are names.
 
         Raises:
             StoreError: The folder has another order, other labels or other groups, so that its rows cannot be added to.
@@ -144,16 +149,24 @@ class RunStore:
                 f"classes may be numbered otherwise): take another {option('out')}",
                 StoreError,
             )
-            known = self.design().groups
+            known, named = self.design().groups, self.names()
             if groups is None or (known is not None and joins(known, groups)):
-                return
+                groups = known
             require(
-                known is None or joins(groups, known),
+                groups is None or known is None or joins(groups, known),
                 f"{self.path} has its samples in other groups: give the same groups, or take another {option('out')}",
                 StoreError,
             )
-        columns = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object), "label": labels}
-        write_table(self._samples, columns if groups is None else columns | {"group": groups.astype(np.int64)})
+            names = named if names is None else names
+            if groups is known and named == (None if names is None else [readable(name) for name in names]):
+                return
+        columns: dict[str, Any] = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object)}
+        columns["label"] = labels
+        if groups is not None:
+            columns["group"] = groups.astype(np.int64)
+        if names is not None:
+            columns["name"] = np.array([readable(name) for name in names], dtype=object)
+        write_table(self._samples, columns)
         self._design = None
 
     def design(self) -> Design:
@@ -179,6 +192,21 @@ class RunStore:
         require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
         table = query([self._samples], "SELECT id, label FROM {files} ORDER BY position")
         return np.ma.getdata(table["id"]).astype(str), np.ma.getdata(table["label"]).astype(np.int32)
+
+    def names(self) -> list[str] | None:
+        """Where each image is found (a file, a row of one), in the seeded order; ``None`` in folders of old versions.
+
+        Raises:
+            StoreError: Nothing was recorded yet, or the file is damaged.
+        """
+        require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
+        table = query([self._samples], "SELECT * FROM {files} ORDER BY position")
+        return [str(name) for name in np.ma.getdata(table["name"])] if "name" in table else None
+
+    def name_classes(self, titles: Sequence[str]) -> None:
+        """Record what people call the classes, in label order."""
+        if list(self.manifest.data.get("titles", ())) != list(titles):
+            self._change(data=self.manifest.data | {"titles": list(titles)})
 
     @property
     def _samples(self) -> Path:
@@ -289,6 +317,11 @@ class RunStore:
         for condition, rows in self.read(model, sorted(twice), detail=False).items() if twice else ():
             counts[condition] = (len(rows), int((~rows.correct).sum()))
         return counts
+
+
+def readable(name: str) -> str:
+    """A name with what cannot be printed, or would turn the text around it, written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _make_room(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from markupsafe import Markup
 
 from brittlestar.report.breaking import half_level, simultaneous_level
-from brittlestar.report.drawing.charts import Figure, Look, curve_table, curves
+from brittlestar.report.drawing.charts import COLUMN, Figure, Look, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.panels import Panel
@@ -19,6 +19,8 @@ from brittlestar.report.series import Series, from_zero, panel_of, series_of
 from brittlestar.report.status import trusted
 from brittlestar.report.subjects import ModelEntry, Subject
 from brittlestar.report.words import images, listing, merged, share
+
+WIDE = Look(width=480, height=260)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Attacks(Section):
         yield from self.told
 
     def figures(self) -> Mapping[str, Markup]:
-        return {f"attacks/{a.panel.key}": _drawn(a) for a in self.attacks}
+        return {f"attacks/{a.panel.key}": _drawn(a, COLUMN) for a in self.attacks}
 
     def context(self) -> Mapping[str, Any]:
         return {
@@ -64,8 +66,8 @@ class Attacks(Section):
         }
 
 
-def _drawn(attack: AttackCurve) -> Markup:
-    return curves(attack.panel, Look(width=480, height=260, clean=False, even=False))
+def _drawn(attack: AttackCurve, size: Look = WIDE) -> Markup:
+    return curves(attack.panel, dataclasses.replace(size, clean=False, even=False))
 
 
 def _attacks(gathered: Gathered) -> tuple[AttackCurve, ...]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from markupsafe import Markup
+
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures import Estimate
+from brittlestar.report.drawing.heat import heats
 from brittlestar.report.gather import Gathered
 from brittlestar.report.grids import Grid, GridCell, GridGroup, grid_of
 from brittlestar.report.section import Section
@@ -28,6 +32,9 @@ class ConditionGrid(Section):
     def build(cls, gathered: Gathered) -> Self | None:
         grid = _grid(gathered)
         return None if grid is None else cls(grid=grid)
+
+    def figures(self) -> Mapping[str, Markup]:
+        return heats("grid", self.grid, "loss (points)")
 
 
 def _grid(gathered: Gathered) -> Grid | None:
