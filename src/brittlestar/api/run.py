@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,8 +100,9 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The first screen of the report, for notebooks."""
-        first_screen = getattr(importlib.import_module("brittlestar.report"), "first_screen_html", None)
-        return self.table()._repr_html_() if first_screen is None else str(first_screen([self.path]))
+        from brittlestar.report import first_screen_html
+
+        return first_screen_html([self.path])
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the HTML report (with ``summary.json``, ``results.csv``, ``results.md`` beside it); give its path."""

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Ints, Rows
-from brittlestar.measures.means import rate
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Outcomes, Scores, enclosing
 from brittlestar.measures.effective import exact_limits
+from brittlestar.measures.means import rate
 from brittlestar.measures.samples import Samples, mean_of, repeated, together
 from brittlestar.measures.selection import lowest, of_many
 
