@@ -18,11 +18,12 @@ import torch
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
+from brittlestar.core.options import option
 from brittlestar.core.version import VERSION
 from brittlestar.data.base import Source
 from brittlestar.models import check_model
 from brittlestar.models.base import Model, ModelInfo
-from brittlestar.runs.bench import Bench, ModelMaker, Order
+from brittlestar.runs.bench import Bench, BenchSpec, ModelMaker
 from brittlestar.runs.cell import passes
 from brittlestar.runs.examples import write_examples
 from brittlestar.runs.first import First, Judge, first_answers, near_chance_text, refuse_near_chance
@@ -34,7 +35,7 @@ from brittlestar.store import RunStore, SessionRecord
 
 
 @dataclasses.dataclass(frozen=True)
-class Sequel:
+class FollowUp:
     """Work on single cells once the grid is filled, by the same engine and under the same lock.
 
     Fields:
@@ -45,7 +46,7 @@ class Sequel:
     """
 
     conditions: tuple[Condition, ...]
-    do: Callable[[Engine, Order, RunStore, Callable[[str], None]], int]
+    do: Callable[[Engine, BenchSpec, RunStore, Callable[[str], None]], int]
     name: str
 
 
@@ -57,6 +58,7 @@ class Request:
         source: The opened data.
         labels: (n,) labels in the source's listing, as the models number them.
         classes: Class names in the models' order.
+        titles: What people call these classes; empty where the names are all there is.
         models: Loaded models, all on one device; with ``makers`` that build them again in workers.
         makers: One a model; ``None`` keeps the work in this process.
         models_how: One a model: the fields that load it again, for the record; empty for objects.
@@ -71,7 +73,7 @@ class Request:
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
         command: What the person typed, for the record.
-        sequel: Work on single cells once the grid is filled.
+        follow_up: Work on single cells once the grid is filled.
         tune: Whether models may answer in a faster way that gives the same logits.
         judge: Says from first clean answers whether a model is near chance; ``None`` asks none.
         anyway: Whether models near chance are run all the same.
@@ -95,11 +97,12 @@ class Request:
     batch: int | None = None
     workers: int = 1
     command: str = ""
-    sequel: Sequel | None = None
+    follow_up: FollowUp | None = None
     tune: bool = True
     judge: Judge | None = None
     anyway: bool = False
     shifted: bool = False
+    titles: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,35 +157,39 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     infos = _checked(request, order, labels, batch, watch)
     near = _near_chance(request, order, labels, batch, watch, count)
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
-    data = dataclasses.replace(source.info, classes=request.classes)
+    data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
-        store.write_samples(source.ids[order], labels, None if source.groups is None else source.groups[order])
+        groups, names = source.groups, source.names()
+        ordered = [names[place] for place in order]
+        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        if request.titles:
+            store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
         items, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
-        what = Order(
+        spec = BenchSpec(
             source=source,
             order=order,
             labels=labels,
             seed=request.seed,
-            conditions=(*request.conditions, *(request.sequel.conditions if request.sequel else ())),
+            conditions=(*request.conditions, *(request.follow_up.conditions if request.follow_up else ())),
             makers=tuple(request.makers or ()),
             fingerprints=tuple(fingerprints),
             batch=batch,
             folder=request.folder,
             tune=request.tune,
         )
-        bench = Bench(what, request.models, store)
+        bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
         store.begin_session(dataclasses.replace(record, near_chance=near.found))
         began, stop = time.perf_counter(), "failed"
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
-            if items or request.sequel:
+            if items or request.follow_up:
                 with _engine(request, bench, items) as engine:
                     stop = run(
                         items,
@@ -193,8 +200,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                         on_progress=watch.progress,
                         on_interrupt=lambda: note("stopping: finishing the cells in hand"),
                     )
-                    if request.sequel and stop == "complete":
-                        stop = _followed(request.sequel, engine, what, store, note, progress)
+                    if request.follow_up and stop == "complete":
+                        stop = _followed(request.follow_up, engine, spec, store, note, progress)
             else:
                 stop = "complete"
             if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
@@ -210,10 +217,15 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
 
 
 def _followed(
-    sequel: Sequel, engine: Engine, what: Order, store: RunStore, note: Callable[[str], None], progress: Progress
+    follow_up: FollowUp,
+    engine: Engine,
+    spec: BenchSpec,
+    store: RunStore,
+    note: Callable[[str], None],
+    progress: Progress,
 ) -> str:
     try:
-        progress.images += sequel.do(engine, what, store, note)
+        progress.images += follow_up.do(engine, spec, store, note)
     except KeyboardInterrupt:
         note("stopping: finishing the answers in hand")
         engine.close()
@@ -229,21 +241,20 @@ def default_batch(shape: tuple[int, int, int]) -> int:
 def _sample_count(request: Request) -> int:
     total = request.source.info.count
     count = total if request.samples is None else request.samples
-    require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
-    require(
-        count <= total, f"--samples {count} is more than the {total} images of {request.source.info.spec}", UsageError
-    )
+    for name, number in (("samples", count), ("workers", request.workers), ("batch", request.batch)):
+        require(number is None or number >= 1, f"{option(name)} must be at least 1, got {number}", UsageError)
+    too_many = f"{option('samples', count)} is more than the {total} images of {request.source.info.spec}"
+    require(count <= total, too_many, UsageError)
     for name, value in (("budget", request.budget), ("precision", request.precision)):
-        require(value is None or value > 0, f"--{name} must be positive, got {value}", UsageError)
+        require(value is None or value > 0, f"{option(name)} must be positive, got {value}", UsageError)
+    half_width = f"{option('precision')} is a half-width such as 0.02, got {request.precision}"
+    require(request.precision is None or request.precision < 0.5, half_width, UsageError)
+    names = [model.name for model in request.models]
     require(
-        request.precision is None or request.precision < 0.5,
-        f"--precision is a half-width such as 0.02, got {request.precision}",
+        len(set(names)) == len(names),
+        f"two models have one name: {names}; name them apart ({option('model', 'NAME=MODEL')})",
         UsageError,
     )
-    require(request.workers >= 1, f"--workers must be at least 1, got {request.workers}", UsageError)
-    require(request.batch is None or request.batch >= 1, f"--batch must be at least 1, got {request.batch}", UsageError)
-    names = [model.name for model in request.models]
-    require(len(set(names)) == len(names), f"two models have one name: {names}; write --model NAME=MODEL", UsageError)
     return count
 
 
@@ -348,9 +359,9 @@ def _planned(
 
 
 def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:
-    workers = request.workers if request.sequel else min(request.workers, len(items))
+    workers = request.workers if request.follow_up else min(request.workers, len(items))
     if workers > 1 and request.makers is not None:
-        return Processes(bench.what, workers)
+        return Processes(bench.spec, workers)
     return InProcess(bench)
 
 
@@ -359,7 +370,7 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
     return SessionRecord(
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=request.command,
-        suite=", ".join([*request.suites, *([request.sequel.name] if request.sequel else [])]),
+        suite=", ".join([*request.suites, *([request.follow_up.name] if request.follow_up else [])]),
         rule="anytime" if request.precision is not None else "fixed",
         stop="running",
         samples=count,

@@ -19,8 +19,9 @@ from types import TracebackType
 import torch
 
 from brittlestar.core.errors import BrittlestarError
+from brittlestar.core.options import option
 from brittlestar.runs.ask import Question
-from brittlestar.runs.bench import Bench, Done, Order
+from brittlestar.runs.bench import Bench, BenchSpec, Done
 from brittlestar.runs.plan import WorkItem
 
 
@@ -108,10 +109,10 @@ def one_thread(device: torch.device) -> Iterator[None]:
 class Processes(Engine):
     """``count`` processes; each loads the models once and writes its own rows."""
 
-    def __init__(self, what: Order, count: int) -> None:
+    def __init__(self, spec: BenchSpec, count: int) -> None:
         self._count = count
         self._pool = ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=_begin, initargs=(what, os.getpid())
+            count, mp_context=get_context("spawn"), initializer=_begin, initargs=(spec, os.getpid())
         )
         self._futures: set[Future[Done]] = set()
 
@@ -128,7 +129,8 @@ class Processes(Engine):
             except BrokenProcessPool as error:
                 raise WorkerError(
                     "a worker process died (killed, or out of memory); everything written so far is kept: "
-                    "run the same command again to go on, with fewer --workers or a smaller --batch if memory was short"
+                    f"run the same again to go on, with fewer processes ({option('workers')}) or smaller batches "
+                    f"({option('batch')}) if memory was short"
                 ) from error
 
     @property
@@ -149,14 +151,14 @@ class Processes(Engine):
 _bench: Bench | None = None
 
 
-def _begin(what: Order, parent: int) -> None:
+def _begin(spec: BenchSpec, parent: int) -> None:
     """In a fresh worker: one torch thread, deaf to Ctrl-C (the parent decides), gone when the parent is."""
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
     keep_memory()
     torch.set_num_threads(1)
-    _bench = Bench.build(what)
+    _bench = Bench.build(spec)
 
 
 def _do(item: WorkItem | Question) -> Done:

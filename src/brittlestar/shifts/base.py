@@ -7,7 +7,7 @@ import functools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import torch
 
@@ -15,7 +15,7 @@ from brittlestar.core.definition import Definition
 from brittlestar.core.errors import ShiftError, require
 from brittlestar.core.keys import SampleKeys
 
-Images = torch.Tensor
+Images: TypeAlias = "torch.Tensor"
 _PAPER = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 PIECE = 700_000
 """On a CPU so many values are worked on at a time: they stay in the processor's cache."""
@@ -159,7 +159,6 @@ class Shift(Perturbation):
         return cls(**rows[severity - 1])
 
     @final
-    @torch.no_grad()
     def __call__(self, images: Images, keys: SampleKeys | None = None) -> Images:
         """Shift a batch.
 
@@ -175,6 +174,10 @@ class Shift(Perturbation):
         Raises:
             ShiftError: Images of another rank, type, range or channel count; keys missing or not one a sample.
         """
+        with torch.no_grad():
+            return self._shifted(images, keys)
+
+    def _shifted(self, images: Images, keys: SampleKeys | None) -> Images:
         if (levels8 := self._on_levels(images)) is not None:
             return levels8
         x = self.checked(images)
