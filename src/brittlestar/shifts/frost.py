@@ -159,6 +159,7 @@ class Frost(Shift):
     paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
     strength: ClassVar[str | None] = "texture"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(image=(1.0, 0.8, 0.7, 0.65, 0.6), texture=(0.4, 0.6, 0.7, 0.7, 0.75)),
         "cifar-c": levels(image=(1.0, 1.0, 0.9, 0.85, 0.75), texture=(0.2, 0.3, 0.4, 0.4, 0.45), scale=(0.2,) * 5),
