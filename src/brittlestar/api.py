@@ -23,6 +23,7 @@ from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
+from brittlestar.runs.executors import Executor
 from brittlestar.runs.session import FollowUp, Outcome, Request, Watch, run_session
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore, stopping_rule
@@ -162,6 +163,7 @@ def evaluate(
     device: str | None = None,
     seed: int = 0,
     workers: int = 1,
+    executor: str | Executor | None = None,
     resize: int | None = None,
     crop: int | None = None,
     resize_filter: str | None = None,
@@ -194,6 +196,7 @@ def evaluate(
         device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU.
         seed: Of the order of the images and of every draw.
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
+        executor: ``process`` (this one), ``pool`` (``workers`` processes), or a ``runs.executors.Executor``.
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
         resize_filter, resize_rounding: Bilinear and as in torchvision otherwise, as the published sets were made.
         prepare: Prepare as for a published set (``imagenet-c-299``), instead of the four above. Photographs of
@@ -233,12 +236,10 @@ def evaluate(
     models = [_loaded(value, name, device) for name, value in specs]
     names = tuple(classes) if classes is not None else source.info.classes
     labels = source.labels if classes is None else _mapped(source, names)
-    settled = []
-    for model_, (given, value) in zip(models, specs, strict=True):
+    for place, (model_, (given, value)) in enumerate(zip(models, specs, strict=True)):
         spec = value if isinstance(value, ModelSpec) else None
         found = settled_spec(model_, spec, source, labels, seed, normalise, watch.warn)
-        settled.append((given, found or value))
-    specs = settled
+        specs[place] = (given, found or value)
     for model_, (_, value) in zip(models, specs, strict=True):
         if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
             watch.note(f"{model_.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
@@ -271,6 +272,7 @@ def evaluate(
         precision=precision,
         batch=batch,
         workers=workers,
+        executor=executor,
         command=command,
         follow_up=follow_up,
         tune=tune,

@@ -62,7 +62,7 @@ class Screen:
             self.live.start()
 
     def progress(self, progress: Progress) -> None:
-        """A work item is done."""
+        """A task is done."""
         if self.live is not None:
             self.live.update(self._drawing(progress))
         elif time.monotonic() - self.last_line >= LINE_EVERY or progress.work_done >= progress.work_total:
