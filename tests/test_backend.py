@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from brittlestar.api import evaluate
+from brittlestar import evaluate
 from brittlestar.cli.main import app
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import BrittlestarError

@@ -17,10 +17,10 @@ from brittlestar.models import as_model, load_model, parse_spec
 from brittlestar.models.tune import AGREE, folded, tune, tuned
 from brittlestar.models.wrap import TorchModel
 from brittlestar.models.zoo import build
-from brittlestar.report.build import content_of
 from brittlestar.runs.audit import audit
 from brittlestar.runs.reopen import reopened
 from brittlestar.store import RunStore
+from report_tools import seen
 
 IMAGES = torch.rand(16, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -187,7 +187,7 @@ def test_a_tuned_run_says_so_and_is_audited_alike(tmp_path: Path) -> None:
     plain = evaluate(spec, where, suite="noise", samples=120, out=tmp_path / "plain", tune=False)
     told = [RunStore.open(r.path).manifest.sessions[-1].tuning for r in (run, plain)]
     assert "batch norms folded" in told[0]["m"] and told[1] == {}
-    facts = {f.title: dict(f.items) for f in content_of([run.path]).provenance}
+    facts = {f.title: dict(f.items) for f in seen([run.path]).provenance}
     assert "batch norms folded" in facts["Model: m"]["Inference"]
     for path in (run.path, plain.path):
         bench, names = reopened(path)

@@ -18,8 +18,8 @@ from PIL import Image
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.whole import blend
-from brittlestar.shifts.weather import plasma
+from brittlestar.shifts.ops.dispatch import blend
+from brittlestar.shifts.ops.plasma.plain import clouds
 
 FOLDER_VARIABLE = "BRITTLESTAR_FROST"
 """Environment variable that names a folder with the reference's textures."""
@@ -240,7 +240,7 @@ def crystals(keys: SampleKeys, height: int, width: int, scale: float) -> torch.T
         def draw(rows: int, columns: int, own: SampleKeys = own, numbers: object = numbers) -> torch.Tensor:
             return own.stream(next(numbers)).uniform((rows, columns), -1.0, 1.0)  # type: ignore[call-overload]
 
-        cloud = plasma(size, decay, draw)
+        cloud = clouds(size, decay, draw)
         ridge = 1 - ((cloud - 0.5) * sharpness).abs().clamp_(max=1)
         veins = torch.maximum(veins, ridge * (0.65 + 0.35 * cloud))
     return veins[:, None, :height, :width].mul(0.75).add_(0.2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from brittlestar.core.errors import UsageError, require, unknown
+from brittlestar.core.options import option
 from brittlestar.runs.executors.base import Executor
 from brittlestar.runs.executors.pool import Pool, WorkerError
 from brittlestar.runs.executors.this_process import ThisProcess
@@ -32,7 +33,7 @@ def executor_of(choice: str | Executor | None, workers: int) -> Executor:
         raise unknown("executor", name, EXECUTORS)
     require(
         name != "process" or workers == 1,
-        f"the executor 'process' works in one process, not with {workers} workers: leave one of the two out",
+        f"executor='process' works in one process, {option('workers', workers)} asks for more: leave one out",
         UsageError,
     )
     return EXECUTORS[name](workers)

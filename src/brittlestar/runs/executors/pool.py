@@ -13,6 +13,7 @@ from typing import ClassVar, final
 import torch
 
 from brittlestar.core.errors import BrittlestarError, UsageError, require
+from brittlestar.core.options import option
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.executors.base import Executor
 from brittlestar.runs.process import die_with, keep_memory
@@ -30,7 +31,7 @@ class Pool(Executor):
     local: ClassVar[bool] = False
 
     def __init__(self, workers: int) -> None:
-        require(workers >= 1, f"a pool needs at least 1 worker, got {workers}", UsageError)
+        require(workers >= 1, f"{option('workers')} must be at least 1, got {workers}", UsageError)
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
         self._futures: set[Future[Done]] = set()
@@ -57,7 +58,8 @@ class Pool(Executor):
             except BrokenProcessPool as error:
                 raise WorkerError(
                     "a worker process died (killed, or out of memory); everything written so far is kept: "
-                    "run the same command again to go on, with fewer --workers or a smaller --batch if memory was short"
+                    f"run the same again to go on, with fewer processes ({option('workers')}) or smaller batches "
+                    f"({option('batch')}) if memory was short"
                 ) from error
 
     @property
