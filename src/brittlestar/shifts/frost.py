@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, final
@@ -18,8 +19,9 @@ from PIL import Image
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.ops.crystals import plain
+from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.whole import blend
-from brittlestar.shifts.weather import plasma
 
 FOLDER_VARIABLE = "BRITTLESTAR_FROST"
 """Environment variable that names a folder with the reference's textures."""
@@ -184,14 +186,23 @@ class Frost(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         height, width = x.shape[2:]
         if self.textures == "procedural":
-            frost = crystals(keys, height, width, self.scale).expand(-1, x.shape[1], -1, -1)
-        else:
-            choice = textures(self.scale, height, width, x.shape[1])[: 6 if self.sixth else 5]
-            which, down, right = keys.uniform((3,)).unbind(1)
-            number = (which * len(choice)).to(torch.int64)
-            room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
-            frost = cuts(choice, number, (down * room[:, 0]).to(torch.int64), (right * room[:, 1]).to(torch.int64), x)
+            # Photographs have finer crystals than small images, whose textures are scaled down.
+            decay = 1.6 if self.scale >= 1 else 1.9
+            return _frosted(x)(x, keys, decay, self.image, self.texture)
+        choice = textures(self.scale, height, width, x.shape[1])[: 6 if self.sixth else 5]
+        which, down, right = keys.uniform((3,)).unbind(1)
+        number = (which * len(choice)).to(torch.int64)
+        room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
+        frost = cuts(choice, number, (down * room[:, 0]).to(torch.int64), (right * room[:, 1]).to(torch.int64), x)
         return blend(x, frost, self.image, self.texture)
+
+
+def _frosted(x: Images) -> Callable[[Images, SampleKeys, float, float, float], Images]:
+    if kernels(x) is None:
+        return plain.frosted
+    from brittlestar.shifts.ops.crystals import compiled
+
+    return compiled.frosted
 
 
 def cuts(
@@ -220,27 +231,3 @@ def cuts(
         parts = [choice[k][:, row : row + height, column : column + width] for k, row, column in places]
         found = torch.stack(parts) if parts else torch.empty(0, channels, height, width)
     return found
-
-
-def crystals(keys: SampleKeys, height: int, width: int, scale: float) -> torch.Tensor:
-    """Our own frost, (n, 1, height, width) in [0, 1]: bright veins where two clouds of the same smoothness cross.
-
-    Args:
-        keys: The samples' keys.
-        height, width: In pixels.
-        scale: As for the textures: 1 for photographs.
-    """
-    size = 1 << (max(height, width) - 1).bit_length()
-    decay = 1.6 if scale >= 1 else 1.9
-    veins = torch.zeros(len(keys), size, size, device=keys.device)
-    for layer, sharpness in ((0, 9.0), (1, 16.0)):
-        numbers = iter(range(64))
-        own = keys.stream("crystals", layer)
-
-        def draw(rows: int, columns: int, own: SampleKeys = own, numbers: object = numbers) -> torch.Tensor:
-            return own.stream(next(numbers)).uniform((rows, columns), -1.0, 1.0)  # type: ignore[call-overload]
-
-        cloud = plasma(size, decay, draw)
-        ridge = 1 - ((cloud - 0.5) * sharpness).abs().clamp_(max=1)
-        veins = torch.maximum(veins, ridge * (0.65 + 0.35 * cloud))
-    return veins[:, None, :height, :width].mul(0.75).add_(0.2)
