@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from brittlestar.report import charts, content_of, render_html
+from brittlestar.report import content_of, render_html
 from brittlestar.report.content import Line, ModelEntry, Panel, Point, ReportContent
+from brittlestar.report.drawing import charts
 from brittlestar.suites import get_suite
 from test_report_parts import estimate
 

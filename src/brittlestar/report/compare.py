@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures.base import Estimate
 from brittlestar.measures.samples import Samples
-from brittlestar.report.content import Comparison, GridCell, GridGroup, Pair
-from brittlestar.report.gather import Gathered, Subject
+from brittlestar.measures.sensitivity import Sensitivity
+from brittlestar.report.gather import Gathered
+from brittlestar.report.grids import Grid, GridCell, GridGroup, grid_of
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.series import Series, grid_of, series_of
+from brittlestar.report.series import Series, series_of
+from brittlestar.report.subjects import ModelEntry, Subject
 
 ALPHA = 0.05
 
 
-def build_comparison(gathered: Gathered, numbers: Numbers) -> Comparison | None:
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two models on the same samples: error of ``model`` minus error of ``against``, over the conditions both have.
+
+    ``sensitivity`` is that of the mean over shifts; ``families`` have (family, conditions, raw, against clean).
+    """
+
+    model: ModelEntry
+    against: ModelEntry
+    mean: Estimate | None
+    conditions: int
+    better: int
+    worse: int
+    families: tuple[tuple[str, int, Estimate, Sensitivity | None], ...]
+    sensitivity: Sensitivity | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """Differences between models and the grid of paired differences, corrected for the number of ``tests``.
+
+    ``test`` is what each of them is, in words.
+    """
+
+    pairs: tuple[Pair, ...]
+    grid: Grid
+    tests: int
+    test: str = "exact McNemar test"
+
+
+def paired_differences(gathered: Gathered, numbers: Numbers) -> Differences | None:
     """Every later model against the first of its data set, over clean, shifted and attacked conditions."""
     pairs = reference_pairs(gathered)
     listed = series_of(gathered, "clean", "shift", "attack")
@@ -56,7 +90,7 @@ def build_comparison(gathered: Gathered, numbers: Numbers) -> Comparison | None:
         _pair(gathered, numbers, a, b, {c: (raw[place, c][0], corrected[place, c]) for p, c in raw if p == place})
         for place, (a, b) in enumerate(pairs)
     )
-    return Comparison(pairs=summaries, grid=grid, tests=len(raw), test=_test(gathered))
+    return Differences(pairs=summaries, grid=grid, tests=len(raw), test=_test(gathered))
 
 
 def _test(gathered: Gathered) -> str:

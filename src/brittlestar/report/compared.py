@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from brittlestar.measures.base import Estimate
 from brittlestar.measures.selection import of_many
 from brittlestar.measures.sensitivity import Sensitivity, State, corrected_together
-from brittlestar.report.content import Comparison, Sentence
-from brittlestar.report.gather import CLEAN, Gathered, Subject
+from brittlestar.report.compare import Differences
+from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.series import away
-from brittlestar.report.spectrum_content import BandRow, Spectrum
-from brittlestar.report.words import count, images, listing, percent, points, share
+from brittlestar.report.section import Finding
+from brittlestar.report.spectrum import BandRow, Spectrum
+from brittlestar.report.subjects import CLEAN, Subject
+from brittlestar.report.words import away, count, images, listing, percent, points, share
 
 COMPARED = 3
 """Up to so many models are compared sentence by sentence."""
@@ -34,8 +35,8 @@ SAID: dict[State, str] = {
 
 
 def compare_models(
-    gathered: Gathered, numbers: Numbers, spectrum: Spectrum | None, comparison: Comparison | None
-) -> list[Sentence]:
+    gathered: Gathered, numbers: Numbers, spectrum: Spectrum | None, comparison: Differences | None
+) -> list[Finding]:
     """Everything that is said of models against each other; Holm's correction over all claims of sensitivity."""
     sentences = [
         *_overall(gathered, numbers),
@@ -60,14 +61,14 @@ class _Draft:
     """A sentence before all claims are known: ``write`` gets its claims corrected for the number of all."""
 
     found: tuple[Sensitivity, ...]
-    write: Callable[[tuple[Sensitivity, ...]], Sentence]
+    write: Callable[[tuple[Sensitivity, ...]], Finding]
 
-    def spelt(self, corrected: tuple[Sensitivity, ...]) -> Sentence:
+    def spelt(self, corrected: tuple[Sensitivity, ...]) -> Finding:
         return dataclasses.replace(self.write(corrected), sensitivities=corrected)
 
 
-def _plain(sentence: Sentence) -> _Draft:
-    return _Draft(found=(), write=lambda _: sentence)
+def _plain(finding: Finding) -> _Draft:
+    return _Draft(found=(), write=lambda _: finding)
 
 
 def _overall(gathered: Gathered, numbers: Numbers) -> list[_Draft]:
@@ -97,7 +98,7 @@ def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
     best_of_all = len(known) == len(rest) and all(away(gap) and gap.value > 0 for _, gap, _ in known)
     told = known if len(known) <= COMPARED else [known[0], known[-1]]
 
-    def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
+    def write(corrected: tuple[Sensitivity, ...]) -> Finding:
         parts, estimates = [], [error]
         for (other, gap, _), found in zip(told, corrected, strict=True):
             estimates += [gap, *compared_numbers(found)]
@@ -117,7 +118,7 @@ def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
         lead = f"{best.entry.name} errs least, {share(error)},"
         if not best_of_all:
             lead, text = "No clear best model:", f"{best.entry.name} errs in {share(error)} {text}"
-        return Sentence(lead=lead, text=text, estimates=tuple(estimates))
+        return Finding(lead=lead, text=text, estimates=tuple(estimates))
 
     return [_Draft(found=tuple(found for _, _, found in told), write=write)]
 
@@ -133,7 +134,7 @@ def _clean(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
         for name, d in shown
     ]
     text = f"against {first.entry.name}{where}, in error: {listing(parts)}."
-    return [_plain(Sentence(lead="On clean images", text=text, estimates=tuple(d for _, d in shown)))]
+    return [_plain(Finding(lead="On clean images", text=text, estimates=tuple(d for _, d in shown)))]
 
 
 def _bands(spectrum: Spectrum | None) -> list[_Draft]:
@@ -155,7 +156,7 @@ def _bands(spectrum: Spectrum | None) -> list[_Draft]:
 def _by_band(spectrum: Spectrum, place: int, shown: list[tuple[BandRow, Estimate, Sensitivity]]) -> _Draft:
     name, reference = spectrum.maps[place].model.name, spectrum.maps[0].model.name
 
-    def write(corrected: tuple[Sensitivity, ...]) -> Sentence:
+    def write(corrected: tuple[Sensitivity, ...]) -> Finding:
         parts = [
             f"at {band_name(band.name)} frequencies ({band.reach}) accuracy raw {points(_turned(raw), sign=True)}, "
             f"{beyond(found)}: {SAID[found.state]}"
@@ -163,7 +164,7 @@ def _by_band(spectrum: Spectrum, place: int, shown: list[tuple[BandRow, Estimate
         ]
         trade = [f.state for f in corrected] == ["more sensitive", "less sensitive"]
         low, high = (band_name(band.name) for band, _, _ in shown)
-        return Sentence(
+        return Finding(
             lead=f"{name} trades {low} for {high} frequencies" if trade else f"{name} by frequency",
             text=f"against {reference}: {parts[0]}; {parts[1]} ({images(shown[0][1].n)}).",
             estimates=tuple(
@@ -180,7 +181,7 @@ def band_name(band: str) -> str:
     return "middle" if band == "mid" else band
 
 
-def _tests(gathered: Gathered, numbers: Numbers, comparison: Comparison | None) -> list[_Draft]:
+def _tests(gathered: Gathered, numbers: Numbers, comparison: Differences | None) -> list[_Draft]:
     """How often each later model differs, raw and in sensitivity, each over its own number of tests."""
     if comparison is None or comparison.tests <= len(comparison.pairs):
         return []
@@ -207,7 +208,7 @@ def _tests(gathered: Gathered, numbers: Numbers, comparison: Comparison | None) 
         f"{'. '.join(parts)} (raw: {comparison.test}, Holm-corrected over {comparison.tests:,} tests; sensitivity: "
         f"both scales on each half of the images, Holm-corrected over {len(judged):,})."
     )
-    return [_plain(Sentence(lead="Tested one by one,", text=text))]
+    return [_plain(Finding(lead="Tested one by one,", text=text))]
 
 
 def _turned(error: Estimate) -> Estimate:

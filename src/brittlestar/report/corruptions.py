@@ -14,10 +14,11 @@ from brittlestar.measures import ALEXNET, CORRUPTION_SETS, Estimate, Normalised,
 from brittlestar.measures.alexnet import PublishedErrors
 from brittlestar.measures.corruption import Conditions, Normaliser, RunErrors
 from brittlestar.measures.sensitivity import Sensitivity, corrected_together
-from brittlestar.report.content import ModelEntry, Point
-from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.panels import Point
 from brittlestar.report.stored import preparation_caveat, prepared_words, storage_words
+from brittlestar.report.subjects import ModelEntry, Subject
 from brittlestar.report.words import count, images
 
 FEWEST = 10

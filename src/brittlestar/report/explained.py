@@ -18,9 +18,10 @@ import numpy as np
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.measures import Estimate
 from brittlestar.measures.sampled import sampled_map
-from brittlestar.report.content import ModelEntry
 from brittlestar.report.gather import Gathered
-from brittlestar.report.spectrum_content import Matrix
+from brittlestar.report.panels import Matrix
+from brittlestar.report.status import near_chance_of
+from brittlestar.report.subjects import ModelEntry
 from brittlestar.store import RunStore, stopping_rule
 
 NAME = "explain.json"
@@ -82,8 +83,8 @@ class ExplainedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explained:
-    """The section.
+class Explanation:
+    """All that is kept.
 
     Fields:
         bandwidth: Side of the square of low frequencies.
@@ -125,8 +126,8 @@ def fits(store: RunStore) -> bool:
         return False
 
 
-def build_explained(gathered: Gathered) -> tuple[Explained | None, tuple[str, ...]]:
-    """The section of a report on one run that was explained, and notes on what was left out."""
+def explanation(gathered: Gathered) -> tuple[Explanation | None, tuple[str, ...]]:
+    """What explains the failures of one run that was explained, and notes on what was left out."""
     if len(gathered.stores) != 1:
         return None, ()
     store = gathered.stores[0]
@@ -140,12 +141,15 @@ def build_explained(gathered: Gathered) -> tuple[Explained | None, tuple[str, ..
             return None, (f"{NAME} was written by another version and is left out; {again}.",)
         if kept["identity"] != identity_of(store):
             return None, (f"{NAME} belongs to an earlier state of this run and is left out; {again}.",)
-        return _built(gathered, kept), ()
+        made = _built(gathered, kept)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None, (f"{NAME} cannot be read and is left out; {again}.",)
+    if gathered.once(near_chance_of):
+        return None, ("What explains a failure is left out: a model of the run is near chance.",)
+    return made, ()
 
 
-def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explained:
+def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explanation:
     """
     Raises:
         ValueError, KeyError, TypeError, AttributeError: The content is not what ``brittlestar explain`` writes.
@@ -176,7 +180,7 @@ def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explained:
             )
     if not models:
         raise ValueError("no cases")
-    return Explained(
+    return Explanation(
         bandwidth=_count(kept["bandwidth"]),
         images=_count(kept["images"]),
         models=tuple(models),

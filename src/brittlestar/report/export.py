@@ -1,48 +1,23 @@
-"""The same content for machines and for pasting: results.csv, summary.json, results.md."""
+"""The same report for machines and for pasting: results.csv, summary.json, results.md."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
-import math
-from collections.abc import Sequence
 from typing import Any
 
-from brittlestar.measures import Normalised, Sensitivity
-from brittlestar.measures.base import Estimate
+from brittlestar.measures import Sensitivity
 from brittlestar.measures.sensitivity import corrected_together
-from brittlestar.report.content import ModelEntry, ReportContent
-from brittlestar.report.corruptions import summaries
-from brittlestar.report.stability import means, plain
-from brittlestar.report.words import interval, number, percent, spaced
+from brittlestar.report.markdown import escaped
+from brittlestar.report.page import Report
+from brittlestar.report.values import estimate_values, sensitivity_values
+from brittlestar.report.words import spaced
 
 HEADER = ("model", "data", "condition", "measure", "value", "low", "high", "n", "status")
 
 
-def _corrected(content: ReportContent) -> dict[int, Sensitivity]:
-    """The claims of bands and of pairs of models by ``id``, corrected for the number of all of them."""
-    bands = content.spectrum.bands if content.spectrum else ()
-    listed = [f for band in bands for f in band.sensitivities if f is not None]
-    listed += [p.sensitivity for p in (content.comparison.pairs if content.comparison else ()) if p.sensitivity]
-    return {id(f): c for f, c in zip(listed, corrected_together(listed), strict=True)}
-
-
-def _sensitivity(found: Sensitivity | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "state": found.state,
-        "p_adjusted": found.p_adjusted,
-        "accuracy_difference": _estimate(found.raw),
-        "accuracy_difference_beyond_clean": _estimate(found.additive),
-        "kept_above_chance": None if found.kept is None else [_estimate(e) for e in found.kept],
-        "kept_above_chance_difference": None if found.ratio is None else _estimate(found.ratio),
-    }
-
-
-def csv_text(content: ReportContent) -> str:
+def csv_text(report: Report) -> str:
     """``results.csv``: one number a line; shares in [0, 1]; ``inf`` where an interval has no end.
 
     The last column says what speaks against a number; lines without one are what was asked and has no answer yet.
@@ -50,13 +25,10 @@ def csv_text(content: ReportContent) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEADER)
-    for r in content.results:
+    for r in report.results:
         e = r.estimate
-        writer.writerow(
-            [r.model, r.data, r.condition, r.measure, _number(e.value), _number(e.low), _number(e.high), e.n, r.status]
-        )
-    for cell in content.open_cells:
-        writer.writerow([cell.model, cell.data, cell.condition, "accuracy", "", "", "", 0, cell.state])
+        values = ("", "", "", 0) if e is None else (_number(e.value), _number(e.low), _number(e.high), e.n)
+        writer.writerow([r.model, r.data, r.condition, r.measure, *values, r.status])
     return buffer.getvalue()
 
 
@@ -64,245 +36,66 @@ def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def summary_json(content: ReportContent) -> str:
+def summary_json(report: Report) -> str:
     """``summary.json``: what the page says but for curves and pictures."""
-    maps = content.spectrum.maps if content.spectrum else ()
-    claims = _corrected(content)
-    found: dict[str, Any] = {
-        "title": content.title,
+    header = report.header
+    values: dict[str, Any] = {
+        "title": header.title,
         "statuses": [
             {
                 "kind": s.kind,
                 "model": s.model.name if s.model else None,
                 "text": spaced(f"{s.lead} {s.text}"),
-                "estimates": [_estimate(e) for e in s.estimates],
+                "estimates": [estimate_values(e) for e in s.estimates],
             }
-            for s in content.statuses
+            for s in header.statuses
         ],
-        "created": content.created,
-        "version": content.version,
-        "intervals": {"kind": content.interval_kind, "level": content.level, "text": content.interval_text},
-        "data": [_about(d.about, d.name) for d in content.data],
+        "created": header.created,
+        "version": header.version,
+        "intervals": {"kind": header.interval_kind, "level": header.level, "text": header.interval_text},
+        "data": [{**d.about, "name": d.name} for d in header.data],
         "models": [
-            _about(m.about, m.name) | {"data": content.data[m.data].name, "samples": m.samples} for m in content.models
+            {**m.about, "name": m.name, "data": header.data[m.data].name, "samples": m.samples} for m in header.models
         ],
         "verdicts": [
             {
                 "model": v.model.name if v.model else None,
                 "sentences": [
                     {
-                        "text": spaced(f"{s.lead} {s.text}"),
-                        "tone": s.tone,
-                        "estimates": [_estimate(e) for e in s.estimates],
-                        "sensitivities": [_sensitivity(f) for f in s.sensitivities],
+                        "text": spaced(f"{f.lead} {f.text}"),
+                        "tone": f.tone,
+                        "estimates": [estimate_values(e) for e in f.estimates],
+                        "sensitivities": [sensitivity_values(s) for s in f.sensitivities],
                     }
-                    for s in v.sentences
+                    for f in v.findings
                 ],
             }
-            for v in content.verdicts
-        ],
-        "table": [
-            {"model": model.name}
-            | {
-                column.key: {
-                    "title": column.title,
-                    **(_estimate(cell.estimate) if cell.estimate else {"value": None}),
-                    "note": cell.note,
-                }
-                for column, cell in zip(content.table.columns, cells, strict=True)
-            }
-            for model, cells in content.table.rows
-        ],
-        "bands": [
-            {
-                "band": band.name,
-                "reach": band.reach,
-                "frequencies": band.frequencies,
-                "models": [
-                    {
-                        "model": m.model.name,
-                        "error": _estimate(e),
-                        "error_difference": _estimate(d) if d else None,
-                        "sensitivity": _sensitivity(claims.get(id(f))),
-                    }
-                    for m, e, d, f in zip(maps, band.errors, band.differences, band.sensitivities, strict=True)
-                ],
-            }
-            for band in (content.spectrum.bands if content.spectrum else ())
-        ],
-        "explained": _explained(content),
-        "corruptions": [
-            {
-                "set": found.key,
-                "title": found.title,
-                "basis": spaced(found.basis),
-                "storage": found.storage,
-                "caveat": found.caveat or None,
-                "notes": list(found.notes),
-                "models": [
-                    {"model": m.model.name, "summaries": [_summary(name, n, found.caveat) for name, n in summaries(m)]}
-                    for m in found.models
-                ],
-            }
-            for found in content.corruptions
-        ],
-        "stability": [
-            {
-                "set": found.key,
-                "title": found.title,
-                "basis": spaced(found.basis),
-                "storage": found.storage,
-                "caveat": found.caveat or None,
-                "notes": list(found.notes),
-                "models": [
-                    {"model": m.model.name, "summaries": [_summary(n.name, n, found.caveat) for n in means(m)]}
-                    for m in found.models
-                ],
-            }
-            for found in content.stability
-        ],
-        "comparison": [
-            {
-                "model": p.model.name,
-                "against": p.against.name,
-                "conditions": p.conditions,
-                "better": p.better,
-                "worse": p.worse,
-                "mean_error_difference": _estimate(p.mean) if p.mean else None,
-                "sensitivity": _sensitivity(claims.get(id(p.sensitivity))),
-            }
-            for p in (content.comparison.pairs if content.comparison else ())
-        ],
-        "tests": content.comparison.tests if content.comparison else 0,
-        "pending": [dataclasses.asdict(m) for m in content.pending],
-        "missing": [dataclasses.asdict(m) for m in content.missing],
-        "notes": list(content.notes),
-        "sessions": [dict(s) for s in content.sessions],
-        "commands": list(content.commands),
-    }
-    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
-
-
-def _explained(content: ReportContent) -> dict[str, Any] | None:
-    """Correlations of maps and errors, and what was said; ``None`` where the run was not explained."""
-    e = content.explained
-    if e is None:
-        return None
-    return {
-        "bandwidth": e.bandwidth,
-        "images": e.images,
-        "sentences": list(e.sentences),
-        "models": [
-            {
-                "model": m.model.name,
-                "predicted_and_added_error": _estimate(m.fit) if m.fit else None,
-                "high_frequency_energy_and_difference": _estimate(m.trade) if m.trade else None,
-            }
-            for m in e.models
+            for v in report.verdicts
         ],
     }
+    corrected = _corrected(report)
+    for absent in report.absent:
+        values |= absent.without
+    for section in report.sections:
+        values |= section.summary(corrected)
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
-def _about(about: Any, name: str) -> dict[str, Any]:
-    return {**about, "name": name}
+def _corrected(report: Report) -> dict[int, Sensitivity]:
+    """The sections' claims by ``id``, corrected for the number of all of them."""
+    claims = [claim for section in report.sections for claim in section.claims()]
+    return {id(claim): c for claim, c in zip(claims, corrected_together(claims), strict=True)}
 
 
-def _summary(name: str, found: Normalised, caveat: str) -> dict[str, Any]:
-    """A summary of a published set with its normaliser and what it is made of."""
-    values = _estimate(found.estimate) if found.estimate is not None else {"value": None, "undefined": found.undefined}
-    return {
-        "name": name,
-        **values,
-        "normaliser": found.normaliser or None,
-        "caveat": caveat or None,
-        "parts": list(found.parts),
-        "severities": list(found.severities),
-        "conditions": found.conditions,
-    }
-
-
-def _estimate(e: Estimate) -> dict[str, Any]:
-    values = {"value": e.value, "low": e.low, "high": e.high}
-    return {k: v if math.isfinite(v) else None for k, v in values.items()} | {
-        "n": e.n,
-        "level": e.level,
-        "method": e.method,
-    }
-
-
-def markdown(content: ReportContent) -> str:
-    """``results.md``: findings, the table of models, the worst conditions, the command."""
-    lines = [f"# {_md(content.title)}", ""]
-    for status in content.statuses:
-        lines += [f"**{_md(status.lead)}** {_md(status.text)}", ""]
-    lines += [" · ".join(content.facts), ""]
-    for verdict in content.verdicts:
-        lines += [f"## {_md(verdict.model.name) if verdict.model else 'How the models compare'}", ""]
-        lines += [f"- **{_md(s.lead)}** {_md(s.text)}" for s in verdict.sentences] + [""]
-    lines += [f"Asked and not here: {_md(content.not_here)}", ""] if content.pending else []
-    lines += [f"Not asked: {_md(content.not_asked)}", "", "## Models", ""]
-    lines.append("| model | " + " | ".join(_md(c.title) for c in content.table.columns) + " |")
-    lines.append("|---|" + "---:|" * len(content.table.columns))
-    for model, cells in content.table.rows:
-        shown = [f"{number(c.estimate.value * 100)} {interval(c.estimate)}" if c.estimate else "–" for c in cells]
-        lines.append(f"| {_md(model.name)} | " + " | ".join(shown) + " |")
-    lines += ["", "Numbers in percent with their intervals.", ""]
-    lines += _sets(content)
-    for model, worst in content.worst:
-        lines += [
-            f"## Worst conditions of {_md(model.name)}",
-            "",
-            "Chosen by their numbers, so the intervals of all shifted and attacked conditions hold together.",
-            "",
-            "| condition | accuracy | n |",
-            "|---|---:|---:|",
-        ]
-        lines += [f"| {_md(c)} | {percent(e)} {interval(e)} | {e.n:,} |" for c, e in worst] + [""]
-    lines += ["## Repeat it", "", "```sh", *content.commands, "```", "", content.interval_text, ""]
+def markdown(report: Report) -> str:
+    """``results.md``: findings, then what the sections have for pasting."""
+    lines = [f"# {escaped(report.header.title)}", ""]
+    for status in report.header.statuses:
+        lines += [f"**{escaped(status.lead)}** {escaped(status.text)}", ""]
+    lines += [" · ".join(report.header.facts), ""]
+    for verdict in report.verdicts:
+        lines += [f"## {escaped(verdict.model.name) if verdict.model else 'How the models compare'}", ""]
+        lines += [f"- **{escaped(f.lead)}** {escaped(f.text)}" for f in verdict.findings] + [""]
+    for section in report.sections:
+        lines += section.markdown()
     return spaced("\n".join(lines))
-
-
-def _sets(content: ReportContent) -> list[str]:
-    """The summaries of the published sets, a table a set."""
-    lines = []
-    for found in content.corruptions:
-        listed = [(m.model, [(name, _both(n.estimate)) for name, n in summaries(m)]) for m in found.models]
-        over = f"; CE over {found.normaliser}" if found.normaliser else ""
-        lines += _set(found.title, found.caveat, f"{found.basis}{over}; images {found.storage}", listed, found.notes)
-    for moving in content.stability:
-        listed = [
-            (m.model, [(n.name, (plain if n is m.distance else _both)(n.estimate)) for n in means(m) if n.estimate])
-            for m in moving.models
-        ]
-        lines += _set(moving.title, moving.caveat, f"{moving.basis}; frames {moving.storage}", listed, moving.notes)
-    return lines
-
-
-def _both(e: Estimate | None) -> str:
-    return f"{number(e.value * 100)} {interval(e)}" if e is not None else "–"
-
-
-def _set(
-    title: str,
-    caveat: str,
-    basis: str,
-    listed: Sequence[tuple[ModelEntry, list[tuple[str, str]]]],
-    notes: Sequence[str],
-) -> list[str]:
-    names = list(dict.fromkeys(name for _, cells in listed for name, _ in cells))
-    lines = [f"## {_md(title)}", "", f"{_md(basis)}.", ""]
-    beside = f" ({caveat})" if caveat else ""
-    lines.append("| model | " + " | ".join(_md(name + beside) for name in names) + " |")
-    lines.append("|---|" + "---:|" * len(names))
-    for model, cells in listed:
-        shown = dict(cells)
-        lines.append(f"| {_md(model.name)} | " + " | ".join(shown.get(name, "–") for name in names) + " |")
-    return [*lines, "", *(f"{_md(note)}\n" for note in notes)]
-
-
-def _md(text: str) -> str:
-    """Text that Markdown and HTML leave alone."""
-    out = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
-    for mark in "\\`*_|[]#":
-        out = out.replace(mark, "\\" + mark)
-    return out

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,53 +15,13 @@ from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
 from brittlestar.measures.chance import chance
 from brittlestar.measures.sampled import SampledMap, sampled_map
-from brittlestar.report.content import DataEntry, ModelEntry
+from brittlestar.report.numbers import Numbers
+from brittlestar.report.section import Section
+from brittlestar.report.subjects import CLEAN, SEQUENCE, DataEntry, ModelEntry, Subject
 from brittlestar.store import RunStore, stopping_rule
 
-CLEAN = "clean"
-SEQUENCE = "sequence"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """One model on one data set.
-
-    Fields:
-        entry: How the report names it.
-        data: Its data set.
-        infos: Descriptions of the conditions it has rows for, by id, in suite order.
-        rows: The rows of each, ordered by position; equal positions are equal samples throughout one data set.
-        titles: What every condition of the report is called without its strength, by id.
-        run: Index of its run.
-        sequences: Descriptions of its sequences of frames, by id. They are in no other field, so that no section that
-            means single images can take a frame for one.
-        frames: The rows of each sequence, ordered by position and frame.
-        sampled: A Fourier map of which only some cells were looked at.
-    """
-
-    entry: ModelEntry
-    data: DataEntry
-    infos: Mapping[str, ConditionInfo]
-    rows: Mapping[str, Rows]
-    titles: Mapping[str, str]
-    run: int
-    sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
-    frames: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
-    sampled: SampledMap | None = None
-
-    @property
-    def clean(self) -> Rows | None:
-        """Rows on unchanged images."""
-        return self.rows.get(CLEAN)
-
-    @property
-    def chance(self) -> float:
-        """Accuracy of guessing (``measures.chance``)."""
-        return self.data.chance
-
-    def of_kind(self, *kinds: str) -> list[ConditionInfo]:
-        """Its conditions of some kinds."""
-        return [info for info in self.infos.values() if info.kind in kinds]
+T = TypeVar("T")
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +41,31 @@ class Gathered:
     data_of: tuple[int, ...]
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     why: str = ""
+    _memory: dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def numbers(self) -> Numbers:
+        """The estimates of these runs, each computed once."""
+        return self.once(_numbers)
+
+    def once(self, build: Callable[[Gathered], T]) -> T:
+        """What a function makes of these runs; made the first time and remembered."""
+        if build not in self._memory:
+            self._memory[build] = build(self)
+        made: T = self._memory[build]
+        return made
+
+    def of(self, section: type[AnySection]) -> AnySection | None:
+        """A section of the report on these runs, built once; ``None`` where it has nothing to say."""
+        return self.once(section.build)
 
     def sessions(self) -> list[tuple[int, dict[str, Any]]]:
         """(run, session as plain values) in order."""
         return [(i, plain(s)) for i, store in enumerate(self.stores) for s in store.manifest.sessions]
+
+
+def _numbers(gathered: Gathered) -> Numbers:
+    return Numbers(gathered.rule)
 
 
 def plain(value: Any) -> dict[str, Any]:

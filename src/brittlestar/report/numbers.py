@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from brittlestar import measures
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import Estimate, NoSamplesError
-from brittlestar.report.gather import CLEAN, Subject
+from brittlestar.report.subjects import CLEAN, Subject
 
 T = TypeVar("T")
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.measures import CORRUPTION_SETS, BreakingPoint, Estimate
-from brittlestar.report.content import Break, Grid, GridCell, GridGroup, GridRow, Line, Panel, Point
-from brittlestar.report.gather import CLEAN, Gathered, Subject
+from brittlestar.measures import CORRUPTION_SETS, Estimate
+from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.panels import Curve, Panel, Point
+from brittlestar.report.subjects import CLEAN, Subject
 from brittlestar.report.words import strength_labels
 
 AXES = {
@@ -40,6 +41,11 @@ class Series:
     title: str
     kind: str
     infos: tuple[ConditionInfo, ...]
+
+    @property
+    def key(self) -> str:
+        """Names the curve: ``gaussian_noise``, ``band_noise/low``."""
+        return "/".join(filter(None, (self.shift, self.series)))
 
     @property
     def unit(self) -> str:
@@ -92,65 +98,6 @@ def series_of(gathered: Gathered, *kinds: str) -> list[Series]:
     return sorted(found, key=lambda s: families.index(s.family))
 
 
-def build_grid(gathered: Gathered, numbers: Numbers) -> Grid | None:
-    """The condition grid: accuracy drops of every model under every shift and attack."""
-    groups = tuple(GridGroup(title=s.entry.name, model=s.entry) for s in gathered.subjects)
-
-    def cell(place: int, info: ConditionInfo) -> GridCell | None:
-        subject = gathered.subjects[place]
-        rows, clean = subject.rows.get(info.id), subject.clean
-        if rows is None or clean is None:
-            return None
-        drop = numbers.drop(subject, info.id)
-        return GridCell(
-            condition=info.id,
-            label=Series.label(info),
-            value=drop,
-            accuracy=(numbers.accuracy(subject, info.id),),
-            shown=away(drop),
-        )
-
-    def mean(place: int, series: Series) -> Estimate | None:
-        subject = gathered.subjects[place]
-        have = [i.id for i in series.infos if i.id in subject.rows]
-        return numbers.mean_drop(subject, have) if have and subject.clean is not None else None
-
-    return grid_of(series_of(gathered, "shift", "attack"), groups, cell, mean)
-
-
-def grid_of(
-    listed: Sequence[Series],
-    groups: tuple[GridGroup, ...],
-    cell: Callable[[int, ConditionInfo], GridCell | None],
-    mean: Callable[[int, Series], Estimate | None],
-) -> Grid | None:
-    """A grid from functions that give the cell and the mean of a group."""
-    rows = []
-    for series in listed:
-        cells = tuple(tuple(cell(g, info) for info in series.infos) for g in range(len(groups)))
-        if any(c is not None for group in cells for c in group):
-            rows.append(
-                GridRow(
-                    family=series.family,
-                    title=series.title,
-                    unit=series.unit,
-                    span=series.span,
-                    cells=cells,
-                    means=tuple(mean(g, series) for g in range(len(groups))),
-                )
-            )
-    if not rows:
-        return None
-    values = [abs(c.value.value) for row in rows for group in row.cells for c in group if c is not None]
-    limit = min(max(math.ceil(max(values) * 10) / 10, 0.1), 1.0)
-    return Grid(groups=groups, rows=tuple(rows), steps=max(len(c) for r in rows for c in r.cells), limit=limit)
-
-
-def away(estimate: Estimate) -> bool:
-    """Whether the interval leaves out zero."""
-    return estimate.low > 0 or estimate.high < 0
-
-
 def panel_of(
     series: Series,
     subjects: Sequence[Subject],
@@ -176,48 +123,15 @@ def panel_of(
         )
         start = value(subject, CLEAN) if clean and subject.clean is not None else None
         if points:
-            lines.append(Line(model=subject.entry, points=points, clean=start))
-    return Panel(family=series.family, title=title or series.title, axis=series.axis, lines=tuple(lines), note=note)
-
-
-def build_curves(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:
-    """Panels of every shift with at least two strengths, but for filters, which have a section of their own."""
-    return tuple(
-        panel_of(series, gathered.subjects, numbers.accuracy)
-        for series in series_of(gathered, "shift")
-        if len(series.infos) > 1 and series.family != "spectral"
+            lines.append(Curve(model=subject.entry, points=points, clean=start))
+    return Panel(
+        family=series.family,
+        title=title or series.title,
+        axis=series.axis,
+        lines=tuple(lines),
+        note=note,
+        key=series.key,
     )
-
-
-def build_breaks(gathered: Gathered, numbers: Numbers) -> tuple[Break, ...]:
-    """Breaking point and area of every severity curve of numbered strengths, attacks included; not of octaves."""
-    found = []
-    for series in series_of(gathered, "shift", "attack"):
-        if len(series.infos) < 2 or series.series == OCTAVE or any(i.strength is None for i in series.infos):
-            continue
-        points: list[BreakingPoint | None] = []
-        areas: list[Estimate | None] = []
-        for subject in gathered.subjects:
-            curve = [
-                (i.strength, subject.rows[i.id])
-                for i in series.infos
-                if i.id in subject.rows and i.strength is not None
-            ]
-            level = broken_below(subject, numbers)
-            points.append(numbers.breaking_point(curve, level) if curve and level is not None else None)
-            areas.append(numbers.area(curve) if len(curve) > 1 else None)
-        unit = series.infos[0].strength_name
-        found.append(
-            Break(
-                key="/".join(filter(None, (series.shift, series.series))),
-                family=series.family,
-                title=series.title,
-                unit=unit,
-                points=tuple(points),
-                areas=tuple(areas),
-            )
-        )
-    return tuple(found)
 
 
 def broken_below(subject: Subject, numbers: Numbers) -> float | None:
@@ -234,36 +148,18 @@ def broken_below(subject: Subject, numbers: Numbers) -> float | None:
     return clean / 2 if clean / 2 > 1.5 * subject.chance else (clean + subject.chance) / 2
 
 
-def build_filters(gathered: Gathered, numbers: Numbers) -> tuple[Panel, ...]:
-    """Filters, band-limited noise and scrambled phases, one panel a kind."""
-    return tuple(
-        panel_of(series, gathered.subjects, numbers.accuracy)
-        for series in series_of(gathered, "shift")
-        if len(series.infos) > 1 and series.family == "spectral"
-    )
-
-
-def build_noise(gathered: Gathered, numbers: Numbers) -> Panel | None:
-    """Error under Gaussian noise over its standard deviation; clean images are the point at zero."""
-    found = [
-        s
-        for s in series_of(gathered, "shift")
-        if s.shift == "gaussian_noise" and len(s.infos) > 2 and s.infos[0].severity is None
-    ]
-    if not found:
-        return None
-    series = max(found, key=lambda s: len(s.infos))
-    note = "For small noise this curve tells how near the nearest errors are (Ford et al. 2019)."
-    panel = panel_of(series, gathered.subjects, numbers.error, title="Error under Gaussian noise", note=note)
-    return from_zero(panel)
-
-
 def from_zero(panel: Panel) -> Panel:
     """The panel with clean images as the point at strength zero, for strengths that are distances."""
     lines = tuple(
-        Line(model=line.model, points=(Point(x=0.0, label="0", estimate=line.clean, condition=CLEAN), *line.points))
+        Curve(model=line.model, points=(Point(x=0.0, label="0", estimate=line.clean, condition=CLEAN), *line.points))
         if line.clean is not None and line.points[0].x > 0
         else line
         for line in panel.lines
     )
     return dataclasses.replace(panel, lines=lines)
+
+
+def condition_title(subject: Subject, condition: str) -> str:
+    """``Gaussian noise, σ = 0.1``."""
+    label = Series.label(subject.infos[condition])
+    return f"{subject.titles[condition]}, {label}" if label else subject.titles[condition]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,12 +13,67 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures.base import Estimate, NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import SampledMap
-from brittlestar.report.content import Line, Point
+from brittlestar.measures.sensitivity import Sensitivity
 from brittlestar.report.figure import map_rule
-from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.spectrum_content import BandRow, Spectrum, SpectrumMap
+from brittlestar.report.panels import Curve, Matrix, Point
+from brittlestar.report.subjects import ModelEntry, Subject
 from brittlestar.report.words import count
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumMap:
+    """A Fourier map: error and its limits per frequency, NaN where not measured; (rows, columns) each."""
+
+    model: ModelEntry
+    value: Matrix
+    low: Matrix
+    high: Matrix
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandRow:
+    """Error in one frequency band per model, and for each later model of the same data its difference from the first.
+
+    ``differences`` and ``sensitivities`` (the same against clean) have one entry a model; ``None`` for the reference
+    itself and where it cannot be paired.
+    """
+
+    name: str
+    reach: str
+    frequencies: int
+    errors: tuple[Estimate, ...]
+    differences: tuple[Estimate | None, ...]
+    sensitivities: tuple[Sensitivity | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spectrum:
+    """The Fourier section.
+
+    Fields:
+        maps: One a model, all of one shape.
+        profile: Lines over radius in cycles per image.
+        bands: Errors by band; at least one.
+        borders: Radii in cycles between the bands shown.
+        rows, columns: Signed frequencies of the maps' rows and columns, in even steps.
+        norm: What is added, in words.
+        covered: How much of the plane was asked, in a sentence.
+        compared: Whether the maps may be held against each other.
+    """
+
+    maps: tuple[SpectrumMap, ...]
+    profile: tuple[Curve, ...]
+    bands: tuple[BandRow, ...]
+    borders: tuple[float, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    norm: str
+    covered: str
+    compared: bool = True
+
 
 Found = list[tuple[Subject, FourierMap]]
 
@@ -105,12 +161,12 @@ def _wrapped(frequency: int, size: int) -> int:
     return (frequency + size // 2) % size - size // 2
 
 
-def _profile(subject: Subject, found: FourierMap, scale: float, numbers: Numbers) -> Line:
+def _profile(subject: Subject, found: FourierMap, scale: float, numbers: Numbers) -> Curve:
     rings = measures.radial_profile(found, level=numbers.level, rule=map_rule(numbers.rule, found))
     points = tuple(
         Point(x=ring.radius * scale, label=f"{ring.radius * scale:.1f}", estimate=ring.estimate) for ring in rings
     )
-    return Line(model=subject.entry, points=points)
+    return Curve(model=subject.entry, points=points)
 
 
 def _bands(found: Found, numbers: Numbers) -> tuple[BandRow, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,12 @@ from brittlestar.measures import (
     RunSequences,
 )
 from brittlestar.measures.stability import compare_of
-from brittlestar.report.content import ModelEntry, Sentence
-from brittlestar.report.corruptions import slug, undefined_notes
-from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.corruptions import undefined_notes
+from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.stored import preparation_caveat
-from brittlestar.report.words import chosen, count, images, number, share
+from brittlestar.report.subjects import ModelEntry, Subject
+from brittlestar.report.words import count, images, number
 
 TITLES = {"imagenet-p": "ImageNet-P", "cifar-p": "CIFAR-P", "tiny-p": "Tiny-ImageNet-P"}
 VIDEO = "the published ones are H.264 video, whose compression changes the numbers"
@@ -300,55 +300,3 @@ def plain(estimate: Estimate | None) -> str:
         return "–"
     low, high = (number(v, 2) for v in (estimate.low, estimate.high))
     return f"{number(estimate.value, 2)} [{low}, {high}]"
-
-
-def stability_sentences(sets: Sequence[StabilitySet], model: ModelEntry) -> Iterator[Sentence]:
-    """One finding a set: how often the answer changes, under what most, and what it is compared with."""
-    for found in sets:
-        place = next((i for i, m in enumerate(found.models) if m.model.key == model.key), None)
-        entry = found.models[place] if place is not None else None
-        if place is None or entry is None or entry.flips is None or entry.flips.estimate is None:
-            continue
-        flips = entry.flips.estimate
-        assert entry.worst is not None
-        condition, worst = entry.worst
-        row = next(r for r in found.rows if r.condition == condition)
-        estimates = [flips, worst]
-        text = (
-            f"between frames: {entry.flips.name} over {count(len(entry.flips.parts), 'sequence')} of {found.title}, "
-            f"{images(flips.n)}. Most under {row.title}: "
-            f"{share(worst)}{chosen(len(entry.flips.parts))}."
-        )
-        for rate in (entry.rate, entry.remembered):
-            if rate is not None and rate.estimate is None:
-                text += f" {rate.name} is undefined: {rate.undefined}."
-            elif rate is not None and rate.estimate is not None:
-                text += f" {rate.name} {share(rate.estimate)} over {rate.normaliser}"
-                text += f" ({REMEMBERED})." if rate is entry.remembered else "."
-                estimates.append(rate.estimate)
-        if entry.distance is not None and entry.distance.estimate is not None:
-            text += f" {entry.distance.name[0].upper()}{entry.distance.name[1:]} {plain(entry.distance.estimate)}."
-            estimates.append(entry.distance.estimate)
-        lead = f"Changes its answer in {share(flips)} of the steps"
-        text += f" {found.caveat[0].upper()}{found.caveat[1:]}." if found.caveat else ""
-        yield Sentence(lead=lead, text=text, estimates=tuple(estimates))
-
-
-def stability_results(found: StabilitySet, model: ModelEntry) -> Iterator[tuple[str, str, Estimate | None]]:
-    """(condition, measure, estimate) lines of one model for ``results.csv``."""
-    place = next((i for i, m in enumerate(found.models) if m.model.key == model.key), None)
-    if place is None:
-        return
-    entry = found.models[place]
-    for mean in means(entry):
-        over = f"_over_{mean.normaliser}" if mean.normaliser else ""
-        yield found.key, slug(mean.name) + over, mean.estimate
-    for row in found.rows:
-        cell = row.cells[place]
-        if cell is not None:
-            yield row.condition, "flip_probability", cell.flips
-            for d, flips in cell.harder.items():
-                yield row.condition, f"flip_probability_difficulty_{d}", flips
-            yield row.condition, "top5_distance", cell.distance
-            yield row.condition, "zipf_distance", cell.zipf
-            yield row.condition, f"flip_rate_over_{found.normaliser}", cell.rate

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brittlestar.measures import clopper_pearson, near_chance
 from brittlestar.measures.base import Estimate
-from brittlestar.report.asked import DONE, LEFT_OUT, NOT_YET, Asked, survey_lacks
-from brittlestar.report.content import Missing, ModelEntry, Result
-from brittlestar.report.gather import CLEAN, Gathered, Subject, plain
+from brittlestar.report.asked import DONE, LEFT_OUT, Asked, survey_lacks, what_was_asked
+from brittlestar.report.gather import Gathered, plain
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.words import THIN, count, duration, images, listing, number, share
-
-FAMILIES = {"attack": "Attacks", "fourier": "Single frequencies", "clean": "Clean images", "sequence": "Sequences"}
+from brittlestar.report.section import Result
+from brittlestar.report.subjects import CLEAN, ModelEntry, Subject
+from brittlestar.report.words import THIN, duration, images, number, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +35,9 @@ class Status:
     estimates: tuple[Estimate, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenCell:
-    """A condition of a model that was asked and has no answer yet; ``state`` says why."""
-
-    model: str
-    data: str
-    condition: str
-    state: str
-
-
-def build_statuses(gathered: Gathered, asked: Sequence[Asked], near: Mapping[str, Status]) -> tuple[Status, ...]:
+def build_statuses(gathered: Gathered) -> tuple[Status, ...]:
     """Every status, in the order in which a reader must know it."""
+    asked, near = gathered.once(what_was_asked), gathered.once(near_chance_of)
     guards = [
         Status(kind="guard", lead="TAKE NOTE:", text=f"{_end(str(text))}", model=subject.entry)
         for subject in gathered.subjects
@@ -61,14 +51,14 @@ def _end(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def near_chance_of(gathered: Gathered, numbers: Numbers) -> dict[str, Status]:
+def near_chance_of(gathered: Gathered) -> dict[str, Status]:
     """The models near chance on clean images that were not declared shifted, by key."""
     found = {}
     for subject in gathered.subjects:
         sessions = [plain(s) for s in gathered.stores[subject.run].manifest.sessions]
         if any(s.get("shifted") for s in sessions):
             continue
-        accuracy = _clean(subject, sessions, numbers)
+        accuracy = _clean(subject, sessions, gathered.numbers)
         if accuracy is not None and near_chance(accuracy, subject.chance):
             name, guess = subject.entry.name, f"{number(subject.chance * 100)}{THIN}%"
             found[subject.entry.key] = Status(
@@ -81,6 +71,13 @@ def near_chance_of(gathered: Gathered, numbers: Numbers) -> dict[str, Status]:
                 estimates=(accuracy,),
             )
     return found
+
+
+def trusted(gathered: Gathered) -> Gathered:
+    """The runs without the models near chance, of which nothing else is said."""
+    near = gathered.once(near_chance_of)
+    kept = tuple(s for s in gathered.subjects if s.entry.key not in near)
+    return gathered if len(kept) == len(gathered.subjects) else dataclasses.replace(gathered, subjects=kept)
 
 
 def _clean(subject: Subject, sessions: Sequence[dict[str, object]], numbers: Numbers) -> Estimate | None:
@@ -134,24 +131,13 @@ def _why(gathered: Gathered, run: int, stop: str) -> str:
     return f"{why} The same command goes on where it stopped.".strip()
 
 
-def open_cells(gathered: Gathered, asked: Sequence[Asked]) -> tuple[OpenCell, ...]:
-    """What was asked of a model and has no answer at all."""
-    data = [gathered.data[gathered.data_of[run]].name for run in range(len(gathered.stores))]
-    return tuple(
-        OpenCell(model=gathered.names[a.run, a.model], data=data[a.run], condition=a.info.id, state=a.state)
-        for a in asked
-        if not a.answered and a.state != DONE
-    )
-
-
 def _open(one: Asked) -> bool:
     return one.state not in (DONE, LEFT_OUT)
 
 
-def with_statuses(
-    gathered: Gathered, asked: Sequence[Asked], near: Mapping[str, Status], results: Sequence[Result]
-) -> tuple[Result, ...]:
+def with_statuses(gathered: Gathered, results: Iterable[Result]) -> tuple[Result, ...]:
     """The results, each with what speaks against it."""
+    asked, near = gathered.once(what_was_asked), gathered.once(near_chance_of)
     told = {s.entry.name: ["near chance"] if s.entry.key in near else [] for s in gathered.subjects}
     part = {
         (gathered.names[a.run, a.model], a.info.id): f"{a.state}: {a.answered} of {a.samples} images"
@@ -166,32 +152,4 @@ def with_statuses(
         made_of_many = key not in listed and result.model in unfinished
         own = [*told[result.model], *([part[key]] if key in part else ["not finished"] if made_of_many else [])]
         found.append(dataclasses.replace(result, status="; ".join(own)) if own else result)
-    return tuple(found)
-
-
-def build_pending(gathered: Gathered, asked: Sequence[Asked]) -> tuple[Missing, ...]:
-    """What was asked and has no answer, or not all, by family: not yet done, failed, or left out."""
-    groups: dict[tuple[str, str], list[Asked]] = {}
-    of_family: dict[str, set[str]] = {}
-    for one in asked:
-        title = FAMILIES.get(one.info.kind) or one.info.family.capitalize()
-        of_family.setdefault(title, set()).add(one.info.id)
-        if one.state != DONE:
-            groups.setdefault((title, one.state), []).append(one)
-    found = []
-    for (title, state), members in groups.items():
-        models = listing(list(dict.fromkeys(m.model for m in members)))
-        if state == LEFT_OUT:
-            text = f"Left out for {models}: no gradients reach its images."
-        else:
-            bare = len({m.info.id for m in members if not m.answered})
-            part = len({m.info.id for m in members}) - bare
-            lacks = [f"{count(bare, 'condition')} without an answer" if bare else ""]
-            lacks += [f"{count(part, 'condition')} with fewer images than were asked" if part else ""]
-            text = (
-                f"{state.capitalize()}, of {len(of_family[title]):,}: {' and '.join(t for t in lacks if t)} ({models})."
-            )
-        found.append(Missing(title=title, text=text))
-    if any(survey_lacks(gathered, run) for run in range(len(gathered.stores))):
-        found.append(Missing(title="Sharper Fourier map", text=f"{NOT_YET.capitalize()}."))
     return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brittlestar.core.preparation import as_published, preparation_note
-from brittlestar.report.content import DataEntry
+from brittlestar.report.subjects import DataEntry
 
 PUBLISHED_STORAGE = {"cifar-c": "uint8", "mnist-c": "rounded8"}
 """How a set's files were made; JPEG of quality 85 for the others."""

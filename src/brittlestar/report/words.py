@@ -12,6 +12,14 @@ THIN = "\u202f"
 MINUS = "\u2212"
 
 
+FAMILY_TITLES = {"colour": "Colour and light", "geometric": "Geometry", "spectral": "Filters", "mnist": "MNIST-C"}
+
+
+def family_title(family: str) -> str:
+    """A family's name for people."""
+    return FAMILY_TITLES.get(family, family[:1].upper() + family[1:])
+
+
 def number(value: float, decimals: int = 1, *, sign: bool = False) -> str:
     """``12.3``, ``−4.0``; ``sign`` adds a plus; infinities are ``∞``; a rounded zero carries no sign."""
     if math.isnan(value):
@@ -76,6 +84,11 @@ def listing(items: Sequence[str], last: str = "and") -> str:
     """``a, b and c``."""
     items = list(items)
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def away(estimate: Estimate) -> bool:
+    """Whether the interval leaves out zero."""
+    return estimate.low > 0 or estimate.high < 0
 
 
 def p_value(p: float) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from brittlestar.report.content import Line, ModelEntry, Panel, Reliability
-from brittlestar.report.palette import MODEL_COLOURS
-from brittlestar.report.svg import Canvas, nice_ticks, spread
+from brittlestar.report.drawing.palette import MODEL_COLOURS
+from brittlestar.report.drawing.svg import Canvas, nice_ticks, spread
+from brittlestar.report.panels import Curve, Panel, Reliability
+from brittlestar.report.subjects import ModelEntry
 from brittlestar.report.words import interval, number, percent, share
 
 FEWEST = 5
@@ -45,6 +46,17 @@ class Look:
     regions: tuple[str, ...] = ()
     floor: float | None = None
     zero: bool = False
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its caption."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+    hue: str = ""
+    against: str = ""
 
 
 SMALL = Look()
@@ -95,14 +107,14 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
     return canvas.markup()
 
 
-def _room(lines: Sequence[Line]) -> float:
+def _room(lines: Sequence[Curve]) -> float:
     """How far right of the axis curves begin, so that the label ``clean`` stands clear of the first strength's."""
     first = min((p for line in lines for p in line.points), key=lambda p: p.x, default=None)
     return 38.0 if first is None else max(38.0, 30 + 2.9 * len(_tick(first.label)))
 
 
 def _draw(
-    canvas: Canvas, line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float], clean_x: float | None
+    canvas: Canvas, line: Curve, x_of: Callable[[float], float], y_of: Callable[[float], float], clean_x: float | None
 ) -> None:
     kind = model_class(line.model)
     upper = [(x_of(p.x), y_of(p.estimate.high)) for p in line.points]
@@ -130,7 +142,7 @@ def _draw(
 
 
 def _horizontal(
-    lines: Sequence[Line], start: float, stop: float, look: Look
+    lines: Sequence[Curve], start: float, stop: float, look: Look
 ) -> tuple[Callable[[float], float], list[tuple[float, str]]]:
     labels = {p.x: p.label for line in lines for p in line.points}
     xs = sorted(labels)
@@ -163,7 +175,7 @@ def _horizontal(
 
 
 def _vertical(
-    lines: Sequence[Line], top: float, base: float, look: Look
+    lines: Sequence[Curve], top: float, base: float, look: Look
 ) -> tuple[Callable[[float], float], list[tuple[float, str]]]:
     if not look.error:
         ticks = [(v / 100, f"{v}") for v in (0, 25, 50, 75, 100)]
@@ -193,7 +205,7 @@ def _regions(
 
 def _end_labels(
     canvas: Canvas,
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     x_of: Callable[[float], float],
     y_of: Callable[[float], float],
     x: float,
@@ -213,7 +225,7 @@ def _tick(label: str) -> str:
     return _short(label, 9)
 
 
-def _described(lines: Sequence[Line]) -> str:
+def _described(lines: Sequence[Curve]) -> str:
     parts = []
     for line in lines[:6]:
         first, last = line.points[0], line.points[-1]

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from markupsafe import Markup
 from PIL import Image
 
-from brittlestar.report.content import ModelEntry
-from brittlestar.report.palette import colours, diverging, sequential
-from brittlestar.report.spectrum_content import Matrix
-from brittlestar.report.svg import Canvas
+from brittlestar.report.drawing.palette import colours, diverging, sequential
+from brittlestar.report.drawing.svg import Canvas
+from brittlestar.report.panels import Matrix
+from brittlestar.report.subjects import ModelEntry
 
 SIDE = 200.0
 

@@ -1,21 +1,25 @@
-"""How the section on what explains a failure is drawn: scatter plots on common axes, spectra on one scale, a table."""
+"""What explains a failure: scatter plots on common axes, spectra on one scale, a table."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from markupsafe import Markup
 
-from brittlestar.measures import Estimate
+from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.measures.spectra import FEWEST_GROUPS
-from brittlestar.report import maps
-from brittlestar.report.charts import model_class
-from brittlestar.report.explained import Explained, ExplainedCase, ExplainedModel, ShiftSpectrum
-from brittlestar.report.palette import sequential
-from brittlestar.report.svg import Canvas, element, nice_ticks, outline
+from brittlestar.report.drawing import maps
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.palette import sequential
+from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, outline
+from brittlestar.report.explained import ExplainedCase, ExplainedModel, Explanation, ShiftSpectrum, explanation
+from brittlestar.report.gather import Gathered
+from brittlestar.report.section import Section
+from brittlestar.report.values import estimate_values
 from brittlestar.report.words import count, decimals_of, interval, number, points
 
 DECADES = 4
@@ -24,10 +28,50 @@ DECADES = 4
 Range = tuple[float, float]
 
 
-def explained_context(e: Explained | None) -> dict[str, Any]:
-    """What the template draws."""
-    if e is None:
-        return {}
+@dataclass(frozen=True, kw_only=True)
+class Explained(Section):
+    """Whether the Fourier map says where a model fails (``brittlestar explain``)."""
+
+    id: ClassVar[str] = "explained"
+    nav: ClassVar[str] = "Explanation"
+    title: ClassVar[str] = "What explains a failure"
+    without: ClassVar[Mapping[str, Any]] = {"explained": None}
+
+    explanation: Explanation
+
+    @classmethod
+    def build(cls, gathered: Gathered) -> Self | None:
+        found, _ = gathered.once(explanation)
+        return None if found is None else cls(explanation=found)
+
+    def summary(self, corrected: Mapping[int, Sensitivity]) -> Mapping[str, Any]:
+        e = self.explanation
+        return {
+            "explained": {
+                "bandwidth": e.bandwidth,
+                "images": e.images,
+                "sentences": list(e.sentences),
+                "models": [
+                    {
+                        "model": m.model.name,
+                        "predicted_and_added_error": estimate_values(m.fit) if m.fit else None,
+                        "high_frequency_energy_and_difference": estimate_values(m.trade) if m.trade else None,
+                    }
+                    for m in e.models
+                ],
+            }
+        }
+
+    def figures(self) -> Mapping[str, Markup]:
+        drawn = _drawn(self.explanation)
+        fits = {f"explained/fit-{m.model.key}": svg for m, svg in drawn["fits"]}
+        return fits | {f"explained/trade-{m.model.key}": svg for m, svg in drawn["trades"]}
+
+    def context(self) -> Mapping[str, Any]:
+        return _drawn(self.explanation)
+
+
+def _drawn(e: Explanation) -> dict[str, Any]:
     x = _reach([c.predicted for m in e.models for c in m.cases])
     y = _limits([c.measured for m in e.models for c in m.cases])
     others = [m for m in e.models if any(c.against for c in m.cases)]
@@ -44,7 +88,7 @@ def explained_context(e: Explained | None) -> dict[str, Any]:
             for m in others
         ],
         "spectra": list(zip(strongest, _pictures(strongest, e), strict=True)),
-        "explained_table": _table(e),
+        "table": _table(e),
         "spectrum_scale": maps.bar(),
         "correlated": correlated,
     }
@@ -141,7 +185,7 @@ def _tip(c: ExplainedCase, apart: bool) -> str:
     return f"{c.spectrum.name}\n{told}\nn = {c.measured.n:,}"
 
 
-def _pictures(spectra: Sequence[ShiftSpectrum], e: Explained, step: int = 1) -> list[str]:
+def _pictures(spectra: Sequence[ShiftSpectrum], e: Explanation, step: int = 1) -> list[str]:
     """All on one logarithmic scale from the largest magnitude down; what does not change is darkest.
 
     A pixel is the largest of ``step`` x ``step`` frequencies.
@@ -161,7 +205,7 @@ def _pictures(spectra: Sequence[ShiftSpectrum], e: Explained, step: int = 1) -> 
 Row = tuple[ShiftSpectrum, str, list[tuple[str, str, str]]]
 
 
-def _table(e: Explained) -> list[Row]:
+def _table(e: Explanation) -> list[Row]:
     """(spectrum, picture, per model predicted, error added and difference) a condition, by high-frequency energy."""
     known = [{c.spectrum.condition: c for c in m.cases} for m in e.models]
     return [

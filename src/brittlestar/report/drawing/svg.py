@@ -89,26 +89,24 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places for labels near the wanted ones, in the same order, at least ``gap`` apart, inside ``[low, high]``."""
+    """Places for labels nearest the wanted ones, in the same order, ``gap`` apart, inside ``[low, high]``.
+
+    Nearest in the sum of squares; the gap shrinks where not all have room.
+    """
     order = sorted(range(len(places)), key=lambda i: places[i])
-    if not order:
-        return []
     gap = min(gap, (high - low) / max(len(order) - 1, 1))
-    result = [min(max(places[i], low), high) for i in order]
-    for _ in range(60):
-        moved = False
-        for i in range(len(result) - 1):
-            lack = gap - (result[i + 1] - result[i])
-            if lack > 1e-6:
-                result[i], result[i + 1], moved = result[i] - lack / 2, result[i + 1] + lack / 2, True
-        shift = max(low - result[0], 0.0)
-        result = [v + shift for v in result] if shift else result
-        over = max(result[-1] - high, 0.0)
-        if over:
-            result[-1] -= over
-        if not moved and not shift and not over:
-            break
+    # Less the gaps before it, a label need only not come before its neighbour: such places are means of pooled
+    # neighbours (isotonic regression), and cutting them off at the ends keeps them nearest.
+    pools: list[tuple[float, int]] = []
+    for rank, index in enumerate(order):
+        total, size = places[index] - rank * gap, 1
+        while pools and pools[-1][0] / pools[-1][1] > total / size:
+            more, others = pools.pop()
+            total, size = total + more, size + others
+        pools.append((total, size))
+    last = high - gap * (len(order) - 1)
+    free = [min(max(total / size, low), last) for total, size in pools for _ in range(size)]
     placed = [0.0] * len(order)
     for rank, index in enumerate(order):
-        placed[index] = result[rank]
+        placed[index] = free[rank] + rank * gap
     return placed

@@ -7,17 +7,19 @@ import io
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from brittlestar.report.content import Failure
-from brittlestar.report.gather import Gathered, Subject
-from brittlestar.report.maps import data_uri
-from brittlestar.report.overview import condition_title
+from brittlestar.report.drawing.maps import data_uri
+from brittlestar.report.gather import Gathered
+from brittlestar.report.section import Section
+from brittlestar.report.series import condition_title
+from brittlestar.report.subjects import ModelEntry, Subject
 
 BUDGET = 1_200_000
 """Bytes of all embedded thumbnails together; less with many models, whose tables are large."""
@@ -26,6 +28,44 @@ SMALL = 48
 """Images up to this side stay lossless; larger ones become WebP."""
 
 Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A failing example; images are data URIs."""
+
+    model: ModelEntry
+    condition: str
+    title: str
+    sample: str
+    label: str
+    prediction: str
+    confidence: float
+    clean_prediction: str
+    clean_confidence: float
+    clean: str
+    shifted: str
+    difference: str
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples(Section):
+    """Images that were right when clean and are most surely wrong under a shift."""
+
+    id: ClassVar[str] = "examples"
+    nav: ClassVar[str] = "Examples"
+    title: ClassVar[str] = "What failure looks like"
+
+    failures: tuple[Failure, ...]
+    note: str
+    models: tuple[ModelEntry, ...]
+
+    @classmethod
+    def build(cls, gathered: Gathered) -> Self | None:
+        failures, note = build_failures(gathered)
+        models = tuple(s.entry for s in gathered.subjects)
+        return cls(failures=failures, note=note, models=models) if failures else None
 
 
 def build_failures(gathered: Gathered, budget: int | None = None) -> tuple[tuple[Failure, ...], str]:

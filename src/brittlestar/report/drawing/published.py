@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from brittlestar.measures import Estimate, Normalised
-from brittlestar.report.charts import model_class
-from brittlestar.report.content import ModelEntry
-from brittlestar.report.corruptions import CorruptionSet, SetModel, SetRow, summaries
-from brittlestar.report.stability import StabilityModel, StabilityRow, StabilitySet, means
-from brittlestar.report.svg import Canvas
+from brittlestar.report.corruptions import CorruptionSet, SetRow
+from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.svg import Canvas
+from brittlestar.report.stability import StabilityRow, StabilitySet
+from brittlestar.report.subjects import ModelEntry
 from brittlestar.report.words import interval, number, percent, share
 
 Sums = tuple[list[tuple[str, str]], list[tuple[ModelEntry, list[tuple[str, str]]]]]
@@ -83,31 +81,10 @@ def dots(found: StabilitySet, row: StabilityRow) -> Markup:
     return flip_dots([m.model for m in found.models], row.title, values, found.limit)
 
 
-def filters() -> dict[str, Callable[..., Any]]:
-    """What the template ``published.html`` asks of the sets."""
-    return {
-        "set_sums": _set_sums,
-        "set_span": _set_span,
-        "set_columns": lambda found: found.curved + sum(_set_span(found, m) for m in found.models),
-        "groupby_order": _groups,
-        "moving_sums": _moving_sums,
-        "moving_span": _moving_span,
-        "dot_ends": _dot_ends,
-        "two": lambda e: number(e.value, 2),
-        "two_range": lambda e: f"[{number(e.low, 2)}, {number(e.high, 2)}]",
-    }
-
-
-def _set_sums(found: CorruptionSet) -> Sums:
-    return _table([(m.model, summaries(m)) for m in found.models], ())
-
-
-def _moving_sums(found: StabilitySet) -> Sums:
-    distances = [m.distance for m in found.models if m.distance is not None]
-    return _table([(m.model, [(n.name, n) for n in means(m)]) for m in found.models], distances)
-
-
-def _table(listed: Sequence[tuple[ModelEntry, list[tuple[str, Normalised]]]], distances: Sequence[Normalised]) -> Sums:
+def sums_table(
+    listed: Sequence[tuple[ModelEntry, list[tuple[str, Normalised]]]], distances: Sequence[Normalised] = ()
+) -> Sums:
+    """The table of summaries; ``distances`` are those that are no shares."""
     fullest = sorted(listed, key=lambda pair: -len(pair[1]))
     columns = list(dict.fromkeys((name, n.normaliser) for _, numbers in fullest for name, n in numbers))
     rows = []
@@ -127,23 +104,3 @@ def _both(found: Normalised | None, distance: bool, baseline: bool) -> tuple[str
     if distance:
         return number(e.value, 2), f"[{number(e.low, 2)}, {number(e.high, 2)}]"
     return percent(e), interval(e)
-
-
-def _set_span(_: CorruptionSet, model: SetModel) -> int:
-    """Columns of one model."""
-    return 1 + (model.mce is not None) + (model.relative is not None)
-
-
-def _moving_span(_: StabilitySet, model: StabilityModel) -> int:
-    return 1 + (model.rate is not None) + (model.distance is not None)
-
-
-def _groups(rows: Sequence[SetRow]) -> list[tuple[str, list[SetRow]]]:
-    """Rows by group, in their order."""
-    return [(group, list(members)) for group, members in itertools.groupby(rows, key=lambda row: row.group)]
-
-
-def _dot_ends(found: StabilitySet) -> tuple[str, str, str]:
-    """Labels of the scale of ``flip_dots``: its start, middle and end."""
-    middle = found.limit * 50
-    return "0", number(middle, 0 if middle % 1 < 1e-9 else 1), f"{number(found.limit * 100, 0)} %"

@@ -1,0 +1,121 @@
+"""Conditions in rows, models in columns: coloured numbers, as data, and the words of a cell's tip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.measures import Estimate
+from brittlestar.report.series import Series
+from brittlestar.report.subjects import ModelEntry
+from brittlestar.report.words import count, p_value, points, share
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridCell:
+    """One condition for one group.
+
+    Fields:
+        condition: Its id.
+        label: The strength for people.
+        value: What is coloured: accuracy lost, or the difference in error between two models; positive is worse.
+        accuracy: Accuracy under the condition, one a model concerned.
+        shown: Whether a difference from zero is shown (interval, or corrected test).
+        p: Corrected p value, where a test was made.
+    """
+
+    condition: str
+    label: str
+    value: Estimate
+    accuracy: tuple[Estimate, ...]
+    shown: bool = True
+    p: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridGroup:
+    """The cells of one model, or of one pair of models, side by side."""
+
+    title: str
+    model: ModelEntry
+    against: ModelEntry | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridRow:
+    """One severity curve as a row: per group the cells from weak to strong and their mean."""
+
+    family: str
+    title: str
+    unit: str
+    span: str
+    cells: tuple[tuple[GridCell | None, ...], ...]
+    means: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Rows by columns of coloured numbers; ``limit`` is the end of the scale (both sides), ``steps`` the columns."""
+
+    groups: tuple[GridGroup, ...]
+    rows: tuple[GridRow, ...]
+    steps: int
+    limit: float
+
+
+def grid_of(
+    listed: Sequence[Series],
+    groups: tuple[GridGroup, ...],
+    cell: Callable[[int, ConditionInfo], GridCell | None],
+    mean: Callable[[int, Series], Estimate | None],
+) -> Grid | None:
+    """A grid from functions that give the cell and the mean of a group."""
+    rows = []
+    for series in listed:
+        cells = tuple(tuple(cell(g, info) for info in series.infos) for g in range(len(groups)))
+        if any(c is not None for group in cells for c in group):
+            rows.append(
+                GridRow(
+                    family=series.family,
+                    title=series.title,
+                    unit=series.unit,
+                    span=series.span,
+                    cells=cells,
+                    means=tuple(mean(g, series) for g in range(len(groups))),
+                )
+            )
+    if not rows:
+        return None
+    values = [abs(c.value.value) for row in rows for group in row.cells for c in group if c is not None]
+    limit = min(max(math.ceil(max(values) * 10) / 10, 0.1), 1.0)
+    return Grid(groups=groups, rows=tuple(rows), steps=max(len(c) for r in rows for c in r.cells), limit=limit)
+
+
+def mean_tip(grid: Grid, row: GridRow, group: int) -> str:
+    """What the mean of a row says when pointed at."""
+    e = row.means[group]
+    assert e is not None
+    cells = sum(c is not None for c in row.cells[group])
+    head = f"{row.title}, mean of {count(cells, 'strength')}"
+    return f"{head}\n{grid.groups[group].title}: {points(e, sign=True)}\nn = {e.n:,}"
+
+
+def cell_tip(grid: Grid, row: GridRow, group: int, cell: GridCell) -> str:
+    """What a cell says when pointed at: accuracy, loss or difference, and whether one is shown."""
+    named = grid.groups[group]
+    lines = [f"{row.title}{', ' + cell.label if cell.label else ''}"]
+    e = cell.value
+    if named.against is None:
+        lines += [f"{named.title}: accuracy {share(cell.accuracy[0])}", f"loss {points(e)}"]
+        if not cell.shown:
+            lines.append("no loss shown: the interval includes zero")
+    else:
+        lines += [f"{m.name}: {share(a)}" for m, a in zip((named.model, named.against), cell.accuracy, strict=True)]
+        lines.append(f"difference in error {points(e, sign=True)}")
+        verdict = "difference shown" if cell.shown else "no difference shown"
+        p = cell.p if cell.p is not None else 1.0
+        lines.append(f"{verdict}, p {'' if p < 0.001 else '= '}{p_value(p)}")
+    lines.append(f"n = {e.n:,}")
+    return "\n".join(lines)

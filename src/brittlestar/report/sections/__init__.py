@@ -1,0 +1,38 @@
+"""The sections of a report, in the order of the page. A new one is a file, a template beside it, and a line here."""
+
+from brittlestar.report.section import Section
+from brittlestar.report.sections.attacks import Attacks
+from brittlestar.report.sections.breaks import Breaks
+from brittlestar.report.sections.calibration import Calibration
+from brittlestar.report.sections.comparison import Comparison
+from brittlestar.report.sections.corruptions import Corruptions
+from brittlestar.report.sections.curves import Curves
+from brittlestar.report.sections.examples import Examples
+from brittlestar.report.sections.explained import Explained
+from brittlestar.report.sections.filters import Filters
+from brittlestar.report.sections.frequencies import Frequencies
+from brittlestar.report.sections.grid import ConditionGrid
+from brittlestar.report.sections.method import Method
+from brittlestar.report.sections.missing import NotAsked
+from brittlestar.report.sections.models import Models
+from brittlestar.report.sections.pending import Pending
+from brittlestar.report.sections.stability import Stability
+
+SECTIONS: tuple[type[Section], ...] = (
+    Models,
+    Corruptions,
+    ConditionGrid,
+    Curves,
+    Breaks,
+    Stability,
+    Frequencies,
+    Explained,
+    Filters,
+    Attacks,
+    Calibration,
+    Comparison,
+    Examples,
+    Pending,
+    NotAsked,
+    Method,
+)
