@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brittlestar.api import interval_of
+from brittlestar.core import frost
 from brittlestar.measures import of_many
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Watch
@@ -57,6 +58,8 @@ class Screen:
         self.names, self.conditions = names, conditions
         text = f"{len(names)} model{'s'[: len(names) > 1]}, {len(conditions)} conditions, "
         self.note(text + f"{progress.work_total:,.0f} forward passes to make")
+        if said := frost.advice(condition.info for condition in conditions):
+            self.console.print(Text(said), highlight=False, soft_wrap=True)
         if self.console.is_terminal and progress.work_total > 0:
             self.live = Live(console=self.console, refresh_per_second=4, transient=True)
             self.live.start()

