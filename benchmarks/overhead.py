@@ -24,7 +24,7 @@ from brittlestar.attacks.base import Attack
 from brittlestar.data import open_source
 from brittlestar.models import ModelSpec, as_model, load_model, parse_spec
 from brittlestar.models.base import Model
-from brittlestar.runs.bench import Bench, Order
+from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.cell import passes
 from brittlestar.runs.plan import WorkItem
 from brittlestar.runs.workers import keep_memory
@@ -93,8 +93,10 @@ def main() -> None:
         store.register_conditions([c.info for c in conditions])
         order = source.order(0)
         fingerprint = model.fingerprint()
-        what = Order(source, order, source.labels[order], 0, conditions, (), (fingerprint,), options.batch, store.path)
-        bench = Bench(what, [model], store)
+        spec = BenchSpec(
+            source, order, source.labels[order], 0, conditions, (), (fingerprint,), options.batch, store.path
+        )
+        bench = Bench(spec, [model], store)
         stop = min(options.samples, source.info.count)
         images = bench.block(0, stop)[0].float() / 255
         bare(model, images, 3, options.batch, False)

@@ -18,13 +18,13 @@ from brittlestar.data import open_source
 from brittlestar.measures import Estimate, spectra
 from brittlestar.measures.sampled import SampledMap, read_sampled, write_sampled
 from brittlestar.measures.sensitivity import State
-from brittlestar.report.build import content_of
 from brittlestar.report.compared import SAID
 from brittlestar.reproduce import Setting
-from brittlestar.reproduce.engine import Bench
+from brittlestar.reproduce.study import Study
 from brittlestar.runs.runner import Progress
 from brittlestar.training import Plan
 from design_tools import World, check_copies, check_covers, coverage_design, coverage_shares, drawn, once
+from report_tools import seen
 
 map_of, WAVES, level_of = coverage_design.map_of, coverage_design.WAVES, coverage_design.level_of
 
@@ -243,7 +243,7 @@ def test_no_number_of_a_report_forgets_how_images_were_drawn(
         labels = np.repeat([0, 1, 2], [40, 14, 6])
         data, samples = (pictures[np.argsort(answers, kind="stable")], labels), 30
     found = api.evaluate(models, data, suite=suites, out=tmp_path, samples=samples, shifted=True)
-    every = list(estimates_in(content_of([found.path]), "content"))
+    every = list(estimates_in(seen([found.path]).report, "report"))
     assert len(every) > 300
     forgot = sorted({(where, e.method) for where, e in every if kind not in e.method})
     assert not forgot, forgot
@@ -273,5 +273,5 @@ def test_a_reproduction_says_what_it_does_not_heed(tmp_path: Path) -> None:
         setting = Setting(
             data=file, test=file, architecture="small_cnn", plan=Plan(epochs=1, batch=8), test_samples=test_samples
         )
-        told = Bench(setting, tmp_path, lambda _: None)._drawn()
+        told = Study(setting, tmp_path, lambda _: None)._drawn()
         assert len(told) == len(words) and all(w in t for w, t in zip(words, told, strict=True)), told

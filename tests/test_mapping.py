@@ -13,18 +13,18 @@ import torch
 from typer.testing import CliRunner
 
 from brittlestar import measures
+from brittlestar.analyses.mapping import sharper
 from brittlestar.api import evaluate
 from brittlestar.cli.main import app
 from brittlestar.core.errors import StoreError, UsageError
-from brittlestar.mapping import sharper
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import FOLDER, SampledMap, read_sampled, sampled_map
 from brittlestar.models import parse_spec
-from brittlestar.report.build import content_of
 from brittlestar.report.figure import fourier_maps
 from brittlestar.runs.ask import margins
 from brittlestar.store import RunStore
 from brittlestar.suites.fourier import fourier_suite, map_norm
+from report_tools import seen
 from tiny import command, make_world
 
 SAMPLES = 400
@@ -43,9 +43,15 @@ def spec(folder: Path):  # type: ignore[no-untyped-def]
 
 
 def surveyed(folder: Path, out: str, half_width: float = HALF_WIDTH, **more):  # type: ignore[no-untyped-def]
-    sequel = sharper(fourier_suite(region=5), (3, 12, 12), half_width)
+    follow_up = sharper(fourier_suite(region=5), (3, 12, 12), half_width)
     run = evaluate(
-        spec(folder), str(folder / "data.npz"), suite="clean", out=folder / out, sequel=sequel, anyway=True, **more
+        spec(folder),
+        str(folder / "data.npz"),
+        suite="clean",
+        out=folder / out,
+        follow_up=follow_up,
+        anyway=True,
+        **more,
     )
     store = RunStore.open(run.path)
     found = sampled_map(run.path, store.manifest.models["m"]["fingerprint"])
@@ -110,9 +116,9 @@ def test_killed_and_run_again_it_is_the_same_and_asks_nothing_twice(
     outcomes = []
     for _ in range(20):
         left[0] = 1
-        sequel = sharper(fourier_suite(region=5), (3, 12, 12), HALF_WIDTH)
+        follow_up = sharper(fourier_suite(region=5), (3, 12, 12), HALF_WIDTH)
         run = evaluate(
-            spec(world), str(world / "data.npz"), suite="clean", out=world / "cut", sequel=sequel, anyway=True
+            spec(world), str(world / "data.npz"), suite="clean", out=world / "cut", follow_up=follow_up, anyway=True
         )
         assert run.outcome is not None
         outcomes.append(run.outcome.stop)
@@ -159,7 +165,7 @@ def test_damage_and_impossible_numbers_are_told(world: Path, sharp: tuple[Path, 
 
 
 def test_the_report_holds_the_map_and_says_what_it_saved(sharp: tuple[Path, SampledMap]) -> None:
-    content = content_of([sharp[0]])
+    content = seen([sharp[0]])
     assert content.spectrum is not None
     assert f"{sharp[1].passes:,} passes" in content.spectrum.covered
     assert content.spectrum.maps[0].samples == SAMPLES

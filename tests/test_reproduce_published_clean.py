@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from brittlestar.core.errors import DataError, UsageError
-from brittlestar.reproduce import Outcome, PublishedFiles
+from brittlestar.reproduce import PublishedFiles, Reproduction
 from brittlestar.reproduce.published import PublishedTable, against_base, beside, papers, read_published
 from brittlestar.reproduce.published_layouts import read_clean
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
@@ -38,7 +38,7 @@ def clean_of(folder: Path, text: str) -> Path:
 
 def verdict_of(table: PublishedTable) -> tuple[str, str]:
     (verdict,) = beside(
-        Outcome(name="fog", title="t", paper="p", conditions=(), verdicts=(), tables=()), table
+        Reproduction(name="fog", title="t", paper="p", conditions=(), verdicts=(), tables=()), table
     ).verdicts
     return verdict.state, verdict.measured
 

@@ -12,10 +12,10 @@ from scipy import stats
 from torch import nn
 
 import brittlestar as bs
+from brittlestar.analyses.stopping import judge_of
 from brittlestar.core.errors import NearChanceError
 from brittlestar.runs.first import FEWEST, LOOKS, First, first_answers
 from brittlestar.runs.session import Watch
-from brittlestar.stopping import judge_of
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite

@@ -25,9 +25,9 @@ from brittlestar.shifts import SEQUENCES, MnistElasticTransform, MnistMotionBlur
 from brittlestar.shifts.elastic import smoothed
 from brittlestar.shifts.frost import grey_levels, textures
 from brittlestar.shifts.mnist import elastic_on_black
-from brittlestar.shifts.ops.motion import motion_blur
+from brittlestar.shifts.ops.dispatch import motion_blur, truncated
 from brittlestar.shifts.sequence_base import Sequence
-from brittlestar.shifts.storage import stored, truncated
+from brittlestar.shifts.storage import stored
 from brittlestar.suites import get_suite
 from golden_reference import ELASTIC, MOTION, TILT, checks, draws, golden
 

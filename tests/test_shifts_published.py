@@ -17,10 +17,9 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import SHIFTS, Contrast, DefocusBlur, ElasticTransform, Frost, GlassBlur, Saturation, ZoomBlur
 from brittlestar.shifts.colour import Brightness
 from brittlestar.shifts.frost import available_textures, textures
-from brittlestar.shifts.glass import shuffle
 from brittlestar.shifts.lens import disk
-from brittlestar.shifts.ops.motion import motion_blur, motion_offsets
-from brittlestar.shifts.storage import truncated
+from brittlestar.shifts.ops.dispatch import motion_blur, shuffled, truncated
+from brittlestar.shifts.ops.motion.plain import motion_offsets
 from brittlestar.suites import get_suite
 from brittlestar.suites.corruptions import TEST, VALIDATION, corrupt, nearest_table
 from conftest import shared_path
@@ -84,7 +83,7 @@ def test_glass_copies_unless_told_to_exchange() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(2, 3, 16, 20, generator=generator)
     down, right = (torch.randint(-2, 2, (2, 3, 12, 16), generator=generator, dtype=torch.int8) for _ in range(2))
-    exchanged, copied = (shuffle(x, down, right, 2, e) for e in (True, False))
+    exchanged, copied = (shuffled(x, down, right, 2, e) for e in (True, False))
     by_hand = x.clone()
     for n in range(2):
         for i in range(3):

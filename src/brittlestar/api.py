@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from brittlestar import measures
+from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
@@ -22,9 +23,8 @@ from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
-from brittlestar.runs.session import Outcome, Request, Sequel, Watch, run_session
+from brittlestar.runs.session import FollowUp, Outcome, Request, Watch, run_session
 from brittlestar.shifts.conditions import Condition
-from brittlestar.stopping import judge_of, precise_enough
 from brittlestar.store import RunStore, stopping_rule
 from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
@@ -172,7 +172,7 @@ def evaluate(
     classes: Sequence[str] | None = None,
     watch: Watch | None = None,
     command: str = "",
-    sequel: Sequel | None = None,
+    follow_up: FollowUp | None = None,
     tune: bool = True,
     normalise: bool | None = None,
     anyway: bool = False,
@@ -204,7 +204,7 @@ def evaluate(
         classes: Class names in the order of the model's outputs, where they are not the data's own classes.
         watch: Callbacks.
         command: Recorded in the report as the command that repeats it.
-        sequel: Work on single cells once the grid is filled (``brittlestar.mapping``).
+        follow_up: Work on single cells once the grid is filled (``brittlestar.analyses.mapping``).
         tune: Whether models may answer in a faster way that gives the same logits to 1e-4 (batch norms folded into
             convolutions, channels-last memory); gradients are always taken through the model as it was given.
         normalise: Whether a model's mean and std are applied before it (true) or it applies them itself (false); by
@@ -240,8 +240,8 @@ def evaluate(
         settled.append((given, found or value))
     specs = settled
     for model_, (_, value) in zip(models, specs, strict=True):
-        if isinstance(value, ModelSpec) and (value.dtype, value.engine) != ("float32", "torch"):
-            watch.note(f"{model_.name}: what {value.dtype if value.engine == 'torch' else value.engine} changes")
+        if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
+            watch.note(f"{model_.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
             told = effect_on_clean(model_, value, source, seed, None if classes is None else tuple(classes))
             model_.notes = (*model_.notes, told)
             watch.note(f"{model_.name}: {told}")
@@ -272,7 +272,7 @@ def evaluate(
         batch=batch,
         workers=workers,
         command=command,
-        sequel=sequel,
+        follow_up=follow_up,
         tune=tune,
         judge=None if shifted else judge_of(labels),
         anyway=anyway,
@@ -314,14 +314,14 @@ EFFECT_SAMPLES = 1000
 def effect_on_clean(
     model: Model, spec: ModelSpec, source: Source, seed: int, classes: tuple[str, ...] | None = None
 ) -> str:
-    """What computing in another type, or by another engine, does to the clean error: a sentence with its interval."""
+    """What computing in another type, or by another backend, does to the clean error: a sentence with its interval."""
     whole = source.order(seed)
     order = whole[:EFFECT_SAMPLES]
     images = torch.from_numpy(source.load(order))
     labels = (source.labels if classes is None else _mapped(source, classes))[order]
     samples = drawn_from(source, whole, len(order))
     tune(model, images[:16].to(model.device, torch.float32) / 255, faster=False)
-    plain = load_model(dataclasses.replace(spec, dtype="float32", engine="torch"))
+    plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
     wrong = [infer(m, images).argmax(1).cpu().numpy() != labels for m in (plain, model)]
     more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
     apart = measures.paired_rates(more, fewer, len(order), LEVEL)
@@ -329,7 +329,7 @@ def effect_on_clean(
         apart = mean_difference_of(samples, wrong[1].astype(np.float64) - wrong[0], level=LEVEL)
     before, after = (100 * float(samples.average(w.astype(np.float64))) for w in wrong)
     return (
-        f"{spec.dtype if spec.engine == 'torch' else 'ONNX Runtime'} instead of float32 in torch: clean error "
+        f"{spec.dtype if spec.backend == 'torch' else 'ONNX Runtime'} instead of float32 in torch: clean error "
         f"{before:.2f} % to {after:.2f} %, {100 * apart.value:+.2f} points "
         f"[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}] (n = {len(order):,}; {more} more and {fewer} fewer errors)"
     )

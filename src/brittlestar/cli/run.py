@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from brittlestar.cli.options import (
+    Backend,
     Crop,
     ModelCrop,
     ModelResize,
@@ -59,9 +60,7 @@ def run(
     dtype: Annotated[
         str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
     ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="torch, or onnxruntime (the extra `onnx`) for the passes without gradients.")
-    ] = None,
+    backend: Backend = None,
     tune: Annotated[bool, typer.Option(help="Fold batch norms and the like where logits stay the same.")] = True,
     seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
     workers: Annotated[
@@ -118,7 +117,7 @@ def run(
         "std": numbers("std", std),
         "channels": channels,
         "dtype": dtype,
-        "engine": engine,
+        "backend": backend,
         "resize": model_resize,
         "crop": model_crop,
         "resize_filter": model_resize_filter,

@@ -88,7 +88,7 @@ def _loaded(spec: ModelSpec) -> Model:
         identity=identity,
         notes=notes_in(metadata),
         dtype=spec.dtype,
-        engine=spec.engine,
+        backend=spec.backend,
     )
 
 

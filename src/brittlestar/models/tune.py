@@ -29,17 +29,17 @@ def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
     Args:
         model: Its weights may have changed since it was tuned last.
         images: (n, channel, height, width) float32 in [0, 1] on its device, to hold the tuned answers against its own.
-        faster: Whether to; otherwise the model answers as it was given, unless it asks for an engine itself.
+        faster: Whether to; otherwise the model answers as it was given, unless it asks for a backend itself.
 
     Raises:
-        ModelError: The engine that the model asks for cannot be had, or gives other logits.
+        ModelError: The backend that the model asks for cannot be had, or gives other logits.
     """
     if not isinstance(model, TorchModel):
         return None
     model.fast = None
     x = apply_preprocess(images, model.preprocess)
     with lowered(model.dtype, x.device):
-        if model.engine == "onnxruntime":
+        if model.backend == "onnxruntime":
             model.fast, note = _by_onnx(model, x)
             return note
         if not faster:
@@ -57,7 +57,7 @@ def _by_onnx(model: TorchModel, x: torch.Tensor) -> tuple[Answer, str]:
     require(
         apart <= AGREE,
         f"model {model.name}: logits by ONNX Runtime lie up to {apart:.1e} from those of torch, allowed is "
-        f"{AGREE:.0e}; use --engine torch",
+        f"{AGREE:.0e}; use --backend torch",
         ModelError,
     )
     return answer, f"ONNX Runtime; logits within {apart:.0e} of torch"

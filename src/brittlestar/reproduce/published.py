@@ -11,9 +11,9 @@ from pathlib import Path
 
 from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
-from brittlestar.reproduce.engine import Outcome, Table, Verdict, above, percent
 from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean, read_types
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
+from brittlestar.reproduce.study import Reproduction, Table, Verdict, above, percent
 
 BASES = ("Standard", "resnet50")
 _CLAIMED = {"fog": "more sensitive", "contrast": "more sensitive", "gaussian_noise": "less sensitive"}
@@ -259,13 +259,13 @@ def _classes(files: PublishedFiles, testbed: bool, needed: bool) -> int | None:
     return None
 
 
-def beside(outcome: Outcome, table: PublishedTable) -> Outcome:
-    """The outcome of ``fog`` with a verdict on the published models, and their tables."""
+def beside(reproduction: Reproduction, table: PublishedTable) -> Reproduction:
+    """The reproduction of ``fog`` with a verdict on the published models, and their tables."""
     return dataclasses.replace(
-        outcome,
-        conditions=(*outcome.conditions, "; ".join(table.notes) + "."),
-        verdicts=(*outcome.verdicts, _verdict(table)),
-        tables=(*outcome.tables, _accuracies(table), _against_base(table)),
+        reproduction,
+        conditions=(*reproduction.conditions, "; ".join(table.notes) + "."),
+        verdicts=(*reproduction.verdicts, _verdict(table)),
+        tables=(*reproduction.tables, _accuracies(table), _against_base(table)),
     )
 
 

@@ -56,12 +56,12 @@ class Question:
 
     def _look(self, bench: Bench, found: Floats) -> None:
         """Decode the images that are asked about, and no others; put waves together until they fill a batch."""
-        what, model, batch = bench.what, bench.models[self.model], bench.what.batch
+        spec, model, batch = bench.spec, bench.models[self.model], bench.spec.batch
         used, row = np.unique(self.sample, return_inverse=True)
-        places = what.order[used]
-        images = torch.from_numpy(what.source.load(places)).to(model.device)
-        keys = SampleKeys.of(what.seed, [str(i) for i in what.source.ids[places]]).to(model.device)
-        labels = torch.from_numpy(what.labels[used]).to(model.device, torch.int64)
+        places = spec.order[used]
+        images = torch.from_numpy(spec.source.load(places)).to(model.device)
+        keys = SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[places]]).to(model.device)
+        labels = torch.from_numpy(spec.labels[used]).to(model.device, torch.int64)
         rows = torch.from_numpy(row.reshape(-1)).to(model.device)
         waiting: list[torch.Tensor] = []
         first = 0
@@ -69,7 +69,7 @@ class Question:
         for start, stop in zip(starts, [*starts[1:], len(self.condition)], strict=True):
             at = rows[int(start) : int(stop)]
             plain = images[at].to(torch.float32).div_(255)
-            condition = what.conditions[int(self.condition[start])]
+            condition = spec.conditions[int(self.condition[start])]
             waiting.append(perturbed(condition, plain, labels[at], keys[at], model))
             if stop - first >= batch or stop == len(self.condition):
                 x = torch.cat(waiting)

@@ -34,7 +34,7 @@ ModelMaker = Callable[[], Model]
 
 
 @dataclass(frozen=True)
-class Order:
+class BenchSpec:
     """Everything a bench is built from; picklable where its parts are.
 
     Fields:
@@ -75,7 +75,7 @@ class Done:
 class Bench:
     """Fills work items and writes their rows; keeps the decoded block between items."""
 
-    what: Order
+    spec: BenchSpec
     models: Sequence[Model]
     store: RunStore
     tuning: dict[str, str] = field(init=False)
@@ -86,16 +86,16 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.tuning = {}
-        first = torch.from_numpy(self.what.source.load(self.what.order[:_PROBE]))
+        first = torch.from_numpy(self.spec.source.load(self.spec.order[:_PROBE]))
         for model in self.models:
-            note = tune(model, first.to(model.device, torch.float32) / 255, self.what.tune)
+            note = tune(model, first.to(model.device, torch.float32) / 255, self.spec.tune)
             if note is not None:
                 self.tuning[model.name] = note
 
     @classmethod
-    def build(cls, what: Order) -> Bench:
+    def build(cls, spec: BenchSpec) -> Bench:
         """Load the models."""
-        return cls(what, [maker() for maker in what.makers], RunStore.open(what.folder))
+        return cls(spec, [maker() for maker in spec.makers], RunStore.open(spec.folder))
 
     def do(self, item: WorkItem | Question) -> Done:
         """Fill the item's cells, store them, report the tallies; or answer a question."""
@@ -106,8 +106,8 @@ class Bench:
         cells = self.rows(item)
         tallies = []
         for model, conditions in item.tasks:
-            written = [(self.what.conditions[c].fingerprint, cells[model, c]) for c in conditions]
-            self.store.write_cells(self.what.fingerprints[model], item.start, item.stop, written)
+            written = [(self.spec.conditions[c].fingerprint, cells[model, c]) for c in conditions]
+            self.store.write_cells(self.spec.fingerprints[model], item.start, item.stop, written)
             tallies += [(model, c, len(cells[model, c]), int((~cells[model, c].correct).sum())) for c in conditions]
         return Done(item, tuple(tallies), time.perf_counter() - began)
 
@@ -125,10 +125,10 @@ class Bench:
                 labels,
                 positions,
                 keys,
-                self.what.conditions[c],
+                self.spec.conditions[c],
                 [self.models[m] for m in models],
-                self.what.batch,
-                self._pictures_of(self.what.conditions[c], item.start),
+                self.spec.batch,
+                self._pictures_of(self.spec.conditions[c], item.start),
             )
             cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
         return cells
@@ -139,25 +139,25 @@ class Bench:
         """Images (uint8), keys, labels and positions of a block; decoded once while it is worked on."""
         if self._block != (start, stop):
             device = self.models[0].device
-            places = self.what.order[start:stop]
-            self._images = torch.from_numpy(self.what.source.load(places)).to(device)
-            self._keys = SampleKeys.of(self.what.seed, [str(i) for i in self.what.source.ids[places]]).to(device)
+            places = self.spec.order[start:stop]
+            self._images = torch.from_numpy(self.spec.source.load(places)).to(device)
+            self._keys = SampleKeys.of(self.spec.seed, [str(i) for i in self.spec.source.ids[places]]).to(device)
             self._block = (start, stop)
             self._pictures = {}
         assert self._keys is not None
         positions = np.arange(start, stop, dtype=np.int32)
-        return self._images, self._keys, self.what.labels[start:stop], positions
+        return self._images, self._keys, self.spec.labels[start:stop], positions
 
     def _pictures_of(self, condition: Condition, start: int) -> Pictures | None:
         definition = condition.definition
         moves = isinstance(definition, Sequence_) and definition.moves
-        return functools.partial(self._read, start) if moves and self.what.source.info.cropped else None
+        return functools.partial(self._read, start) if moves and self.spec.source.info.cropped else None
 
     def _read(self, start: int, piece: slice) -> list[torch.Tensor]:
         """Pictures of a part of the block that begins at ``start``, decoded once as long as there is room for them."""
         places = range(start + piece.start, start + piece.stop)
         lacking = [p for p in places if p not in self._pictures]
-        read = self.what.source.pictures(self.what.order[lacking]) if lacking else []
+        read = self.spec.source.pictures(self.spec.order[lacking]) if lacking else []
         found = self._pictures | {p: torch.from_numpy(x) for p, x in zip(lacking, read, strict=True)}
         if sum(x.nbytes for x in found.values()) <= _PICTURES:
             self._pictures = found

@@ -32,13 +32,13 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     highest confidence among the first ``count`` samples. Pixels are made again from the sample's key; an example whose
     prediction does not come out the same again is left out.
     """
-    store, what = bench.store, bench.what
-    clean = next((c for c in what.conditions if c.info.id == CLEAN_ID), None)
+    store, spec = bench.store, bench.spec
+    clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return
-    shown = [c for c in what.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
+    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
     chosen: list[tuple[int, Condition, int, Rows, Rows]] = []
-    for place, fingerprint in enumerate(what.fingerprints):
+    for place, fingerprint in enumerate(spec.fingerprints):
         before = store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)
         if before is None:
             continue
@@ -46,8 +46,8 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
             rows = store.read(fingerprint, [condition.fingerprint], detail=False).get(condition.fingerprint)
             if rows is not None:
                 chosen += [(place, condition, p, rows, before) for p in _worst(rows, before)]
-    folder = what.folder / "examples"
-    beside = what.folder / ".examples.tmp"
+    folder = spec.folder / "examples"
+    beside = spec.folder / ".examples.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     listed = [entry for choice in chosen if (entry := _example(bench, names, beside, *choice)) is not None]
@@ -94,7 +94,7 @@ def _example(
         "model": names[place],
         "condition": condition.info.id,
         "position": position,
-        "sample_id": str(bench.what.source.ids[bench.what.order[position]]),
+        "sample_id": str(bench.spec.source.ids[bench.spec.order[position]]),
         "label": int(row.label[0]),
         "prediction": int(row.prediction[0]),
         "confidence": float(row.confidence[0]),

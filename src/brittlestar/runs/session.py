@@ -22,7 +22,7 @@ from brittlestar.core.version import VERSION
 from brittlestar.data.base import Source
 from brittlestar.models import check_model
 from brittlestar.models.base import Model, ModelInfo
-from brittlestar.runs.bench import Bench, ModelMaker, Order
+from brittlestar.runs.bench import Bench, BenchSpec, ModelMaker
 from brittlestar.runs.cell import passes
 from brittlestar.runs.examples import write_examples
 from brittlestar.runs.first import First, Judge, first_answers, near_chance_text, refuse_near_chance
@@ -34,7 +34,7 @@ from brittlestar.store import RunStore, SessionRecord
 
 
 @dataclasses.dataclass(frozen=True)
-class Sequel:
+class FollowUp:
     """Work on single cells once the grid is filled, by the same engine and under the same lock.
 
     Fields:
@@ -45,7 +45,7 @@ class Sequel:
     """
 
     conditions: tuple[Condition, ...]
-    do: Callable[[Engine, Order, RunStore, Callable[[str], None]], int]
+    do: Callable[[Engine, BenchSpec, RunStore, Callable[[str], None]], int]
     name: str
 
 
@@ -71,7 +71,7 @@ class Request:
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
         command: What the person typed, for the record.
-        sequel: Work on single cells once the grid is filled.
+        follow_up: Work on single cells once the grid is filled.
         tune: Whether models may answer in a faster way that gives the same logits.
         judge: Says from first clean answers whether a model is near chance; ``None`` asks none.
         anyway: Whether models near chance are run all the same.
@@ -95,7 +95,7 @@ class Request:
     batch: int | None = None
     workers: int = 1
     command: str = ""
-    sequel: Sequel | None = None
+    follow_up: FollowUp | None = None
     tune: bool = True
     judge: Judge | None = None
     anyway: bool = False
@@ -164,25 +164,25 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         fingerprints = [info.fingerprint for info in infos]
         items, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
-        what = Order(
+        spec = BenchSpec(
             source=source,
             order=order,
             labels=labels,
             seed=request.seed,
-            conditions=(*request.conditions, *(request.sequel.conditions if request.sequel else ())),
+            conditions=(*request.conditions, *(request.follow_up.conditions if request.follow_up else ())),
             makers=tuple(request.makers or ()),
             fingerprints=tuple(fingerprints),
             batch=batch,
             folder=request.folder,
             tune=request.tune,
         )
-        bench = Bench(what, request.models, store)
+        bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
         store.begin_session(dataclasses.replace(record, near_chance=near.found))
         began, stop = time.perf_counter(), "failed"
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
-            if items or request.sequel:
+            if items or request.follow_up:
                 with _engine(request, bench, items) as engine:
                     stop = run(
                         items,
@@ -193,8 +193,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                         on_progress=watch.progress,
                         on_interrupt=lambda: note("stopping: finishing the cells in hand"),
                     )
-                    if request.sequel and stop == "complete":
-                        stop = _followed(request.sequel, engine, what, store, note, progress)
+                    if request.follow_up and stop == "complete":
+                        stop = _followed(request.follow_up, engine, spec, store, note, progress)
             else:
                 stop = "complete"
             if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
@@ -210,10 +210,15 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
 
 
 def _followed(
-    sequel: Sequel, engine: Engine, what: Order, store: RunStore, note: Callable[[str], None], progress: Progress
+    follow_up: FollowUp,
+    engine: Engine,
+    spec: BenchSpec,
+    store: RunStore,
+    note: Callable[[str], None],
+    progress: Progress,
 ) -> str:
     try:
-        progress.images += sequel.do(engine, what, store, note)
+        progress.images += follow_up.do(engine, spec, store, note)
     except KeyboardInterrupt:
         note("stopping: finishing the answers in hand")
         engine.close()
@@ -348,9 +353,9 @@ def _planned(
 
 
 def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:
-    workers = request.workers if request.sequel else min(request.workers, len(items))
+    workers = request.workers if request.follow_up else min(request.workers, len(items))
     if workers > 1 and request.makers is not None:
-        return Processes(bench.what, workers)
+        return Processes(bench.spec, workers)
     return InProcess(bench)
 
 
@@ -359,7 +364,7 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
     return SessionRecord(
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=request.command,
-        suite=", ".join([*request.suites, *([request.sequel.name] if request.sequel else [])]),
+        suite=", ".join([*request.suites, *([request.follow_up.name] if request.follow_up else [])]),
         rule="anytime" if request.precision is not None else "fixed",
         stop="running",
         samples=count,

@@ -20,7 +20,7 @@ import torch
 
 from brittlestar.core.errors import BrittlestarError
 from brittlestar.runs.ask import Question
-from brittlestar.runs.bench import Bench, Done, Order
+from brittlestar.runs.bench import Bench, BenchSpec, Done
 from brittlestar.runs.plan import WorkItem
 
 
@@ -108,10 +108,10 @@ def one_thread(device: torch.device) -> Iterator[None]:
 class Processes(Engine):
     """``count`` processes; each loads the models once and writes its own rows."""
 
-    def __init__(self, what: Order, count: int) -> None:
+    def __init__(self, spec: BenchSpec, count: int) -> None:
         self._count = count
         self._pool = ProcessPoolExecutor(
-            count, mp_context=get_context("spawn"), initializer=_begin, initargs=(what, os.getpid())
+            count, mp_context=get_context("spawn"), initializer=_begin, initargs=(spec, os.getpid())
         )
         self._futures: set[Future[Done]] = set()
 
@@ -149,14 +149,14 @@ class Processes(Engine):
 _bench: Bench | None = None
 
 
-def _begin(what: Order, parent: int) -> None:
+def _begin(spec: BenchSpec, parent: int) -> None:
     """In a fresh worker: one torch thread, deaf to Ctrl-C (the parent decides), gone when the parent is."""
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with(parent)
     keep_memory()
     torch.set_num_threads(1)
-    _bench = Bench.build(what)
+    _bench = Bench.build(spec)
 
 
 def _do(item: WorkItem | Question) -> Done:

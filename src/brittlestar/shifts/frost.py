@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -16,9 +15,7 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.core.frost import COMMAND, FILES, FOLDER_VARIABLE, texture_folder
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.crystals import plain
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.whole import blend
+from brittlestar.shifts.ops.dispatch import blend, frosted
 
 NOT_COMPARABLE = "frost drawn with procedural textures: not comparable with published ImageNet-C"
 
@@ -138,21 +135,13 @@ class Frost(Shift):
         if self.textures == "procedural":
             # Photographs have finer crystals than small images, whose textures are scaled down.
             decay = 1.6 if self.scale >= 1 else 1.9
-            return _frosted(x)(x, keys, decay, self.image, self.texture)
+            return frosted(x, keys, decay, self.image, self.texture)
         choice = textures(self.scale, height, width, x.shape[1])[: 6 if self.sixth else 5]
         which, down, right = keys.uniform((3,)).unbind(1)
         number = (which * len(choice)).to(torch.int64)
         room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
         frost = cuts(choice, number, (down * room[:, 0]).to(torch.int64), (right * room[:, 1]).to(torch.int64), x)
         return blend(x, frost, self.image, self.texture)
-
-
-def _frosted(x: Images) -> Callable[[Images, SampleKeys, float, float, float], Images]:
-    if kernels(x) is None:
-        return plain.frosted
-    from brittlestar.shifts.ops.crystals import compiled
-
-    return compiled.frosted
 
 
 def cuts(

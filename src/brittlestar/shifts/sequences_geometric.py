@@ -14,9 +14,8 @@ import torch
 
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, check_finite
-from brittlestar.shifts.ops.warp import sample, sample_on_black
+from brittlestar.shifts.ops.dispatch import sample, truncated
 from brittlestar.shifts.sequence_base import Sequence, Tables, Window
-from brittlestar.shifts.storage import truncated
 
 Matrix = npt.NDArray[np.float64]
 
@@ -48,7 +47,7 @@ def seen_through(x: Images, back: Matrix, shown: Window | None = None, blended: 
         across, down = np.where(inside, across, 0), np.where(inside, down, 0)
     places = [torch.from_numpy(v.astype(np.float32)).to(x.device).expand(len(x), -1, -1) for v in (down, across)]
     if blended:
-        return sample_on_black(x, places[0], places[1])
+        return sample(x, places[0], places[1], "black")
     return sample(x, places[0], places[1], "symmetric") * torch.from_numpy(inside).to(x.device)
 
 

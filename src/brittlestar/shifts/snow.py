@@ -10,11 +10,8 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.colour import luma
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.zoom import centre, enlarged
-from brittlestar.shifts.storage import truncated
+from brittlestar.shifts.ops.dispatch import motion_blur, snowed, truncated
+from brittlestar.shifts.ops.zoom.plain import centre, enlarged
 
 
 def snow_layer(
@@ -40,14 +37,6 @@ def snow_layer(
     layer = enlarged(flakes, zoom, *size)
     layer = truncated(torch.where(layer < threshold, 0.0, layer))
     return truncated(motion_blur(layer, radius, sigma, degrees))
-
-
-def snowed(x: Images, layer: torch.Tensor, mix: float) -> Images:
-    """Images whitened (``mix`` is the share that is kept), plus the layer and the layer turned by 180 degrees."""
-    if (fast := kernels(x)) is not None:
-        return fast.snowed(x, layer, mix)
-    whitened = torch.maximum(x, luma(x) * 1.5 + 0.5)
-    return (x * mix).add_(whitened.mul_(1 - mix)).add_(layer).add_(layer.flip(2, 3))
 
 
 @final

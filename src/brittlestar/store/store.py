@@ -287,18 +287,6 @@ class RunStore:
             counts[condition] = (len(rows), int((~rows.correct).sum()))
         return counts
 
-    def compact(self) -> None:
-        """Merge the row files into few (see ``store.care.compact``); call it while the folder is ``locked``."""
-        from brittlestar.store.care import compact
-
-        compact(self)
-
-    def verify(self) -> list[str]:
-        """Problems of the stored files, one line each; empty where all is well (see ``store.care.verify``)."""
-        from brittlestar.store.care import verify
-
-        return verify(self)
-
 
 def _make_room(folder: Path) -> None:
     """Make the folder, or refuse one that holds something else than the beginning of a run."""
