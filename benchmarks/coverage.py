@@ -18,7 +18,14 @@ from collections.abc import Callable, Iterator
 
 from scipy import stats
 
-MODULES = ("coverage_shares", "coverage_shapes", "coverage_sensitivity", "coverage_design")
+MODULES = (
+    "coverage_shares",
+    "coverage_shapes",
+    "coverage_sensitivity",
+    "coverage_kept",
+    "coverage_design",
+    "coverage_losses",
+)
 CHANCE = 1e-4
 
 Cover = Callable[[int], tuple[int, int]]

@@ -10,18 +10,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from brittlestar.report.content import DataEntry, ModelEntry, Sentence
 
 from brittlestar.attacks import L2PGD
 from brittlestar.attacks.base import Attack
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.rows import Rows
 from brittlestar.models import load_model, parse_spec
-from brittlestar.report.compare import build_comparison
+from brittlestar.report.compare import paired_differences
 from brittlestar.report.compared import compare_models
-from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.section import Finding
 from brittlestar.report.spectrum import build_spectrum
+from brittlestar.report.subjects import DataEntry, ModelEntry, Subject
 from brittlestar.reproduce.claims import Direction, change, judge
 from brittlestar.reproduce.experiments import fog_directions, transfer_directions
 from brittlestar.reproduce.features import directions as feature_directions
@@ -152,7 +153,7 @@ class Pairs:
         for name, directions in experiments.items():
             yield from ((name, verdict) for verdict in judge(study, directions))
 
-    def sentences(self, first: Predictions, second: Predictions) -> list[Sentence]:
+    def sentences(self, first: Predictions, second: Predictions) -> list[Finding]:
         """What a report says of ``first`` against ``second``."""
         infos = {v: self._info(v) for v in self.versions if v not in (DOUBLED, ATTACKED)}
         data = DataEntry(
@@ -173,7 +174,9 @@ class Pairs:
             subjects=tuple(subjects), data=(data,), infos=infos, stores=(), rule="fixed", names={}, data_of=(0,)
         )
         numbers = Numbers()
-        return compare_models(gathered, numbers, build_spectrum(gathered, numbers), build_comparison(gathered, numbers))
+        return compare_models(
+            gathered, numbers, build_spectrum(gathered, numbers), paired_differences(gathered, numbers)
+        )
 
     def _place(self, name: str, answers: Predictions) -> None:
         for version, found in answers.items():
@@ -220,7 +223,7 @@ class Pairs:
         )
 
 
-def claims_in(sentences: list[Sentence]) -> list[str]:
+def claims_in(sentences: list[Finding]) -> list[str]:
     """The claims of sensitivity that sentences make, either way."""
     made = ("more sensitive", "less sensitive")
     return [f.state for s in sentences for f in s.sensitivities if f.state in made]

@@ -85,12 +85,12 @@ def test_rates_of_rows() -> None:
     assert measures.accuracy(rows, "anytime") == measures.confidence_sequence(k, 500)
     for top in (1, 3, 5):
         expected = 1 - top_k_accuracy_score(rows.label, rows.logits, k=top, labels=np.arange(12))
-        assert measures.top_k_error(rows, top).value == pytest.approx(expected)
+        assert measures.TopKError(k=top).estimate(rows).value == pytest.approx(expected)
         fewer = dataclasses.replace(rows, top_classes=None)
-        assert measures.top_k_error(fewer, top) == measures.top_k_error(rows, top)
-    assert measures.top_k_error(rows, 8).value < measures.top_k_error(rows, 5).value
-    with pytest.raises(UsageError, match="8 highest classes and the rows hold 5"):
-        measures.top_k_error(dataclasses.replace(rows, logits=None), 8)
+        assert measures.TopKError(k=top).estimate(fewer) == measures.TopKError(k=top).estimate(rows)
+    assert measures.TopKError(k=8).estimate(rows).value < measures.TopKError(k=5).estimate(rows).value
+    with pytest.raises(measures.NotAvailableError, match="8 highest classes; these rows hold 5"):
+        measures.TopKError(k=8).estimate(dataclasses.replace(rows, logits=None))
 
 
 def test_equal_logits_are_ordered_like_the_prediction() -> None:
@@ -98,7 +98,7 @@ def test_equal_logits_are_ordered_like_the_prediction() -> None:
     flat = rows_of(np.array([True, False, False]))
     flat = dataclasses.replace(flat, label=np.array([0, 1, 2], np.int32), prediction=np.zeros(3, np.int32))
     flat = dataclasses.replace(flat, logits=zeros, label_logit=zeros[:, 0], top_logit=zeros[:, 0])
-    assert [measures.top_k_error(flat, k).value for k in (1, 2, 3)] == pytest.approx([2 / 3, 1 / 3, 0])
+    assert [measures.TopKError(k=k).estimate(flat).value for k in (1, 2, 3)] == pytest.approx([2 / 3, 1 / 3, 0])
 
 
 def test_frames_are_averaged_by_sample() -> None:

@@ -29,7 +29,6 @@ WITH_RULE: dict[str, Measured] = {
     "accuracy": lambda rule: measures.accuracy(STRONG, rule),
     "error_rate": lambda rule: measures.error_rate(STRONG, rule),
     "error_rate of frames": lambda rule: measures.error_rate(FRAMED_STRONG, rule),
-    "top_k_error": lambda rule: measures.top_k_error(STRONG, 1, rule),
     "error_increase": lambda rule: measures.error_increase(STRONG, CLEAN, rule),
     "error_increase of frames": lambda rule: measures.error_increase(FRAMED_STRONG, FRAMED_CLEAN, rule),
     "paired_difference": lambda rule: measures.paired_difference(MIDDLE, STRONG, rule),
@@ -111,10 +110,9 @@ def test_every_level_is_nested() -> None:
         assert found == sorted(found) and found[0] < found[-1]
 
 
-def test_the_catalogue_names_what_there_is() -> None:
-    computed_by = {"error": "error_rate", "fourier_band_error": "band_error", "fourier_contrast": "band_contrast"}
-    for name, kind in measures.MEASURES.items():
-        assert callable(getattr(measures, computed_by.get(name, name)))
-        assert kind.better in ("higher", "lower", "neither")
-        assert kind.summary() and "\n" not in kind.summary()
+def test_what_is_made_of_several_conditions_is_listed_by_its_function() -> None:
+    for name, kind in measures.SUMMARIES.items():
+        assert callable(getattr(measures, name)) and name not in measures.MEASURES
+        assert kind.better in ("higher", "lower", "neither") and kind.unit and kind.needs
+        assert kind.text and "\n" not in kind.text
     assert all(hasattr(measures, name) for name in measures.__all__)

@@ -165,7 +165,7 @@ def test_a_model_that_carries_a_normalisation_and_does_not_use_it_gets_it(card: 
 
 @pytest.mark.parametrize("module", [with_buffers(Net(by_own)), Net(lambda n, x: used(x, MEAN, STD)).eval()])
 def test_options_that_would_normalise_twice_are_asked_about(module: nn.Module) -> None:
-    with pytest.raises(ModelError, match=r"\(100 %\) if they are not.*--no-normalise .*--normalise") as caught:
+    with pytest.raises(ModelError, match=r"\(100 %\) if they are not.*normalise=False .*normalise=True") as caught:
         chosen(module, GIVEN, explicit=True)
     assert "model mine is right in" in str(caught.value) and "(52 %) if they are normalised" in str(caught.value)
     assert chosen(module, GIVEN, normalise=True) == (GIVEN, "")
@@ -176,7 +176,7 @@ def test_where_answers_do_not_tell_what_the_model_reads_does() -> None:
     """Few images: both ways are equally good, but the module reads its own mean and std."""
     net = with_plain(Net(by_own))
     before = list(net.mean), list(net.std)  # type: ignore[call-overload]
-    with pytest.raises(ModelError, match=r"reads its own mean and std.*normalised twice.*--no-normalise"):
+    with pytest.raises(ModelError, match=r"reads its own mean and std.*normalised twice.*normalise=False"):
         chosen(net, count=8)
     assert (net.mean, net.std) == before
     buffers = with_buffers(Net(by_own))

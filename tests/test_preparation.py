@@ -238,7 +238,7 @@ def test_bad_preparations_are_refused_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=said) as caught:
             open_source(tmp_path, **wrong)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
-    with pytest.raises(DataError, match="smaller than --crop 224"):
+    with pytest.raises(DataError, match="smaller than crop=224; add resize=224"):
         decode(encoded(photograph(300, 200)), "a.png", Preparation(crop=224))
 
 

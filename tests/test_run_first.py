@@ -68,7 +68,7 @@ def test_a_model_with_its_classes_in_another_order_stops_before_anything_is_writ
         bs.evaluate({"rolled": Bright(shift=1).eval()}, data(), suite="noise", out=tmp_path / "run")
     text = str(caught.value)
     assert "rolled is right in 0 of the first 20, 0.0 % [0.0, 23.3]" in text and "25.0 %" in text
-    for word in ("--mean", "order of the classes", "RGB or BGR", "labels", "--anyway", "anyway=True", "--shifted"):
+    for word in ("mean=", "order of the classes", "RGB or BGR", "labels", "anyway=True", "shifted=True"):
         assert word in text
     assert not (tmp_path / "run").exists()
 

@@ -69,7 +69,6 @@ def test_a_single_share_is_the_exact_one_everywhere() -> None:
         rows_of(right), top_logit=np.full(300, -0.1, np.float32), logits=np.where(right[:, None], [1.0, 0], [0, 1.0])
     )
     assert measures.accuracy(rows) == measures.rate(298, 300) == exact == measures.error_rate(rows).complement()
-    assert measures.top_k_error(rows, 1).complement() == exact
     (only,) = measures.reliability(rows)
     assert only.accuracy == exact
     mean = measures.mean_interval(right.astype(float))

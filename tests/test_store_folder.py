@@ -74,7 +74,7 @@ def test_other_data_seed_or_samples_are_refused_naming_both(tmp_path: Path) -> N
     store = make_store(tmp_path / "run")
     with pytest.raises(StoreError, match=r"other data \(d.npz, fingerprint d{16}; now e.npz, e{16}\)"):
         RunStore.start(store.path, data=DATA | {"spec": "e.npz", "fingerprint": "e" * 16}, seed=0)
-    with pytest.raises(StoreError, match="--seed 0, not 7"):
+    with pytest.raises(StoreError, match="seed=0, not 7"):
         RunStore.start(store.path, data=DATA, seed=7)
     ids, labels = store.samples()
     store.write_samples(ids, labels)

@@ -169,7 +169,7 @@ def evaluate(
     prepare: str | None = None,
     skip_bad: bool = False,
     groups: Any = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | Mapping[str, str] | None = None,
     watch: Watch | None = None,
     command: str = "",
     follow_up: FollowUp | None = None,
@@ -201,7 +201,8 @@ def evaluate(
         skip_bad: Leave unreadable images out (they are counted in the report).
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
-        classes: Class names in the order of the model's outputs, where they are not the data's own classes.
+        classes: Class names in the order of the model's outputs, where they are not the data's own classes; a mapping
+            also says what people call each (``{"n01440764": "tench", ...}``), which the report shows.
         watch: Callbacks.
         command: Recorded in the report as the command that repeats it.
         follow_up: Work on single cells once the grid is filled (``brittlestar.analyses.mapping``).
@@ -277,6 +278,7 @@ def evaluate(
         judge=None if shifted else judge_of(labels),
         anyway=anyway,
         shifted=shifted,
+        titles=tuple(classes.values()) if isinstance(classes, Mapping) else (),
     )
     notes = preparation_notes(suites, source.info)
     for note in notes:

@@ -19,6 +19,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.options import option
 from brittlestar.data import Source, reopened
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
@@ -114,7 +115,11 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
     )
     maps = fourier_maps(store)
     infos = [i for i in store.manifest.conditions.values() if i.kind == "shift" and i.shift in SHIFTS]
-    require(bool(infos), f"{store.path} has no shifts: run it with --suite broad or cifar-c as well", UsageError)
+    require(
+        bool(infos),
+        f"{store.path} has no shifts: run it with {option('suite', 'broad')} or cifar-c as well",
+        UsageError,
+    )
     order = source.order(store.manifest.seed)[:samples]
     images = torch.from_numpy(source.load(order)).to(torch.float32) / 255
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])

@@ -46,9 +46,12 @@ def _data() -> Lines:
 
 
 def _measures() -> Lines:
-    from brittlestar.measures import MEASURES
+    from brittlestar.measures import MEASURES, SUMMARIES
 
-    return ((name, f"better {kind.better:<7} {kind.summary()}") for name, kind in MEASURES.items())
+    listed = [(name, kind.better, kind.unit, kind.text, kind.needs) for name, kind in MEASURES.items()]
+    listed += [(name, kind.better, kind.unit, kind.text, kind.needs) for name, kind in SUMMARIES.items()]
+    for name, better, unit, text, needs in listed:
+        yield name, f"better {better:<7} {unit:<16} {text} [needs {', '.join(needs)}]"
 
 
 def _recipes() -> Lines:

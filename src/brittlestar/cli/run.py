@@ -80,7 +80,10 @@ def run(
     ] = None,
     classes: Annotated[
         Path | None,
-        typer.Option(help="Class names in the order of the model's outputs, one a line (first column of a TSV)."),
+        typer.Option(
+            help="Class names in the order of the model's outputs, one a line (first column of a TSV; second: "
+            "what people call them)."
+        ),
     ] = None,
     factory: Annotated[
         str | None, typer.Option(help="FILE.py:factory that builds the module for a state dict.")
@@ -190,10 +193,13 @@ def finish(result: object, report: bool) -> None:
         write_report([result.path])
 
 
-def read_classes(path: Path) -> list[str]:
-    """Class names from a text file: one a line; of tab-separated columns, the first that is not a number."""
+def read_classes(path: Path) -> dict[str, str]:
+    """Class names from a text file, and what people call them.
+
+    One a line; of tab-separated columns, the first that is not a number is the name and the next what people call it.
+    """
     require(path.is_file(), f"no such file: {path}", UsageError)
-    names = []
+    names, titles = [], []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         cells = [cell.strip() for cell in line.split("\t")]
         named = [cell for cell in cells if cell and not cell.isdigit()]
@@ -201,8 +207,13 @@ def read_classes(path: Path) -> list[str]:
             continue
         require(bool(named), f"{path} line {number} holds no class name: {line!r}", UsageError)
         names.append(named[0])
+        titles.append(named[min(1, len(named) - 1)].replace("_", " "))
     require(len(set(names)) == len(names), f"{path} names a class twice", UsageError)
-    return names
+    # Two classes may be called alike (ImageNet has two cranes): the name tells them apart.
+    return {
+        name: title if titles.count(title) == 1 else f"{title} ({name})"
+        for name, title in zip(names, titles, strict=True)
+    }
 
 
 def numbers(name: str, text: str | None) -> tuple[float, ...] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from brittlestar.measures.accuracy import (
+    Accuracy,
+    ErrorRate,
+    TopKError,
     accuracy,
     error_increase,
     error_rate,
@@ -12,8 +13,6 @@ from brittlestar.measures.accuracy import (
     mean_error_difference,
     mean_error_increase,
     paired,
-    rate,
-    top_k_error,
 )
 from brittlestar.measures.alexnet import (
     ALEXNET,
@@ -23,7 +22,8 @@ from brittlestar.measures.alexnet import (
     PublishedErrors,
     PublishedFlips,
 )
-from brittlestar.measures.base import Estimate, NoSamplesError
+from brittlestar.measures.base import Estimate, NoSamplesError, NotAvailableError
+from brittlestar.measures.brier import BrierScore
 from brittlestar.measures.calibration import (
     ReliabilityBin,
     ece,
@@ -33,6 +33,8 @@ from brittlestar.measures.calibration import (
     reliability,
     rms_calibration,
 )
+from brittlestar.measures.calibration_error import CalibrationError, RmsCalibrationError
+from brittlestar.measures.catalogue import MEASURES
 from brittlestar.measures.chance import accuracy_in_mix, chance, chance_limit, near_chance
 from brittlestar.measures.compare import (
     Comparison,
@@ -75,8 +77,13 @@ from brittlestar.measures.intervals import (
     wilson,
     wilson_many,
 )
+from brittlestar.measures.kept import accuracy_kept, mean_accuracy, measurable, overconfidence
+from brittlestar.measures.log_loss import LogLoss
+from brittlestar.measures.means import rate
+from brittlestar.measures.measure import SINGLE_IMAGES, MeanMeasure, Measure
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
+from brittlestar.measures.recall import Recall
 from brittlestar.measures.selection import Candidate, highest, lowest, of_many
 from brittlestar.measures.sensitivity import (
     Sensitivity,
@@ -105,6 +112,7 @@ from brittlestar.measures.stability import (
     zipf_distance,
     zipf_of,
 )
+from brittlestar.measures.summaries import SUMMARIES, Summary
 
 __all__ = [
     "ALEXNET",
@@ -113,25 +121,39 @@ __all__ = [
     "CORRUPTION_SETS",
     "MEASURES",
     "SEQUENCE_SETS",
+    "SINGLE_IMAGES",
+    "SUMMARIES",
+    "Accuracy",
     "BreakingPoint",
+    "BrierScore",
+    "CalibrationError",
     "Candidate",
     "Comparison",
+    "ErrorRate",
     "Estimate",
     "FourierMap",
+    "LogLoss",
+    "MeanMeasure",
     "Measure",
     "NoSamplesError",
     "Normalised",
     "NormalisedSet",
+    "NotAvailableError",
     "PublishedErrors",
     "PublishedFlips",
     "Ratio",
+    "Recall",
     "ReliabilityBin",
     "Ring",
+    "RmsCalibrationError",
     "RunErrors",
     "RunSequences",
     "Sensitivity",
+    "Summary",
+    "TopKError",
     "accuracy",
     "accuracy_in_mix",
+    "accuracy_kept",
     "anytime_p",
     "band_contrast",
     "band_difference",
@@ -165,6 +187,7 @@ __all__ = [
     "mce",
     "mcnemar",
     "mcnemar_counts",
+    "mean_accuracy",
     "mean_ce_of",
     "mean_confidence",
     "mean_corruption_error",
@@ -177,8 +200,10 @@ __all__ = [
     "mean_interval",
     "mean_rate_of",
     "mean_top5_distance",
+    "measurable",
     "near_chance",
     "of_many",
+    "overconfidence",
     "paired",
     "paired_difference",
     "paired_rates",
@@ -196,52 +221,9 @@ __all__ = [
     "top5_between",
     "top5_distance",
     "top5_rates",
-    "top_k_error",
     "wilson",
     "wilson_many",
     "zipf_between",
     "zipf_distance",
     "zipf_of",
 ]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A line of ``brittlestar list measures``: which way is better, and what it is."""
-
-    better: str
-    text: str
-
-    def summary(self) -> str:
-        """One line."""
-        return self.text
-
-
-MEASURES: dict[str, Measure] = {
-    "accuracy": Measure("higher", "share of images classified as labelled; Clopper-Pearson or confidence sequence"),
-    "error": Measure("lower", "share of images not classified as labelled"),
-    "top_k_error": Measure("lower", "share of images whose label is not among the k highest classes"),
-    "error_increase": Measure("lower", "error under a shift minus clean error on the same images; paired interval"),
-    "severity_area": Measure("higher", "mean accuracy along a ladder of strengths"),
-    "breaking_point": Measure("higher", "the weakest strength at which accuracy falls under a level"),
-    "ece": Measure("lower", "expected calibration error, 15 equal-width bins"),
-    "mean_ece": Measure("lower", "mean over conditions of their expected calibration errors, not of pooled answers"),
-    "mean_ece_increase": Measure("lower", "that mean minus the clean calibration error on the same images"),
-    "rms_calibration": Measure("lower", "root mean squared calibration error, bins of 100 samples, none left out"),
-    "fourier_band_error": Measure("lower", "mean error over a band of the Fourier-basis sensitivity map"),
-    "fourier_contrast": Measure("neither", "error at high minus error at low frequencies"),
-    "high_low_ratio": Measure("neither", "error that high frequencies add to clean error over what low ones add"),
-    "mean_corruption_error": Measure("lower", "mean error over a published set's corruptions and severities"),
-    "mce": Measure("lower", "mean CE: error per corruption over a named normaliser's (AlexNet or a run), 15 of them"),
-    "relative_mce": Measure("lower", "the same for what corruption adds to the clean error"),
-    "flip_probability": Measure("lower", "share of frame comparisons in which the prediction changes"),
-    "flip_rates": Measure("lower", "flip probability over a named normaliser's, and mFR, the mean of ten"),
-    "top5_distance": Measure("lower", "mean distance of the five likeliest classes between frames, 0 to 18"),
-    "zipf_distance": Measure("lower", "distance of whole rankings between frames, early ranks weighing most"),
-    "sensitivity": Measure(
-        "neither", "what a shift does to one model against another, beyond clean: points added, and share kept"
-    ),
-    "paired_difference": Measure(
-        "neither", "error of one model minus another's on the same images, exact McNemar, Holm"
-    ),
-}

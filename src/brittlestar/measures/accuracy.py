@@ -8,81 +8,128 @@ frames first; n counts samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
-from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Outcomes, check_rule
-from brittlestar.measures.intervals import clopper_pearson, paired_rates
-from brittlestar.measures.samples import Samples, aligned, mean_difference_of, mean_of, repeated, together
-from brittlestar.measures.sequences import confidence_sequence, paired_sequence
+from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, NotAvailableError, Outcomes, Scores
+from brittlestar.measures.measure import SINGLE_IMAGES, MeanMeasure
+from brittlestar.measures.samples import Samples, aligned, mean_difference_of, mean_of, together
 
 
-def rate(k: int, n: int, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """``k / n`` of independent samples: Clopper-Pearson for ``fixed``, a confidence sequence for ``anytime``.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(MeanMeasure):
+    """Share of samples whose label has the highest logit; in [0, 1].
 
-    Raises:
-        NoSamplesError: n is 0.
-        UsageError: k is not in [0, n], or an unknown rule.
+    Clopper and Pearson's interval, a confidence sequence for ``anytime``.
     """
-    check_rule(rule)
-    return clopper_pearson(k, n, level) if rule == "fixed" else confidence_sequence(k, n, level)
+
+    name: ClassVar = "accuracy"
+    better: ClassVar = "higher"
+    text: ClassVar = "share of images classified as labelled; Clopper-Pearson or confidence sequence"
+    unit: ClassVar = "share"
+    needs: ClassVar = ("label", "prediction")
+    kinds: ClassVar = (*SINGLE_IMAGES, "fourier")
+    outcome: ClassVar = True
+
+    def scores(self, rows: Rows) -> Scores:
+        """1 where right."""
+        return rows.correct.astype(np.float64)
+
+    @classmethod
+    def paired_as(cls) -> str:
+        """Differences are listed of the error."""
+        return ""
 
 
-def _share(rows: Rows, hits: Outcomes, rule: str, level: float) -> Estimate:
-    if len(rows) == 0:
-        raise NoSamplesError("no samples: a share of nothing is undefined")
-    samples = Samples.of(rows)
-    if not samples.plain or repeated(rows.position):
-        return mean_of(samples, hits.astype(np.float64), rule, level)
-    return rate(int(np.count_nonzero(hits)), len(rows), rule, level)
+@final
+@dataclass(frozen=True, kw_only=True)
+class ErrorRate(MeanMeasure):
+    """Share of samples whose label does not have the highest logit; in [0, 1]. Intervals as of ``Accuracy``."""
+
+    name: ClassVar = "error_rate"
+    better: ClassVar = "lower"
+    text: ClassVar = "share of images not classified as labelled"
+    unit: ClassVar = "share"
+    needs: ClassVar = ("label", "prediction")
+    outcome: ClassVar = True
+
+    def scores(self, rows: Rows) -> Scores:
+        """1 where wrong."""
+        return (~rows.correct).astype(np.float64)
+
+    @classmethod
+    def paired_as(cls) -> str:
+        """``error_increase``, ``error_minus_MODEL``."""
+        return "error"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TopKError(MeanMeasure):
+    """Share of samples whose label is not among the ``k`` highest logits; in [0, 1].
+
+    Among equal logits the lower class index comes first, as for the prediction. Intervals as of ``Accuracy``.
+
+    Fields:
+        k: At least 1, and fewer than there are classes.
+    """
+
+    name: ClassVar = "top_k_error"
+    better: ClassVar = "lower"
+    text: ClassVar = "share of images whose label is not among the k (5) highest classes"
+    unit: ClassVar = "share"
+    needs: ClassVar = ("top_classes or logits",)
+    outcome: ClassVar = True
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        require(self.k >= 1, f"k is at least 1, got {self.k}", UsageError)
+
+    @property
+    def key(self) -> str:
+        """``top_5_error``."""
+        return f"top_{self.k}_error"
+
+    def scores(self, rows: Rows) -> Scores:
+        """1 where the label is not among the k."""
+        if rows.logits is not None:
+            self._enough(rows.logits.shape[1] > self.k, "more classes than that; these rows hold", rows.logits.shape[1])
+            own = rows.logits[np.arange(len(rows)), rows.label][:, None]
+            earlier = np.arange(rows.logits.shape[1])[None] < rows.label[:, None]
+            above = ((rows.logits > own) | ((rows.logits == own) & earlier)).sum(axis=1)
+            return np.asarray(above >= self.k, np.float64)
+        assert rows.top_classes is not None
+        held = rows.top_classes.shape[1]
+        self._enough(held >= self.k, f"the {self.k} highest classes; these rows hold", held)
+        return np.asarray((rows.top_classes[:, : self.k] != rows.label[:, None]).all(axis=1), np.float64)
+
+    def _enough(self, enough: bool, what: str, held: int) -> None:
+        require(enough, f"top-{self.k} error needs {what} {held}", NotAvailableError)
 
 
 def accuracy(rows: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """Share of samples whose label has the highest logit; in [0, 1].
-
-    Raises:
-        NoSamplesError: No rows.
-    """
-    return _share(rows, rows.correct, rule, level)
+    """``Accuracy`` with its interval. Errors as ``Measure.estimate``."""
+    return Accuracy().estimate(rows, rule, level)
 
 
 def error_rate(rows: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """Share of samples whose label does not have the highest logit; in [0, 1].
+    """``ErrorRate`` with its interval. Errors as ``Measure.estimate``."""
+    return ErrorRate().estimate(rows, rule, level)
 
-    Raises:
-        NoSamplesError: No rows.
+
+def error_increase(shifted: Rows, clean: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
+    """Error under the shift minus clean error on the samples that both hold; in [-1, 1].
+
+    Errors as ``MeanMeasure.difference``.
     """
-    return _share(rows, ~rows.correct, rule, level)
-
-
-def top_k_error(rows: Rows, k: int, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """Share of samples whose label is not among the ``k`` highest logits; in [0, 1].
-
-    Among equal logits the lower class index comes first, as for the prediction.
-
-    Raises:
-        NoSamplesError: No rows.
-        UsageError: k is not positive, or the rows do not hold the k highest classes.
-    """
-    require(k >= 1, f"k is at least 1, got {k}", UsageError)
-    if k == 1:
-        return error_rate(rows, rule, level)
-    if rows.top_classes is not None and rows.top_classes.shape[1] >= k:
-        hits = (rows.top_classes[:, :k] == rows.label[:, None]).any(axis=1)
-    elif rows.logits is not None:
-        own = rows.logits[np.arange(len(rows)), rows.label][:, None]
-        earlier = np.arange(rows.logits.shape[1])[None] < rows.label[:, None]
-        hits = ((rows.logits > own) | ((rows.logits == own) & earlier)).sum(axis=1) < k
-    else:
-        held = 1 if rows.top_classes is None else rows.top_classes.shape[1]
-        raise UsageError(
-            f"top-{k} error needs the {k} highest classes and the rows hold {held}; choose k up to {held} "
-            "or run again with all logits stored"
-        )
-    return _share(rows, ~hits, rule, level)
+    return ErrorRate().difference(shifted, clean, rule, level)
 
 
 def paired(a: Rows, b: Rows) -> tuple[Outcomes, Outcomes]:
@@ -96,32 +143,9 @@ def paired(a: Rows, b: Rows) -> tuple[Outcomes, Outcomes]:
     return correct[:, 0], correct[:, 1]
 
 
-def error_difference(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """Error of ``a`` minus error of ``b`` on the samples that both hold; in [-1, 1].
-
-    Raises:
-        NoSamplesError: They share none.
-        UsageError: A sample appears twice in one of them, or an unknown rule.
-    """
-    check_rule(rule)
-    samples, correct = together([a, b])
-    if not samples.plain or repeated(samples.position):
-        scores = correct[:, 1].astype(np.float64) - correct[:, 0]
-        return mean_difference_of(samples, scores, rule, level, discordance=_discordance(samples, np.abs(scores)))
-    worse = int(np.count_nonzero(~correct[:, 0] & correct[:, 1]))
-    better = int(np.count_nonzero(correct[:, 0] & ~correct[:, 1]))
-    interval = paired_rates if rule == "fixed" else paired_sequence
-    return interval(worse, better, len(correct), level)
-
-
 def _discordance(samples: Samples, apart: npt.NDArray[np.float64]) -> float:
     """Mean over the set of how often two outcomes of a sample differ."""
     return float(np.average(apart, weights=samples.weight))
-
-
-def error_increase(shifted: Rows, clean: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """Error under the shift minus clean error on the samples that both hold; in [-1, 1]. See ``error_difference``."""
-    return error_difference(shifted, clean, rule, level)
 
 
 def mean_error(parts: Sequence[Rows], rule: str = "fixed", level: float = LEVEL) -> Estimate:

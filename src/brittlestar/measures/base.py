@@ -25,6 +25,10 @@ class NoSamplesError(BrittlestarError):
     """A measure was asked about no samples; undefined is never reported as 0."""
 
 
+class NotAvailableError(UsageError):
+    """A measure needs what these rows do not hold; its text says what, and what would bring it."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
     """A number with its interval.

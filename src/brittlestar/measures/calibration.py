@@ -32,7 +32,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Scores, check_level
 from brittlestar.measures.intervals import clopper_pearson
-from brittlestar.measures.samples import Samples, independent, mean_of, repeated, together
+from brittlestar.measures.samples import Samples, independent, mean_of, repeated, shared
 from brittlestar.measures.signed import SIGNS, Signed, signed
 
 METHOD = "bootstrap test inversion"
@@ -198,29 +198,6 @@ def _ranks(rows: Rows, confidence: Scores) -> Bins:
     weight = rows.weight[order] / rows.weight.sum() * len(rows)
     rank[order] = np.clip(np.cumsum(weight) - weight / 2, 0, len(rows) - 1).astype(np.int64)
     return rank
-
-
-def shared(parts: Sequence[Rows]) -> list[Rows]:
-    """The rows of the samples (position, frame) that all parts hold, in one order, and with one design.
-
-    Raises:
-        NoSamplesError: No part, or no sample in common.
-    """
-    if not parts:
-        raise NoSamplesError("nothing to measure: no condition was given")
-    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
-    if all(np.array_equal(keys[0], key) for key in keys[1:]):
-        return list(parts)
-    common = keys[0]
-    for key in keys[1:]:
-        common = np.intersect1d(common, key)
-    if len(common) == 0:
-        raise NoSamplesError("no samples in common: what is compared must share samples")
-    cut = [rows.take(np.isin(key, common)).sorted() for rows, key in zip(parts, keys, strict=True)]
-    samples, _ = together(parts)
-    return [
-        dataclasses.replace(rows, group=samples.group, weight=samples.weight, unseen=samples.unseen) for rows in cut
-    ]
 
 
 def reliability(rows: Rows, bins: int = 15, level: float = LEVEL) -> tuple[ReliabilityBin, ...]:

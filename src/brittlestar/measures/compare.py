@@ -12,7 +12,7 @@ from scipy import special
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
-from brittlestar.measures.accuracy import error_difference
+from brittlestar.measures.accuracy import ErrorRate
 from brittlestar.measures.base import LEVEL, Estimate, Scores, check_rule
 from brittlestar.measures.intervals import paired_rates
 from brittlestar.measures.samples import Samples, difference_p, repeated, together
@@ -52,8 +52,11 @@ class Comparison:
 
 
 def paired_difference(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
-    """Error of ``a`` minus error of ``b`` on the samples that both hold; in [-1, 1]. See ``error_difference``."""
-    return error_difference(a, b, rule, level)
+    """Error of ``a`` minus error of ``b`` on the samples that both hold; in [-1, 1].
+
+    Errors as ``MeanMeasure.difference``.
+    """
+    return ErrorRate().difference(a, b, rule, level)
 
 
 def _discordant(a: Rows, b: Rows) -> tuple[int, int, Samples, Scores]:
@@ -102,7 +105,7 @@ def compare(a: Rows, b: Rows, rule: str = "fixed", level: float = LEVEL) -> Comp
     n = len(scores)
     test = "betting" if rule == "anytime" else "exact McNemar" if samples.plain else "inverted interval"
     if not samples.plain:
-        estimate, p = error_difference(a, b, rule, level), difference_p(samples, scores, rule)
+        estimate, p = paired_difference(a, b, rule, level), difference_p(samples, scores, rule)
     elif rule == "anytime":
         estimate, p = paired_sequence(only_a, only_b, n, level), anytime_p(only_a, only_b, n)
     else:

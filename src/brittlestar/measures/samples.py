@@ -147,6 +147,29 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
     return dataclasses.replace(samples, unseen=max(samples.unseen, *(rows.unseen for rows in parts))), correct
 
 
+def shared(parts: Sequence[Rows]) -> list[Rows]:
+    """The rows of the samples (position, frame) that all parts hold, in one order, and with one design.
+
+    Raises:
+        NoSamplesError: No part, or no sample in common.
+    """
+    if not parts:
+        raise NoSamplesError("nothing to measure: no condition was given")
+    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
+    if all(np.array_equal(keys[0], key) for key in keys[1:]):
+        return list(parts)
+    common = keys[0]
+    for key in keys[1:]:
+        common = np.intersect1d(common, key)
+    if len(common) == 0:
+        raise NoSamplesError("no samples in common: what is compared must share samples")
+    cut = [rows.take(np.isin(key, common)).sorted() for rows, key in zip(parts, keys, strict=True)]
+    samples, _ = together(parts)
+    return [
+        dataclasses.replace(rows, group=samples.group, weight=samples.weight, unseen=samples.unseen) for rows in cut
+    ]
+
+
 def _ascending(position: Positions) -> bool:
     return bool(np.all(position[1:] > position[:-1]))
 
@@ -229,17 +252,23 @@ def _told(found: Estimate, samples: Samples, units: Units, lowest: float) -> Est
 
 
 def mean_of(
-    where: Samples | Positions, scores: Scores, rule: str = "fixed", level: float = LEVEL, cap: float = 1
+    where: Samples | Positions,
+    scores: Scores,
+    rule: str = "fixed",
+    level: float = LEVEL,
+    cap: float = 1,
+    steps: int = 0,
 ) -> Estimate:
     """The mean of scores in [0, 1] over samples, each score the average of ``cap`` outcomes (see ``mean_interval``).
 
-    Of groups and weights see the head of this file; what no sample stands for may be anything in [0, 1].
+    Of ``steps`` see ``bounded_sequence``, of groups and weights the head of this file; what no sample stands for may
+    be anything in [0, 1].
     """
     check_rule(rule)
     samples = _as_samples(where)
     units = units_of(samples, scores)
     if rule == "anytime":
-        found = bounded_sequence(units.scores, 0.0, 1.0, level, units.weights)
+        found = bounded_sequence(units.scores, 0.0, 1.0, level, units.weights, steps)
     else:
         found = mean_interval(units.scores, level, max(cap * units.outcomes, 1.0), units.weights)
     return _told(found, samples, units, 0.0)
@@ -252,13 +281,14 @@ def mean_difference_of(
     level: float = LEVEL,
     cap: float = 1,
     discordance: float | None = None,
+    steps: int = 0,
 ) -> Estimate:
     """The mean of paired differences in [-1, 1] over samples (see ``signed_mean_interval``); designs as ``mean_of``."""
     check_rule(rule)
     samples = _as_samples(where)
     units = units_of(samples, scores)
     if rule == "anytime":
-        found = bounded_sequence(units.scores, -1.0, 1.0, level, units.weights)
+        found = bounded_sequence(units.scores, -1.0, 1.0, level, units.weights, steps)
     else:
         outcomes = max(cap * units.outcomes, 1.0)
         found = signed_mean_interval(units.scores, level, outcomes, discordance, units.weights)

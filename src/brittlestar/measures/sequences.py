@@ -32,8 +32,12 @@ from brittlestar.measures.base import (
 
 METHOD = "confidence sequence"
 
-_STAKES = special.expit(np.linspace(special.logit(1e-3), special.logit(0.995), 48))
-"""Shares of the wealth that are staked, each by one 48th of the bettors: about evenly spaced on a log scale."""
+
+@functools.cache
+def _stakes() -> npt.NDArray[np.float64]:
+    """Shares of the wealth that are staked, each by one 48th of the bettors: about evenly spaced on a log scale."""
+    shares: npt.NDArray[np.float64] = special.expit(np.linspace(special.logit(1e-3), special.logit(0.995), 48))
+    return shares
 
 
 @functools.lru_cache(maxsize=65536)
@@ -112,6 +116,7 @@ def bounded_sequence(
     highest: float = 1.0,
     level: float = LEVEL,
     weights: npt.ArrayLike | None = None,
+    steps: int = 0,
 ) -> Estimate:
     """The mean of per-sample scores in [lowest, highest] with an interval that holds at every n together.
 
@@ -123,6 +128,10 @@ def bounded_sequence(
     With weights the stake on a sample is its weight over the largest, ``c w``; the mean is the weighted one. This is
     how groups of samples that depend on each other enter: one score a group, with the group's weight.
 
+    The time grows with the number of different scores. ``steps`` bounds it: a score between two of so many even steps
+    is shared out to both, in parts that leave its value. The wealth's logarithm is concave in the score, so no bettor
+    wins more by that and the interval still holds; with 200 steps it is wider by less than a thousandth.
+
     Raises:
         NoSamplesError: No scores.
         UsageError: Scores that are not finite or outside [lowest, highest], or weights that are none.
@@ -131,7 +140,10 @@ def bounded_sequence(
         Waudby-Smith and Ramdas 2024, https://doi.org/10.1093/jrsssb/qkad009
     """
     check_level(level)
-    return _bounded(*_distinct(checked_scores(scores, lowest, highest), weights), lowest, highest, level)
+    values, counts, stakes = _distinct(checked_scores(scores, lowest, highest), weights)
+    if steps:
+        values, counts, stakes = _on_steps(values, counts, stakes, lowest, highest, steps)
+    return _bounded(values, counts, stakes, lowest, highest, level)
 
 
 def bounded_p(
@@ -157,6 +169,23 @@ def _distinct(values: Scores, weights: npt.ArrayLike | None) -> tuple[Scores, Sc
     return values[first], np.diff(first, append=len(values)).astype(np.float64), stakes[first]
 
 
+def _on_steps(
+    values: Scores, counts: Scores, stakes: Scores, lowest: float, highest: float, steps: int
+) -> tuple[Scores, Scores, Scores]:
+    """Scores shared out to the two of ``steps + 1`` even values that they lie between; as they are where so many."""
+    distinct, which = np.unique(stakes, return_inverse=True)
+    size = len(distinct) * (steps + 1)
+    if len(values) <= size:
+        return values, counts, stakes
+    scaled = (values - lowest) / (highest - lowest) * steps
+    below = np.minimum(np.floor(scaled).astype(np.int64), steps - 1)
+    above, place = scaled - below, which * (steps + 1) + below
+    mass = np.bincount(place, counts * (1 - above), size) + np.bincount(place + 1, counts * above, size)
+    kept = np.flatnonzero(mass > 0)
+    shared_out = np.asarray(lowest + (highest - lowest) * (kept % (steps + 1)) / steps, np.float64)
+    return shared_out, np.asarray(mass[kept], np.float64), distinct[kept // (steps + 1)]
+
+
 def _bounded(values: Scores, counts: Scores, stakes: Scores, lowest: float, highest: float, level: float) -> Estimate:
     span = highest - lowest
     scaled = (values - lowest) / span
@@ -175,7 +204,7 @@ def _bounded(values: Scores, counts: Scores, stakes: Scores, lowest: float, high
 def _log_wealth(scaled: Scores, counts: Scores, m: float, stakes: Scores) -> float:
     """log of the hedged wealth against mean m for scores in [0, 1], each staked with a share in [0, 1] of the stake."""
     ratios = np.stack([scaled / m, (1 - scaled) / (1 - m)])
-    growth = np.log1p(_STAKES[None, :, None] * (stakes * (ratios - 1))[:, None, :]) @ counts
+    growth = np.log1p(_stakes()[None, :, None] * (stakes * (ratios - 1))[:, None, :]) @ counts
     top = float(growth.max())
     return top + math.log(float(np.exp(growth - top).mean()))
 

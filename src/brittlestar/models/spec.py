@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.options import option
 from brittlestar.models.base import Preprocess
 
 DTYPES = ("float32", "bf16")
@@ -97,7 +98,8 @@ def parse_spec(
     elif suffix in WEIGHT_FILES:
         require(
             factory is not None or suffix == ".safetensors",
-            f"{spec} holds weights only: name the function that builds the module, --factory FILE.py:function",
+            f"{spec} holds weights only: name the function that builds the module, "
+            f"{option('factory', 'FILE.py:function')}",
             ModelError,
         )
         default = Path(spec).stem
@@ -109,12 +111,12 @@ def parse_spec(
         )
     require(
         factory is None or all(part for part in (factory.rpartition(":")[0], factory.rpartition(":")[2])),
-        f"--factory {factory!r} lacks a part: write FILE.py:function or package.module:function",
+        f"{option('factory', factory)} lacks a part: write FILE.py:function or package.module:function",
         ModelError,
     )
     require(
         weights is None or spec.startswith("torch:"),
-        f"--weights goes with torch:FILE.py:factory; {spec} brings its own",
+        f"{option('weights')} goes with torch:FILE.py:factory; {spec} brings its own",
         ModelError,
     )
     if dtype not in DTYPES:
@@ -124,10 +126,10 @@ def parse_spec(
     plain = spec.startswith("python:") or suffix == ".onnx"
     require(
         not plain or (dtype, backend) == ("float32", "torch"),
-        f"--dtype and --backend are for torch models; {spec} computes in its own way",
+        f"{option('dtype')} and {option('backend')} are for torch models; {spec} computes in its own way",
         ModelError,
     )
-    both = "--backend onnxruntime computes in float32; leave --dtype out"
+    both = f"{option('backend', 'onnxruntime')} computes in float32; leave {option('dtype')} out"
     require(backend == "torch" or dtype == "float32", both, ModelError)
     Preprocess(channels=channels, resize=resize, resize_filter=resize_filter, crop=crop, mean=mean, std=std)
     return ModelSpec(
@@ -158,4 +160,7 @@ def _hint(spec: str) -> str:
         )
     if suffix in (".ckpt", ".bin"):
         return f": if it holds a state dict, save that as a .safetensors or .pth file ({', '.join(WEIGHT_FILES)})"
-    return ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 or .onnx program, or weights with --factory"
+    return (
+        ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 or .onnx program, or weights with "
+        f"{option('factory', 'FILE.py:function')}"
+    )

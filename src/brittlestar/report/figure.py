@@ -12,6 +12,7 @@ import numpy as np
 from brittlestar import measures
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import replacing
+from brittlestar.core.options import option
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import sampled_map
 from brittlestar.report.panels import Matrix
@@ -41,7 +42,8 @@ def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
             found[name] = sampled
     require(
         bool(found),
-        f"{store.path} has no Fourier map: make one with `brittlestar fourier`, or run it with --suite fourier",
+        f"{store.path} has no Fourier map: make one with `brittlestar fourier`, or run it with "
+        f"{option('suite', 'fourier')}",
         UsageError,
     )
     return found

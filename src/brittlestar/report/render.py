@@ -12,9 +12,12 @@ from markupsafe import Markup
 
 from brittlestar.measures import Estimate
 from brittlestar.report.drawing.charts import model_class
-from brittlestar.report.drawing.palette import BUCKETS, bucket, stylesheet
+from brittlestar.report.drawing.palette import BUCKETS, MODEL_COLOURS, bucket, stylesheet
+from brittlestar.report.drawing.profile import limits, rounded, said
+from brittlestar.report.first_screen import LADDER, MOST_WORDS, FirstScreen, shown_number
 from brittlestar.report.grids import cell_tip, mean_tip
-from brittlestar.report.page import Report
+from brittlestar.report.names import words_of
+from brittlestar.report.page import Header, Report
 from brittlestar.report.section import Section
 from brittlestar.report.words import away, count, decimals_of, family_title, interval, number
 
@@ -29,8 +32,9 @@ def render_html(report: Report) -> str:
             report=report,
             page=report.header,
             sections=drawn,
+            first_screen=first_screen(report.first_screen, report.header),
             css=Markup(styles()),
-            js=Markup(asset("report.js")),
+            js=Markup(asset("report.js") + asset("first_screen.js")),
             data=Markup(json_for_script(_data(report))),
         )
     )
@@ -38,7 +42,26 @@ def render_html(report: Report) -> str:
 
 def styles() -> str:
     """The page's style sheet."""
-    return stylesheet() + asset("report.css") + asset("print.css")
+    return stylesheet() + asset("report.css") + asset("first_screen.css") + asset("print.css")
+
+
+def first_screen(screen: FirstScreen, header: Header, alone: bool = False) -> Markup:
+    """The first screen as long as it may be; ``alone`` without links, for where there is no page around it."""
+    template = environment().get_template("first_screen.html")
+    data = header.data[0].name if len(header.data) == 1 else count(len(header.data), "data set")
+    drawn = ""
+    for brevity in LADDER:
+        context = screen.context(brevity, header.title, header.statuses, data)
+        drawn = template.render(page=header, alone=alone, **context)
+        if words_of(drawn) <= MOST_WORDS:
+            break
+    return Markup(drawn)
+
+
+def standing_alone(screen: FirstScreen, header: Header) -> str:
+    """The first screen with its own style, for a notebook: no script, no links, light."""
+    hues = "".join(f".screen.alone .m{i}{{--c:{light}}}" for i, (light, _) in enumerate(MODEL_COLOURS))
+    return f"<style>{hues}{asset('first_screen.css')}</style>{first_screen(screen, header, alone=True)}"
 
 
 def _section(report: Report, section: Section) -> str:
@@ -72,6 +95,11 @@ def environment() -> jinja2.Environment:
         away=away,
         difference=_difference,
         signed=_signed,
+        rounded=rounded,
+        limits=limits,
+        said=said,
+        shown=shown_number,
+        pc1=lambda e: number(e.value * 100),
         gain=lambda v: f"{v:g}",
         family=family_title,
         counted=count,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.options import option
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
 from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean, read_types
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
@@ -183,7 +184,7 @@ def read_published(files: PublishedFiles) -> PublishedTable:
     require(
         bool(adversarial),
         f"no model of {files.table} is known as trained for Lp robustness; name such ones with "
-        f"--published-adversarial, of {', '.join(others[:40])}",
+        f"{option('published_adversarial')}, of {', '.join(others[:40])}",
         DataError,
     )
     clean, notes = _clean(files, read)
@@ -221,7 +222,7 @@ def _base(files: PublishedFiles, models: list[str]) -> str:
     require(
         bool(begin),
         f"{files.table} has no model {' or '.join(map(repr, wanted))}, which the others are held against; name one "
-        f"with --published-base, of {', '.join(models[:5])}",
+        f"with {option('published_base')}, of {', '.join(models[:5])}",
         DataError,
     )
     return begin[0]
@@ -231,7 +232,7 @@ def _clean(files: PublishedFiles, read: Accuracies) -> tuple[dict[str, float], t
     if files.clean is None:
         known = f"clean accuracy: of {len(read.clean)} of {len(read.models)} models, in the same file"
         return dict(read.clean), (
-            known if read.clean else "clean accuracies: none known (--published-clean gives them)",
+            known if read.clean else f"clean accuracies: none known ({option('published_clean')} gives them)",
         )
     found, exact = matched(read.models, read_clean(files.clean))
     return found, (
@@ -253,7 +254,7 @@ def _classes(files: PublishedFiles, testbed: bool, needed: bool) -> int | None:
     require(
         not needed,
         f"the path of {files.table} does not say of which benchmark it is (cifar10, cifar100, imagenet): give "
-        "--published-classes",
+        f"{option('published_classes')}",
         UsageError,
     )
     return None

@@ -18,6 +18,7 @@ import torch
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
+from brittlestar.core.options import option
 from brittlestar.core.version import VERSION
 from brittlestar.data.base import Source
 from brittlestar.models import check_model
@@ -57,6 +58,7 @@ class Request:
         source: The opened data.
         labels: (n,) labels in the source's listing, as the models number them.
         classes: Class names in the models' order.
+        titles: What people call these classes; empty where the names are all there is.
         models: Loaded models, all on one device; with ``makers`` that build them again in workers.
         makers: One a model; ``None`` keeps the work in this process.
         models_how: One a model: the fields that load it again, for the record; empty for objects.
@@ -100,6 +102,7 @@ class Request:
     judge: Judge | None = None
     anyway: bool = False
     shifted: bool = False
+    titles: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,13 +157,17 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     infos = _checked(request, order, labels, batch, watch)
     near = _near_chance(request, order, labels, batch, watch, count)
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
-    data = dataclasses.replace(source.info, classes=request.classes)
+    data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
-        store.write_samples(source.ids[order], labels, None if source.groups is None else source.groups[order])
+        groups, names = source.groups, source.names()
+        ordered = [names[place] for place in order]
+        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        if request.titles:
+            store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
         items, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
@@ -234,21 +241,20 @@ def default_batch(shape: tuple[int, int, int]) -> int:
 def _sample_count(request: Request) -> int:
     total = request.source.info.count
     count = total if request.samples is None else request.samples
-    require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
-    require(
-        count <= total, f"--samples {count} is more than the {total} images of {request.source.info.spec}", UsageError
-    )
+    for name, number in (("samples", count), ("workers", request.workers), ("batch", request.batch)):
+        require(number is None or number >= 1, f"{option(name)} must be at least 1, got {number}", UsageError)
+    too_many = f"{option('samples', count)} is more than the {total} images of {request.source.info.spec}"
+    require(count <= total, too_many, UsageError)
     for name, value in (("budget", request.budget), ("precision", request.precision)):
-        require(value is None or value > 0, f"--{name} must be positive, got {value}", UsageError)
+        require(value is None or value > 0, f"{option(name)} must be positive, got {value}", UsageError)
+    half_width = f"{option('precision')} is a half-width such as 0.02, got {request.precision}"
+    require(request.precision is None or request.precision < 0.5, half_width, UsageError)
+    names = [model.name for model in request.models]
     require(
-        request.precision is None or request.precision < 0.5,
-        f"--precision is a half-width such as 0.02, got {request.precision}",
+        len(set(names)) == len(names),
+        f"two models have one name: {names}; name them apart ({option('model', 'NAME=MODEL')})",
         UsageError,
     )
-    require(request.workers >= 1, f"--workers must be at least 1, got {request.workers}", UsageError)
-    require(request.batch is None or request.batch >= 1, f"--batch must be at least 1, got {request.batch}", UsageError)
-    names = [model.name for model in request.models]
-    require(len(set(names)) == len(names), f"two models have one name: {names}; write --model NAME=MODEL", UsageError)
     return count
 
 

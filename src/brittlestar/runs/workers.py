@@ -19,6 +19,7 @@ from types import TracebackType
 import torch
 
 from brittlestar.core.errors import BrittlestarError
+from brittlestar.core.options import option
 from brittlestar.runs.ask import Question
 from brittlestar.runs.bench import Bench, BenchSpec, Done
 from brittlestar.runs.plan import WorkItem
@@ -128,7 +129,8 @@ class Processes(Engine):
             except BrokenProcessPool as error:
                 raise WorkerError(
                     "a worker process died (killed, or out of memory); everything written so far is kept: "
-                    "run the same command again to go on, with fewer --workers or a smaller --batch if memory was short"
+                    f"run the same again to go on, with fewer processes ({option('workers')}) or smaller batches "
+                    f"({option('batch')}) if memory was short"
                 ) from error
 
     @property

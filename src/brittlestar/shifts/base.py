@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import torch
 
@@ -13,7 +13,7 @@ from brittlestar.core.definition import Definition
 from brittlestar.core.errors import ShiftError, require
 from brittlestar.core.keys import SampleKeys
 
-Images = torch.Tensor
+Images: TypeAlias = "torch.Tensor"
 PIECE = 700_000
 """On a CPU so many values are worked on at a time: they stay in the processor's cache."""
 
@@ -104,7 +104,6 @@ class Shift(Perturbation):
         return cls(**rows[severity - 1])
 
     @final
-    @torch.no_grad()
     def __call__(self, images: Images, keys: SampleKeys | None = None) -> Images:
         """Shift a batch.
 
@@ -120,6 +119,10 @@ class Shift(Perturbation):
         Raises:
             ShiftError: Images of another rank, type, range or channel count; keys missing or not one a sample.
         """
+        with torch.no_grad():
+            return self._shifted(images, keys)
+
+    def _shifted(self, images: Images, keys: SampleKeys | None) -> Images:
         if (levels8 := self._on_levels(images)) is not None:
             return levels8
         x = self.checked(images)

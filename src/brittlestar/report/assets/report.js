@@ -66,7 +66,8 @@
   const every = (text, words) => words.every((word) => text.includes(word));
   const wordsOf = (value) => value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const table of $$("table.heat")) {
-    const tools = $(`[data-for="${table.id}"]`), body = table.tBodies[0], rows = [...body.rows];
+    const tools = $(`[data-for="${table.id}"]`), blocks = [...table.tBodies];
+    const rowsOf = (body) => [...body.rows].filter((row) => row.dataset.text !== undefined), rows = blocks.flatMap(rowsOf);
     const input = $("input", tools), shown = $(".shown", tools), steps = +table.dataset.steps;
     rows.forEach((row, i) => { row.dataset.order = i; row.dataset.text = row.dataset.text.toLowerCase(); });
     const filter = () => {
@@ -77,6 +78,7 @@
         row.hidden = !keep;
         count += keep;
       }
+      for (const body of blocks) body.hidden = rowsOf(body).every((row) => row.hidden);
       shown.textContent = words.length ? `${count} of ${rows.length} shifts` : "";
     };
     input.addEventListener("input", filter);
@@ -94,13 +96,15 @@
       $$(".sort", table).forEach((other) => other.removeAttribute("aria-sort"));
       if (way) button.setAttribute("aria-sort", way);
       const sign = way === "descending" ? -1 : 1;
-      const sorted = [...rows].sort((a, b) => {
+      const inOrder = (a, b) => {
         if (!way) return a.dataset.order - b.dataset.order;
         const x = valueOf(a, key), y = valueOf(b, key);
         if (x === null || y === null) return (x === null) - (y === null) || a.dataset.order - b.dataset.order;
         return sign * (typeof x === "string" ? x.localeCompare(y) : x - y) || a.dataset.order - b.dataset.order;
-      });
-      body.append(...sorted);
+      };
+      // The mean and the name sort every block; a severity's name means something in its own block only.
+      const own = key === "name" || key.endsWith(":0") ? blocks : [button.closest("tbody")];
+      for (const body of own) body.append(...rowsOf(body).sort(inOrder));
       setEntry();
     });
     const chips = $$("[data-group]", tools);

@@ -11,6 +11,7 @@ from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.palette import BUCKETS, bucket
 from brittlestar.report.drawing.svg import Canvas
 from brittlestar.report.grids import Grid
+from brittlestar.report.names import middle
 from brittlestar.report.words import count, number
 
 CELL = (19.0, 12.0)
@@ -38,34 +39,37 @@ def heat(grid: Grid, groups: Sequence[int], unit: str) -> Markup:
     """Some groups of a grid, in points, with the scale below; pale numbers where no difference from zero is shown."""
     wide, high = CELL
     each = wide * (grid.steps + 1) + GAP
-    width, base = TITLES + each * len(groups), HEAD + high * len(grid.rows)
+    tall = sum(HEAD + high * len(block.rows) for block in grid.blocks)
     named = ", ".join(grid.groups[g].title for g in groups)
     title = f"{unit[:1].upper()}{unit[1:]} by shift and strength: {named}"
-    canvas = Canvas(width, base + 30, title, f"{count(len(grid.rows), 'shift')}.", "chart heatmap")
+    canvas = Canvas(
+        TITLES + each * len(groups), tall + HEAD + 30, title, f"{count(len(grid.rows), 'shift')}.", "chart heatmap"
+    )
     for place, g in enumerate(groups):
-        left = TITLES + each * place
-        canvas.text(
-            left + 2, 10, _fitted(grid.groups[g].title, each - GAP), f"name {model_class(grid.groups[g].model)}"
-        )
-        for column, head in enumerate(["mean", *map(str, range(1, grid.steps + 1))]):
-            canvas.text(left + wide * (column + 0.5), HEAD - 4, head, "count", "middle")
-        for line, row in enumerate(grid.rows):
-            top = HEAD + high * line
-            if row.means[g] is not None:
-                _cell(canvas, left, top, row.means[g], grid.limit, True)
-            for column, cell in enumerate(row.cells[g], 1):
-                if cell is not None:
-                    _cell(canvas, left + wide * column + 1, top, cell.value, grid.limit, cell.shown)
-    for line, row in enumerate(grid.rows):
-        canvas.text(TITLES - 6, HEAD + high * line + 9, row.title, "shift", "end")
+        group = grid.groups[g]
+        shown = middle(group.title, int((each - GAP) / LETTER))
+        canvas.text(TITLES + each * place + 2, 10, shown, f"name {model_class(group.model)}")
+    base = 12.0
+    for block in grid.blocks:
+        base += HEAD
+        canvas.text(2, base - 4, block.title, "count")
+        heads = ("mean", *(block.heads or ("weak", *[""] * (grid.steps - 2), "strong")[: grid.steps]))
+        for place, g in enumerate(groups):
+            left = TITLES + each * place
+            for column, head in enumerate(heads):
+                canvas.text(left + wide * (column + 0.5), base - 4, head, "count", "middle")
+            for line, row in enumerate(block.rows):
+                top = base + high * line
+                if row.means[g] is not None:
+                    _cell(canvas, left, top, row.means[g], grid.limit, True)
+                for column, cell in enumerate(row.cells[g], 1):
+                    if cell is not None:
+                        _cell(canvas, left + wide * column + 1, top, cell.value, grid.limit, cell.shown)
+        for line, row in enumerate(block.rows):
+            canvas.text(TITLES - 6, base + high * line + 9, row.title, "shift", "end")
+        base += high * len(block.rows)
     _scale(canvas, TITLES + 1, base + 8, grid.limit, unit)
     return canvas.markup()
-
-
-def _fitted(title: str, room: float) -> str:
-    """A title without its middle where it is longer than its columns are wide."""
-    most = int(room / LETTER)
-    return title if len(title) <= most else f"{title[: most // 2]}…{title[len(title) - (most - most // 2 - 1) :]}"
 
 
 def _cell(canvas: Canvas, x: float, y: float, e: Estimate | None, limit: float, shown: bool) -> None:

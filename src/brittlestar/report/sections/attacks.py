@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from markupsafe import Markup
 
 from brittlestar.report.breaking import half_level, simultaneous_level
+from brittlestar.report.claims import attack_claims
 from brittlestar.report.drawing.charts import COLUMN, Figure, Look, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
@@ -51,7 +52,9 @@ class Attacks(Section):
             return None
         sure = gathered.once(trusted)
         told = [finding for s in sure.subjects for finding in _attacked(sure, s, gathered.numbers)]
-        return cls(attacks=attacks, models=tuple(s.entry for s in gathered.subjects), told=tuple(told))
+        return cls(
+            attacks=attacks, models=tuple(s.entry for s in gathered.subjects), told=(*attack_claims(sure), *told)
+        )
 
     def findings(self) -> Iterator[Finding]:
         yield from self.told

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from markupsafe import Markup
 
+from brittlestar.report.claims import filter_claims
 from brittlestar.report.drawing.charts import COLUMN, Figure, Look, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.panels import Panel
-from brittlestar.report.section import Section
+from brittlestar.report.section import Finding, Section
 from brittlestar.report.series import from_zero, panel_of, series_of
+from brittlestar.report.status import trusted
 from brittlestar.report.subjects import ModelEntry
 
 WIDE = Look(width=400, height=250)
@@ -38,6 +40,7 @@ class Filters(Section):
     noise: Panel | None
     models: tuple[ModelEntry, ...]
     chance: float | None
+    told: tuple[Finding, ...]
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
@@ -51,7 +54,16 @@ class Filters(Section):
             return None
         guessing = {d.chance for d in gathered.data}
         chance = guessing.pop() if len(guessing) == 1 and 0.02 <= min(guessing) < 1 else None
-        return cls(panels=panels, noise=noise, models=tuple(s.entry for s in gathered.subjects), chance=chance)
+        return cls(
+            panels=panels,
+            noise=noise,
+            models=tuple(s.entry for s in gathered.subjects),
+            chance=chance,
+            told=filter_claims(gathered.once(trusted)),
+        )
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self.told
 
     def figures(self) -> Mapping[str, Markup]:
         return {f"filters/{panel.key}": svg for panel, svg in self._drawn(COLUMN)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+from typing import TypeAlias
 
 import torch
 from PIL import Image
@@ -29,7 +30,7 @@ _CHROMA = (
 _BITS = 13
 """Fraction bits of the DCT's constants."""
 
-Rows = list[torch.Tensor]
+Rows: TypeAlias = "list[torch.Tensor]"
 
 
 def fixed(value: float, bits: int = _BITS) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 
 from brittlestar.core.keys import SampleKeys
 
-Draw = Callable[[int, int], torch.Tensor]
+Draw: TypeAlias = "Callable[[int, int], torch.Tensor]"
 
 
 def plasma(words: torch.Tensor, size: int, decay: float) -> torch.Tensor:

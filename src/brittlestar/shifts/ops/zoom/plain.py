@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TypeAlias
 
 import torch
 
-Tap = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Tap: TypeAlias = "tuple[torch.Tensor, torch.Tensor, torch.Tensor]"
 """For every output place: the two source places and the share of the second."""
 
 

@@ -1,0 +1,27 @@
+"""The measures, each listed once: what ``results.csv``, ``summary.json``, ``results.md`` and ``list measures`` show.
+
+To add one: a file with its class, and here its import and its place in ``LISTED``.
+"""
+
+from __future__ import annotations
+
+from brittlestar.core.definition import Catalogue
+from brittlestar.measures.accuracy import Accuracy, ErrorRate, TopKError
+from brittlestar.measures.brier import BrierScore
+from brittlestar.measures.calibration_error import CalibrationError, RmsCalibrationError
+from brittlestar.measures.log_loss import LogLoss
+from brittlestar.measures.measure import Measure
+from brittlestar.measures.recall import Recall
+
+LISTED: tuple[type[Measure], ...] = (
+    Accuracy,
+    ErrorRate,
+    TopKError,
+    BrierScore,
+    LogLoss,
+    CalibrationError,
+    RmsCalibrationError,
+    Recall,
+)
+
+MEASURES: Catalogue[Measure] = Catalogue("measure", LISTED)

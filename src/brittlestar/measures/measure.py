@@ -1,0 +1,211 @@
+"""What a measure is: a frozen class that declares itself and says what each sample scores.
+
+The mathematics of intervals stands in pure functions (``means``, ``calibration`` ...); a class names a quantity, says
+what it needs and which way is better. Being listed (``catalogue``) is all it takes to stand in ``results.csv``,
+``summary.json``, ``results.md`` and ``brittlestar list measures``, and to be held to the contract tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import numpy as np
+
+from brittlestar.core.definition import Definition
+from brittlestar.core.errors import UsageError, require
+from brittlestar.core.rows import FULL_LOGITS_UP_TO, Rows
+from brittlestar.measures.base import (
+    LEVEL,
+    Estimate,
+    NoSamplesError,
+    NotAvailableError,
+    Scores,
+    check_level,
+    check_rule,
+)
+from brittlestar.measures.means import (
+    bounded_difference,
+    bounded_mean,
+    share,
+    share_difference,
+    unbounded_mean,
+)
+from brittlestar.measures.samples import Samples, shared
+
+Better = Literal["higher", "lower", "neither"]
+
+Parts = Mapping[int, Estimate]
+"""Estimates by class."""
+
+SINGLE_IMAGES = ("clean", "shift", "attack")
+"""Kinds of conditions that a measure is listed for unless it says otherwise. Single Fourier frequencies are not among
+them: there are hundreds, and of each only outcomes are stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure(Definition):
+    """A number, or one a class, that is made of one condition's rows.
+
+    Class attributes:
+        name: What people type and read.
+        better: Which way is better: ``higher``, ``lower`` or ``neither``.
+        text: What it is, in one line.
+        unit: Of its value: ``share``, ``nats`` ...
+        needs: The columns of ``Rows`` that it reads; ``a or b`` where either will do.
+        kinds: Kinds of conditions that it is listed for.
+        lowest, highest: The range of its value.
+        anytime: Whether its interval heeds the rule ``anytime``; else it is one for a fixed number of samples, always.
+    """
+
+    better: ClassVar[Better]
+    text: ClassVar[str]
+    unit: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[str, ...]] = SINGLE_IMAGES
+    lowest: ClassVar[float] = 0.0
+    highest: ClassVar[float] = 1.0
+    anytime: ClassVar[bool] = True
+
+    @classmethod
+    def summary(cls) -> str:
+        """One line."""
+        return cls.text
+
+    @property
+    def key(self) -> str:
+        """Its name in ``results.csv``."""
+        return self.name
+
+    @abstractmethod
+    def compute(self, rows: Rows, rule: str, level: float) -> Estimate | Parts:
+        """The number, or one a class; of at least one row with the columns that are needed."""
+
+    @final
+    def estimate(self, rows: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
+        """The number with its interval.
+
+        Args:
+            rows: Of one model under one condition.
+            rule: How the number of samples came about: ``fixed`` or ``anytime`` (see the head of ``accuracy``).
+            level: Confidence level.
+
+        Raises:
+            NoSamplesError: No rows.
+            NotAvailableError: The rows lack a column.
+            UsageError: A measure of several numbers (see ``estimates``), an unknown rule or level.
+        """
+        found = self._computed(rows, rule, level)
+        if not isinstance(found, Estimate):
+            raise UsageError(f"{self.key} is a number for each class: ask for its estimates")
+        return found
+
+    @final
+    def estimates(self, rows: Rows, rule: str = "fixed", level: float = LEVEL) -> Mapping[int | None, Estimate]:
+        """The number under ``None``, or one a class of which there are samples. Arguments and errors as ``estimate``.
+
+        Each interval holds by itself, not all of them together.
+        """
+        found = self._computed(rows, rule, level)
+        if isinstance(found, Estimate):
+            return {None: found}
+        return dict[int | None, Estimate](found.items())
+
+    def _computed(self, rows: Rows, rule: str, level: float) -> Estimate | Parts:
+        check_rule(rule)
+        check_level(level)
+        self._check(rows)
+        return self.compute(rows, rule, level)
+
+    def _check(self, rows: Rows) -> None:
+        if len(rows) == 0:
+            raise NoSamplesError(f"no samples: {self.key} is undefined")
+        for need in self.needs:
+            if all(getattr(rows, column) is None for column in need.split(" or ")):
+                raise NotAvailableError(f"{self.key} needs {_explained(need)}")
+
+    @classmethod
+    def columns(cls) -> Iterator[str]:
+        """The columns that it may read."""
+        for need in cls.needs:
+            yield from need.split(" or ")
+
+
+def _explained(need: str) -> str:
+    if need == "logits":
+        return (
+            f"the logits of all classes, which are stored for models with up to {FULL_LOGITS_UP_TO} classes, and not "
+            "for single Fourier frequencies"
+        )
+    return f"{need}, which these rows do not hold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanMeasure(Measure):
+    """A mean over samples, each of which has a score: comparisons that are paired by sample come with it.
+
+    Class attributes:
+        outcome: Whether a score is 0 or 1, nothing between.
+
+    A subclass whose ``highest`` is infinite also says how far a sample may lie (``reach``).
+    """
+
+    outcome: ClassVar[bool] = False
+
+    @abstractmethod
+    def scores(self, rows: Rows) -> Scores:
+        """(n,) finite scores in [lowest, highest], one a row."""
+
+    def reach(self, rows: Rows) -> float:
+        """How far from the mean a sample may plausibly lie that is not among these; at least 0."""
+        require(math.isfinite(self.highest), f"{self.key} has no highest value and must say its reach", UsageError)
+        return self.highest - self.lowest
+
+    @classmethod
+    def paired_as(cls) -> str:
+        """What ``difference`` is listed as (``NAME_increase``, ``NAME_minus_MODEL``); empty: another measure has it."""
+        return cls.name
+
+    @final
+    def compute(self, rows: Rows, rule: str, level: float) -> Estimate:
+        """The mean over the set with its interval."""
+        samples, scores = Samples.of(rows), self._scored(rows)
+        if self.outcome:
+            return share(samples, scores > 0, rule, level)
+        if math.isfinite(self.highest):
+            return bounded_mean(samples, scores, self.lowest, self.highest, rule, level)
+        return unbounded_mean(samples, scores, self.reach(rows), rule, level, self.lowest)
+
+    @final
+    def difference(self, first: Rows, second: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
+        """The first's mean less the second's on the samples (position, frame) that both hold.
+
+        Raises:
+            NoSamplesError: They share none.
+            NotAvailableError: One of them lacks a column.
+            UsageError: A sample appears twice in one of them, an unknown rule or level.
+        """
+        check_rule(rule)
+        check_level(level)
+        a, b = shared([first, second])
+        for rows in (a, b):
+            self._check(rows)
+        samples = dataclasses.replace(Samples.of(a), unseen=max(a.unseen, b.unseen))
+        one, other = self._scored(a), self._scored(b)
+        if self.outcome:
+            return share_difference(samples, one > 0, other > 0, rule, level)
+        if math.isfinite(self.highest):
+            return bounded_difference(samples, one - other, self.highest - self.lowest, rule, level)
+        return unbounded_mean(samples, one - other, max(self.reach(a), self.reach(b)), rule, level)
+
+    def _scored(self, rows: Rows) -> Scores:
+        scores = np.asarray(self.scores(rows), np.float64)
+        require(scores.shape == (len(rows),), f"{self.key}: one score a row, got shape {scores.shape}", UsageError)
+        missing = int(np.count_nonzero(~np.isfinite(scores)))
+        if missing:
+            raise NotAvailableError(f"{self.key} of {missing:,} of {len(rows):,} samples is not a finite number")
+        return scores
