@@ -245,5 +245,5 @@ def _add_key(root: ET.Element, models: Sequence[tuple[str, str]], left: float, t
 
 def _cut(name: str, room: float) -> str:
     """The name without its middle if it is too long."""
-    widths = range(len(name), 8, -1)
-    return next((cut for n in widths if _KEY_SIZE * width_of(cut := middle(name, n), bold=True) <= room), middle(name, 8))
+    cuts = (middle(name, letters) for letters in range(len(name), 8, -1))
+    return next((cut for cut in cuts if _KEY_SIZE * width_of(cut, bold=True) <= room), middle(name, 8))
