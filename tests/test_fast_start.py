@@ -47,13 +47,13 @@ def test_a_put_off_package_is_the_real_one_once_it_is_used(tmp_path: Path) -> No
 import sys
 from brittlestar.cli.lazy import put_off
 put_off("torch", "scipy")
-import brittlestar.shifts, brittlestar.shifts.noise as noise, brittlestar.models
+import brittlestar.shifts, brittlestar.shifts.geometric as shift, brittlestar.models
 assert "torch._C" not in sys.modules
 from torch.nn import functional
 kept = functional
-x = noise.torch.ones(1, 3, 8, 8)
+x = shift.torch.ones(1, 3, 8, 8)
 import torch, torch.nn.functional
-assert noise.torch is torch and functional is torch.nn.functional and "torch._C" in sys.modules
+assert shift.torch is torch and functional is torch.nn.functional and "torch._C" in sys.modules
 assert kept.relu(-x).sum() == 0
 left = [name for name, module in sys.modules.items() if type(module).__name__ == "_StandIn"]
 assert not [name for name in left if name.startswith("torch")]

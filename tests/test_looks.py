@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from brittlestar.api import Run, evaluate
-from brittlestar.cli.live import Screen
+from brittlestar.api import Run
+from brittlestar.api.progress import Screen
 from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore, SessionRecord, stopping_rule
 from report_tools import seen
+from tiny import evaluate_with
 
 
 def session(
@@ -83,7 +84,7 @@ UNEQUAL = np.repeat([0, 1, 2], [400, 20, 20])
 
 def run(folder: Path, labels: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_], **how: object) -> Run:
     data = (pictures(labels, wrong), labels)
-    return evaluate(Told().eval(), data, suite="clean", out=folder, **how)  # type: ignore[arg-type]
+    return evaluate_with(Told().eval(), data, suite="clean", out=folder, **how)  # type: ignore[arg-type]
 
 
 def test_a_part_of_unequal_classes_tells_the_whole(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_part_of_unequal_classes_tells_the_whole(tmp_path: Path) -> None:
 def test_the_live_table_says_that_a_part_is_not_weighted(tmp_path: Path) -> None:
     screen = Screen()
     shown: list[str] = []
-    watch = Watch(plan=screen.plan, progress=lambda p: shown.append(screen._worst(p)[0][4]))
+    watch = Watch(plan=screen.plan, progress=lambda p: shown.append(screen.worst(p)[0][4]))
     for folder, labels in (("a", UNEQUAL), ("b", np.arange(90) % 3)):
         run(tmp_path / folder, labels, labels > 0, samples=60, watch=watch)
     assert "not weighted by class" in shown[0] and "weighted" not in shown[-1]
@@ -138,7 +139,7 @@ def test_copies_are_told_on_the_terminal_and_in_the_report(tmp_path: Path) -> No
     labels = np.repeat(np.arange(30) % 3, 4)
     x = np.repeat(pictures(labels[::4], np.arange(30) % 5 == 0), 4, axis=0)
     told: list[str] = []
-    found = evaluate(
+    found = evaluate_with(
         Told().eval(), (x, labels), suite="clean", out=tmp_path, watch=Watch(note=lambda text: told.append(text))
     )
     note = "30 images stand there twice or more (120 samples)"
@@ -163,7 +164,7 @@ def test_the_report_names_the_test_between_models(tmp_path: Path) -> None:
         labels = np.repeat(np.arange(30) % 3, repeats)
         x = np.repeat(pictures(labels[::repeats], np.arange(30) % 5 == 0), repeats, axis=0)
         models = {"a": Told().eval(), "b": Other().eval()}
-        found = seen([evaluate(models, (x, labels), suite="clean", out=folder, samples=samples).path])
+        found = seen([evaluate_with(models, (x, labels), suite="clean", out=folder, samples=samples).path])
         assert found.comparison is not None
         return found.comparison.test
 

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from brittlestar import measures
 from brittlestar.analyses.mapping import sharper
-from brittlestar.api import evaluate
 from brittlestar.cli.main import app
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.measures.fourier import FourierMap
@@ -25,7 +24,7 @@ from brittlestar.runs.ask import margins
 from brittlestar.store import RunStore
 from brittlestar.suites.fourier import fourier_suite, map_norm
 from report_tools import seen
-from tiny import command, make_world
+from tiny import command, evaluate_with, make_world
 
 SAMPLES = 400
 HALF_WIDTH = 0.13
@@ -44,7 +43,7 @@ def spec(folder: Path):  # type: ignore[no-untyped-def]
 
 def surveyed(folder: Path, out: str, half_width: float = HALF_WIDTH, **more):  # type: ignore[no-untyped-def]
     follow_up = sharper(fourier_suite(region=5), (3, 12, 12), half_width)
-    run = evaluate(
+    run = evaluate_with(
         spec(folder),
         str(folder / "data.npz"),
         suite="clean",
@@ -66,7 +65,7 @@ def sharp(world: Path) -> tuple[Path, SampledMap]:
 
 
 def test_answers_are_those_of_the_whole_map(world: Path, sharp: tuple[Path, SampledMap]) -> None:
-    run = evaluate(
+    run = evaluate_with(
         spec(world), str(world / "data.npz"), suite=fourier_suite(region=5), out=world / "whole", anyway=True
     )
     whole = fourier_maps(RunStore.open(run.path))["m"]
@@ -117,7 +116,7 @@ def test_killed_and_run_again_it_is_the_same_and_asks_nothing_twice(
     for _ in range(20):
         left[0] = 1
         follow_up = sharper(fourier_suite(region=5), (3, 12, 12), HALF_WIDTH)
-        run = evaluate(
+        run = evaluate_with(
             spec(world), str(world / "data.npz"), suite="clean", out=world / "cut", follow_up=follow_up, anyway=True
         )
         assert run.outcome is not None

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-import brittlestar as bs
 from brittlestar.core.errors import ModelError
 from brittlestar.data import open_source
 from brittlestar.models import Preprocess, as_model, parse_spec
@@ -21,6 +20,7 @@ from brittlestar.runs.audit import audit
 from brittlestar.runs.reopen import reopened
 from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore
+from tiny import evaluate_with
 
 CLASSES = 4
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -275,7 +275,7 @@ def test_a_run_says_it_first_records_it_and_can_be_audited(tmp_path: Path) -> No
     np.savez(tmp_path / "data.npz", x=images, y=labels)
     said: list[str] = []
     spec = f"m=torch:{tmp_path / 'net.py'}:net"
-    run = bs.evaluate(
+    run = evaluate_with(
         spec, str(tmp_path / "data.npz"), suite="clean", out=tmp_path / "run", watch=Watch(warn=said.append), workers=2
     )
     assert run.table()[0]["accuracy"] == 1.0

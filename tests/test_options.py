@@ -90,7 +90,7 @@ def literals() -> Iterator[tuple[str, str]]:
 COMMANDS = ("report/provenance.py",)
 """Files that write command lines, to be pasted into a terminal."""
 
-COMMAND_LINE = r"`[^`]*`|`[^`]*$|^[^`]*`(?=[^`]*$)"
+COMMAND_LINE = r"^brittlestar .*|`[^`]*`|`[^`]*$|^[^`]*`(?=[^`]*$)"
 """In a message a whole command stands between backticks; a piece of an f-string may hold one end of it."""
 
 

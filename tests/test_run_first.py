@@ -19,7 +19,7 @@ from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
-from tiny import command
+from tiny import command, evaluate_with
 
 CLASSES = 4
 
@@ -77,7 +77,7 @@ def test_anyway_says_it_and_goes_on(tmp_path: Path) -> None:
     said: list[str] = []
     watch = Watch(warn=said.append)
     model = {"rolled": Bright(shift=1).eval()}
-    run = bs.evaluate(model, data(), suite="clean", out=tmp_path / "run", samples=60, anyway=True, watch=watch)
+    run = evaluate_with(model, data(), suite="clean", out=tmp_path / "run", samples=60, anyway=True, watch=watch)
     assert len(said) == 1 and said[0].startswith("near chance on clean images: rolled is right in 0 of the first 20")
     (session,) = RunStore.open(run.path).manifest.sessions
     assert session.near_chance == {"rolled": [0, 20]} and not session.shifted

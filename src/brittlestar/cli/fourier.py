@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +20,7 @@ from brittlestar.cli.options import (
     ResizeFilter,
     ResizeRounding,
 )
-from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes
+from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes, typed
 from brittlestar.core.errors import UsageError, require
 
 if TYPE_CHECKING:
@@ -93,9 +91,9 @@ def fourier(
 
     Maps of all models on one scale, their differences, and radial profiles: a report, and a figure if asked for.
     """
-    from brittlestar import api
     from brittlestar.analyses.mapping import sharper
-    from brittlestar.cli.live import watched
+    from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.progress import watched
     from brittlestar.data import open_source
     from brittlestar.models import parse_spec
     from brittlestar.report.figure import check_figure, draw, fourier_maps
@@ -132,30 +130,26 @@ def fourier(
         _layers(specs, source, suite, layer, count, seed, out, figure, normalise)
         return
     follow_up = None if half_width is None else sharper(suite, source.info.shape, half_width)
+    asked = Evaluation(
+        suite=suite if follow_up is None else get_suite("clean"),
+        out=out,
+        samples=count,
+        batch=batch,
+        seed=seed,
+        workers=processes(workers, place),
+        resize=resize,
+        crop=crop,
+        resize_filter=resize_filter,
+        resize_rounding=resize_rounding,
+        prepare=prepare,
+        classes=names,
+        tune=tune,
+        normalise=normalise,
+        anyway=anyway,
+        shifted=shifted,
+    )
     with watched() as watch:
-        result = api.evaluate(
-            specs,
-            data,
-            suite=suite if follow_up is None else get_suite("clean"),
-            out=out,
-            samples=count,
-            batch=batch,
-            seed=seed,
-            workers=processes(workers, place),
-            resize=resize,
-            crop=crop,
-            resize_filter=resize_filter,
-            resize_rounding=resize_rounding,
-            prepare=prepare,
-            classes=names,
-            watch=watch,
-            tune=tune,
-            normalise=normalise,
-            anyway=anyway,
-            shifted=shifted,
-            command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
-            follow_up=follow_up,
-        )
+        result = asked.run(specs, data, watch, command=typed(), follow_up=follow_up)
     finish(result, report=True)
     maps = fourier_maps(RunStore.open(result.path))
     for name, found in maps.items():

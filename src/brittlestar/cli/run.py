@@ -108,8 +108,8 @@ def run(
 
     Runs into an existing folder resume and add. Ctrl-C finishes writing and says how to go on.
     """
-    from brittlestar import api
-    from brittlestar.cli.live import watched
+    from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.progress import watched
     from brittlestar.models import parse_spec
 
     place = device or best_device()
@@ -127,35 +127,31 @@ def run(
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]
-    require(precision is None or budget is None, "give --budget or --precision, not both", UsageError)
+    asked = Evaluation(
+        suite=suite or ["broad"],
+        storage=storage,
+        out=out,
+        samples=samples,
+        budget=budget,
+        precision=precision,
+        batch=batch,
+        seed=seed,
+        workers=processes(workers, place),
+        resize=resize,
+        crop=crop,
+        resize_filter=resize_filter,
+        resize_rounding=resize_rounding,
+        prepare=prepare,
+        skip_bad=skip_bad,
+        groups=group,
+        classes=None if classes is None else read_classes(classes),
+        tune=tune,
+        normalise=normalise,
+        anyway=anyway,
+        shifted=shifted,
+    )
     with watched() as watch:
-        result = api.evaluate(
-            specs,
-            data,
-            suite=suite or ["broad"],
-            storage=storage,
-            out=out,
-            samples=samples,
-            budget=budget,
-            precision=precision,
-            batch=batch,
-            seed=seed,
-            workers=processes(workers, place),
-            resize=resize,
-            crop=crop,
-            resize_filter=resize_filter,
-            resize_rounding=resize_rounding,
-            prepare=prepare,
-            skip_bad=skip_bad,
-            groups=group,
-            classes=None if classes is None else read_classes(classes),
-            watch=watch,
-            tune=tune,
-            normalise=normalise,
-            anyway=anyway,
-            shifted=shifted,
-            command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
-        )
+        result = asked.run(specs, data, watch, command=typed())
     finish(result, report)
 
 
@@ -191,6 +187,11 @@ def finish(result: object, report: bool) -> None:
     if report:
         after_run(result.path)
         write_report([result.path])
+
+
+def typed() -> str:
+    """The command as it was typed, for the report."""
+    return shlex.join(["brittlestar", *sys.argv[1:]])
 
 
 def read_classes(path: Path) -> dict[str, str]:

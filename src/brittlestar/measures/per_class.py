@@ -142,6 +142,15 @@ def confusion(answers: Answers, classes: int) -> Scores:
         return np.asarray(table / total, np.float64)
 
 
+def recalls(answers: Answers, classes: int) -> Scores:
+    """(classes,) the diagonal of ``confusion``."""
+    right = (answers.prediction == answers.label[:, None]).mean(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(
+            np.bincount(answers.label, right, minlength=classes) / np.bincount(answers.label, minlength=classes)
+        )
+
+
 def informedness(answers: Answers, classes: int) -> Scores:
     """(classes,) recall minus the share of the other classes' samples that get the same answer; in [-1, 1].
 
@@ -152,14 +161,14 @@ def informedness(answers: Answers, classes: int) -> Scores:
         Youden 1950, https://doi.org/10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3; Powers 2011,
         https://arxiv.org/abs/2010.16061
     """
-    table = confusion(answers, classes)
+    k = answers.prediction.shape[1]
     weight = np.ones(len(answers.label)) if answers.samples.weight is None else answers.samples.weight
     part = np.bincount(answers.label, weight, minlength=classes)
-    own = np.diagonal(table)
-    given = part @ np.nan_to_num(table) - part * np.nan_to_num(own)
-    others = part.sum() - part
+    given, heavy = answers.prediction.ravel(), np.repeat(weight, k)
+    others = (given >= 0) & (given < classes) & (given != np.repeat(answers.label, k))
+    alarms = np.bincount(given[others], heavy[others], minlength=classes) / k
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(own - given / others, np.float64)
+        return np.asarray(recalls(answers, classes) - alarms / (part.sum() - part), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +178,11 @@ class Confusion:
     Fields:
         label, prediction: The class, and the other one that its samples are taken for.
         condition: Under which.
-        shifted, clean: Share of the class's samples answered so, each with an interval of its own.
-        increase: The difference on the same samples; its interval holds together with those of all candidates.
-        lost: Share of all samples, right when clean, that this confusion takes; holds together with all others too.
-        candidates: How many (condition, class, other class) it was chosen of.
+        shifted, clean: Share of the class's samples answered so.
+        increase: The difference on the same samples.
+        lost: Share of all samples, right when clean, that this confusion takes.
+        candidates: How many (condition, class, other class) it was chosen of; the interval of each number holds
+            together with those of the same number of all candidates.
     """
 
     label: int
@@ -243,8 +253,8 @@ def worst_confusions(
         for key, low, value in _candidates(pair, classes, each, fewest):
             ranked[key] = max(ranked.get(key, (0.0, 0.0, "")), (low, value, name))
     found: list[Confusion] = []
-    for (label, prediction), (low, _, name) in sorted(ranked.items(), key=lambda item: item[1], reverse=True):
-        if low <= 0 or len(found) == most:
+    for (label, prediction), (_, _, name) in sorted(ranked.items(), key=lambda item: item[1], reverse=True):
+        if len(found) == most:
             break
         one = _told(pairs[name], label, prediction, name, total, rule, level)
         if one.increase.low > 0:
@@ -253,7 +263,7 @@ def worst_confusions(
 
 
 def _candidates(pair: Answers, classes: int, level: float, fewest: int) -> list[tuple[tuple[int, int], float, float]]:
-    """((class, other), lower limit, increase) of those that grew, as if all samples were independent."""
+    """((class, other), lower limit, increase) of those shown to have grown, as if all samples were independent."""
     label = pair.label.astype(np.int64)
     now, before = pair.prediction[:, 0], pair.prediction[:, 1]
     size = np.bincount(label, minlength=classes)
@@ -266,12 +276,17 @@ def _candidates(pair: Answers, classes: int, level: float, fewest: int) -> list[
         fewer = np.where(gone[at] == codes, less[at], 0)
     n = size[codes // classes]
     kept = (n >= fewest) & (more > fewer)
-    codes, more, fewer, n = codes[kept], more[kept], fewer[kept], n[kept]
+    codes, counts = codes[kept], np.stack([more, fewer, n])[:, kept]
+    if not len(codes):
+        return []
+    # Most counts come many times, and limits cost more than all the rest.
+    (more, fewer, n), which = np.unique(counts, axis=1, return_inverse=True)
     both = of_many(2, level)
-    low = exact_limits(more, n, both)[0] - exact_limits(fewer, n, both)[1]
+    low = (exact_limits(more, n, both)[0] - exact_limits(fewer, n, both)[1])[which.ravel()]
+    value = ((more - fewer) / n)[which.ravel()]
     return [
-        ((int(code) // classes, int(code) % classes), float(one), float(value))
-        for code, one, value in zip(codes, low, (more - fewer) / n, strict=True)
+        ((int(codes[i]) // classes, int(codes[i]) % classes), float(low[i]), float(value[i]))
+        for i in np.flatnonzero(low > 0)
     ]
 
 
@@ -283,8 +298,8 @@ def _told(pair: Answers, label: int, prediction: int, name: str, total: int, rul
         label=label,
         prediction=prediction,
         condition=name,
-        shifted=pair.share(within, hits[:, :1], rule, level),
-        clean=pair.share(within, hits[:, 1:], rule, level),
+        shifted=pair.share(within, hits[:, :1], rule, each),
+        clean=pair.share(within, hits[:, 1:], rule, each),
         increase=_increase(pair, label, prediction, rule, each),
         lost=mean_of(pair.samples, taken.astype(np.float64), rule, each),
         candidates=total,

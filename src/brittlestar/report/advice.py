@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from brittlestar.core.options import option
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.section import Action
 from brittlestar.report.series import Series
@@ -143,7 +144,7 @@ def _measured(a: Advice) -> Action | None:
 def _more(a: Advice) -> Action | None:
     if a.shown.high - a.shown.low <= WIDE or a.subject.data.count <= a.shown.n:
         return None
-    more = f"--samples {min(4 * a.shown.n, a.subject.data.count)}"
+    more = option("samples", min(4 * a.shown.n, a.subject.data.count))
     half_done = a.shown.n < a.subject.entry.samples
     return Action(verb="measure", what="more images", evidence="the same command goes on" if half_done else more)
 

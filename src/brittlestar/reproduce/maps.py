@@ -42,6 +42,7 @@ def compare(
         seed=study.setting.seed,
         workers=2,
         anyway=True,
+        progress=False,
     )
     every = fourier_maps(RunStore.open(run.path))
     maps = {name: [every[f"{name} {seed}"] for seed in range(len(files))] for name, files in study.files.items()}

@@ -16,6 +16,7 @@ from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.pending import Pending
+from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -24,6 +25,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ConditionGrid,
     Curves,
     Breaks,
+    PerClass,
     Stability,
     Frequencies,
     Explained,

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec
 
 import torch
-from torch import Tensor
 
 from brittlestar.shifts.ops.box import plain as box
 from brittlestar.shifts.ops.colour import plain as colour
@@ -46,18 +45,18 @@ class Pair(Generic[P]):
             has one of the same name.
     """
 
-    def __init__(self, plain: Callable[P, Tensor]) -> None:
+    def __init__(self, plain: Callable[P, torch.Tensor]) -> None:
         functools.update_wrapper(self, plain)
         self.plain, self.name = plain, plain.__name__
 
     @functools.cached_property
-    def compiled(self) -> Callable[P, Tensor]:
+    def compiled(self) -> Callable[P, torch.Tensor]:
         """The counterpart; its module, and with the first one numba, is imported here."""
         package = self.plain.__module__.rpartition(".")[0]
-        counterpart: Callable[P, Tensor] = getattr(importlib.import_module(f"{package}.compiled"), self.name)
+        counterpart: Callable[P, torch.Tensor] = getattr(importlib.import_module(f"{package}.compiled"), self.name)
         return counterpart
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> torch.Tensor:
         """What both give."""
         return (self.compiled if _compiles(args[0]) else self.plain)(*args, **kwargs)
 
