@@ -33,7 +33,7 @@ def render_html(report: Report) -> str:
             page=report.header,
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
-            css=Markup(styles() + _own(report, "css")),
+            css=Markup(styles(report)),
             js=Markup(asset("report.js") + asset("first_screen.js") + _own(report, "js")),
             data=Markup(json_for_script(_data(report))),
         )
@@ -47,9 +47,10 @@ def _own(report: Report, kind: str) -> str:
     return "".join(asset(f"sections/{name}") for name in names if folder.joinpath(name).is_file())
 
 
-def styles() -> str:
-    """The page's style sheet."""
-    return stylesheet() + asset("report.css") + asset("first_screen.css") + asset("print.css")
+def styles(report: Report) -> str:
+    """The page's style sheet; what holds on paper comes last."""
+    shared = stylesheet() + asset("report.css") + asset("first_screen.css")
+    return shared + _own(report, "css") + asset("print.css")
 
 
 def first_screen(screen: FirstScreen, header: Header, alone: bool = False) -> Markup:
