@@ -1,4 +1,4 @@
-"""How often intervals hold the truth where much is chosen, divided, joined or rare: cases for `./dev bench coverage`.
+"""Cases for `./dev bench interval_coverage`: intervals where much is chosen, divided, joined or rare.
 
 Each case is (place, asked coverage, the method before, the method now); a method takes a number of repetitions and
 gives (intervals that held, intervals); 400 take two minutes of one core in all. Methods that were replaced are written
@@ -14,6 +14,7 @@ import numpy as np
 from scipy import special
 
 from brittlestar import measures
+from brittlestar.analyses.sampling.estimate import Rates, Stage, rates
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.effective import effective_limits, exact_limits
@@ -21,7 +22,6 @@ from brittlestar.measures.frequency_ratio import fieller
 from brittlestar.measures.ratios import over_scores
 from brittlestar.measures.severity import crossing
 from brittlestar.measures.spectra import correlation
-from brittlestar.survey.estimate import Rates, Stage, rates
 from coverage_worlds import SHIFTED, Floats, binned, both_signs, errors, pairs, rows_of, shifted, shifted_truth
 
 Count = tuple[int, int]

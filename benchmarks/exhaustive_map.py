@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from brittlestar.analyses.sampling import image_features, margins
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import open_source
 from brittlestar.models import load_model, parse_spec
 from brittlestar.models.base import infer
 from brittlestar.models.tune import tune
-from brittlestar.runs.workers import keep_memory
+from brittlestar.runs.process import keep_memory
 from brittlestar.shifts.ops.spectrum import half_plane
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.suites.fourier import map_norm
-from brittlestar.survey import image_features, margins
 
 
 def main() -> None:

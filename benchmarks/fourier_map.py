@@ -1,7 +1,7 @@
 """How many passes a sharper Fourier map saves, and whether its intervals cover. One torch thread.
 
 From maps that `exhaustive_map.py` measured in full. Ratio: passes of the fixed design (the same number N of images for
-every wave, exact intervals, Bonferroni over waves) over those of the survey, clean passes included, for the same
+every wave, exact intervals, Bonferroni over waves) over those of the estimate, clean passes included, for the same
 widest simultaneous interval. Coverage: samples are drawn with replacement, so that the exhaustive map is the truth of
 the population that they come from; counted are intervals of single waves (95 %), maps with all simultaneous intervals
 right, and bands.
@@ -20,10 +20,10 @@ import torch
 from scipy import stats
 
 from brittlestar import measures
+from brittlestar.analyses.sampling import ActiveEstimate, Field, Stage, active_estimate, auxiliary_of_map, fixed_passes
 from brittlestar.measures.effective import exact_limits
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import SampledMap
-from brittlestar.survey import Field, Stage, Survey, fixed_passes, known_of_map, survey
 
 LEVEL = 0.95
 
@@ -55,8 +55,8 @@ class World:
         low, high = exact_limits(self.truth * samples, samples, 1 - (1 - LEVEL) / len(self.frequencies))
         return float((high - low).max() / 2)
 
-    def survey(self, pick: np.ndarray, half_width: float, seed: int) -> Survey:
-        known = known_of_map(
+    def estimate(self, pick: np.ndarray, half_width: float, seed: int) -> ActiveEstimate:
+        auxiliary = auxiliary_of_map(
             self.frequencies,
             self.height,
             self.width,
@@ -65,9 +65,9 @@ class World:
             self.signs[:, pick],
             self.images[pick],
         )
-        return survey(known, Exhaustive(self.margins[:, pick]), half_width, level=LEVEL, seed=seed)
+        return active_estimate(auxiliary, Exhaustive(self.margins[:, pick]), half_width, level=LEVEL, seed=seed)
 
-    def sampled(self, found: Survey) -> SampledMap:
+    def sampled(self, found: ActiveEstimate) -> SampledMap:
         r = found.rates
         positions = np.arange(r.samples, dtype=np.int32)
         plane = (self.height, self.width, tuple(self.frequencies), found.stand_ins, positions)
@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("map", type=Path, help="written by exhaustive_map.py")
     parser.add_argument("--samples", type=int, nargs="+", default=[500, 1000, 2000], help="N of the fixed designs")
-    parser.add_argument("--seeds", type=int, default=3, help="surveys for each ratio")
+    parser.add_argument("--seeds", type=int, default=3, help="estimates for each ratio")
     parser.add_argument("--repeats", type=int, default=20, help="populations for the coverage")
     parser.add_argument("--at", type=int, default=1000, help="N of the coverage")
     options = parser.parse_args()
@@ -91,12 +91,12 @@ def main() -> None:
     for n in options.samples:
         half_width, ratios, widths = world.half_width(n), [], []
         for seed in range(options.seeds):
-            found = world.survey(np.random.default_rng(seed).permutation(count), half_width, seed)
+            found = world.estimate(np.random.default_rng(seed).permutation(count), half_width, seed)
             ratios.append(fixed_passes(world.truth, half_width) / (found.rates.passes + count))
             widths.append(found.rates.half_width(LEVEL).max())
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(
-            f"N = {n:5}: half-width {half_width:.4f} (survey {max(widths):.4f}), {waves * n:,} passes fixed, "
+            f"N = {n:5}: half-width {half_width:.4f} (sampled {max(widths):.4f}), {waves * n:,} passes fixed, "
             f"ratio {np.mean(ratios):.2f} ({spread}, {options.seeds} seeds)",
             flush=True,
         )
@@ -106,7 +106,7 @@ def main() -> None:
     single, together, bands, inside_z = 0, 0, [], []
     for repeat in range(options.repeats):
         pick = np.random.default_rng(1000 + repeat).integers(0, count, count)
-        found = world.survey(pick, half_width, repeat)
+        found = world.estimate(pick, half_width, repeat)
         low, high = found.rates.limits(LEVEL, simultaneous=False)
         single += int(((world.truth >= low) & (world.truth <= high)).sum())
         low, high = found.rates.limits(LEVEL)
@@ -125,7 +125,7 @@ def main() -> None:
     )
     print(f"  bands, 95 %: {sum(bands)} of {len(bands)} intervals")
     print(f"  mean error over its standard error: {np.mean(inside_z):+.3f}")
-    print(f"  {(time.time() - began) / max(options.repeats, 1):.0f} s a survey beyond its passes")
+    print(f"  {(time.time() - began) / max(options.repeats, 1):.0f} s an estimate beyond its passes")
 
 
 if __name__ == "__main__":

@@ -26,14 +26,11 @@ from brittlestar.shifts.base import Images
 from brittlestar.shifts.blur import even
 from brittlestar.shifts.elastic import elastic
 from brittlestar.shifts.frost import cuts, textures
-from brittlestar.shifts.glass import shuffle
-from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.whole import blend
-from brittlestar.shifts.ops.zoom import centre
-from brittlestar.shifts.snow import snow_layer, snowed
+from brittlestar.shifts.ops.dispatch import blend, motion_blur, shuffled, snowed, truncated
+from brittlestar.shifts.ops.plasma.plain import clouds
+from brittlestar.shifts.ops.zoom.plain import centre
+from brittlestar.shifts.snow import snow_layer
 from brittlestar.shifts.spatter import drops, spattered
-from brittlestar.shifts.storage import truncated
-from brittlestar.shifts.weather import plasma
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = {"imagenet-c": "make_imagenet_c.py", "cifar-c": "make_cifar_c.py"}
@@ -74,7 +71,7 @@ def with_fog(x: Images, how: Any, draws: Draws) -> Images:
         place = next(numbers)
         return torch.from_numpy(np.stack([d[place] for d in draws]) / (100.0 / how.decay ** (place // 3)))
 
-    cloud = plasma(size, how.decay, draw)[:, None, : x.shape[2], : x.shape[3]].to(torch.float32)
+    cloud = clouds(size, how.decay, draw)[:, None, : x.shape[2], : x.shape[3]].to(torch.float32)
     most = x.amax((1, 2, 3), keepdim=True)
     return (x + how.amount * cloud) * (most / (most + how.amount))
 
@@ -83,7 +80,7 @@ def with_glass(x: Images, how: Any, draws: Draws) -> Images:
     rows, columns = x.shape[2] - 2 * how.reach, x.shape[3] - 2 * how.reach
     taken = np.stack([d[0].reshape(how.iterations, rows, columns, 2)[:, ::-1, ::-1] for d in draws])
     right, down = (torch.from_numpy(np.ascontiguousarray(taken[..., i])) for i in range(2))
-    return even(shuffle(truncated(even(x, how.sigma)), down, right, how.reach, False), how.sigma)
+    return even(shuffled(truncated(even(x, how.sigma)), down, right, how.reach, False), how.sigma)
 
 
 def with_spatter(x: Images, how: Any, draws: Draws) -> Images:

@@ -85,12 +85,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=60, help="photographs for all 15 corruptions")
     parser.add_argument("--exact", type=int, default=200, help="photographs for the corruptions that draw nothing")
     parser.add_argument("--severities", type=int, nargs="+", default=[1, 2, 3, 4, 5], help="for mCE, of both sides")
-    parser.add_argument("--engine", default="torch", help="torch or onnxruntime")
+    parser.add_argument("--backend", default="torch", help="torch or onnxruntime")
     parser.add_argument("--resize-filter", help="of our side, to see what another one would do")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if available_textures() != "reference":
-        parser.error("frost needs the reference's textures: pip install --no-deps imagecorruptions")
+        parser.error("frost needs the reference's textures: brittlestar textures --yes")
     source = open_source(args.data, resize=256, crop=224, filter=args.resize_filter)
     order = source.order(0)[: max(args.samples, args.exact)]
     args.out.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def main() -> None:
     words += [str(args.out / "files.txt"), str(theirs), str(args.out / "jobs.json")]
     subprocess.run(words, check=True, env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"})
 
-    names, spec = read_classes(args.classes), parse_spec(args.model, engine=args.engine)
+    names, spec = read_classes(args.classes), parse_spec(args.model, backend=args.backend)
     own: dict[str, dict[Cell, npt.NDArray[np.int64]]] = {}
     suites: dict[str, tuple[str | Suite, int]] = {
         "exact": (Suite("exact", "", exact_suite, ("jpeg85",)), args.exact),

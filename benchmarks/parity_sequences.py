@@ -34,10 +34,9 @@ from brittlestar.shifts.base import Images
 from brittlestar.shifts.elastic import smoothed
 from brittlestar.shifts.frost import Frost, cuts, textures
 from brittlestar.shifts.mnist import elastic_on_black
-from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.whole import blend
+from brittlestar.shifts.ops.dispatch import blend, motion_blur, truncated
 from brittlestar.shifts.spatter import drops
-from brittlestar.shifts.storage import stored, truncated
+from brittlestar.shifts.storage import stored
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = {
@@ -90,9 +89,9 @@ def made(kind: str, name: str, folder: Path, images: Path, theirs: list[Any]) ->
     sequence = SEQUENCES[name].of(kind, crop=0 if kind == "cifar-p" else 224)
     if name == "spatter":
         for pixels, its in zip(np.load(images), theirs, strict=True):
-            liquid = drops(torch.from_numpy(its["draw_0"])[None, None].float(), sequence.sigma, sequence.threshold)
+            wetness = drops(torch.from_numpy(its["draw_0"])[None, None].float(), sequence.sigma, sequence.threshold)
             x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-            yield np.concatenate([levels(stored(f, "uint8")) for f in sequence.running(x, liquid)])
+            yield np.concatenate([levels(stored(f, "uint8")) for f in sequence.running(x, wetness)])
         return
     if kind == "cifar-p":
         given = torch.from_numpy(np.load(images)).permute(0, 3, 1, 2)

@@ -16,16 +16,17 @@ from brittlestar.attacks.base import Attack
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.rows import Rows
 from brittlestar.models import load_model, parse_spec
-from brittlestar.report.compare import build_comparison
+from brittlestar.report.compare import paired_differences
 from brittlestar.report.compared import compare_models
-from brittlestar.report.content import DataEntry, ModelEntry, Sentence
-from brittlestar.report.gather import Gathered, Subject
+from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
+from brittlestar.report.section import Finding
 from brittlestar.report.spectrum import build_spectrum
+from brittlestar.report.subjects import DataEntry, ModelEntry, Subject
 from brittlestar.reproduce.claims import Direction, change, judge
-from brittlestar.reproduce.engine import Bench, Setting, Verdict
 from brittlestar.reproduce.experiments import fog_directions, transfer_directions
 from brittlestar.reproduce.features import directions as feature_directions
+from brittlestar.reproduce.study import Setting, Study, Verdict
 from brittlestar.shifts import BandNoise, Contrast, Fog, FourierBasis, GaussianNoise, SaltAndPepper, Shift, UniformNoise
 from brittlestar.training import Natural, Plan
 from brittlestar.training.fit import fit
@@ -88,11 +89,11 @@ class Pairs:
             test_samples=world.test_samples,
         )
         self.world, self.folder = world, folder
-        self.bench = Bench(setting, folder, lambda _: None)
-        self.classes = len(self.bench.test_source.info.classes)
-        self.labels = self.bench.labels.numpy()
-        grey = self.bench.shape[0] == 1
-        table, norm = "cifar-c", world.norm * self.bench.shape[0] ** 0.5
+        self.study = Study(setting, folder, lambda _: None)
+        self.classes = len(self.study.test_source.info.classes)
+        self.labels = self.study.labels.numpy()
+        grey = self.study.shape[0] == 1
+        table, norm = "cifar-c", world.norm * self.study.shape[0] ** 0.5
         fog = Fog.at(5, table)
         self.versions: dict[str, Shift | Attack | None] = {
             "clean": None,
@@ -113,7 +114,7 @@ class Pairs:
         world = self.world
         plan = dataclasses.replace(world.plan, epochs=max(1, round(share * world.plan.epochs)))
         file = fit(
-            self.bench.train_source,
+            self.study.train_source,
             Natural(),
             plan,
             self.folder / f"{seed}-{share}",
@@ -123,7 +124,7 @@ class Pairs:
             held_out=0.05,
         )
         model = load_model(parse_spec(str(file)))
-        return {version: self.bench.answers(model, shift).numpy() for version, shift in self.versions.items()}
+        return {version: self.study.answers(model, shift).numpy() for version, shift in self.versions.items()}
 
     def diluted(self, found: Predictions, seed: int, share: float = 0.3) -> Predictions:
         """The same answers, but at random, the same in all versions, for a share of the images."""
@@ -142,25 +143,25 @@ class Pairs:
             self._place(name, first)
         for name in ("natural", "clean", "d_nr"):
             self._place(name, second)
-        bench = self.bench
+        study = self.study
         experiments: dict[str, list[Direction]] = {
-            "fog": fog_directions(bench),
-            "transfer": transfer_directions(bench),
-            "features": feature_directions(bench, ATTACKED),
+            "fog": fog_directions(study),
+            "transfer": transfer_directions(study),
+            "features": feature_directions(study, ATTACKED),
             "figure-2": [self._band("low", -1), self._band("high", 1)],
         }
         for name, directions in experiments.items():
-            yield from ((name, verdict) for verdict in judge(bench, directions))
+            yield from ((name, verdict) for verdict in judge(study, directions))
 
-    def sentences(self, first: Predictions, second: Predictions) -> list[Sentence]:
+    def sentences(self, first: Predictions, second: Predictions) -> list[Finding]:
         """What a report says of ``first`` against ``second``."""
         infos = {v: self._info(v) for v in self.versions if v not in (DOUBLED, ATTACKED)}
         data = DataEntry(
             name="images",
-            classes=self.bench.test_source.info.classes,
+            classes=self.study.test_source.info.classes,
             count=len(self.labels),
-            shape=self.bench.shape,
-            chance=self.bench.chance,
+            shape=self.study.shape,
+            chance=self.study.chance,
             about={},
         )
         subjects = []
@@ -173,19 +174,21 @@ class Pairs:
             subjects=tuple(subjects), data=(data,), infos=infos, stores=(), rule="fixed", names={}, data_of=(0,)
         )
         numbers = Numbers()
-        return compare_models(gathered, numbers, build_spectrum(gathered, numbers), build_comparison(gathered, numbers))
+        return compare_models(
+            gathered, numbers, build_spectrum(gathered, numbers), paired_differences(gathered, numbers)
+        )
 
     def _place(self, name: str, answers: Predictions) -> None:
         for version, found in answers.items():
-            self.bench.right[name, version] = (found == self.labels)[None]
+            self.study.right[name, version] = (found == self.labels)[None]
 
     def _band(self, band: str, sign: int) -> Direction:
         waves = [f"wave {r} {c}" for r, c in self.world.waves if (np.hypot(r, c) < 4) == (band == "low")]
         scores = {
-            m: np.mean([self.bench.right[m, w] for w in waves], axis=0, dtype=np.float64)
+            m: np.mean([self.study.right[m, w] for w in waves], axis=0, dtype=np.float64)
             for m in ("adversarial", "natural")
         }
-        clean = {m: self.bench.right[m, "clean"].astype(np.float64) for m in scores}
+        clean = {m: self.study.right[m, "clean"].astype(np.float64) for m in scores}
         return Direction(
             claim=band,
             claimed="",
@@ -193,7 +196,7 @@ class Pairs:
             changes=lambda part: change(
                 (scores["adversarial"], scores["natural"]),
                 (clean["adversarial"], clean["natural"]),
-                self.bench.chance,
+                self.study.chance,
                 part,
             ),
         )
@@ -220,7 +223,7 @@ class Pairs:
         )
 
 
-def claims_in(sentences: list[Sentence]) -> list[str]:
+def claims_in(sentences: list[Finding]) -> list[str]:
     """The claims of sensitivity that sentences make, either way."""
     made = ("more sensitive", "less sensitive")
     return [f.state for s in sentences for f in s.sensitivities if f.state in made]

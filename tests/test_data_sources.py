@@ -102,7 +102,7 @@ def test_folder(tmp_path: Path) -> None:
 def test_resize_and_crop(tmp_path: Path) -> None:
     make_folder(tmp_path / "a", size=(40, 30, 3))
     (tmp_path / "a" / "cat" / "wide.png").write_bytes(encoded(pixels(1, (30, 60, 3))))
-    with pytest.raises(DataError, match=r"different sizes.*--resize"):
+    with pytest.raises(DataError, match=r"different sizes.*resize= and crop="):
         open_source(tmp_path / "a")
     source = open_source(tmp_path / "a", resize=24, crop=20)
     assert source.info.shape == (3, 20, 20)
@@ -117,7 +117,7 @@ def test_bad_files_are_named_or_left_out(tmp_path: Path) -> None:
     make_folder(tmp_path / "a")
     whole = encoded(pixels(3, (90, 80, 3)), "JPEG")
     (tmp_path / "a" / "cat" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"cut\.jpg is damaged.*--skip-bad"):
+    with pytest.raises(DataError, match=r"cut\.jpg is damaged.*skip_bad=True"):
         open_source(tmp_path / "a", resize=16, crop=12)
     (tmp_path / "a" / "cat" / "cut.jpg").write_bytes(whole)
     late = open_source(tmp_path / "a", resize=16, crop=12)

@@ -12,19 +12,19 @@ import pytest
 import torch
 
 from brittlestar import api, measures
-from brittlestar.cli import live
+from brittlestar.api import evaluation, progress
 from brittlestar.core.rows import Rows
 from brittlestar.data import open_source
 from brittlestar.measures import Estimate, spectra
 from brittlestar.measures.sampled import SampledMap, read_sampled, write_sampled
 from brittlestar.measures.sensitivity import State
-from brittlestar.report.build import content_of
 from brittlestar.report.compared import SAID
 from brittlestar.reproduce import Setting
-from brittlestar.reproduce.engine import Bench
+from brittlestar.reproduce.study import Study
 from brittlestar.runs.runner import Progress
 from brittlestar.training import Plan
 from design_tools import World, check_copies, check_covers, coverage_design, coverage_shares, drawn, once
+from report_tools import seen
 
 map_of, WAVES, level_of = coverage_design.map_of, coverage_design.WAVES, coverage_design.level_of
 
@@ -181,11 +181,11 @@ def test_the_report_has_words_for_every_state_of_sensitivity() -> None:
 
 
 def test_the_live_table_says_that_it_does_not_know_of_groups() -> None:
-    screen = live.Screen()
-    (condition,) = api.conditions_of(["clean"], (3, 8, 8))[:1]
+    screen = progress.Screen()
+    (condition,) = evaluation.conditions_of(["clean"], (3, 8, 8))[:1]
     screen.names, screen.conditions = ("m",), (condition,)
     for grouped in (False, True):
-        (row,) = screen._worst(Progress({(0, 0): [100, 7]}, 1, grouped=grouped))
+        (row,) = screen.worst(Progress({(0, 0): [100, 7]}, 1, grouped=grouped))
         assert ("taken for independent" in row[4]) == grouped
 
 
@@ -243,7 +243,7 @@ def test_no_number_of_a_report_forgets_how_images_were_drawn(
         labels = np.repeat([0, 1, 2], [40, 14, 6])
         data, samples = (pictures[np.argsort(answers, kind="stable")], labels), 30
     found = api.evaluate(models, data, suite=suites, out=tmp_path, samples=samples, shifted=True)
-    every = list(estimates_in(content_of([found.path]), "content"))
+    every = list(estimates_in(seen([found.path]).report, "report"))
     assert len(every) > 300
     forgot = sorted({(where, e.method) for where, e in every if kind not in e.method})
     assert not forgot, forgot
@@ -253,12 +253,12 @@ def test_the_first_images_of_an_order_know_how_they_were_drawn() -> None:
     x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
     source = open_source((x, np.repeat([0, 1, 2], [40, 14, 6])), groups=[str(k // 4) for k in range(60)])
     order = source.order(0)
-    part, whole = (api.drawn_from(source, order, n) for n in (30, 60))
+    part, whole = (evaluation.drawn_from(source, order, n) for n in (30, 60))
     assert whole.weight is None and whole.group is not None and len(np.unique(whole.group)) == 15
     assert part.weight is not None and part.group is not None
     assert part.average((source.labels[order[:30]] == 0).astype(np.float64)) == pytest.approx(40 / 60)
     plain = open_source((x, np.repeat([0, 1, 2], 20)))
-    assert api.drawn_from(plain, plain.order(0), 30).plain
+    assert evaluation.drawn_from(plain, plain.order(0), 30).plain
 
 
 def test_a_reproduction_says_what_it_does_not_heed(tmp_path: Path) -> None:
@@ -273,5 +273,5 @@ def test_a_reproduction_says_what_it_does_not_heed(tmp_path: Path) -> None:
         setting = Setting(
             data=file, test=file, architecture="small_cnn", plan=Plan(epochs=1, batch=8), test_samples=test_samples
         )
-        told = Bench(setting, tmp_path, lambda _: None)._drawn()
+        told = Study(setting, tmp_path, lambda _: None)._drawn()
         assert len(told) == len(words) and all(w in t for w, t in zip(words, told, strict=True)), told

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from brittlestar import api
+from brittlestar.analyses.explain import explain, markdown, spectra_of
 from brittlestar.core.errors import DataError, UsageError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import open_source
-from brittlestar.explain import explain, markdown, spectra_of
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
@@ -58,7 +58,7 @@ def test_the_map_ranks_a_linear_models_failures(made: tuple[Path, Path]) -> None
     assert inside and outside
     assert all(c.measured.value == 0 for c in outside), "no energy at its wave, no error"
     assert max(c.measured.value for c in inside) > 0.05
-    fit = found.fit["low"]
+    fit = found.correlation["low"]
     assert fit is not None and -1 <= fit.low <= fit.value <= fit.high <= 1 and fit.value > 0.3
     assert found.sentences == (), "the other model is at chance already: nothing is worse than that"
     assert all(0 <= c.high <= 1 for c in found.cases)

@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from brittlestar.api import Run, evaluate
-from brittlestar.cli.live import Screen
-from brittlestar.report.build import content_of
+from brittlestar.api import Run
+from brittlestar.api.progress import Screen
 from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore, SessionRecord, stopping_rule
+from report_tools import seen
+from tiny import evaluate_with
 
 
 def session(
@@ -83,7 +84,7 @@ UNEQUAL = np.repeat([0, 1, 2], [400, 20, 20])
 
 def run(folder: Path, labels: npt.NDArray[np.int64], wrong: npt.NDArray[np.bool_], **how: object) -> Run:
     data = (pictures(labels, wrong), labels)
-    return evaluate(Told().eval(), data, suite="clean", out=folder, **how)  # type: ignore[arg-type]
+    return evaluate_with(Told().eval(), data, suite="clean", out=folder, **how)  # type: ignore[arg-type]
 
 
 def test_a_part_of_unequal_classes_tells_the_whole(tmp_path: Path) -> None:
@@ -91,20 +92,20 @@ def test_a_part_of_unequal_classes_tells_the_whole(tmp_path: Path) -> None:
     part = run(tmp_path / "a", UNEQUAL, wrong, samples=100)
     (row,) = part.table()
     assert row["accuracy"] == pytest.approx(400 / 440) and row["low"] < 400 / 440 < row["high"]
-    content = content_of([part.path])
+    content = seen([part.path])
     assert "whole set's mix of classes" in content.interval_text
     (line,) = [r for r in content.results if r.condition == "clean" and r.measure == "accuracy"]
     assert line.estimate is not None and line.estimate.value == pytest.approx(400 / 440)
     whole = run(tmp_path / "b", UNEQUAL, wrong)
     (row,) = whole.table()
     assert (row["accuracy"], row["n"]) == (400 / 440, 440)
-    assert "mix of classes" not in content_of([whole.path]).interval_text
+    assert "mix of classes" not in seen([whole.path]).interval_text
 
 
 def test_the_live_table_says_that_a_part_is_not_weighted(tmp_path: Path) -> None:
     screen = Screen()
     shown: list[str] = []
-    watch = Watch(plan=screen.plan, progress=lambda p: shown.append(screen._worst(p)[0][4]))
+    watch = Watch(plan=screen.plan, progress=lambda p: shown.append(screen.worst(p)[0][4]))
     for folder, labels in (("a", UNEQUAL), ("b", np.arange(90) % 3)):
         run(tmp_path / folder, labels, labels > 0, samples=60, watch=watch)
     assert "not weighted by class" in shown[0] and "weighted" not in shown[-1]
@@ -124,9 +125,9 @@ def test_adding_images_after_a_look_widens_the_intervals_and_says_why(tmp_path: 
     wrong = np.random.default_rng(2).random(180) < 0.2
     first = run(tmp_path, labels, wrong, samples=90).table()[0]
     run(tmp_path, labels, wrong, samples=90)
-    assert content_of([tmp_path]).interval_kind == "intervals"
+    assert seen([tmp_path]).interval_kind == "intervals"
     added = run(tmp_path, labels, wrong, samples=150)
-    content = content_of([tmp_path])
+    content = seen([tmp_path])
     assert content.interval_kind == "confidence sequences"
     assert "150 images were asked for after a look at up to 90" in content.interval_text
     assert [s["Intervals"] for s in content.sessions] == ["fixed n", "fixed n", "confidence sequence"]
@@ -138,12 +139,12 @@ def test_copies_are_told_on_the_terminal_and_in_the_report(tmp_path: Path) -> No
     labels = np.repeat(np.arange(30) % 3, 4)
     x = np.repeat(pictures(labels[::4], np.arange(30) % 5 == 0), 4, axis=0)
     told: list[str] = []
-    found = evaluate(
+    found = evaluate_with(
         Told().eval(), (x, labels), suite="clean", out=tmp_path, watch=Watch(note=lambda text: told.append(text))
     )
     note = "30 images stand there twice or more (120 samples)"
     assert any(note in text for text in told)
-    content = content_of([found.path])
+    content = seen([found.path])
     assert any(note in text for text in content.notes) and "clusters" in content.interval_text
     (row,) = found.table()
     assert row["accuracy"] == pytest.approx(0.8) and row["n"] == 120
@@ -163,7 +164,7 @@ def test_the_report_names_the_test_between_models(tmp_path: Path) -> None:
         labels = np.repeat(np.arange(30) % 3, repeats)
         x = np.repeat(pictures(labels[::repeats], np.arange(30) % 5 == 0), repeats, axis=0)
         models = {"a": Told().eval(), "b": Other().eval()}
-        found = content_of([evaluate(models, (x, labels), suite="clean", out=folder, samples=samples).path])
+        found = seen([evaluate_with(models, (x, labels), suite="clean", out=folder, samples=samples).path])
         assert found.comparison is not None
         return found.comparison.test
 

@@ -13,19 +13,21 @@ import torch
 from typer.testing import CliRunner
 
 from brittlestar import measures
-from brittlestar.api import evaluate
+from brittlestar.analyses.mapping import sharper
+from brittlestar.analyses.margin_task import MarginTask, margins
 from brittlestar.cli.main import app
 from brittlestar.core.errors import StoreError, UsageError
-from brittlestar.mapping import sharper
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import FOLDER, SampledMap, read_sampled, sampled_map
 from brittlestar.models import parse_spec
-from brittlestar.report.build import content_of
 from brittlestar.report.figure import fourier_maps
-from brittlestar.runs.ask import margins
+from brittlestar.runs.bench import Bench
+from brittlestar.runs.task import Done
 from brittlestar.store import RunStore
 from brittlestar.suites.fourier import fourier_suite, map_norm
-from tiny import command, make_world
+from report_tools import seen
+from test_executors import Threaded
+from tiny import command, evaluate_with, make_world
 
 SAMPLES = 400
 HALF_WIDTH = 0.13
@@ -43,9 +45,15 @@ def spec(folder: Path):  # type: ignore[no-untyped-def]
 
 
 def surveyed(folder: Path, out: str, half_width: float = HALF_WIDTH, **more):  # type: ignore[no-untyped-def]
-    sequel = sharper(fourier_suite(region=5), (3, 12, 12), half_width)
-    run = evaluate(
-        spec(folder), str(folder / "data.npz"), suite="clean", out=folder / out, sequel=sequel, anyway=True, **more
+    follow_up = sharper(fourier_suite(region=5), (3, 12, 12), half_width)
+    run = evaluate_with(
+        spec(folder),
+        str(folder / "data.npz"),
+        suite="clean",
+        out=folder / out,
+        follow_up=follow_up,
+        anyway=True,
+        **more,
     )
     store = RunStore.open(run.path)
     found = sampled_map(run.path, store.manifest.models["m"]["fingerprint"])
@@ -60,7 +68,7 @@ def sharp(world: Path) -> tuple[Path, SampledMap]:
 
 
 def test_answers_are_those_of_the_whole_map(world: Path, sharp: tuple[Path, SampledMap]) -> None:
-    run = evaluate(
+    run = evaluate_with(
         spec(world), str(world / "data.npz"), suite=fourier_suite(region=5), out=world / "whole", anyway=True
     )
     whole = fourier_maps(RunStore.open(run.path))["m"]
@@ -96,23 +104,21 @@ def test_killed_and_run_again_it_is_the_same_and_asks_nothing_twice(
     surveyed(world, "counted")
     whole = sum(map(int, log.read_text().split()))
     log.unlink()
-    from brittlestar.runs.ask import Question
+    answer, left = MarginTask.run, [2]
 
-    answer, left = Question.answer, [2]
-
-    def cut(self: Question, bench: object) -> None:
+    def cut(self: MarginTask, bench: Bench) -> Done:
         if not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
-        answer(self, bench)  # type: ignore[arg-type]
+        return answer(self, bench)
 
-    monkeypatch.setattr(Question, "answer", cut)
+    monkeypatch.setattr(MarginTask, "run", cut)
     outcomes = []
     for _ in range(20):
         left[0] = 1
-        sequel = sharper(fourier_suite(region=5), (3, 12, 12), HALF_WIDTH)
-        run = evaluate(
-            spec(world), str(world / "data.npz"), suite="clean", out=world / "cut", sequel=sequel, anyway=True
+        follow_up = sharper(fourier_suite(region=5), (3, 12, 12), HALF_WIDTH)
+        run = evaluate_with(
+            spec(world), str(world / "data.npz"), suite="clean", out=world / "cut", follow_up=follow_up, anyway=True
         )
         assert run.outcome is not None
         outcomes.append(run.outcome.stop)
@@ -142,6 +148,12 @@ def test_two_workers_give_the_same(world: Path, sharp: tuple[Path, SampledMap]) 
     assert found is not None and np.array_equal(found.wrong, sharp[1].wrong)
 
 
+def test_another_executor_gives_the_same(world: Path, sharp: tuple[Path, SampledMap]) -> None:
+    threaded = Threaded()
+    _, found = surveyed(world, "threaded", executor=threaded)
+    assert threaded.ran > 1 and np.array_equal(found.wrong, sharp[1].wrong)
+
+
 def test_damage_and_impossible_numbers_are_told(world: Path, sharp: tuple[Path, SampledMap], tmp_path: Path) -> None:
     bad = tmp_path / "map.npz"
     bad.write_bytes(b"no zip")
@@ -159,7 +171,7 @@ def test_damage_and_impossible_numbers_are_told(world: Path, sharp: tuple[Path, 
 
 
 def test_the_report_holds_the_map_and_says_what_it_saved(sharp: tuple[Path, SampledMap]) -> None:
-    content = content_of([sharp[0]])
+    content = seen([sharp[0]])
     assert content.spectrum is not None
     assert f"{sharp[1].passes:,} passes" in content.spectrum.covered
     assert content.spectrum.maps[0].samples == SAMPLES

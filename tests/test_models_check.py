@@ -49,7 +49,7 @@ def test_a_sound_model_passes_in_silence() -> None:
     ("module", "match"),
     [
         (Net(outputs=3), "3 outputs and the labels name 4 classes: it is no model of these data"),
-        (Net(outputs=9), "9 outputs .* --classes FILE"),
+        (Net(outputs=9), "9 outputs .* classes="),
         (Net(lambda z: z.softmax(1)), "gives probabilities"),
         (Net(lambda z: z / 0), "not finite on 16 of 16"),
         (Net(lambda z: torch.where(z > z.max() - 1e-4, torch.nan, z)), "not finite on 1 of"),

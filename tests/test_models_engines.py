@@ -17,10 +17,10 @@ from brittlestar.models import as_model, load_model, parse_spec
 from brittlestar.models.tune import AGREE, folded, tune, tuned
 from brittlestar.models.wrap import TorchModel
 from brittlestar.models.zoo import build
-from brittlestar.report.build import content_of
 from brittlestar.runs.audit import audit
 from brittlestar.runs.reopen import reopened
 from brittlestar.store import RunStore
+from report_tools import seen
 
 IMAGES = torch.rand(16, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -163,7 +163,7 @@ def test_bfloat16_is_another_model_that_answers_nearly_the_same(tmp_path: Path) 
     y = IMAGES.clone().requires_grad_()
     exact = torch.autograd.grad(plain.logits(x).sum(), x)[0]
     assert torch.equal(torch.autograd.grad(low.logits(y).sum(), y)[0], exact), "gradients stay float32"
-    for bad in ({"dtype": "fp8"}, {"engine": "tensorrt"}, {"dtype": "bf16", "engine": "onnxruntime"}):
+    for bad in ({"dtype": "fp8"}, {"backend": "tensorrt"}, {"dtype": "bf16", "backend": "onnxruntime"}):
         with pytest.raises(ModelError):
             parse_spec(where, **bad)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="torch models"):
@@ -187,7 +187,7 @@ def test_a_tuned_run_says_so_and_is_audited_alike(tmp_path: Path) -> None:
     plain = evaluate(spec, where, suite="noise", samples=120, out=tmp_path / "plain", tune=False)
     told = [RunStore.open(r.path).manifest.sessions[-1].tuning for r in (run, plain)]
     assert "batch norms folded" in told[0]["m"] and told[1] == {}
-    facts = {f.title: dict(f.items) for f in content_of([run.path]).provenance}
+    facts = {f.title: dict(f.items) for f in seen([run.path]).provenance}
     assert "batch norms folded" in facts["Model: m"]["Inference"]
     for path in (run.path, plain.path):
         bench, names = reopened(path)
@@ -232,7 +232,7 @@ def test_onnx_files_and_the_engine_agree_with_torch(tmp_path: Path) -> None:
         load_model(parse_spec(str(tmp_path / "bad.onnx")))
     with pytest.raises(ModelError, match="no such file"):
         load_model(parse_spec(str(tmp_path / "none.onnx")))
-    spec = parse_spec(f"m=torch:{tmp_path / 'm.py'}:m", engine="onnxruntime")
+    spec = parse_spec(f"m=torch:{tmp_path / 'm.py'}:m", backend="onnxruntime")
     run = evaluate(spec, where, suite="clean", out=tmp_path / "r")
     plain = evaluate(parse_spec(f"m=torch:{tmp_path / 'm.py'}:m"), where, suite="clean", out=tmp_path / "p")
     assert "ONNX Runtime" in RunStore.open(run.path).manifest.sessions[-1].tuning["m"]

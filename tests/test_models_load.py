@@ -42,7 +42,7 @@ def test_names_come_from_the_person_or_from_the_specification() -> None:
         ("model.pkl", "pickled objects can run any code"),
         ("model.ckpt", "state dict"),
         ("resnet50", "torch:FILE.py:factory"),
-        ("weights.pth", "--factory"),
+        ("weights.pth", "ModelSpec\\(factory="),
     ],
 )
 def test_what_is_no_model_gets_the_nearest_right_form(text: str, hint: str) -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-import brittlestar as bs
 from brittlestar.core.errors import ModelError
 from brittlestar.data import open_source
 from brittlestar.models import Preprocess, as_model, parse_spec
@@ -21,6 +20,7 @@ from brittlestar.runs.audit import audit
 from brittlestar.runs.reopen import reopened
 from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore
+from tiny import evaluate_with
 
 CLASSES = 4
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -165,7 +165,7 @@ def test_a_model_that_carries_a_normalisation_and_does_not_use_it_gets_it(card: 
 
 @pytest.mark.parametrize("module", [with_buffers(Net(by_own)), Net(lambda n, x: used(x, MEAN, STD)).eval()])
 def test_options_that_would_normalise_twice_are_asked_about(module: nn.Module) -> None:
-    with pytest.raises(ModelError, match=r"\(100 %\) if they are not.*--no-normalise .*--normalise") as caught:
+    with pytest.raises(ModelError, match=r"\(100 %\) if they are not.*normalise=False .*normalise=True") as caught:
         chosen(module, GIVEN, explicit=True)
     assert "model mine is right in" in str(caught.value) and "(52 %) if they are normalised" in str(caught.value)
     assert chosen(module, GIVEN, normalise=True) == (GIVEN, "")
@@ -176,7 +176,7 @@ def test_where_answers_do_not_tell_what_the_model_reads_does() -> None:
     """Few images: both ways are equally good, but the module reads its own mean and std."""
     net = with_plain(Net(by_own))
     before = list(net.mean), list(net.std)  # type: ignore[call-overload]
-    with pytest.raises(ModelError, match=r"reads its own mean and std.*normalised twice.*--no-normalise"):
+    with pytest.raises(ModelError, match=r"reads its own mean and std.*normalised twice.*normalise=False"):
         chosen(net, count=8)
     assert (net.mean, net.std) == before
     buffers = with_buffers(Net(by_own))
@@ -275,7 +275,7 @@ def test_a_run_says_it_first_records_it_and_can_be_audited(tmp_path: Path) -> No
     np.savez(tmp_path / "data.npz", x=images, y=labels)
     said: list[str] = []
     spec = f"m=torch:{tmp_path / 'net.py'}:net"
-    run = bs.evaluate(
+    run = evaluate_with(
         spec, str(tmp_path / "data.npz"), suite="clean", out=tmp_path / "run", watch=Watch(warn=said.append), workers=2
     )
     assert run.table()[0]["accuracy"] == 1.0

@@ -134,7 +134,7 @@ def test_preprocessing_in_its_order() -> None:
 def test_preprocessing_that_does_not_fit_the_images_is_refused() -> None:
     with pytest.raises(ModelError, match="larger than its images"):
         apply_preprocess(images(), Preprocess(crop=9))
-    with pytest.raises(ModelError, match="--channels 3"):
+    with pytest.raises(ModelError, match=r"ModelSpec\(channels=3\)"):
         apply_preprocess(torch.rand(2, 1, 8, 8), Preprocess(mean=(0.1, 0.2, 0.3)))
 
 

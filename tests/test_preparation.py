@@ -35,9 +35,8 @@ from brittlestar.data.decode import decode
 from brittlestar.models import parse_spec
 from brittlestar.models.base import Preprocess, apply_preprocess
 from brittlestar.models.resample import resample
-from brittlestar.report import content_of, render_html
-from brittlestar.report.export import csv_text, markdown, summary_json
 from brittlestar.store import RunStore
+from report_tools import seen
 from synthetic_sets import published as published_infos
 
 SIZES = [(500, 375), (375, 500), (640, 427), (500, 334), (333, 500), (257, 300), (256, 256), (300, 256), (97, 101)]
@@ -239,7 +238,7 @@ def test_bad_preparations_are_refused_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=said) as caught:
             open_source(tmp_path, **wrong)  # type: ignore[arg-type]
         assert "\n" not in str(caught.value)
-    with pytest.raises(DataError, match="smaller than --crop 224"):
+    with pytest.raises(DataError, match="smaller than crop=224; add resize=224"):
         decode(encoded(photograph(300, 200)), "a.png", Preparation(crop=224))
 
 
@@ -309,12 +308,12 @@ def test_the_note_stands_beside_mce_wherever_it_is_shown(tmp_path: Path, filter:
     for model in told["models"].values():
         model["preprocess"] |= Preprocess(resize=300, crop=280, resize_filter="lanczos").as_json()
     manifest.write_text(json.dumps(told))
-    content = content_of([RunStore.open(store.path)])
+    content = seen([RunStore.open(store.path)])
     (found,) = content.corruptions
     facts = {fact.title.partition(":")[0]: dict(fact.items) for fact in content.provenance}
     assert facts["Data"]["Preparation"] == f"shorter side resized to 256 ({filter}), centre crop 224 x 224"
     assert "shorter side resized to 300 (lanczos), centre crop 280 x 280" in facts["Model"]["Preprocessing"]
-    texts = [render_html(content), markdown(content), summary_json(content), csv_text(content)]
+    texts = [content.html(), content.markdown(), content.summary(), content.csv()]
     if not note:
         assert found.storage.startswith("prepared as published (shorter side resized to 256 (bilinear), centre crop")
         assert all("not prepared" not in text for text in texts)
@@ -336,5 +335,5 @@ def test_runs_of_earlier_versions_are_not_called_as_published(tmp_path: Path) ->
     told = json.loads(manifest.read_text())
     told["data"]["preparation"] = "shorter side resized to 256 (bicubic), centre crop 224 x 224"
     manifest.write_text(json.dumps(told))
-    (found,) = content_of([RunStore.open(store.path)]).corruptions
+    (found,) = seen([RunStore.open(store.path)]).corruptions
     assert found.caveat.startswith("not prepared as published: shorter side resized to 256 (bicubic)")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import brittlestar as bs
-from brittlestar.api import parse_duration
+from brittlestar.api.evaluation import parse_duration
 from brittlestar.core.errors import UsageError
 from tiny import make_world
 

@@ -10,13 +10,11 @@ import pytest
 import synthetic
 from brittlestar import api, measures
 from brittlestar.core.rows import Rows
-from brittlestar.report import ReportContent, content_of
-from brittlestar.report.export import csv_text, markdown
+from brittlestar.report.breaking import breakings, half_level, ordinary_series
 from brittlestar.report.gather import gather
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.render import render_html
-from brittlestar.report.verdict import breakings, half_level, ordinary_series
 from brittlestar.store import RunStore
+from report_tools import Seen, seen
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +23,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
 
 
 @pytest.fixture(scope="module")
-def content(run: RunStore) -> ReportContent:
-    return content_of([run])
+def content(run: RunStore) -> Seen:
+    return seen([run])
 
 
 def shifted(run: RunStore, model: str) -> dict[str, Rows]:
@@ -34,9 +32,10 @@ def shifted(run: RunStore, model: str) -> dict[str, Rows]:
     return {i: rows[c.fingerprint] for i, c in run.manifest.conditions.items() if c.kind == "shift"}
 
 
-def test_the_calibration_error_over_shifts_is_the_mean_everywhere(run: RunStore, content: ReportContent) -> None:
+def test_the_calibration_error_over_shifts_is_the_mean_everywhere(run: RunStore, content: Seen) -> None:
     assert content.calibration is not None
-    for entry, clean, found in content.calibration.rows:
+    for row in content.calibration.rows:
+        entry, clean, found = row.model, row.clean, row.shifted
         own = shifted(run, entry.name)
         each = [measures.ece(rows).value for rows in own.values()]
         assert found is not None and found.conditions == len(own)
@@ -44,21 +43,22 @@ def test_the_calibration_error_over_shifts_is_the_mean_everywhere(run: RunStore,
         assert found.increase.value == pytest.approx(np.mean(each) - clean.ece.value)
         assert found.worst.ece.value == pytest.approx(max(each))
         pooled = measures.ece(Rows.concatenate(list(own.values()))).value
-        lines = [line for line in csv_text(content).splitlines() if line.startswith(f"{entry.name},")]
+        lines = [line for line in content.csv().splitlines() if line.startswith(f"{entry.name},")]
         lines = [line for line in lines if ",shifts," in line]
         told = {line.split(",")[3]: float(line.split(",")[4]) for line in lines}
         assert told["mean_ece"] == pytest.approx(np.mean(each), abs=1e-4) and "ece" not in told
         assert abs(pooled - np.mean(each)) > 1e-4 and not any(abs(v - pooled) < 1e-9 for v in told.values())
         place = [c.key for c in content.table.columns].index("ece-shifted")
         assert next(cells for model, cells in content.table.rows if model == entry)[place].estimate == found.mean
-    assert "pooled" not in (markdown(content) + render_html(content)).lower()
+    assert "pooled" not in (content.markdown() + content.html()).lower()
 
 
-def test_the_verdict_on_calibration_rests_on_the_paired_difference(content: ReportContent) -> None:
+def test_the_verdict_on_calibration_rests_on_the_paired_difference(content: Seen) -> None:
     assert content.calibration is not None
-    for entry, _, found in content.calibration.rows:
+    for row in content.calibration.rows:
+        entry, found = row.model, row.shifted
         (verdict,) = [v for v in content.verdicts if v.model == entry]
-        (sentence,) = [s for s in verdict.sentences if found is not None and found.increase in s.estimates]
+        (sentence,) = [s for s in verdict.findings if found is not None and found.increase in s.estimates]
         assert found is not None
         apart = "Worse" if found.increase.low > 0 else "Better"
         none = found.increase.low <= 0 <= found.increase.high
@@ -66,7 +66,7 @@ def test_the_verdict_on_calibration_rests_on_the_paired_difference(content: Repo
         assert f"interval for one chosen of {found.conditions}" in sentence.text
 
 
-def test_the_worst_has_an_interval_for_the_worst_of_all(run: RunStore, content: ReportContent) -> None:
+def test_the_worst_has_an_interval_for_the_worst_of_all(run: RunStore, content: Seen) -> None:
     place = [c.key for c in content.table.columns].index("worst")
     for entry, cells in content.table.rows:
         own = shifted(run, entry.name)
@@ -80,10 +80,10 @@ def test_the_worst_has_an_interval_for_the_worst_of_all(run: RunStore, content: 
         assert [e.value for _, e in listed] == sorted(e.value for _, e in listed) and listed[0][1].value <= least
         assert all(e.high - e.low > alone[c].high - alone[c].low for c, e in listed if c in alone)
         assert listed[0][1].level > 1 - 0.05 / len(own) - 1e-9
-    assert "the intervals of all shifted and attacked conditions hold together" in markdown(content)
+    assert "the intervals of all shifted and attacked conditions hold together" in content.markdown()
 
 
-def test_python_tells_the_worst_of_many(run: RunStore, content: ReportContent) -> None:
+def test_python_tells_the_worst_of_many(run: RunStore, content: Seen) -> None:
     opened = api.Run(Path(run.path))
     worst = {row["model"]: row for row in opened.worst()}
     for entry, _ in content.table.rows:
@@ -96,7 +96,7 @@ def test_python_tells_the_worst_of_many(run: RunStore, content: ReportContent) -
 
 def test_breaks_first_is_said_only_where_nothing_else_can_have_broken_as_early(run: RunStore) -> None:
     gathered = gather([run])
-    numbers, content = Numbers(gathered.rule), content_of([run])
+    numbers, content = Numbers(gathered.rule), seen([run])
     leads = []
     for subject in gathered.subjects:
         level, _ = half_level(subject, numbers)
@@ -107,7 +107,7 @@ def test_breaks_first_is_said_only_where_nothing_else_can_have_broken_as_early(r
         if not broken:
             continue
         first = broken[0]
-        sentence = next(s for s in verdict.sentences if first.accuracy in s.estimates)
+        sentence = next(s for s in verdict.findings if first.accuracy in s.estimates)
         assert first.accuracy == measures.accuracy(subject.rows[first.condition], level=together)
         earlier = [
             measures.accuracy(subject.rows[info.id], level=together).low

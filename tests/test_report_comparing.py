@@ -13,25 +13,25 @@ import pytest
 
 import synthetic
 from brittlestar import measures
-from brittlestar.report import ReportContent, content_of
-from brittlestar.report.build import _spectrum
-from brittlestar.report.content import Sentence
-from brittlestar.report.export import csv_text, summary_json
+from brittlestar.report import status
+from brittlestar.report.breaking import breaking_findings, half_level
 from brittlestar.report.gather import gather
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.verdict import _breaking, half_level
+from brittlestar.report.section import Finding
+from brittlestar.report.sections.frequencies import Frequencies
 from brittlestar.store import RunStore
+from report_tools import Seen, seen
 
 
-def of_models(content: ReportContent, words: str) -> list[tuple[str, Sentence]]:
-    found = [(v.model.name, s) for v in content.verdicts if v.model is not None for s in v.sentences]
+def of_models(content: Seen, words: str) -> list[tuple[str, Finding]]:
+    found = [(v.model.name, s) for v in content.verdicts if v.model is not None for s in v.findings]
     return [(name, s) for name, s in found if words in s.lead]
 
 
 @pytest.mark.parametrize("samples", [25, 400])
 def test_an_attack_breaks_a_model_only_where_its_interval_says_so(tmp_path: Path, samples: int) -> None:
     run = synthetic.make_run(tmp_path / "run", samples=samples, fourier=False, examples=0)
-    content, numbers = content_of([run]), Numbers()
+    content, numbers = seen([run]), Numbers()
     subjects = {s.entry.name: s for s in gather([run]).subjects}
     found = of_models(content, "under attack")
     assert len(found) == 3
@@ -78,8 +78,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
     return synthetic.make_run(path, samples=400, fourier=False, attacks=False, examples=0)
 
 
-def compared(*runs: RunStore) -> list[Sentence]:
-    return [s for v in content_of(list(runs)).verdicts if v.model is None for s in v.sentences]
+def compared(*runs: RunStore) -> list[Finding]:
+    return [s for v in seen(list(runs)).verdicts if v.model is None for s in v.findings]
 
 
 def test_no_model_is_best_of_models_that_answered_other_images(tmp_path: Path, whole: RunStore) -> None:
@@ -118,7 +118,7 @@ def test_one_model_errs_least_only_where_all_others_are_shown_to_err_more(tmp_pa
 def test_a_sentence_on_bands_has_one_direction(tmp_path: Path) -> None:
     """Accuracy throughout: below 0 is worse for the model named first, raw and beyond clean."""
     run = synthetic.make_run(tmp_path / "run", models=2, samples=200, attacks=False, examples=0)
-    content = content_of([run])
+    content = seen([run])
     (sentence,) = [s for s in compared(run) if "frequencies" in s.lead]
     assert content.spectrum is not None
     low = content.spectrum.bands[0].differences[1]
@@ -130,15 +130,15 @@ def test_a_sentence_on_bands_has_one_direction(tmp_path: Path) -> None:
 def test_beside_every_raw_difference_stand_two_measures_against_clean(tmp_path: Path) -> None:
     """In ``results.csv`` for shifts, attacks and bands; in ``summary.json`` with the state, Holm-corrected."""
     run = synthetic.make_run(tmp_path / "run", models=3, samples=120, examples=0)
-    content = content_of([run])
-    lines = list(csv.DictReader(io.StringIO(csv_text(content))))
+    content = seen([run])
+    lines = list(csv.DictReader(io.StringIO(content.csv())))
     measured = {(line["model"], line["condition"], line["measure"]) for line in lines}
     raw = [key for key in measured if key[2] == "error_minus_natural" and key[1] != "clean"]
     assert len([key for key in raw if key[1].startswith("fourier/")]) == 6 and len(raw) > 100
     for model, condition, _ in raw:
         assert (model, condition, "accuracy_beyond_clean_minus_natural") in measured
         assert (model, condition, "kept_above_chance_minus_natural") in measured
-    told = json.loads(summary_json(content))
+    told = json.loads(content.summary())
     assert any(s["sensitivities"] for v in told["verdicts"] for s in v["sentences"])
     found = [m["sensitivity"] for band in told["bands"] for m in band["models"]]
     assert [f is None for f in found] == [True, False, False] * 3
@@ -152,24 +152,26 @@ def test_beside_every_raw_difference_stand_two_measures_against_clean(tmp_path: 
     assert adjusted == pytest.approx(list(measures.holm(p_values)))
 
 
-def test_a_model_near_chance_is_held_against_nothing(tmp_path: Path) -> None:
+def test_a_model_near_chance_is_held_against_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor where all are near chance, and their maps are shown by themselves."""
     run = synthetic.make_run(
         tmp_path / "run", models=2, samples=150, classes=2, attacks=False, shifts=False, examples=0
     )
-    content = content_of([run])
+    content = seen([run])
     assert content.spectrum is not None and content.spectrum.bands[0].sensitivities[1] is not None
-    numbers, gathered = Numbers(), gather([run])
-    spectrum = _spectrum(gathered, dataclasses.replace(gathered, subjects=()), numbers)
-    assert spectrum is not None and not spectrum.compared
+    monkeypatch.setattr(status, "near_chance", lambda *_: True)
+    frequencies = gather([run]).of(Frequencies)
+    assert frequencies is not None
+    spectrum = frequencies.spectrum
+    assert not spectrum.compared
     assert all(none is None for b in spectrum.bands for none in (*b.differences, *b.sensitivities))
 
 
 def test_a_model_that_is_not_shown_to_do_more_than_guess_is_not_called_unbroken(tmp_path: Path) -> None:
     gathered = gather([synthetic.make_run(tmp_path / "run", models=1, samples=40, examples=0)])
     (subject,) = gathered.subjects
-    (clean,) = _breaking(gathered, subject, Numbers())
+    (clean,) = breaking_findings(gathered, subject, Numbers())
     assert "break" in clean.lead
     guessing = dataclasses.replace(subject, data=dataclasses.replace(subject.data, chance=0.97))
-    (found,) = _breaking(gathered, guessing, Numbers())
+    (found,) = breaking_findings(gathered, guessing, Numbers())
     assert found.lead == "Not shown to do more than guess:" and "97.0" in found.text and found.tone == "bad"

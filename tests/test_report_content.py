@@ -19,9 +19,10 @@ from scipy import stats
 import synthetic
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
-from brittlestar.report import ReportContent, build, content_of
-from brittlestar.report.content import GridCell
+from brittlestar.report import build
+from brittlestar.report.grids import GridCell
 from brittlestar.store import RunStore
+from report_tools import Seen, seen
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
 
 
 @pytest.fixture(scope="module")
-def content(run: RunStore) -> ReportContent:
-    return content_of([run])
+def content(run: RunStore) -> Seen:
+    return seen([run])
 
 
 @functools.cache
@@ -44,12 +45,12 @@ def rows_of(run: RunStore, model: str, condition: str) -> Rows:
     return all_rows(run.path, model)[run.manifest.conditions[condition].fingerprint]
 
 
-def cells(content: ReportContent, group: int) -> dict[str, GridCell]:
+def cells(content: Seen, group: int) -> dict[str, GridCell]:
     assert content.grid is not None
     return {c.condition: c for row in content.grid.rows for c in row.cells[group] if c is not None}
 
 
-def test_the_grid_holds_every_shift_and_attack_with_the_rows_numbers(run: RunStore, content: ReportContent) -> None:
+def test_the_grid_holds_every_shift_and_attack_with_the_rows_numbers(run: RunStore, content: Seen) -> None:
     wanted = {i for i, c in run.manifest.conditions.items() if c.kind in ("shift", "attack")}
     for group, name in enumerate(("natural", "gaussian", "adversarial")):
         found = cells(content, group)
@@ -62,7 +63,7 @@ def test_the_grid_holds_every_shift_and_attack_with_the_rows_numbers(run: RunSto
             assert found[condition].value.n == 300
 
 
-def test_rows_run_from_weak_to_strong(content: ReportContent) -> None:
+def test_rows_run_from_weak_to_strong(content: Seen) -> None:
     assert content.grid is not None
     row = next(r for r in content.grid.rows if r.title == "Gaussian noise")
     shown = [c.label for c in row.cells[0] if c is not None]
@@ -72,7 +73,7 @@ def test_rows_run_from_weak_to_strong(content: ReportContent) -> None:
     assert row.span.startswith("σ") and "→" in row.span
 
 
-def test_the_models_are_compared_on_the_same_images_with_corrected_tests(run: RunStore, content: ReportContent) -> None:
+def test_the_models_are_compared_on_the_same_images_with_corrected_tests(run: RunStore, content: Seen) -> None:
     comparison = content.comparison
     assert comparison is not None
     listed = [c for row in comparison.grid.rows for group in row.cells for c in group if c is not None]
@@ -98,11 +99,11 @@ def test_the_models_are_compared_on_the_same_images_with_corrected_tests(run: Ru
     assert pair.worse == sum(c.shown and c.value.value > 0 for c in first)
 
 
-def test_every_sentence_carries_numbers_intervals_and_a_count(content: ReportContent) -> None:
+def test_every_sentence_carries_numbers_intervals_and_a_count(content: Seen) -> None:
     assert [v.model.name if v.model else None for v in content.verdicts] == [None, "natural", "gaussian", "adversarial"]
     for verdict in content.verdicts:
-        assert len(verdict.sentences) >= 4
-        for sentence in verdict.sentences:
+        assert len(verdict.findings) >= 4
+        for sentence in verdict.findings:
             words = f"{sentence.lead} {sentence.text}"
             assert any(ch.isdigit() for ch in words)
             if sentence.estimates:
@@ -111,10 +112,10 @@ def test_every_sentence_carries_numbers_intervals_and_a_count(content: ReportCon
                 assert "Holm" in words
 
 
-def test_the_frequency_story_of_the_three_recipes_is_told(content: ReportContent) -> None:
-    leads = {v.model.name: [s.lead for s in v.sentences] for v in content.verdicts if v.model}
+def test_the_frequency_story_of_the_three_recipes_is_told(content: Seen) -> None:
+    leads = {v.model.name: [s.lead for s in v.findings] for v in content.verdicts if v.model}
     assert "Leans on low frequencies:" in leads["adversarial"]
-    together = [s.lead for v in content.verdicts if v.model is None for s in v.sentences]
+    together = [s.lead for v in content.verdicts if v.model is None for s in v.findings]
     assert "adversarial trades low for high frequencies" in together
     spectrum = content.spectrum
     assert spectrum is not None and [b.name for b in spectrum.bands] == ["low", "mid", "high"]
@@ -124,7 +125,7 @@ def test_the_frequency_story_of_the_three_recipes_is_told(content: ReportContent
     assert high.differences[2] is not None and high.differences[2].high < 0
 
 
-def test_the_map_puts_each_frequency_and_its_mirror_in_place(run: RunStore, content: ReportContent) -> None:
+def test_the_map_puts_each_frequency_and_its_mirror_in_place(run: RunStore, content: Seen) -> None:
     spectrum = content.spectrum
     assert spectrum is not None
     value = spectrum.maps[0].value
@@ -140,7 +141,7 @@ def test_the_map_puts_each_frequency_and_its_mirror_in_place(run: RunStore, cont
 
 def test_a_sparse_lattice_of_frequencies_fills_its_map(tmp_path: Path) -> None:
     store = synthetic.make_run(tmp_path / "photo", models=1, samples=30, shape=(3, 224, 224), shifts=False, examples=0)
-    spectrum = content_of([store]).spectrum
+    spectrum = seen([store]).spectrum
     assert spectrum is not None
     steps = set(np.diff(spectrum.rows))
     assert len(steps) == 1 and steps.pop() > 1
@@ -148,7 +149,7 @@ def test_a_sparse_lattice_of_frequencies_fills_its_map(tmp_path: Path) -> None:
     assert 0 in spectrum.rows and "every" in spectrum.covered
 
 
-def test_attacks_state_their_threat_model_and_start_at_clean(content: ReportContent) -> None:
+def test_attacks_state_their_threat_model_and_start_at_clean(content: Seen) -> None:
     assert len(content.attacks) == 2
     for attack in content.attacks:
         assert "white-box" in attack.threat.lower() and "steps" in attack.threat
@@ -156,7 +157,7 @@ def test_attacks_state_their_threat_model_and_start_at_clean(content: ReportCont
             assert line.points[0].x == 0 and line.points[0].condition == "clean"
 
 
-def test_breaking_points_fall_between_the_strengths_that_enclose_them(content: ReportContent) -> None:
+def test_breaking_points_fall_between_the_strengths_that_enclose_them(content: Seen) -> None:
     row = next(r for r in content.breaks if r.title == "Gaussian noise")
     point = row.points[0]
     assert point is not None and point.reached
@@ -171,12 +172,12 @@ def test_breaking_points_fall_between_the_strengths_that_enclose_them(content: R
 def test_identical_models_show_no_difference(tmp_path: Path) -> None:
     one = synthetic.make_run(tmp_path / "a", models=["twin"], samples=100, fourier=False, attacks=False, examples=0)
     shutil.copytree(one.path, tmp_path / "b")
-    found = content_of([tmp_path / "a", tmp_path / "b"])
+    found = seen([tmp_path / "a", tmp_path / "b"])
     assert [m.name for m in found.models] == ["twin · a", "twin · b"]
     assert found.comparison is not None
     pair = found.comparison.pairs[0]
     assert (pair.better, pair.worse) == (0, 0)
-    sentences = [s for v in found.verdicts if v.model is None for s in v.sentences]
+    sentences = [s for v in found.verdicts if v.model is None for s in v.findings]
     assert sentences[0].lead == "No clear best model:"
     assert sum("no difference shown" in s.text for s in sentences) == 2
     assert "no difference is shown" in sentences[-1].text
@@ -205,7 +206,7 @@ def reordered(store: RunStore, path: Path) -> RunStore:
 
 def test_runs_are_paired_by_image_not_by_place(tmp_path: Path) -> None:
     one = synthetic.make_run(tmp_path / "a", models=1, samples=80, fourier=False, attacks=False, examples=0)
-    found = content_of([one, reordered(one, tmp_path / "b")])
+    found = seen([one, reordered(one, tmp_path / "b")])
     assert found.comparison is not None
     listed = [c for row in found.comparison.grid.rows for c in row.cells[0] if c is not None]
     assert all(c.value.value == 0 and c.p == 1 for c in listed)
@@ -220,7 +221,7 @@ def test_models_on_different_data_are_not_compared(tmp_path: Path) -> None:
         )
         for name in ("one", "two")
     ]
-    found = content_of(runs)
+    found = seen(runs)
     assert found.comparison is None
     assert [m.name for m in found.models] == ["net · one", "net · two"]
     assert found.title == "net · one and net · two on one and two"
@@ -228,7 +229,7 @@ def test_models_on_different_data_are_not_compared(tmp_path: Path) -> None:
 
 def test_a_run_without_shifts_says_what_was_not_asked(tmp_path: Path) -> None:
     store = synthetic.make_run(tmp_path / "c", models=2, samples=50, shifts=False, attacks=False, fourier=False)
-    found = content_of([store])
+    found = seen([store])
     assert found.grid is None and found.spectrum is None and not found.curves and not found.attacks
     titles = [m.title for m in found.missing]
     for title in ("Noise", "Blur", "Geometry", "Attacks", "Single frequencies", "Natural shifts", "Weather"):
@@ -236,7 +237,7 @@ def test_a_run_without_shifts_says_what_was_not_asked(tmp_path: Path) -> None:
     assert "n = 50" in found.notes[0]
 
 
-def test_a_full_run_still_lacks_what_this_version_cannot_ask(content: ReportContent) -> None:
+def test_a_full_run_still_lacks_what_this_version_cannot_ask(content: Seen) -> None:
     titles = [m.title for m in content.missing]
     assert "Natural shifts" in titles and "Video and stability over time" in titles
     assert "Comparison with people" in titles and "Attacks without gradients" in titles
@@ -247,7 +248,7 @@ def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
     store = synthetic.make_run(
         tmp_path / "p", models=1, samples=60, partial=50, attacks=False, skipped=["bad.png"], notes=["stored lossily"]
     )
-    found = content_of([store])
+    found = seen([store])
     text = " ".join(found.notes)
     assert "50 to 60 images" in text
     assert "1 unreadable image left out" in text and "bad.png" in text and "stored lossily" in text
@@ -255,8 +256,8 @@ def test_an_unfinished_run_says_so(tmp_path: Path) -> None:
 
 
 def test_stopping_at_a_precision_gives_confidence_sequences(tmp_path: Path) -> None:
-    fixed = content_of([synthetic.make_run(tmp_path / "f", models=2, samples=100, attacks=False)])
-    anytime = content_of([synthetic.make_run(tmp_path / "a", models=2, samples=100, attacks=False, rule="anytime")])
+    fixed = seen([synthetic.make_run(tmp_path / "f", models=2, samples=100, attacks=False)])
+    anytime = seen([synthetic.make_run(tmp_path / "a", models=2, samples=100, attacks=False, rule="anytime")])
     assert "confidence sequence" in anytime.interval_text and "confidence sequence" not in fixed.interval_text
     narrow, wide = cells(fixed, 0), cells(anytime, 0)
     for condition, cell in narrow.items():
@@ -304,10 +305,10 @@ def test_the_page_goes_into_the_run_unless_told_otherwise(tmp_path: Path) -> Non
 
 def test_the_command_is_repeated_or_made_up_from_the_manifest(tmp_path: Path) -> None:
     store = synthetic.make_run(tmp_path / "r", models=1, samples=20, fourier=False, attacks=False, examples=0)
-    assert content_of([store]).commands[0].startswith("brittlestar run --model natural=")
+    assert seen([store]).commands[0].startswith("brittlestar run --model natural=")
     first = store.manifest.sessions[0]
     silent = dataclasses.replace(store.manifest, sessions=[dataclasses.replace(first, command="")])
-    command = content_of([RunStore(store.path, silent)]).commands[0]
+    command = seen([RunStore(store.path, silent)]).commands[0]
     assert "--model natural=torch:zoo.py:natural" in command
     assert "--samples 20" in command and "--seed 0" in command and "--suite broad" in command
 
@@ -327,8 +328,8 @@ def test_nothing_to_report_is_an_error(tmp_path: Path) -> None:
 
 
 def test_examples_are_spread_over_models_and_within_the_budget(run: RunStore) -> None:
-    from brittlestar.report.examples import build_failures
     from brittlestar.report.gather import gather
+    from brittlestar.report.sections.examples import build_failures
 
     gathered = gather([run])
     failures, _ = build_failures(gathered)
@@ -343,22 +344,22 @@ def test_examples_are_spread_over_models_and_within_the_budget(run: RunStore) ->
 def test_damaged_or_missing_examples_are_left_out(tmp_path: Path) -> None:
     store = synthetic.make_run(tmp_path / "r", models=1, samples=60, fourier=False, attacks=False, examples=1)
     folder = store.path / "examples"
-    whole = len(content_of([store]).failures)
+    whole = len(seen([store]).failures)
     victim = sorted(folder.glob("[!c]*.png"))[0]
     victim.write_bytes(b"not a picture")
-    assert 0 < len(content_of([store]).failures) < whole
+    assert 0 < len(seen([store]).failures) < whole
     listing = json.loads((folder / "examples.json").read_text())
     listing["examples"][1]["shifted"] = "../../../../etc/passwd"
     (folder / "examples.json").write_text(json.dumps(listing))
-    content_of([store])
+    seen([store])
     (folder / "examples.json").write_text("{")
-    assert content_of([store]).failures == ()
+    assert seen([store]).failures == ()
 
 
 def test_reports_open_without_torch(run: RunStore) -> None:
     code = (
-        "import sys; from pathlib import Path; from brittlestar.report import content_of; "
-        f"content_of([Path({str(run.path)!r})]); print('torch' in sys.modules)"
+        "import sys; from pathlib import Path; from brittlestar.report import report_of; "
+        f"report_of([Path({str(run.path)!r})]); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -14,11 +14,12 @@ from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.rows import Rows
 from brittlestar.measures.stability import compare_of
-from brittlestar.report import ReportContent, build, content_of, render_html
+from brittlestar.report import build
 from brittlestar.report.stored import storage_words
 from brittlestar.report.words import spaced
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
+from report_tools import PARTS, Seen, seen
 from synthetic_sets import moving, published
 from test_report_html import Page
 
@@ -43,9 +44,9 @@ def rows_of(store: RunStore, model: str, **wanted: str) -> dict[tuple[str, int |
     }
 
 
-def said(content: ReportContent, model: str) -> str:
+def said(content: Seen, model: str) -> str:
     verdict = next(v for v in content.verdicts if v.model is not None and v.model.name == model)
-    return spaced(" ".join(f"{s.lead} {s.text}" for s in verdict.sentences))
+    return spaced(" ".join(f"{s.lead} {s.text}" for s in verdict.findings))
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +56,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
 
 
 @pytest.fixture(scope="module")
-def content(run: RunStore) -> ReportContent:
-    return content_of([run])
+def content(run: RunStore) -> Seen:
+    return seen([run])
 
 
-def test_imagenet_c_is_normalised_by_alexnet(run: RunStore, content: ReportContent) -> None:
+def test_imagenet_c_is_normalised_by_alexnet(run: RunStore, content: Seen) -> None:
     (found,) = content.corruptions
     assert found.title == "ImageNet-C" and len(found.rows) == 15 and found.why == ""
     assert [row.group for row in found.rows[::4]] == ["Noise", "Blur", "Weather", "Digital"]
@@ -81,7 +82,7 @@ def test_imagenet_c_is_normalised_by_alexnet(run: RunStore, content: ReportConte
             assert cell.error.value == pytest.approx(sum(errors) / 5)
 
 
-def test_numbers_with_procedural_frost_are_marked(run: RunStore, content: ReportContent) -> None:
+def test_numbers_with_procedural_frost_are_marked(run: RunStore, content: Seen) -> None:
     (found,) = content.corruptions
     assert [row.corruption for row in found.rows if row.marked] == ["frost"]
     assert all(m.marked for m in found.models) and found.key == "imagenet-c/jpeg85/procedural-frost"
@@ -94,9 +95,9 @@ def test_numbers_with_procedural_frost_are_marked(run: RunStore, content: Report
 
 
 def test_marks_stay_away_from_the_references_textures(tmp_path: Path) -> None:
-    content = content_of([imagenet(tmp_path / "a", published("imagenet-c", "jpeg85"), models=1)])
+    content = seen([imagenet(tmp_path / "a", published("imagenet-c", "jpeg85"), models=1)])
     (found,) = content.corruptions
-    assert not found.notes and "†" not in render_html(content) and found.key == "imagenet-c/jpeg85"
+    assert not found.notes and "†" not in content.html() and found.key == "imagenet-c/jpeg85"
 
 
 def described(suite: str, shape: tuple[int, int, int]) -> Infos:
@@ -107,7 +108,7 @@ def described(suite: str, shape: tuple[int, int, int]) -> Infos:
 
 
 def test_the_real_suites_fit_the_sections(tmp_path: Path) -> None:
-    digits = content_of([made(tmp_path / "a", described("mnist-c", (1, 28, 28)))])
+    digits = seen([made(tmp_path / "a", described("mnist-c", (1, 28, 28)))])
     (found,) = digits.corruptions
     assert len(found.rows) == 15 and found.storage == "stored as 8 bits, rounded, as published"
     assert found.models[0].mean.name == "mean corruption error" and found.models[1].mce is not None
@@ -116,16 +117,16 @@ def test_the_real_suites_fit_the_sections(tmp_path: Path) -> None:
         ("cifar-c", (3, 32, 32), "stored as 8 bits, as published"),
         ("tiny-c", (3, 64, 64), "stored as 8 bits and JPEG quality 85, as published"),
     ):
-        (found,) = content_of([made(tmp_path / name, described(name, shape), models=1, samples=20)]).corruptions
+        (found,) = seen([made(tmp_path / name, described(name, shape), models=1, samples=20)]).corruptions
         assert len(found.rows) == 15 and found.storage == storage and found.models[0].mean.conditions == 75
     broad = [pair for pair in described("broad", (3, 32, 32)) if pair[0].kind == "shift"]
-    assert content_of([made(tmp_path / "broad", broad, models=1, samples=20)]).corruptions == ()
+    assert seen([made(tmp_path / "broad", broad, models=1, samples=20)]).corruptions == ()
 
 
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_the_real_sequences_fit_the_sections(tmp_path: Path, size: int) -> None:
     infos = described("imagenet-p-hard", (3, size, size))
-    (found,) = content_of([made(tmp_path / "a", infos, models=1, samples=20)]).stability
+    (found,) = seen([made(tmp_path / "a", infos, models=1, samples=20)]).stability
     assert [row.counted for row in found.rows] == [True] * 10 + [False] * 4
     assert found.models[0].flips is not None and found.models[0].flips.name == "mean FP"
     assert found.rows[-1].title == "Shot noise, difficulty 3" and "8 bits" in found.storage and "H.264" in found.storage
@@ -138,9 +139,9 @@ def test_the_real_sequences_fit_the_sections(tmp_path: Path, size: int) -> None:
 @pytest.mark.parametrize("corruptions", [9, 10])
 def test_a_section_needs_ten_corruptions_and_never_says_mce(tmp_path: Path, corruptions: int) -> None:
     infos = published("imagenet-c", "float", corruptions=corruptions)
-    content = content_of([imagenet(tmp_path / "a", infos, models=1)])
+    content = seen([imagenet(tmp_path / "a", infos, models=1)])
     if corruptions == 9:
-        assert content.corruptions == () and "id=corruptions" not in render_html(content).replace('"', "")
+        assert content.corruptions == () and "id=corruptions" not in content.html().replace('"', "")
         return
     (found,) = content.corruptions
     entry = found.models[0]
@@ -153,7 +154,7 @@ def test_a_section_needs_ten_corruptions_and_never_says_mce(tmp_path: Path, corr
 
 def test_without_alexnet_the_first_model_is_the_named_baseline(tmp_path: Path) -> None:
     store = made(tmp_path / "a", published("cifar-c", "uint8"), models=3)
-    (found,) = content_of([store]).corruptions
+    (found,) = seen([store]).corruptions
     assert found.title == "CIFAR-C" and found.normaliser == "natural" and "never published" in found.why
     assert found.storage == "stored as 8 bits, as published"
     assert found.models[0].mce is None and found.rows[0].cells[0] is not None and found.rows[0].cells[0].ce is None
@@ -162,28 +163,28 @@ def test_without_alexnet_the_first_model_is_the_named_baseline(tmp_path: Path) -
     base = measures.RunErrors(name="natural", conditions=rows["natural"], clean=clean["natural"])
     assert found.models[1].mce == measures.mce(rows["gaussian"], base, table="cifar-c")
     assert found.models[1].relative == measures.relative_mce(rows["gaussian"], clean["gaussian"], base, table="cifar-c")
-    (alone,) = content_of([made(tmp_path / "b", published("cifar-c", "uint8"), models=1)]).corruptions
+    (alone,) = seen([made(tmp_path / "b", published("cifar-c", "uint8"), models=1)]).corruptions
     assert alone.normaliser == "" and alone.models[0].mce is None
 
 
 def test_alexnets_errors_are_for_models_of_1000_classes(tmp_path: Path) -> None:
-    (found,) = content_of([made(tmp_path / "a", published("imagenet-c", "jpeg85"), classes=12)]).corruptions
+    (found,) = seen([made(tmp_path / "a", published("imagenet-c", "jpeg85"), classes=12)]).corruptions
     assert "1,000 classes" in found.why and found.normaliser == "natural"
 
 
 def test_mnist_c(tmp_path: Path) -> None:
-    content = content_of([made(tmp_path / "a", published("mnist-c"))])
+    content = seen([made(tmp_path / "a", published("mnist-c"))])
     (found,) = content.corruptions
     assert found.title == "MNIST-C" and len(found.rows) == 15 and not found.curved
     assert found.models[0].mce is None and found.models[1].mce is not None
     assert found.models[1].mce.normaliser == "natural" and found.models[1].mce.name == "mCE"
     assert "Divided by natural: mCE" in said(content, "gaussian")
     assert content.grid is not None and len(content.grid.rows) == 15
-    Page(render_html(content))
+    Page(content.html())
 
 
 def test_the_same_set_in_two_storages_is_two_sections(tmp_path: Path) -> None:
-    content = content_of([made(tmp_path / "a", published("cifar-c", "uint8") + published("cifar-c"), models=1)])
+    content = seen([made(tmp_path / "a", published("cifar-c", "uint8") + published("cifar-c"), models=1)])
     assert [found.key for found in content.corruptions] == ["cifar-c/uint8", "cifar-c"]
     assert content.grid is not None and len(content.grid.rows) == 30
     assert storage_words("cifar-c", "jpeg85") == (
@@ -192,7 +193,7 @@ def test_the_same_set_in_two_storages_is_two_sections(tmp_path: Path) -> None:
 
 
 def test_a_run_that_stopped_at_a_precision_has_sequences_of_intervals(tmp_path: Path) -> None:
-    content = content_of([made(tmp_path / "a", published("cifar-c", "uint8") + moving("cifar-p"), rule="anytime")])
+    content = seen([made(tmp_path / "a", published("cifar-c", "uint8") + moving("cifar-p"), rule="anytime")])
     (found,), (flicker,) = content.corruptions, content.stability
     for number in (found.models[1].mce, found.models[1].mean, flicker.models[1].rate, flicker.models[1].flips):
         assert number is not None and number.estimate is not None
@@ -202,27 +203,26 @@ def test_a_run_that_stopped_at_a_precision_has_sequences_of_intervals(tmp_path: 
 def test_sequences_are_in_no_other_section(tmp_path: Path) -> None:
     """A run with sequences says, but for them, what the same run without them says."""
     infos = published("cifar-c", "uint8")
-    without = content_of([made(tmp_path / "without", infos)])
-    both = content_of([made(tmp_path / "with", infos + moving("cifar-p"))])
-    added = {"stability", "verdicts", "results", "missing", "not_asked", "facts", "provenance", "created"}
-    left_out = added | {"models", "data", "commands", "sessions"}
-    for field in dataclasses.fields(ReportContent):
-        if field.name not in left_out:
-            assert getattr(both, field.name) == getattr(without, field.name), field.name
+    without = seen([made(tmp_path / "without", infos)])
+    both = seen([made(tmp_path / "with", infos + moving("cifar-p"))])
+    differing = {"stability", "missing", "not_asked", "provenance", "commands", "sessions"}
+    for name in (*PARTS, "calibration", "statuses", "title", "interval_text"):
+        if name not in differing:
+            assert getattr(both, name) == getattr(without, name), name
     plain = {(r.model, r.condition, r.measure): r.estimate for r in without.results}
     more = {(r.model, r.condition, r.measure): r.estimate for r in both.results}
     assert plain.items() <= more.items()
     assert all("cifar-p" in condition for _, condition, _ in more.keys() - plain.keys())
     for before, after in zip(without.verdicts, both.verdicts, strict=True):
-        assert after.sentences[: len(before.sentences)] == before.sentences
-        assert len(after.sentences) == len(before.sentences) + (after.model is not None)
+        assert [f for f in after.findings if "Changes its answer" not in f.lead] == list(before.findings)
+        assert len(after.findings) == len(before.findings) + (after.model is not None)
     assert both.facts == ("120 images", "76 conditions", "10 sequences", "95 % intervals")
     assert [m.samples for m in both.models] == [120, 120]
     assert "Video and stability over time" in [m.title for m in without.missing]
     assert "Real video" in [m.title for m in both.missing]
 
 
-def test_stability_holds_the_rows_numbers(run: RunStore, content: ReportContent) -> None:
+def test_stability_holds_the_rows_numbers(run: RunStore, content: Seen) -> None:
     (found,) = content.stability
     assert found.title == "ImageNet-P" and "H.264" in found.storage and found.normaliser == "natural"
     assert [row.counted for row in found.rows] == [True] * 10 + [False] and found.rows[-1].title == "Shear"
@@ -247,12 +247,12 @@ def test_stability_holds_the_rows_numbers(run: RunStore, content: ReportContent)
 
 
 def test_sequences_alone_make_a_report(tmp_path: Path) -> None:
-    content = content_of([made(tmp_path / "a", moving("cifar-p", "uint8"))])
+    content = seen([made(tmp_path / "a", moving("cifar-p", "uint8"))])
     (found,) = content.stability
     assert content.corruptions == () and content.grid is None and found.key == "cifar-p/uint8"
     assert found.models[0].remembered is None and found.rows[0].cells[0] is not None
     assert found.rows[0].cells[0].zipf is not None
-    Page(render_html(content))
+    Page(content.html())
 
 
 def test_the_page_and_the_files(run: RunStore) -> None:
@@ -284,7 +284,7 @@ def test_a_ratio_over_a_model_of_the_run_stands_beside_two_measures_against_clea
     store = made(
         tmp_path / "run", published("cifar-c", "uint8", "photographs"), models=3, samples=200, shape=(3, 32, 32)
     )
-    content = content_of([store])
+    content = seen([store])
     (found,) = content.corruptions
     assert found.normaliser == "natural" and found.models[0].against is None
     claims = [m.against for m in found.models[1:]]
@@ -294,7 +294,7 @@ def test_a_ratio_over_a_model_of_the_run_stands_beside_two_measures_against_clea
         direct = measures.row_sensitivity([*rows.values()], [base[k] for k in rows], clean, base_clean, 0.1)
         assert claim is not None and claim.additive == direct.additive and claim.ratio == direct.ratio
         verdict = next(v for v in content.verdicts if v.model is not None and v.model.name == name)
-        (sentence,) = [s for s in verdict.sentences if "Divided by natural" in s.text]
+        (sentence,) = [s for s in verdict.findings if "Divided by natural" in s.text]
         assert sentence.sensitivities == (claim,) and claim.additive in sentence.estimates
         assert "Against it beyond clean" in sentence.text and "kept above chance" in sentence.text
     assert [c.p_adjusted for c in claims if c] == pytest.approx(list(measures.holm([c.p for c in claims if c])))
@@ -303,7 +303,7 @@ def test_a_ratio_over_a_model_of_the_run_stands_beside_two_measures_against_clea
 def test_nothing_is_divided_by_a_model_near_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     infos = published("cifar-c", "uint8", "photographs") + moving("cifar-p")
     monkeypatch.setattr(synthetic, "RECIPES", (("blind", (-9.0,) * 9), *synthetic.RECIPES[:2]))
-    content = content_of([made(tmp_path / "run", infos, models=3, shape=(3, 32, 32))])
+    content = seen([made(tmp_path / "run", infos, models=3, shape=(3, 32, 32))])
     assert any(s.kind == "near chance" and s.model is not None and s.model.name == "blind" for s in content.statuses)
     (corruptions,), (sequences,) = content.corruptions, content.stability
     assert corruptions.normaliser == sequences.normaliser == "natural"

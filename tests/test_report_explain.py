@@ -17,16 +17,17 @@ import torch
 
 import synthetic
 from brittlestar import api
-from brittlestar.explain import explained_again
+from brittlestar.analyses.explain import explained_again
 from brittlestar.measures import Estimate
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, sensitivity
-from brittlestar.report import build, content_of, render_html
+from brittlestar.report import build
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
-from brittlestar.report.explained_view import correlated
 from brittlestar.report.explained_words import Case, _times, agreements
+from brittlestar.report.sections.explained import correlated
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
+from report_tools import seen
 from test_fourier_exact import Linear
 from test_report_browser import Browser, browser  # noqa: F401
 from test_report_html import EVIL, EVIL_TOO, Page, evil_conditions
@@ -81,7 +82,7 @@ def section_of(text: str) -> str:
 
 def test_the_content_is_what_was_kept(made: tuple[RunStore, Kept]) -> None:
     store, kept = made
-    found = content_of([store]).explained
+    found = seen([store]).explained
     assert found is not None and (found.bandwidth, found.images, found.first) == (14, 200, "natural")
     assert [m.model.name for m in found.models] == ["natural", "gaussian", "adversarial"]
     assert [s.high for s in found.spectra] == sorted(s["high"] for s in kept["spectra"])
@@ -100,8 +101,8 @@ def test_the_content_is_what_was_kept(made: tuple[RunStore, Kept]) -> None:
 
 def test_the_page_is_well_formed_and_has_every_number(made: tuple[RunStore, Kept]) -> None:
     store, kept = made
-    content = content_of([store])
-    text = render_html(content)
+    content = seen([store])
+    text = content.html()
     page, section = Page(text), section_of(text)
     assert 'href="#explained"' in text and "errs &lt;more&gt; on" in section
     scatters = [a for a in page.all("svg") if a.get("class") == "chart scatter"]
@@ -125,7 +126,7 @@ def plots(text: str) -> list[ET.Element]:
 
 def test_all_models_have_the_same_axes_and_all_marks_lie_inside(made: tuple[RunStore, Kept]) -> None:
     store, kept = made
-    drawn = plots(render_html(content_of([store])))
+    drawn = plots(seen([store]).html())
 
     def ticks(svg: ET.Element) -> list[tuple[str | None, ...]]:
         return [(e.text, e.get("x"), e.get("y")) for e in svg.iter("text") if e.get("class") == "tick"]
@@ -153,7 +154,7 @@ def test_many_models_stay_small(tmp_path: Path) -> None:
     for case in kept["cases"]:
         case["predicted"] /= 3
     (store.path / NAME).write_text(json.dumps(kept))
-    assert len(section_of(render_html(content_of([store])))) < 800_000
+    assert len(section_of(seen([store]).html())) < 800_000
 
 
 def broken(change: Callable[[Kept], object]) -> Callable[[Kept], str]:
@@ -211,19 +212,19 @@ def test_a_file_that_makes_no_sense_is_left_out_and_told(made: tuple[RunStore, K
     before = path.read_bytes()
     path.write_bytes(BROKEN[name](kept).encode(errors="surrogateescape"))
     try:
-        content = content_of([store])
+        content = seen([store])
     finally:
         path.write_bytes(before)
     assert content.explained is None
     (note,) = [n for n in content.notes if NAME in n]
     assert "left out" in note and "brittlestar explain" in note
-    assert 'id="explained"' not in render_html(content)
+    assert 'id="explained"' not in content.html()
 
 
 def test_reports_without_the_file_or_on_several_runs_say_nothing(made: tuple[RunStore, Kept], tmp_path: Path) -> None:
     other = synthetic.make_run(tmp_path / "other", models=1, samples=30, attacks=False)
     for runs in ([other], [made[0], other]):
-        content = content_of(runs)
+        content = seen(runs)
         assert content.explained is None and not any(NAME in n for n in content.notes)
 
 
@@ -234,7 +235,7 @@ def test_names_are_never_markup(tmp_path: Path) -> None:
     kept = kept_of(store)
     kept["sentences"] = [EVIL_TOO, EVIL]
     (store.path / NAME).write_text(json.dumps(kept))
-    text = render_html(content_of([store]))
+    text = seen([store]).html()
     page = Page(text)
     assert 'id="explained"' in text
     assert text.count("<script") == 3 and "<img src=x" not in text
@@ -242,7 +243,7 @@ def test_names_are_never_markup(tmp_path: Path) -> None:
 
 
 def test_too_few_shifts_are_said_to_be_too_few(made: tuple[RunStore, Kept]) -> None:
-    found = content_of([made[0]]).explained
+    found = seen([made[0]]).explained
     assert found is not None
     model = found.models[0]
     three = [c for c in model.cases if c.spectrum.shift in ("gaussian_noise", "contrast", "rotation")]
@@ -311,14 +312,14 @@ def test_it_belongs_to_one_state_of_the_run(images: tuple[Path, dict[str, torch.
     data, models = images
     made = api.evaluate(models, str(data), suite=["fourier", "bands"], out=tmp_path / "run", samples=30)
     assert explained_again(made.path) is not None
-    assert fits(RunStore.open(made.path)) and content_of([made.path]).explained is not None
+    assert fits(RunStore.open(made.path)) and seen([made.path]).explained is not None
     assert explained_again(made.path) is None, "nothing new, nothing is computed"
     api.evaluate(models, str(data), suite=["fourier", "bands"], out=tmp_path / "run", samples=60)
-    content = content_of([made.path])
+    content = seen([made.path])
     assert content.explained is None and any("earlier state of this run" in n for n in content.notes)
     assert made.report().is_file()
     again = explained_again(made.path)
-    found = content_of([made.path]).explained
+    found = seen([made.path]).explained
     assert again is not None and found is not None and found.images == 60
     planes = {s.condition: s.plane for s in found.spectra}
     low = next(p for c, p in planes.items() if c.startswith("low_pass") and "bandwidth=15" in c)

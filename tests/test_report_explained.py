@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from brittlestar import api
+from brittlestar.analyses.explain import explain, keep
 from brittlestar.data import open_source
-from brittlestar.explain import explain, keep
-from brittlestar.report.build import build, content_of
+from brittlestar.report.build import build
 from brittlestar.report.explained import NAME
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
+from report_tools import seen
 from test_fourier_exact import Linear
 
 HOSTILE = "<b>low</b>"
@@ -38,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_section_holds_every_case_and_shift(run: Path) -> None:
-    found = content_of([run]).explained
+    found = seen([run]).explained
     kept = json.loads((run / NAME).read_text())
     assert found is not None and found.bandwidth == 8 and found.images == 60
     assert sum(len(m.cases) for m in found.models) == len(kept["cases"])
@@ -76,5 +77,5 @@ def test_a_file_that_does_not_fit_is_left_out(run: Path, tmp_path: Path, change)
     shutil.copytree(run, copy)
     changed = change(json.loads((run / NAME).read_text()))
     (copy / NAME).write_text("{broken" if changed is None else json.dumps(changed))
-    assert content_of([copy]).explained is None
+    assert seen([copy]).explained is None
     assert 'id="explained"' not in build([copy]).read_text()

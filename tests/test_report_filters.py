@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from brittlestar.report import content_of, render_html
-from brittlestar.report.content import Line, ModelEntry, Panel, Point, ReportContent
 from brittlestar.report.drawing import charts
+from brittlestar.report.panels import Curve, Panel, Point
+from brittlestar.report.subjects import ModelEntry
 from brittlestar.suites import get_suite
+from report_tools import Seen, seen
 from test_report_parts import estimate
 
 AXES = {
@@ -31,14 +32,14 @@ AXES = {
 
 
 @pytest.fixture(scope="module")
-def content(tmp_path_factory: pytest.TempPathFactory) -> ReportContent:
+def content(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     infos = [c.info for c in get_suite("bands").conditions((1, 28, 28)) if c.info.kind == "shift"]
     ranked = [(info, (place % 14 + 1) / 14) for place, info in enumerate(infos)]
     folder = tmp_path_factory.mktemp("filters") / "run"
-    return content_of([synthetic.make_run(folder, models=2, samples=60, infos=ranked)])
+    return seen([synthetic.make_run(folder, models=2, samples=60, infos=ranked)])
 
 
-def test_every_kind_has_a_panel_with_a_line_a_model_and_an_axis(content: ReportContent) -> None:
+def test_every_kind_has_a_panel_with_a_line_a_model_and_an_axis(content: Seen) -> None:
     assert {p.title: p.axis for p in content.filters} == AXES
     assert all(len(p.lines) == 2 for p in content.filters) and content.curves == ()
     points = {p.title: [q.label for q in p.lines[0].points] for p in content.filters}
@@ -47,20 +48,21 @@ def test_every_kind_has_a_panel_with_a_line_a_model_and_an_axis(content: ReportC
     assert points["One octave kept"] == ["0 to 1", "1 to 2", "2 to 4", "4 to 8", "8 to 14"]
 
 
-def test_octaves_have_no_breaking_point_and_the_others_are_shown(content: ReportContent) -> None:
+def test_octaves_have_no_breaking_point_and_the_others_are_shown(content: Seen) -> None:
     assert {b.title for b in content.breaks} == {t for t in AXES if "octave" not in t}
-    section = render_html(content).split('<section id="filters">')[1].split("</section>")[0]
-    assert "Breaking points" in section and section.count("<svg") == len(AXES)
+    page = content.html()
+    section = page.split('<section id="filters">')[1].split("</section>")[0]
+    assert '<section id="breaks">' in page and section.count("<svg") == len(AXES)
 
 
-def test_filters_count_as_shifts_that_were_asked(content: ReportContent) -> None:
-    texts = [s.text for v in content.verdicts if v.model for s in v.sentences if "clean images" in s.lead]
+def test_filters_count_as_shifts_that_were_asked(content: Seen) -> None:
+    texts = [s.text for v in content.verdicts if v.model for s in v.findings if "clean images" in s.lead]
     assert len(texts) == 2 and all("only filters and bands of frequencies were asked" in t for t in texts)
 
 
 def test_a_run_without_shifts_still_says_so(tmp_path: Path) -> None:
-    found = content_of([synthetic.make_run(tmp_path / "c", models=1, samples=30, shifts=False, attacks=False)])
-    assert "no shift was asked" in found.verdicts[0].sentences[0].text
+    found = seen([synthetic.make_run(tmp_path / "c", models=1, samples=30, shifts=False, attacks=False)])
+    assert "no shift was asked" in found.verdicts[0].findings[0].text
 
 
 @pytest.mark.parametrize("label", ["1", "27×27", "8 to 14"])
@@ -69,7 +71,7 @@ def test_clean_stands_clear_of_the_first_strength(label: str) -> None:
     marks = tuple(
         Point(x=float(x), label=label if x == 1 else "z", estimate=estimate(0.5, 0.4, 0.6)) for x in (1, 2, 3)
     )
-    line = Line(model=model, points=marks, clean=estimate(0.9, 0.8, 0.95))
+    line = Curve(model=model, points=marks, clean=estimate(0.9, 0.8, 0.95))
     svg = ET.fromstring(str(charts.curves(Panel(family="f", title="t", axis="a", lines=(line,)))))
     places = {e.text: float(e.get("x", 0)) for e in svg.iter("text") if e.get("text-anchor") == "middle"}
     assert places[label] - 2.9 * len(label) > places["clean"] + 2.9 * len("clean")

@@ -12,8 +12,8 @@ import pytest
 import synthetic
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.report import content_of, render_html
 from brittlestar.report.render import json_for_script
+from report_tools import seen
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 SELF_CLOSED = {"line", "circle", "rect", "path", "image"}
@@ -59,7 +59,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> str:
     store = synthetic.make_run(tmp_path_factory.mktemp("html") / "three", samples=1000)
-    return render_html(content_of([store]))
+    return seen([store]).html()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_a_report_on_the_demo_is_under_three_megabytes(three: str) -> None:
 
 def test_a_report_on_twelve_models_is_under_three_megabytes(tmp_path: Path) -> None:
     store = synthetic.make_run(tmp_path / "twelve", models=12, samples=100)
-    text = render_html(content_of([store]))
+    text = seen([store]).html()
     assert len(text.encode()) < 3_000_000
     assert len({a["class"] for a in Page(text).all("article") if a.get("class")}) >= 12
 
@@ -124,15 +124,15 @@ def test_pictures_have_alternatives_and_buttons_have_names(page: Page) -> None:
 def test_all_sections_of_a_full_run_are_there(page: Page) -> None:
     ids = [a["id"] for a in page.all("section")]
     assert ids == [
-        "verdict", "models", "grid", "curves", "frequencies", "filters", "attacks",
-        "calibration", "comparison", "failures", "missing", "method",
+        "first-screen", "models", "grid", "curves", "breaks", "frequencies", "filters", "attacks",
+        "calibration", "comparison", "examples", "missing", "method",
     ]  # fmt: skip
 
 
 def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
     store = synthetic.make_run(tmp_path / "c", models=1, samples=30, shifts=False, attacks=False, fourier=False)
-    page = Page(render_html(content_of([store])))
-    assert [a["id"] for a in page.all("section")] == ["verdict", "models", "calibration", "missing", "method"]
+    page = Page(seen([store]).html())
+    assert [a["id"] for a in page.all("section")] == ["first-screen", "models", "calibration", "missing", "method"]
 
 
 def evil_conditions() -> list[tuple[ConditionInfo, float]]:
@@ -170,7 +170,7 @@ def test_names_from_data_are_never_markup(tmp_path: Path) -> None:
         skipped=[EVIL],
         fourier=False,
     )
-    text = render_html(content_of([store]))
+    text = seen([store]).html()
     page = Page(text)
     assert text.count("<script") == 3 and "<img src=x" not in text
     assert len(page.all("script")) == 3
@@ -195,5 +195,5 @@ def test_sizes_from_digits_to_photographs(
     tmp_path: Path, models: int, samples: int, classes: int, shape: tuple[int, int, int]
 ) -> None:
     store = synthetic.make_run(tmp_path / "r", models=models, samples=samples, classes=classes, shape=shape)
-    page = Page(render_html(content_of([store])))
+    page = Page(seen([store]).html())
     assert any(a["id"] == "frequencies" for a in page.all("section"))

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from brittlestar.measures.base import Estimate
 from brittlestar.report import words
-from brittlestar.report.content import Line, ModelEntry, Panel, Point
 from brittlestar.report.drawing import charts, maps, palette
 from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, spread
+from brittlestar.report.panels import Curve, Panel, Point
+from brittlestar.report.subjects import ModelEntry
 
 
 def estimate(value: float, low: float, high: float, n: int = 100) -> Estimate:
@@ -161,7 +162,7 @@ def test_every_picture_has_a_title_and_a_description() -> None:
 
 def panel(models: int, xs: tuple[float, ...] = (1.0, 2.0, 3.0)) -> Panel:
     lines = tuple(
-        Line(
+        Curve(
             model=model(i, f"model {i}"),
             points=tuple(
                 Point(x=x, label=f"{x:g}", estimate=estimate(0.9 - x / 10, 0.85 - x / 10, 0.95 - x / 10)) for x in xs

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from brittlestar.cli.main import app
 from brittlestar.core.errors import DataError, UsageError
-from brittlestar.reproduce import EXPERIMENTS, Outcome, Setting, Verdict, reproduce
-from brittlestar.reproduce.engine import Bench, State, above, below, difference
+from brittlestar.reproduce import EXPERIMENTS, Reproduction, Setting, Verdict, reproduce
 from brittlestar.reproduce.page import markdown, unit_variance, write_page
+from brittlestar.reproduce.study import State, Study, above, below, difference
 from brittlestar.training import Natural, Plan
 
 
@@ -54,27 +54,27 @@ def test_every_experiment_runs_and_uses_its_models_again(name: str, folder: Path
 
 
 def test_accuracies_and_differences_are_those_of_the_answers(folder: Path) -> None:
-    bench = Bench(small(), folder, lambda _: None)
-    bench.train({"a": Natural()})
-    bench.right = {
+    study = Study(small(), folder, lambda _: None)
+    study.train({"a": Natural()})
+    study.right = {
         ("a", "x"): np.array([[True] * 8 + [False] * 2]),
         ("a", "y"): np.array([[True] * 5 + [False] * 5]),
         ("b", "x"): np.array([[False] * 2 + [True] * 8]),
     }
-    assert bench.accuracy("a", "x").value == 0.8 and bench.accuracy("a", "x").n == 10
-    assert bench.gain("a", "b", "x").value == 0
-    gap = bench.gap("a", "x", "y")
+    assert study.accuracy("a", "x").value == 0.8 and study.accuracy("a", "x").n == 10
+    assert study.gain("a", "b", "x").value == 0
+    gap = study.gap("a", "x", "y")
     assert abs(gap.value - 0.3) < 1e-12 and gap.low < 0.3 < gap.high
     assert above(gap, 0.9) == "not confirmed" and below(gap, 0.99) == "confirmed"
-    assert abs(bench.chance - 0.1) < 0.05
+    assert abs(study.chance - 0.1) < 0.05
 
 
 def test_the_gap_of_a_chosen_pair_is_wider_than_one_fixed_before(folder: Path) -> None:
-    bench = Bench(small(), folder, lambda _: None)
+    study = Study(small(), folder, lambda _: None)
     generator = np.random.default_rng(0)
-    bench.right = {("a", str(i)): generator.random((1, 200)) < 0.5 + i / 10 for i in range(3)}
-    fixed = difference(bench.right["a", "2"], bench.right["a", "0"])
-    chosen = bench.gap("a", "2", "0")
+    study.right = {("a", str(i)): generator.random((1, 200)) < 0.5 + i / 10 for i in range(3)}
+    fixed = difference(study.right["a", "2"], study.right["a", "0"])
+    chosen = study.gap("a", "2", "0")
     assert chosen.value == fixed.value and chosen.low < fixed.low and chosen.high > fixed.high
 
 
@@ -86,7 +86,7 @@ def test_images_at_unit_variance_have_it() -> None:
 
 
 def test_pages_escape_what_comes_from_data(tmp_path: Path) -> None:
-    outcome = Outcome(
+    outcome = Reproduction(
         name="x",
         title="<b>t</b>",
         paper="p",

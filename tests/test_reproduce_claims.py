@@ -11,14 +11,14 @@ from scipy import stats
 
 from brittlestar.measures.effects import Effect, mean_effect
 from brittlestar.reproduce.claims import SEEDS, Direction, between, judge, over_seeds
-from brittlestar.reproduce.engine import Bench, Verdict
 from brittlestar.reproduce.experiments import transfer_directions
+from brittlestar.reproduce.study import Study, Verdict
 
 N = 1500
 
 
-def bench(seeds: int, recipe: tuple[float, float], base: tuple[float, float], spread: float = 0.01) -> Bench:
-    """A bench whose answers were made up: (clean, shifted) accuracies, each seed's a little apart."""
+def study(seeds: int, recipe: tuple[float, float], base: tuple[float, float], spread: float = 0.01) -> Study:
+    """A study whose answers were made up: (clean, shifted) accuracies, each seed's a little apart."""
     rng = np.random.default_rng(seeds)
     right = {}
     for name, (clean, shifted) in (("recipe", recipe), ("base", base)):
@@ -31,49 +31,49 @@ def bench(seeds: int, recipe: tuple[float, float], base: tuple[float, float], sp
     return cast(Any, made)
 
 
-def judged(made: Bench, sign: int = -1, times: int = 1) -> Verdict:
+def judged(made: Study, sign: int = -1, times: int = 1) -> Verdict:
     one = Direction(claim="c", claimed="", sign=sign, changes=between(made, "recipe", "base", "fog"))
     return judge(made, [one] * times)[0]
 
 
 def test_few_trainings_claim_nothing_of_the_recipe() -> None:
     for seeds in range(1, SEEDS):
-        found = judged(bench(seeds, (0.8, 0.3), (0.8, 0.6)))
+        found = judged(study(seeds, (0.8, 0.3), (0.8, 0.6)))
         assert found.state == "no claim" and found.shown
         assert "more sensitive on both scales, on each half of the images" in found.measured
 
 
 def test_enough_trainings_confirm_what_both_scales_show() -> None:
-    found = judged(bench(SEEDS, (0.8, 0.3), (0.8, 0.6)))
+    found = judged(study(SEEDS, (0.8, 0.3), (0.8, 0.6)))
     assert found.state == "confirmed" and found.shown
-    turned = judged(bench(SEEDS, (0.8, 0.3), (0.8, 0.6)), sign=1)
+    turned = judged(study(SEEDS, (0.8, 0.3), (0.8, 0.6)), sign=1)
     assert turned.state == "not confirmed" and turned.measured.count("on the other side: more sensitive") == 1
 
 
 def test_scales_that_disagree_are_told() -> None:
-    found = judged(bench(SEEDS, (0.45, 0.25), (0.8, 0.4)), sign=1)  # kept: 0.43 and 0.43, lost: 20 and 40 points
+    found = judged(study(SEEDS, (0.45, 0.25), (0.8, 0.4)), sign=1)  # kept: 0.43 and 0.43, lost: 20 and 40 points
     assert found.state == "depends on the scale" and "depends on the scale" in found.measured
 
 
 def test_a_merely_worse_recipe_is_called_worse() -> None:
-    found = judged(bench(SEEDS, (0.80, 0.76), (0.90, 0.86)))
+    found = judged(study(SEEDS, (0.80, 0.76), (0.90, 0.86)))
     assert found.state == "not confirmed" and "worse everywhere, not shown to be more sensitive" in found.measured
 
 
 def test_the_spread_over_seeds_decides() -> None:
-    steady, loose = (judged(bench(SEEDS, (0.8, 0.55), (0.8, 0.6), spread)) for spread in (0.001, 0.1))
+    steady, loose = (judged(study(SEEDS, (0.8, 0.55), (0.8, 0.6), spread)) for spread in (0.001, 0.1))
     assert steady.state == "confirmed" and loose.state == "not confirmed"
 
 
 def test_directions_are_corrected_for_their_number() -> None:
-    made = bench(SEEDS, (0.8, 0.565), (0.8, 0.6), 0.004)
+    made = study(SEEDS, (0.8, 0.565), (0.8, 0.6), 0.004)
     one, many = judged(made), judged(made, times=200)
     assert one.state == "confirmed" and many.state == "not confirmed" and "Holm over 200 directions" in many.measured
     assert "lie on the side of more sensitive, but not over seeds and over images after correction" in many.measured
 
 
 def test_equal_models_are_shown_on_neither_scale() -> None:
-    found = judged(bench(SEEDS, (0.8, 0.6), (0.8, 0.6)))
+    found = judged(study(SEEDS, (0.8, 0.6), (0.8, 0.6)))
     assert found.state == "not confirmed" and "shown on neither scale" in found.measured
 
 
@@ -86,7 +86,7 @@ def test_the_interval_over_seeds_is_students() -> None:
 
 
 def test_models_at_chance_are_not_judged() -> None:
-    made = bench(SEEDS, (0.1, 0.1), (0.8, 0.6))
+    made = study(SEEDS, (0.1, 0.1), (0.8, 0.6))
     assert judged(made).state == "not tested"
 
 
@@ -109,7 +109,7 @@ def test_less_than_half_of_no_gain_is_not_claimed(seeds: int) -> None:
             for name, all_of in (("gaussian", own), ("clean", rates["clean"]))
             for version, share in all_of.items()
         }
-        made = bench(seeds, (0.8, 0.6), (0.8, 0.6))
+        made = study(seeds, (0.8, 0.6), (0.8, 0.6))
         made.right = right
         first, second = judge(made, transfer_directions(made, ("gaussian",)))
         expected = states if seeds == SEEDS else ("no claim", "no claim" if own is helped else "not tested")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from brittlestar.cli.main import app
 from brittlestar.core.errors import DataError, UsageError
-from brittlestar.reproduce import Outcome, PublishedFiles, Setting, reproduce
+from brittlestar.reproduce import PublishedFiles, Reproduction, Setting, reproduce
 from brittlestar.reproduce.page import write_page
 from brittlestar.reproduce.published import PublishedTable, beside, read_published
 from brittlestar.training import Plan
@@ -56,8 +56,8 @@ def test_the_table_is_read(tmp_path: Path, mangled: bool) -> None:
     assert table.adversarial == ("Gowal2020_Linf", "Rebuffi2021_L2") and table.others == ("AugMix",)
 
 
-def plain() -> Outcome:
-    return Outcome(name="fog", title="t", paper="p", conditions=(), verdicts=(), tables=())
+def plain() -> Reproduction:
+    return Reproduction(name="fog", title="t", paper="p", conditions=(), verdicts=(), tables=())
 
 
 def test_the_page_gets_a_table_and_a_verdict(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from brittlestar.core.errors import DataError, UsageError
-from brittlestar.reproduce import Outcome, PublishedFiles
+from brittlestar.reproduce import PublishedFiles, Reproduction
 from brittlestar.reproduce.published import PublishedTable, against_base, beside, papers, read_published
 from brittlestar.reproduce.published_layouts import read_clean
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
@@ -38,7 +38,7 @@ def clean_of(folder: Path, text: str) -> Path:
 
 def verdict_of(table: PublishedTable) -> tuple[str, str]:
     (verdict,) = beside(
-        Outcome(name="fog", title="t", paper="p", conditions=(), verdicts=(), tables=()), table
+        Reproduction(name="fog", title="t", paper="p", conditions=(), verdicts=(), tables=()), table
     ).verdicts
     return verdict.state, verdict.measured
 
@@ -213,7 +213,7 @@ def test_chance_is_told_by_the_path_or_must_be_given(tmp_path: Path) -> None:
     plain = table_of(tmp_path, models, "table.csv")
     assert read_published(PublishedFiles(table=plain)).chance is None, "not needed without clean accuracies"
     for name in ("table.csv", "tiny-imagenet-c.csv", "imagenet100.csv", "imagenette.csv"):
-        with pytest.raises(UsageError, match="--published-classes"):
+        with pytest.raises(UsageError, match=r"PublishedFiles\(classes=\.\.\.\)"):
             read_published(PublishedFiles(table=table_of(tmp_path, models, name), clean=clean))
     assert read_published(PublishedFiles(table=plain, clean=clean, classes=20)).chance == 0.05
     with pytest.raises(UsageError, match="at least 2 classes, got 1"):
@@ -256,7 +256,7 @@ def test_types_say_who_is_trained_for_lp_robustness(tmp_path: Path) -> None:
 
 def test_another_base_can_be_named(tmp_path: Path) -> None:
     assert read_published(PublishedFiles(table=bed_of(tmp_path), base="odd")).base == "odd"
-    with pytest.raises(DataError, match=r"no model 'even'.*--published-base, of resnet50"):
+    with pytest.raises(DataError, match=r"no model 'even'.*PublishedFiles\(base=\.\.\.\), of resnet50"):
         read_published(PublishedFiles(table=bed_of(tmp_path), base="even"))
 
 

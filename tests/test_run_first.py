@@ -12,14 +12,14 @@ from scipy import stats
 from torch import nn
 
 import brittlestar as bs
+from brittlestar.analyses.stopping import judge_of
 from brittlestar.core.errors import NearChanceError
 from brittlestar.runs.first import FEWEST, LOOKS, First, first_answers
 from brittlestar.runs.session import Watch
-from brittlestar.stopping import judge_of
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
-from tiny import command
+from tiny import command, evaluate_with
 
 CLASSES = 4
 
@@ -68,7 +68,7 @@ def test_a_model_with_its_classes_in_another_order_stops_before_anything_is_writ
         bs.evaluate({"rolled": Bright(shift=1).eval()}, data(), suite="noise", out=tmp_path / "run")
     text = str(caught.value)
     assert "rolled is right in 0 of the first 20, 0.0 % [0.0, 23.3]" in text and "25.0 %" in text
-    for word in ("--mean", "order of the classes", "RGB or BGR", "labels", "--anyway", "anyway=True", "--shifted"):
+    for word in ("mean=", "order of the classes", "RGB or BGR", "labels", "anyway=True", "shifted=True"):
         assert word in text
     assert not (tmp_path / "run").exists()
 
@@ -77,7 +77,7 @@ def test_anyway_says_it_and_goes_on(tmp_path: Path) -> None:
     said: list[str] = []
     watch = Watch(warn=said.append)
     model = {"rolled": Bright(shift=1).eval()}
-    run = bs.evaluate(model, data(), suite="clean", out=tmp_path / "run", samples=60, anyway=True, watch=watch)
+    run = evaluate_with(model, data(), suite="clean", out=tmp_path / "run", samples=60, anyway=True, watch=watch)
     assert len(said) == 1 and said[0].startswith("near chance on clean images: rolled is right in 0 of the first 20")
     (session,) = RunStore.open(run.path).manifest.sessions
     assert session.near_chance == {"rolled": [0, 20]} and not session.shifted

@@ -18,7 +18,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore
-from tiny import command, make_world
+from tiny import command, evaluate_with, make_world
 
 
 def run_words(folder: Path, out: str, *more: object, factory: str = "model") -> list[str]:
@@ -158,7 +158,7 @@ def test_ctrl_c_after_the_last_cell_is_no_crash(world: Path, tmp_path: Path) -> 
     with np.load(world / "data.npz") as stored:
         data = stored["x"], stored["y"]
     how: dict[str, Any] = {"suite": "noise", "samples": 50, "out": tmp_path / "run", "anyway": True}
-    run = brittlestar.evaluate(mean_colour, data, watch=Watch(note=note), **how)
+    run = evaluate_with(mean_colour, data, watch=Watch(note=note), **how)
     assert run.outcome is not None and run.outcome.stop == "interrupted"
     assert not (run.path / "examples").exists()
     again = brittlestar.evaluate(mean_colour, data, **how)
@@ -173,7 +173,7 @@ def test_a_session_that_breaks_off_is_recorded_as_failed(world: Path, tmp_path: 
     with np.load(world / "data.npz") as stored:
         data = stored["x"], stored["y"]
     with pytest.raises(OSError, match="no space left"):
-        brittlestar.evaluate(
+        evaluate_with(
             mean_colour, data, suite="noise", out=tmp_path / "run", anyway=True, watch=Watch(progress=progress)
         )
     assert RunStore.open(tmp_path / "run").manifest.sessions[-1].stop == "failed"

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import brittlestar
-from brittlestar.api import preparation_notes
+from brittlestar.api.evaluation import preparation_notes
 from brittlestar.core.errors import DataError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.data import open_source
@@ -27,7 +27,7 @@ from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from test_run_resume import assert_same, everything
 from test_sequences_reference import by_pillow, crop, photograph
-from tiny import MODEL, command
+from tiny import MODEL, command, evaluate_with
 
 SHAPE = (3, 224, 224)
 SIZES = [(40, 60), (60, 40), (40, 40), (43, 91), (40, 60), (50, 47)]
@@ -155,13 +155,13 @@ def test_pictures_are_read_once_a_block_as_long_as_there_is_room(
     )
     bench: Bench = reopened(tmp_path / "run")[0]
     asked: list[int] = []
-    real = bench.what.source.pictures
-    monkeypatch.setattr(bench.what.source, "pictures", lambda index: asked.extend(index) or real(index))
+    real = bench.spec.source.pictures
+    monkeypatch.setattr(bench.spec.source, "pictures", lambda index: asked.extend(index) or real(index))
     bench.block(0, 10)
     first = [bench._read(0, slice(0, 6)), bench._read(0, slice(4, 10))]
     assert len(asked) == 10
     for pictures, piece in zip(first, (slice(0, 6), slice(4, 10)), strict=True):
-        wanted = real(bench.what.order[piece])
+        wanted = real(bench.spec.order[piece])
         assert all(np.array_equal(a.numpy(), b) for a, b in zip(pictures, wanted, strict=True))
     monkeypatch.setattr("brittlestar.runs.bench._PICTURES", 0)
     bench.block(0, 9)
@@ -176,7 +176,7 @@ def test_photographs_of_different_sizes_are_prepared_as_published(tmp_path: Path
     write_pictures(tmp_path / "data", 4)
     told: list[str] = []
     given = get_suite(suite)
-    run = brittlestar.evaluate(
+    run = evaluate_with(
         lambda images: np.stack([(images * c).mean((1, 2, 3)) for c in (1, 2)], 1),
         tmp_path / "data",
         suite=dataclasses.replace(given, for_cuts=lambda *_: given.conditions(SHAPE, None, True)[:2]),

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from brittlestar.data.sample import sample_image
-from brittlestar.shifts.ops.box import box_resize
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.jpeg import quantisers, round_trip
+from brittlestar.shifts.ops.box.plain import box_resize
+from brittlestar.shifts.ops.dispatch import PAIRS, numba_is_here
+from brittlestar.shifts.ops.jpeg.plain import by_tensors, quantisers
 from brittlestar.shifts.storage import stored
 
 SIZES = [(8, 8), (9, 13), (16, 16), (17, 33), (28, 28), (32, 32), (37, 21), (40, 56), (61, 64)]
@@ -46,9 +46,9 @@ def test_jpeg_is_pillows(size: tuple[int, int], channels: int) -> None:
             return Image.open(buffer)
 
         expected = through_pillow(x, stored_and_read)
-        assert torch.equal(round_trip(x, quality), expected), quality
-        if (fast := kernels(x)) is not None:
-            assert torch.equal(fast.jpeg(x, quality), expected), quality
+        ways = [by_tensors, *([PAIRS["jpeg_round_trip"].compiled] if numba_is_here() else [])]
+        for way in ways:
+            assert torch.equal(way(x, quality), expected), quality
 
 
 def test_divisors_are_those_in_pillows_files() -> None:
@@ -72,10 +72,10 @@ def test_box_resampling_is_pillows(size: tuple[int, int], channels: int) -> None
 
         shrunk = through_pillow_to(x, small)
         back = through_pillow_to(shrunk, lambda p: p.resize((size[1], size[0]), Image.Resampling.BOX))
-        ways = [box_resize] if (fast := kernels(x)) is None else [box_resize, fast.box]
-        for way in ways:
-            assert torch.equal(way(x, height, width), shrunk), factor
-            assert torch.equal(way(shrunk, *size), back), factor
+        assert torch.equal(box_resize(x, height, width), shrunk), factor
+        assert torch.equal(box_resize(shrunk, *size), back), factor
+        if numba_is_here():
+            assert torch.equal(PAIRS["pixelated"].compiled(x, height, width), back), factor
 
 
 def through_pillow_to(x: torch.Tensor, change: object) -> torch.Tensor:
@@ -95,4 +95,4 @@ def test_storage() -> None:
     assert torch.equal(stored(y, "float"), y)
     x = pictures(32, 32, 3).float() / 255
     kept = stored(x + 0.5 / 255, "jpeg85")
-    assert torch.equal((kept * 255).round().to(torch.uint8), round_trip(pictures(32, 32, 3), 85))
+    assert torch.equal((kept * 255).round().to(torch.uint8), by_tensors(pictures(32, 32, 3), 85))

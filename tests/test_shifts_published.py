@@ -12,14 +12,14 @@ from PIL import Image
 
 import brittlestar
 from brittlestar.core.errors import DataError, ShiftError, UsageError
+from brittlestar.core.frost import FILES, FOLDER_VARIABLE
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import SHIFTS, Contrast, DefocusBlur, ElasticTransform, Frost, GlassBlur, Saturation, ZoomBlur
 from brittlestar.shifts.colour import Brightness
-from brittlestar.shifts.frost import FILES, FOLDER_VARIABLE, available_textures, textures
-from brittlestar.shifts.glass import shuffle
+from brittlestar.shifts.frost import available_textures, textures
 from brittlestar.shifts.lens import disk
-from brittlestar.shifts.ops.motion import motion_blur, motion_offsets
-from brittlestar.shifts.storage import truncated
+from brittlestar.shifts.ops.dispatch import motion_blur, shuffled, truncated
+from brittlestar.shifts.ops.motion.plain import motion_offsets
 from brittlestar.suites import get_suite
 from brittlestar.suites.corruptions import TEST, VALIDATION, corrupt, nearest_table
 from conftest import shared_path
@@ -83,7 +83,7 @@ def test_glass_copies_unless_told_to_exchange() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(2, 3, 16, 20, generator=generator)
     down, right = (torch.randint(-2, 2, (2, 3, 12, 16), generator=generator, dtype=torch.int8) for _ in range(2))
-    exchanged, copied = (shuffle(x, down, right, 2, e) for e in (True, False))
+    exchanged, copied = (shuffled(x, down, right, 2, e) for e in (True, False))
     by_hand = x.clone()
     for n in range(2):
         for i in range(3):
@@ -127,6 +127,7 @@ def test_frost_finds_checked_textures_and_says_when_it_has_none(
         available_textures()
     monkeypatch.setenv(FOLDER_VARIABLE, "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     textures.cache_clear()
     assert available_textures() == "procedural"
     shift, keys = Frost.at(3, "cifar-c"), SampleKeys.of(0, ["a", "b"])
@@ -136,7 +137,7 @@ def test_frost_finds_checked_textures_and_says_when_it_has_none(
     assert not torch.equal(frosted[0], frosted[1])
     labels = {c.info.label for c in get_suite("cifar-c").conditions((3, 32, 32)) if c.info.shift == "frost"}
     assert all("procedural" in label for label in labels)
-    with pytest.raises(DataError, match="pip install --no-deps imagecorruptions"):
+    with pytest.raises(DataError, match="`brittlestar textures` brings them"):
         Frost(image=1.0, texture=0.4, textures="reference")(torch.zeros(2, 3, 32, 32), keys)
 
 

@@ -32,11 +32,11 @@ from brittlestar.shifts import (
     ShotNoise,
     Translation,
 )
+from brittlestar.shifts.ops.plasma.plain import clouds
 from brittlestar.shifts.ops.reduce import total
 from brittlestar.shifts.ops.spectrum import basis_vector, half_plane
 from brittlestar.shifts.spectral import _kept_wave
 from brittlestar.shifts.transform import KeyedTransform, ShiftedDataset
-from brittlestar.shifts.weather import plasma
 from brittlestar.suites import get_suite
 from brittlestar.suites.fourier import map_norm
 
@@ -350,7 +350,7 @@ def test_clouds_are_those_of_the_reference_with_its_draws(case: tuple[float, ...
     def draw(rows: int, columns: int) -> torch.Tensor:
         return torch.from_numpy(numbers.uniform(-1, 1, rows * columns).reshape(1, rows, columns))
 
-    cloud = plasma(int(size), decay, draw)[0]
+    cloud = clouds(int(size), decay, draw)[0]
     got = [cloud.mean(), cloud.std(correction=0), cloud[0, 0], cloud[1, 2], cloud[int(size) // 2, int(size) // 2]]
     assert np.allclose([float(v) for v in got], [mean, spread, first, second, centre], atol=2e-6)
 

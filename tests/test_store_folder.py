@@ -18,8 +18,8 @@ import pytest
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError
 from brittlestar.core.rows import Rows
-from brittlestar.store import RunStore, SessionRecord
-from brittlestar.store.care import ROWS_A_FILE, _joined
+from brittlestar.store import RunStore, SessionRecord, compact, verify
+from brittlestar.store.maintenance import ROWS_A_FILE, _joined
 from store_tools import DATA, cells, describe, make_store, random_rows, same
 
 
@@ -74,7 +74,7 @@ def test_other_data_seed_or_samples_are_refused_naming_both(tmp_path: Path) -> N
     store = make_store(tmp_path / "run")
     with pytest.raises(StoreError, match=r"other data \(d.npz, fingerprint d{16}; now e.npz, e{16}\)"):
         RunStore.start(store.path, data=DATA | {"spec": "e.npz", "fingerprint": "e" * 16}, seed=0)
-    with pytest.raises(StoreError, match="--seed 0, not 7"):
+    with pytest.raises(StoreError, match="seed=0, not 7"):
         RunStore.start(store.path, data=DATA, seed=7)
     ids, labels = store.samples()
     store.write_samples(ids, labels)
@@ -192,7 +192,7 @@ while True:
         assert len(done) > start // 50
         start = done[-1][1]
         assert [(a, b) for a, b, _ in done] == [(a, a + 50) for a in range(0, start, 50)]
-    assert store.verify() == []
+    assert verify(store) == []
     for k, rows in enumerate(store.read("m", [f"c{k}" for k in range(20)]).values()):
         expected = [random_rows(a, a + 50, seed=k) for a in range(0, start, 50)]
         same(rows, Rows.concatenate(expected))
@@ -211,7 +211,7 @@ for start in range({offset}, 1000, 100):
     for writer in writers:
         _, error = writer.communicate(timeout=60)
         assert writer.returncode == 0, error
-    assert store.verify() == []
+    assert verify(store) == []
     found = store.read("m", ["a", "b"])
     same(found["b"], Rows.concatenate([random_rows(a, a + 50, seed=1) for a in range(0, 1000, 50)]))
     assert len(store.files("m")) == 20
@@ -255,7 +255,7 @@ def test_a_crash_at_any_step_of_a_merge_loses_and_doubles_nothing(
         store, before = _mixed(tmp_path / f"run{steps}")
         left = steps
         try:
-            store.compact()
+            compact(store)
             break
         except Crash:
             pass
@@ -270,10 +270,10 @@ def test_a_crash_at_any_step_of_a_merge_loses_and_doubles_nothing(
             c: (len(rows), int((~rows.correct).sum())) for c, rows in before.items() if c != "x"
         }
         with again.locked():
-            again.compact()
+            compact(again)
         for condition, rows in again.read("m", list("abcdx")).items():
             same(rows, before[condition])
-        assert again.verify() == []
+        assert verify(again) == []
         assert len(again.files("m")) == 5
         assert not list(again.path.rglob(".*.tmp"))
         steps += 1
@@ -284,12 +284,12 @@ def test_a_crash_at_any_step_of_a_merge_loses_and_doubles_nothing(
 
 def test_a_second_merge_changes_nothing_and_a_third_only_what_is_new(tmp_path: Path) -> None:
     store, _ = _mixed(tmp_path / "run")
-    store.compact()
+    compact(store)
     times = {file.path: file.path.stat().st_mtime_ns for file in store.files("m")}
-    store.compact()
+    compact(store)
     assert {file.path: file.path.stat().st_mtime_ns for file in store.files("m")} == times
     store.write_cells("m", 100, 150, cells(100, 150, ["a", "b"]))
-    store.compact()
+    compact(store)
     assert {(f.start, f.stop): f.conditions for f in store.files("m") if "a" in f.conditions} == {(0, 200): ("a", "b")}
     assert len(set(times) & {file.path for file in store.files("m")}) == len(times) - 2
 
@@ -327,8 +327,8 @@ def test_memory_of_a_merge_does_not_grow_with_the_run(tmp_path: Path) -> None:
             store.write_cells("m", start, start + 2500, cells(start, start + 2500, names))
         script = f"""
 import resource
-from brittlestar.store import RunStore
-RunStore.open({str(store.path)!r}).compact()
+from brittlestar.store import RunStore, compact
+compact(RunStore.open({str(store.path)!r}))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
         out, error = child(script).communicate()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brittlestar.core.errors import StoreError
-from brittlestar.store import RunStore
+from brittlestar.store import RunStore, compact, verify
 from store_tools import cells, make_store, random_rows, same
 
 DTYPES = {
@@ -111,13 +111,13 @@ def test_any_blocks_and_groups_read_as_written(
                 written = [(c, whole[c].take(np.arange(start, stop))) for c in part]
                 store.write_cells("m", start, stop, written)
     found = store.read("m", groups)
-    store.compact()
+    compact(store)
     merged = store.read("m", groups)
     for c in groups:
         same(found[c], whole[c])
         same(merged[c], whole[c])
     assert len(store.files("m")) == 1
-    assert store.verify() == []
+    assert verify(store) == []
 
 
 def test_rows_of_other_positions_are_refused(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, damage: str, de
     with pytest.raises(StoreError, match="delete it and run again") as caught:
         store.read("m", ["a", "b"], detail=detail)
     assert str(paths[1]) in str(caught.value)
-    problems = store.verify()
+    problems = verify(store)
     assert len(problems) == 1
     assert str(paths[1]) in problems[0]
 
@@ -158,10 +158,10 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, damage: str, de
 def test_verify_finds_files_that_do_not_hold_what_their_name_says(tmp_path: Path) -> None:
     store = make_store(tmp_path / "run", samples=200)
     path = store.write_cells("m", 0, 50, cells(0, 50, ["a", "b"]))
-    assert store.verify() == []
+    assert verify(store) == []
     path.rename(path.with_name(path.name.replace("00000050", "00000060")))
     store.write_cells("m", 190, 210, cells(190, 210, ["a"]))
-    problems = store.verify()
+    problems = verify(store)
     assert len(problems) == 2
     assert "2 of 2 conditions do not cover samples 0 to 60" in problems[0]
     assert "samples.parquet has 200" in problems[1]
@@ -177,7 +177,7 @@ def test_a_lost_or_changed_group_list_is_named(tmp_path: Path) -> None:
     listing.unlink()
     with pytest.raises(StoreError, match="is missing or damaged"):
         RunStore.open(tmp_path / "run").finished_groups("m")
-    assert "is missing or damaged" in RunStore.open(tmp_path / "run").verify()[0]
+    assert "is missing or damaged" in verify(RunStore.open(tmp_path / "run"))[0]
 
 
 def test_a_full_disk_gives_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from brittlestar.models import infer, load_model, parse_spec
 from brittlestar.models.files import state_dict
 from brittlestar.models.wrap import TorchModel
 from brittlestar.reproduce import Setting
-from brittlestar.reproduce.engine import Bench
+from brittlestar.reproduce.study import Study
 from brittlestar.training import Adversarial, Epoch, Natural, Plan
 from brittlestar.training.fit import fit
 from conftest import shared_path
@@ -125,7 +125,7 @@ def test_a_factory_keeps_its_normalisation_and_is_named_for_loading(data: Path, 
     fresh = load_model(parse_spec(f"torch:{factory}"))
     assert isinstance(fresh, TorchModel)
     assert not torch.equal(fresh.module[0].weight, loaded.module[0].weight), "frozen weights are free to move"
-    with pytest.raises(ModelError, match=f"--factory {factory} built it when it was trained"):
+    with pytest.raises(ModelError, match=f"factory=.{factory}.. built it when it was trained"):
         load_model(parse_spec(str(path)))
     weights = tmp_path / "w.safetensors"
     save_file(dict(fresh.module.state_dict()), weights)
@@ -204,16 +204,16 @@ def test_several_seeds_train_each_in_a_folder_and_go_on(data: Path, tmp_path: Pa
 def test_experiments_go_on_from_a_model(data: Path, factory: str, tmp_path: Path) -> None:
     setting = {"data": str(data), "test": str(data), "architecture": "small_cnn", "plan": Plan(epochs=1, rate=0.01)}
     start = parse_spec(f"torch:{factory}")
-    bench = Bench(Setting(**setting, start=start), tmp_path, lambda _: None)  # type: ignore[arg-type]
-    bench.train({"natural": Natural()})
-    bench.measure({"clean": None})
-    assert bench.right["natural", "clean"].shape == (1, 120)
-    assert state_dict(bench.files["natural"][0])[1]["factory"] == factory
-    assert any(text.startswith("Fine-tuned from network.py:build, 1 epochs") for text in bench.conditions())
-    plain = Bench(Setting(**setting), tmp_path, lambda _: None)  # type: ignore[arg-type]
+    study = Study(Setting(**setting, start=start), tmp_path, lambda _: None)  # type: ignore[arg-type]
+    study.train({"natural": Natural()})
+    study.measure({"clean": None})
+    assert study.right["natural", "clean"].shape == (1, 120)
+    assert state_dict(study.files["natural"][0])[1]["factory"] == factory
+    assert any(text.startswith("Fine-tuned from network.py:build, 1 epochs") for text in study.conditions())
+    plain = Study(Setting(**setting), tmp_path, lambda _: None)  # type: ignore[arg-type]
     plain.train({"natural": Natural()})
     plain.measure({"clean": None})
-    assert plain.files["natural"] != bench.files["natural"]
+    assert plain.files["natural"] != study.files["natural"]
 
 
 @pytest.mark.parametrize("recipe", [Natural(), Adversarial(epsilon=8 / 255, steps=1)], ids=lambda r: r.name)

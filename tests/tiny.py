@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from brittlestar.api import Run
+from brittlestar.api.evaluation import Evaluation
+from brittlestar.runs.session import FollowUp, Watch
 
 MODEL = """
 import os
@@ -58,3 +63,10 @@ def make_world(folder: Path, samples: int = 130) -> tuple[Path, Path]:
 def command(*words: object) -> list[str]:
     """The command line of brittlestar in this interpreter."""
     return [sys.executable, "-c", "from brittlestar.cli.main import main; main()", *map(str, words)]
+
+
+def evaluate_with(
+    model: Any, data: Any, *, watch: Watch | None = None, follow_up: FollowUp | None = None, **how: Any
+) -> Run:
+    """``brittlestar.evaluate`` with callbacks, and with work that follows, as the commands have them."""
+    return Evaluation(**how).run(model, data, watch or Watch(), follow_up=follow_up)

@@ -19,8 +19,8 @@ def demo(
     4,000 real MNIST digits to train on, 1,000 to test; recipes: natural, Gaussian noise, adversarial (L-inf PGD). The
     second time, models and finished cells are used again.
     """
-    from brittlestar import api
-    from brittlestar.cli.live import watched
+    from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.progress import watched
     from brittlestar.cli.run import finish
     from brittlestar.core.errors import UsageError, require
     from brittlestar.data import open_source
@@ -34,15 +34,12 @@ def demo(
     typer.echo("training three models on 4,000 digits ...", err=True)
     trained = train_demo_models(out / "models", lambda text: typer.echo(f"  {text}", err=True))
     specs = [parse_spec(f"{name}={path}", factory="brittlestar.models.small_cnn:small_cnn") for name, path in trained]
+    asked = Evaluation(
+        suite=["broad", "mnist-c"],
+        out=out / "run",
+        samples=samples,
+        workers=workers or min(os.cpu_count() or 1, 8),
+    )
     with watched() as watch:
-        result = api.evaluate(
-            specs,
-            "digits",
-            suite=["broad", "mnist-c"],
-            out=out / "run",
-            samples=samples,
-            workers=workers or min(os.cpu_count() or 1, 8),
-            watch=watch,
-            command=f"brittlestar demo --out {out}",
-        )
+        result = asked.run(specs, "digits", watch, command=f"brittlestar demo --out {out}")
     finish(result, report=True)

@@ -33,7 +33,7 @@ def explain(
     """
     import torch
 
-    from brittlestar import explain as explaining
+    from brittlestar.analyses import explain as explaining
     from brittlestar.data import open_source
     from brittlestar.report import build
     from brittlestar.store import RunStore
@@ -54,7 +54,7 @@ def explain(
 
 def after_run(folder: Path) -> None:
     """Explain a run that has shifts and a Fourier map, for its report; whatever is in the way is told and left."""
-    from brittlestar import explain as explaining
+    from brittlestar.analyses import explain as explaining
 
     try:
         found = explaining.explained_again(folder)

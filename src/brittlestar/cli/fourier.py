@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from brittlestar.cli.options import (
+    Backend,
     Crop,
     ModelCrop,
     ModelResize,
@@ -21,7 +20,7 @@ from brittlestar.cli.options import (
     ResizeFilter,
     ResizeRounding,
 )
-from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes
+from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes, typed
 from brittlestar.core.errors import UsageError, require
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from brittlestar.suites.base import Suite
 
 PAPER_SAMPLES = 1000
-SURVEY_SAMPLES = 10_000
+SHARPER_SAMPLES = 10_000
 
 
 def fourier(
@@ -66,9 +65,7 @@ def fourier(
     dtype: Annotated[
         str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
     ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="torch, or onnxruntime (the extra `onnx`) for the passes without gradients.")
-    ] = None,
+    backend: Backend = None,
     tune: Annotated[bool, typer.Option(help="Fold batch norms and the like where logits stay the same.")] = True,
     seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores on a CPU, 1 on a GPU.")] = None,
@@ -94,10 +91,10 @@ def fourier(
 
     Maps of all models on one scale, their differences, and radial profiles: a report, and a figure if asked for.
     """
-    from brittlestar import api
-    from brittlestar.cli.live import watched
+    from brittlestar.analyses.mapping import sharper
+    from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.progress import watched
     from brittlestar.data import open_source
-    from brittlestar.mapping import sharper
     from brittlestar.models import parse_spec
     from brittlestar.report.figure import check_figure, draw, fourier_maps
     from brittlestar.store import RunStore
@@ -114,7 +111,7 @@ def fourier(
         "std": numbers("std", std),
         "channels": channels,
         "dtype": dtype,
-        "engine": engine,
+        "backend": backend,
         "resize": model_resize,
         "crop": model_crop,
         "resize_filter": model_resize_filter,
@@ -126,37 +123,33 @@ def fourier(
     )
     suite = fourier_suite(region=region, norm=norm, clip=clip)
     require(layer is None or half_width is None, "--half-width is for maps of the error, not of a layer", UsageError)
-    most = SURVEY_SAMPLES if half_width is not None else PAPER_SAMPLES
+    most = SHARPER_SAMPLES if half_width is not None else PAPER_SAMPLES
     names = None if classes is None else read_classes(classes)
     count = samples if samples is not None else min(most, source.info.count)
     if layer is not None:
         _layers(specs, source, suite, layer, count, seed, out, figure, normalise)
         return
-    sequel = None if half_width is None else sharper(suite, source.info.shape, half_width)
+    follow_up = None if half_width is None else sharper(suite, source.info.shape, half_width)
+    asked = Evaluation(
+        suite=suite if follow_up is None else get_suite("clean"),
+        out=out,
+        samples=count,
+        batch=batch,
+        seed=seed,
+        workers=processes(workers, place),
+        resize=resize,
+        crop=crop,
+        resize_filter=resize_filter,
+        resize_rounding=resize_rounding,
+        prepare=prepare,
+        classes=names,
+        tune=tune,
+        normalise=normalise,
+        anyway=anyway,
+        shifted=shifted,
+    )
     with watched() as watch:
-        result = api.evaluate(
-            specs,
-            data,
-            suite=suite if sequel is None else get_suite("clean"),
-            out=out,
-            samples=count,
-            batch=batch,
-            seed=seed,
-            workers=processes(workers, place),
-            resize=resize,
-            crop=crop,
-            resize_filter=resize_filter,
-            resize_rounding=resize_rounding,
-            prepare=prepare,
-            classes=names,
-            watch=watch,
-            tune=tune,
-            normalise=normalise,
-            anyway=anyway,
-            shifted=shifted,
-            command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
-            sequel=sequel,
-        )
+        result = asked.run(specs, data, watch, command=typed(), follow_up=follow_up)
     finish(result, report=True)
     maps = fourier_maps(RunStore.open(result.path))
     for name, found in maps.items():
@@ -183,7 +176,7 @@ def _layers(
     """Maps of how far a layer moves: a table, and a figure if asked for."""
     import torch
 
-    from brittlestar.layer_map import layer_map, write_layer_maps
+    from brittlestar.analyses.layer_map import layer_map, write_layer_maps
     from brittlestar.models import load_model, settled_spec
     from brittlestar.report.figure import draw_planes
 

@@ -9,6 +9,14 @@ import typer
 from brittlestar.core.preparation import FILTERS, PUBLISHED, ROUNDINGS
 
 Resize = Annotated[int | None, typer.Option(help="Shorter side of the images in pixels, before the shift.")]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        "--engine",  # as it was called first
+        help="torch, or onnxruntime (the extra `onnx`) for the passes without gradients.",
+    ),
+]
 Crop = Annotated[int | None, typer.Option(help="Central square of the images in pixels, before the shift.")]
 ResizeFilter = Annotated[
     str | None,

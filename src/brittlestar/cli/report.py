@@ -12,17 +12,27 @@ import typer
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several stand side by side.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the report; RUN/report by default.")] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Also report.pdf on A4 pages, printed by Chromium or Chrome.")
+    ] = False,
 ) -> None:
     """Write report.html, summary.json, results.csv and results.md."""
-    write_report(runs, out)
+    write_report(runs, out, pdf)
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None) -> None:
+def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = False) -> None:
     """Write it, say first what a reader must know first, and where it lies."""
     from brittlestar.report.build import write
+    from brittlestar.report.chromium import check_chromium, print_pdf
     from brittlestar.report.words import spaced
 
+    if pdf:
+        check_chromium("the PDF of a report")
     written = write(runs, out=out)
     for status in written.statuses:
         typer.echo(spaced(f"{status.lead} {status.text}"))
     typer.echo(f"report: {written.page}")
+    if pdf:
+        path = written.page.with_suffix(".pdf")
+        print_pdf(written.page, path)
+        typer.echo(f"print: {path}")

@@ -107,7 +107,7 @@ def reproduce(
             classes=published_classes,
         )
     )
-    outcome, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), beside)
-    for verdict in outcome.verdicts:
+    reproduction, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), beside)
+    for verdict in reproduction.verdicts:
         typer.echo(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
     typer.echo(f"page: {page}")

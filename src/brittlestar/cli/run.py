@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from brittlestar.cli.options import (
+    Backend,
     Crop,
     ModelCrop,
     ModelResize,
@@ -59,9 +60,7 @@ def run(
     dtype: Annotated[
         str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
     ] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="torch, or onnxruntime (the extra `onnx`) for the passes without gradients.")
-    ] = None,
+    backend: Backend = None,
     tune: Annotated[bool, typer.Option(help="Fold batch norms and the like where logits stay the same.")] = True,
     seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
     workers: Annotated[
@@ -81,7 +80,10 @@ def run(
     ] = None,
     classes: Annotated[
         Path | None,
-        typer.Option(help="Class names in the order of the model's outputs, one a line (first column of a TSV)."),
+        typer.Option(
+            help="Class names in the order of the model's outputs, one a line (first column of a TSV; second: "
+            "what people call them)."
+        ),
     ] = None,
     factory: Annotated[
         str | None, typer.Option(help="FILE.py:factory that builds the module for a state dict.")
@@ -106,8 +108,8 @@ def run(
 
     Runs into an existing folder resume and add. Ctrl-C finishes writing and says how to go on.
     """
-    from brittlestar import api
-    from brittlestar.cli.live import watched
+    from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.progress import watched
     from brittlestar.models import parse_spec
 
     place = device or best_device()
@@ -118,42 +120,38 @@ def run(
         "std": numbers("std", std),
         "channels": channels,
         "dtype": dtype,
-        "engine": engine,
+        "backend": backend,
         "resize": model_resize,
         "crop": model_crop,
         "resize_filter": model_resize_filter,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]
-    require(precision is None or budget is None, "give --budget or --precision, not both", UsageError)
+    asked = Evaluation(
+        suite=suite or ["broad"],
+        storage=storage,
+        out=out,
+        samples=samples,
+        budget=budget,
+        precision=precision,
+        batch=batch,
+        seed=seed,
+        workers=processes(workers, place),
+        resize=resize,
+        crop=crop,
+        resize_filter=resize_filter,
+        resize_rounding=resize_rounding,
+        prepare=prepare,
+        skip_bad=skip_bad,
+        groups=group,
+        classes=None if classes is None else read_classes(classes),
+        tune=tune,
+        normalise=normalise,
+        anyway=anyway,
+        shifted=shifted,
+    )
     with watched() as watch:
-        result = api.evaluate(
-            specs,
-            data,
-            suite=suite or ["broad"],
-            storage=storage,
-            out=out,
-            samples=samples,
-            budget=budget,
-            precision=precision,
-            batch=batch,
-            seed=seed,
-            workers=processes(workers, place),
-            resize=resize,
-            crop=crop,
-            resize_filter=resize_filter,
-            resize_rounding=resize_rounding,
-            prepare=prepare,
-            skip_bad=skip_bad,
-            groups=group,
-            classes=None if classes is None else read_classes(classes),
-            watch=watch,
-            tune=tune,
-            normalise=normalise,
-            anyway=anyway,
-            shifted=shifted,
-            command=" ".join(["brittlestar", *(shlex.quote(word) for word in sys.argv[1:])]),
-        )
+        result = asked.run(specs, data, watch, command=typed())
     finish(result, report)
 
 
@@ -191,10 +189,18 @@ def finish(result: object, report: bool) -> None:
         write_report([result.path])
 
 
-def read_classes(path: Path) -> list[str]:
-    """Class names from a text file: one a line; of tab-separated columns, the first that is not a number."""
+def typed() -> str:
+    """The command as it was typed, for the report."""
+    return shlex.join(["brittlestar", *sys.argv[1:]])
+
+
+def read_classes(path: Path) -> dict[str, str]:
+    """Class names from a text file, and what people call them.
+
+    One a line; of tab-separated columns, the first that is not a number is the name and the next what people call it.
+    """
     require(path.is_file(), f"no such file: {path}", UsageError)
-    names = []
+    names, titles = [], []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         cells = [cell.strip() for cell in line.split("\t")]
         named = [cell for cell in cells if cell and not cell.isdigit()]
@@ -202,8 +208,13 @@ def read_classes(path: Path) -> list[str]:
             continue
         require(bool(named), f"{path} line {number} holds no class name: {line!r}", UsageError)
         names.append(named[0])
+        titles.append(named[min(1, len(named) - 1)].replace("_", " "))
     require(len(set(names)) == len(names), f"{path} names a class twice", UsageError)
-    return names
+    # Two classes may be called alike (ImageNet has two cranes): the name tells them apart.
+    return {
+        name: title if titles.count(title) == 1 else f"{title} ({name})"
+        for name, title in zip(names, titles, strict=True)
+    }
 
 
 def numbers(name: str, text: str | None) -> tuple[float, ...] | None:

@@ -28,6 +28,7 @@ def shift(
     image: Annotated[Path | None, typer.Option(help="A picture of yours; a built-in one otherwise.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the picture goes; NAME.png otherwise.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random draws.")] = 0,
+    picture: Annotated[bool, typer.Option(help="Also draw it.")] = True,
 ) -> None:
     """Print a shift's parameters per severity and its paper, and write a picture of it."""
     from brittlestar.attacks import ATTACKS
@@ -42,11 +43,13 @@ def shift(
     if name in ATTACKS:
         typer.echo("An attack needs a model: it is made by `brittlestar run`, and has no picture of its own.")
         return
-    pixels = _picture(image)
     for table, rows in kind.severities.items():
         typer.echo(f"\nTable {table}")
         for severity, fields in enumerate(rows, 1):
             typer.echo(f"  severity {severity}: " + ", ".join(f"{k} = {v}" for k, v in fields.items()))
+    if not picture:
+        return
+    pixels = _picture(image)
     panels = _panels(kind, tuple(pixels.shape[1:]))
     require(
         bool(panels),

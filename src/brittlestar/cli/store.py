@@ -15,21 +15,21 @@ app = typer.Typer(no_args_is_help=True, help="Care for a run folder.")
 @app.command()
 def compact(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     """Merge the row files into few; loses nothing, however it is interrupted."""
-    from brittlestar.store import RunStore
+    from brittlestar.store import RunStore, maintenance
 
     store = RunStore.open(run)
     with store.locked():
         before = _files(run)
-        store.compact()
+        maintenance.compact(store)
     typer.echo(f"{before} row files became {_files(run)}")
 
 
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     """Open every row file and count its rows."""
-    from brittlestar.store import RunStore
+    from brittlestar.store import RunStore, maintenance
 
-    problems = RunStore.open(run).verify()
+    problems = maintenance.verify(RunStore.open(run))
     if problems:
         raise StoreError("\n  ".join([f"{len(problems)} damaged files in {run}:", *problems]))
     typer.echo(f"{_files(run)} row files are whole")

@@ -49,10 +49,18 @@ def require(condition: bool, message: str, error: type[BrittlestarError] = Shift
         raise error(message)
 
 
-def unknown(kind: str, got: str, allowed: Iterable[str]) -> UsageError:
-    """A UsageError for a name that is not in a list, with the nearest right names."""
+def unknown(kind: str, got: str, allowed: Iterable[str], listed_by: str = "") -> UsageError:
+    """A UsageError for a name that is not in a list, with the nearest right names.
+
+    Args:
+        kind: What the name names.
+        got: The name.
+        allowed: The right names.
+        listed_by: The command that lists them where they are many; ``brittlestar list KINDs`` if not given.
+    """
     names = sorted(allowed)
     near = difflib.get_close_matches(got, names, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    listing = ", ".join(names) if len(names) <= 40 else f"{len(names)} names, see `brittlestar list {kind}s`"
+    command = listed_by or f"brittlestar list {kind}s"
+    listing = ", ".join(names) if len(names) <= 40 else f"{len(names)} names, see `{command}`"
     return UsageError(f"unknown {kind} {got!r}{hint} (known: {listing})")

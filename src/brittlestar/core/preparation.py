@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from brittlestar.core.errors import DataError, require, unknown
+from brittlestar.core.options import option
 
 FILTERS = ("bilinear", "bicubic", "lanczos", "hamming", "box", "nearest")
 """Pillow's filters; all but ``nearest`` are antialiased. The first made the published sets and is the default."""
@@ -60,11 +61,13 @@ class Preparation:
         for what in ("resize", "crop"):
             value = getattr(self, what)
             require(
-                value is None or 8 <= value <= 4096, f"--{what} must be from 8 to 4096 pixels, got {value}", DataError
+                value is None or 8 <= value <= 4096,
+                f"{option(what)} must be from 8 to 4096 pixels, got {value}",
+                DataError,
             )
         require(
             self.resize is None or self.crop is None or self.crop <= self.resize,
-            f"--crop {self.crop} is larger than --resize {self.resize}",
+            f"{option('crop', self.crop)} is larger than {option('resize', self.resize)}",
             DataError,
         )
         for what, value, allowed in (("filter", self.filter, FILTERS), ("rounding", self.rounding, ROUNDINGS)):

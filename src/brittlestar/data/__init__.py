@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from brittlestar.core.errors import DataError, require, unknown
+from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, published
 from brittlestar.data.arrays import ArraySource, open_digits, open_fashion, open_npz
 from brittlestar.data.base import DataInfo, Source
@@ -82,7 +83,7 @@ def open_source(
         if (part or "test") not in parts:
             raise unknown(f"part of {name}", part, parts)
         require(groups is None, f"{name} has no column to group samples by", DataError)
-        require(how.empty, f"{name} takes no --resize or --crop; resize in the model", DataError)
+        require(how.empty, f"{name} takes no {option('resize')} or {option('crop')}; resize in the model", DataError)
         return opener(part or "test")
     path = Path(text)
     if not path.exists():
@@ -114,16 +115,18 @@ def preparation(
     asked = {key: value for key, value in given.items() if value is not None}
     if prepare is not None:
         said = ", ".join(asked)
-        require(not asked, f"--prepare {prepare} says it all: leave out what else was said of {said}", DataError)
+        require(
+            not asked, f"{option('prepare', prepare)} says it all: leave out what else was said of {said}", DataError
+        )
         return published(prepare)
     require(
         filter is None or resize is not None,
-        f"--resize-filter {filter} goes with --resize, which is missing",
+        f"{option('resize_filter', filter)} goes with {option('resize')}, which is missing",
         DataError,
     )
     require(
         rounding is None or bool(resize or crop),
-        f"--resize-rounding {rounding} goes with --resize or --crop, which are missing",
+        f"{option('resize_rounding', rounding)} goes with {option('resize')} or {option('crop')}, which are missing",
         DataError,
     )
     return Preparation(**asked)

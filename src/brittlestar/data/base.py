@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ class DataInfo:
         kind: ``folder``, ``parquet``, ``npz`` or ``named``.
         fingerprint: 16 hexadecimal digits over all sample ids, labels, classes and the preparation.
         classes: Class names in label order.
+        titles: What people call the classes, in the same order; empty where the names are all there is.
         count: Number of samples.
         shape: (channel, height, width) after preparation.
         preparation: Resize and crop before the shift, in words; empty for none.
@@ -41,6 +43,7 @@ class DataInfo:
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     cropped: bool = False
+    titles: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for the manifest."""
@@ -79,6 +82,10 @@ class Source(ABC):
             DataError: An image cannot be read; its name is in the text.
         """
         return list(self.load(index))
+
+    def names(self) -> Sequence[str]:
+        """(n,) where each image is found, for people, in the listing's order; paths are relative to the data's root."""
+        return [f"image {place:,}" for place in range(len(self.ids))]
 
     def order(self, seed: int) -> npt.NDArray[np.int64]:
         """Places in the listing in the seeded order: depends on ids, labels and seed only."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, crop_start
 
 Pixels = npt.NDArray[np.uint8]
@@ -53,7 +54,9 @@ def read_header(content: bytes, name: str) -> Header:
 
 def damaged(name: str, error: Exception) -> DataError:
     """What to say of a file that cannot be decoded."""
-    return DataError(f"{name} is damaged or truncated ({error}); mend it or leave it out with --skip-bad")
+    return DataError(
+        f"{name} is damaged or truncated ({error}); mend it or leave it out with {option('skip_bad', True)}"
+    )
 
 
 def looks_whole(content: bytes) -> bool:
@@ -98,7 +101,8 @@ def _prepared(image: Image.Image, name: str, how: Preparation) -> Image.Image:
         return image
     require(
         min(image.size) >= how.crop,
-        f"{name} is {image.width} x {image.height}, smaller than --crop {how.crop}; add --resize {how.crop}",
+        f"{name} is {image.width} x {image.height}, smaller than {option('crop', how.crop)}; add "
+        f"{option('resize', how.crop)}",
         DataError,
     )
     left, top = (crop_start(length, how.crop, how.rounding) for length in image.size)
@@ -122,13 +126,17 @@ def _opened(content: bytes, name: str) -> Image.Image:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
         raise DataError(
-            f"{name} is no image that can be read ({', '.join(FORMATS)}); mend it or leave it out with --skip-bad"
+            f"{name} is no image that can be read ({', '.join(FORMATS)}); mend it or leave it out with "
+            f"{option('skip_bad', True)}"
         ) from None
     except Exception as error:
-        raise DataError(f"{name} cannot be read ({error}); mend it or leave it out with --skip-bad") from error
+        raise DataError(
+            f"{name} cannot be read ({error}); mend it or leave it out with {option('skip_bad', True)}"
+        ) from error
     require(
         image.mode not in _SIXTEEN_BIT,
-        f"{name} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits first, or use --skip-bad",
+        f"{name} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits first, or use "
+        f"{option('skip_bad', True)}",
         DataError,
     )
     return image

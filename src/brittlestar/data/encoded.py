@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.decode import Header, Pixels, decode, looks_whole, read_header
@@ -117,7 +118,7 @@ class EncodedSource(Source):
             (one, a), (two, b) = list(prepared.items())[:2]
             raise DataError(
                 f"images of different sizes: {a} is {one[0]} x {one[1]}, {b} is {two[0]} x {two[1]}; "
-                "give --resize and --crop"
+                f"give {option('resize')} and {option('crop')}"
             )
         width, height = next(iter(prepared))
         require(min(width, height) >= 8, f"images of {width} x {height} are too small, at least 8 x 8", DataError)
@@ -187,6 +188,10 @@ class FolderSource(EncodedSource):
         )
         self.files = [str(files[place][0].relative_to(root)) for place in kept]
 
+    def names(self) -> Sequence[str]:
+        """See ``Source.names``."""
+        return [Path(file).as_posix() for file in self.files]
+
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
         """See ``EncodedSource.contents``."""
         for place in index:
@@ -251,12 +256,20 @@ class ParquetSource(EncodedSource):
         )
         self.places = kept
 
+    def names(self) -> Sequence[str]:
+        """See ``Source.names``."""
+        numbers = np.searchsorted(self.starts, self.places, side="right") - 1
+        return [
+            _row_name(int(place - self.starts[number]), self.paths[number])
+            for place, number in zip(self.places, numbers, strict=True)
+        ]
+
     def _all(self, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[bytes, str]]:
         for number, file in enumerate(self.paths):
             for first in range(0, int(self.starts[number + 1] - self.starts[number]), 500):
                 where = f"WHERE file_row_number >= {first} AND file_row_number < {first + 500} ORDER BY file_row_number"
                 for row, content in _query(con, file, f"SELECT file_row_number, {self.column}", where):
-                    yield _content(content, row, file), f"row {row} of {Path(file).name}"
+                    yield _content(content, row, file), _row_name(row, file)
 
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
         """See ``EncodedSource.contents``."""
@@ -271,10 +284,14 @@ class ParquetSource(EncodedSource):
             for row, content in _query(con, file, f"SELECT file_row_number, {self.column}", where):
                 found[int(self.starts[number]) + row] = (
                     _content(content, row, file),
-                    f"row {row} of {Path(file).name}",
+                    _row_name(row, file),
                 )
         for place in places:
             yield found[int(place)]
+
+
+def _row_name(row: int, file: str) -> str:
+    return f"row {row} of {Path(file).name}"
 
 
 def _connection() -> duckdb.DuckDBPyConnection:

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def balanced_order(ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], seed: int) -> npt.NDArray[np.int64]:
@@ -99,6 +97,9 @@ def _number(content: bytes) -> int:
 
 def _joined(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Numbers of what is connected by an equal number in either: the least number in ``one`` of its members."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     a, b = (np.unique(numbers, return_inverse=True)[1] for numbers in (one, other))
     size = int(a.max() + b.max()) + 2
     links = coo_array((np.ones(len(a), np.int8), (a, a.max() + 1 + b)), shape=(size, size))

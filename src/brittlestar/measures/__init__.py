@@ -77,6 +77,7 @@ from brittlestar.measures.intervals import (
     wilson,
     wilson_many,
 )
+from brittlestar.measures.kept import accuracy_kept, mean_accuracy, measurable, overconfidence
 from brittlestar.measures.log_loss import LogLoss
 from brittlestar.measures.means import rate
 from brittlestar.measures.measure import SINGLE_IMAGES, MeanMeasure, Measure, Scored
@@ -154,6 +155,7 @@ __all__ = [
     "TopKError",
     "accuracy",
     "accuracy_in_mix",
+    "accuracy_kept",
     "anytime_p",
     "band_contrast",
     "band_difference",
@@ -187,6 +189,7 @@ __all__ = [
     "mce",
     "mcnemar",
     "mcnemar_counts",
+    "mean_accuracy",
     "mean_ce_of",
     "mean_confidence",
     "mean_corruption_error",
@@ -199,8 +202,10 @@ __all__ = [
     "mean_interval",
     "mean_rate_of",
     "mean_top5_distance",
+    "measurable",
     "near_chance",
     "of_many",
+    "overconfidence",
     "paired",
     "paired_difference",
     "paired_rates",

@@ -1,4 +1,4 @@
-"""A Fourier map of which only some cells were looked at, chosen with known probabilities (``brittlestar.survey``)."""
+"""A Fourier map of which only some cells were asked, chosen with known probabilities (``analyses.sampling``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from brittlestar.measures.fourier import FourierMap, Frequency, designed
 from brittlestar.measures.samples import Samples, units_of
 
 FOLDER, MAP = "surveys", "map.npz"
-"""Where a run folder keeps surveys, one folder a model and design, and what the map is called there."""
+"""Where a run folder keeps what was asked, one folder a model and design, and what the map is called there."""
 
 _LEAN = 0.1
 """Standard errors of a wave's rate that means and differences allow for besides: later stages are sized by what earlier
@@ -125,14 +125,14 @@ class SampledMap(FourierMap):
             design=design,
         )
 
-    def drawn_as(self, samples: Samples, looking: Scores, value: Scores) -> SampledMap:
+    def drawn_as(self, samples: Samples, sampling: Scores, value: Scores) -> SampledMap:
         """The map for samples that depend on each other or count unequally.
 
-        All samples of a group are taken to agree, which they do at most; chance of looking comes by cell.
+        All samples of a group are taken to agree, which they do at most; which cells were asked is chance by cell.
 
         Args:
             samples: How they were drawn.
-            looking: (frequencies,) the part of the variance that is of looking, if samples counted alike.
+            sampling: (frequencies,) the part of the variance that is of sampling cells, if samples counted alike.
             value: (frequencies,) the rates, if samples counted alike.
         """
         if samples.plain:
@@ -144,7 +144,7 @@ class SampledMap(FourierMap):
         size = float(heavy.sum() ** 2 / np.square(heavy).sum())
         uneven = self.samples * float(np.square(weight).sum() / weight.sum() ** 2)
         typical = np.clip(self.typical + found.error - value, 1e-4, 1 - 1e-4)
-        variance = looking * uneven + typical * (1 - typical) / size
+        variance = sampling * uneven + typical * (1 - typical) / size
         freedom = np.minimum(self.freedom, max(size - 1, 1))
         return dataclasses.replace(found, variance=variance, typical=typical, freedom=freedom)
 
@@ -169,7 +169,7 @@ def _fixed_only(rule: str) -> None:
 
 
 def sampled_map(run: Path, fingerprint: str) -> SampledMap | None:
-    """The map that a survey of a run folder left for a model; of several the one with most passes."""
+    """The sampled map that a run folder has for a model; of several the one with most passes."""
     found = [read_sampled(path) for path in sorted((run / FOLDER / fingerprint).glob(f"*/{MAP}"))]
     return max(found, key=lambda m: m.passes, default=None)
 

@@ -32,8 +32,12 @@ from brittlestar.measures.base import (
 
 METHOD = "confidence sequence"
 
-_STAKES = special.expit(np.linspace(special.logit(1e-3), special.logit(0.995), 48))
-"""Shares of the wealth that are staked, each by one 48th of the bettors: about evenly spaced on a log scale."""
+
+@functools.cache
+def _stakes() -> npt.NDArray[np.float64]:
+    """Shares of the wealth that are staked, each by one 48th of the bettors: about evenly spaced on a log scale."""
+    shares: npt.NDArray[np.float64] = special.expit(np.linspace(special.logit(1e-3), special.logit(0.995), 48))
+    return shares
 
 
 @functools.lru_cache(maxsize=65536)
@@ -200,7 +204,7 @@ def _bounded(values: Scores, counts: Scores, stakes: Scores, lowest: float, high
 def _log_wealth(scaled: Scores, counts: Scores, m: float, stakes: Scores) -> float:
     """log of the hedged wealth against mean m for scores in [0, 1], each staked with a share in [0, 1] of the stake."""
     ratios = np.stack([scaled / m, (1 - scaled) / (1 - m)])
-    growth = np.log1p(_STAKES[None, :, None] * (stakes * (ratios - 1))[:, None, :]) @ counts
+    growth = np.log1p(_stakes()[None, :, None] * (stakes * (ratios - 1))[:, None, :]) @ counts
     top = float(growth.max())
     return top + math.log(float(np.exp(growth - top).mean()))
 

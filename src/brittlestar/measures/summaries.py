@@ -56,6 +56,12 @@ SUMMARIES: dict[str, Summary] = {
     "zipf_distance": Summary(
         "lower", "ranks", "distance of whole rankings between frames, early ranks weighing most", ("frames", "logits")
     ),
+    "accuracy_kept": Summary(
+        "higher",
+        "ratio",
+        "share of the own clean accuracy above guessing that is kept; mean over curves of means over strengths",
+    ),
+    "overconfidence": Summary("neither", "share", "mean confidence minus accuracy, with its sign; no bins", ("rows",)),
     "sensitivity": Summary(
         "neither",
         "share",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from brittlestar.core.options import option
 from brittlestar.models.base import Model, ModelInfo, Preprocess, apply_preprocess, infer
 from brittlestar.models.checks import check_model, map_labels
 from brittlestar.models.load import load_model
@@ -34,8 +35,8 @@ def describe_models() -> Iterator[tuple[str, str]]:
     yield "torch:package.module:factory", "the same in an installed package"
     yield "FILE.pt2", "a program saved by torch.export"
     yield "FILE.onnx", "a program run by ONNX Runtime (the extra onnx); no gradients"
-    yield "FILE.safetensors", "a state dict, with --factory; normalisation may stand in the file's metadata"
-    yield "FILE.pth / .pt / .th", "a state dict without any pickled code, with --factory"
+    yield "FILE.safetensors", f"a state dict, with {option('factory')}; normalisation may stand in the file's metadata"
+    yield "FILE.pth / .pt / .th", f"a state dict without any pickled code, with {option('factory')}"
     yield (
         "python:FILE.py:function",
         "a function from float32 numpy images to logits; no gradients, so no white-box attacks",

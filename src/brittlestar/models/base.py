@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.options import option
 from brittlestar.core.preparation import FILTERS, ROUNDINGS, crop_start, resized_size
 from brittlestar.models.resample import resample
 from brittlestar.models.units import in_units_of_255, what_to_give
@@ -160,7 +161,7 @@ def apply_preprocess(images: torch.Tensor, how: Preprocess) -> torch.Tensor:
         require(
             min(x.shape[2:]) >= how.crop,
             f"the model's crop of {how.crop} pixels is larger than its images of {x.shape[2]} x {x.shape[3]}: "
-            f"resize them first (--model-resize {how.crop})",
+            f"resize them first ({option('model_resize', how.crop)})",
             ModelError,
         )
         top, left = crop_start(x.shape[2], how.crop), crop_start(x.shape[3], how.crop)
@@ -176,13 +177,12 @@ def _per_channel(what: str, values: tuple[float, ...], x: torch.Tensor) -> torch
     require(
         len(values) in (1, x.shape[1]),
         f"the model's {what} has {len(values)} values and its images have {x.shape[1]} channels; "
-        f"declare the channels it wants (--channels {len(values)})",
+        f"declare the channels it wants ({option('channels', len(values))})",
         ModelError,
     )
     return torch.tensor(values, dtype=x.dtype, device=x.device)[:, None, None]
 
 
-@torch.inference_mode()
 def infer(model: Model, images: torch.Tensor, batch: int = 250) -> torch.Tensor:
     """(n, classes) float32 logits of (n, channel, height, width) images, uint8 or floats in [0, 1], without gradients.
 
@@ -192,8 +192,9 @@ def infer(model: Model, images: torch.Tensor, batch: int = 250) -> torch.Tensor:
         batch: Images a forward pass.
     """
     pieces = []
-    for piece in torch.split(images, batch):
-        x = piece.to(model.device)
-        x = x.to(torch.float32) / 255 if x.dtype == torch.uint8 else x.to(torch.float32)
-        pieces.append(model.logits(x).to(torch.float32))
-    return torch.cat(pieces)
+    with torch.inference_mode():
+        for piece in torch.split(images, batch):
+            x = piece.to(model.device)
+            x = x.to(torch.float32) / 255 if x.dtype == torch.uint8 else x.to(torch.float32)
+            pieces.append(model.logits(x).to(torch.float32))
+        return torch.cat(pieces)

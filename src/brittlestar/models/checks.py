@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from brittlestar.core.errors import DataError, ModelError, require
+from brittlestar.core.options import option
 from brittlestar.models.base import Model
 from brittlestar.models.wrap import TorchModel
 
@@ -107,8 +108,9 @@ def _answers(model: Model, images: torch.Tensor) -> torch.Tensor:
         )
         raise ModelError(
             f"model {model.name} does not take {len(images)} images of shape {tuple(images.shape[1:])} "
-            f"(float32 in [0, 1], {told}): {type(error).__name__}: {first}; set --resize/--crop for the images, or "
-            f"--channels/--model-resize/--model-crop for the model{hint}"
+            f"(float32 in [0, 1], {told}): {type(error).__name__}: {first}; set "
+            f"{option('resize')} or {option('crop')} for the images, or "
+            f"{option('channels')}, {option('model_resize')} or {option('model_crop')} for the model{hint}"
         ) from error
     require(
         isinstance(logits, torch.Tensor), f"model {model.name} gives {type(logits).__name__}, not a tensor", ModelError
@@ -133,7 +135,7 @@ def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: in
     require(
         outputs == class_count,
         f"model {model.name} has {outputs} outputs and the labels name {class_count} classes; if the data hold some of "
-        "the model's classes, list all class names in the order of the outputs with --classes FILE",
+        f"the model's classes, list all class names in the order of the outputs with {option('classes')}",
         ModelError,
     )
 

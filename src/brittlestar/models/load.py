@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.options import option
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
 from brittlestar.models.files import exported, fill, notes_in, preprocess_in, state_dict
@@ -88,7 +89,7 @@ def _loaded(spec: ModelSpec) -> Model:
         identity=identity,
         notes=notes_in(metadata),
         dtype=spec.dtype,
-        engine=spec.engine,
+        backend=spec.backend,
     )
 
 
@@ -97,10 +98,10 @@ def _named_in(path: Path) -> tuple[nn.Module, str]:
     metadata = state_dict(path)[1]
     named, factory = metadata.get("architecture"), metadata.get("factory")
     if not isinstance(named, dict) or not {"name", "classes", "channels", "size"} <= set(named):
-        told = f"--factory {factory} built it when it was trained" if isinstance(factory, str) else ""
+        told = f"{option('factory', factory)} built it when it was trained" if isinstance(factory, str) else ""
         raise ModelError(
             f"{path} holds weights only: name the function that builds the module, "
-            + (told or "--factory FILE.py:function")
+            + (told or option("factory", "FILE.py:function"))
         )
     size = named["size"]
     size = (int(size[0]), int(size[1])) if isinstance(size, list) else int(size)
@@ -113,7 +114,9 @@ def _check_device(device: str) -> None:
         kind = torch.device(device).type
     except RuntimeError:
         raise ModelError(f"unknown device {device!r}: use cpu, cuda or cuda:0") from None
-    require(kind != "cuda" or torch.cuda.is_available(), "no CUDA device here: use --device cpu", ModelError)
+    require(
+        kind != "cuda" or torch.cuda.is_available(), f"no CUDA device here: use {option('device', 'cpu')}", ModelError
+    )
 
 
 def _built(where: str) -> tuple[nn.Module, Preprocess, str]:

@@ -21,6 +21,7 @@ from scipy import stats
 from torch import nn
 
 from brittlestar.core.errors import ModelError, require
+from brittlestar.core.options import option
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model, Preprocess, infer
 from brittlestar.models.spec import ModelSpec
@@ -157,7 +158,8 @@ def settle(
     if normalise is not None:
         require(
             not normalise or with_ != without,
-            f"model {model.name}: nothing says which mean and std to normalise with; give --mean and --std",
+            f"model {model.name}: nothing says which mean and std to normalise with; give {option('mean')} "
+            f"and {option('std')}",
             ModelError,
         )
         return Choice(with_ if normalise else without, normalise)
@@ -171,8 +173,8 @@ def settle(
     if compared.p < PLAIN and compared.better != given:
         require(
             not explicit or not given,
-            f"{both}. It seems to normalise its images itself: give --no-normalise to leave it to the model, or "
-            "--normalise to do it all the same (normalise=False or True from Python)",
+            f"{both}. It seems to normalise its images itself: give {option('normalise', False)} to leave it "
+            f"to the model, or {option('normalise', True)} to do it all the same",
             ModelError,
         )
         if given:
@@ -181,8 +183,9 @@ def settle(
     if compared.p >= PLAIN and given and _reads(model, source, order, (*means, *stds)):
         raise ModelError(
             f"{both}. It reads its own {' and '.join(dict.fromkeys(o.name for o in (*means, *stds)))}, so that its "
-            "images would be normalised twice, and the answers do not tell which is right: give --no-normalise to "
-            "leave it to the model, or --normalise to do it all the same (normalise=False or True from Python)"
+            "images would be normalised twice, and the answers do not tell which is right: give "
+            f"{option('normalise', False)} to leave it to the model, or {option('normalise', True)} to do it "
+            "all the same"
         )
     return Choice(how, given)
 

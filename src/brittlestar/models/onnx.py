@@ -1,4 +1,4 @@
-"""ONNX Runtime: ``.onnx`` files as models, and as an engine for torch models (the extra ``onnx``)."""
+"""ONNX Runtime: ``.onnx`` files as models, and as a backend for torch models (the extra ``onnx``)."""
 
 from __future__ import annotations
 

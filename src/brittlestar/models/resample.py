@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,7 @@ def resample(images: torch.Tensor, height: int, width: int, kind: str) -> torch.
     return made
 
 
-Pass = Callable[[torch.Tensor, int, str], torch.Tensor]
+Pass: TypeAlias = "Callable[[torch.Tensor, int, str], torch.Tensor]"
 
 
 def _passes(x: torch.Tensor, height: int, width: int, kind: str, one: Pass) -> torch.Tensor:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.options import option
 from brittlestar.models.base import Preprocess
 
 DTYPES = ("float32", "bf16")
-ENGINES = ("torch", "onnxruntime")
+BACKENDS = ("torch", "onnxruntime")
 
 WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".th")
 
@@ -26,7 +29,7 @@ class ModelSpec:
         weights: A state dict to load into the module that ``spec`` builds.
         device: Where it runs.
         dtype: ``float32``, or ``bf16`` to compute in bfloat16 where no gradients are taken.
-        engine: ``torch``, or ``onnxruntime`` where no gradients are taken.
+        backend: ``torch``, or ``onnxruntime`` where no gradients are taken.
         normalise: Whether the mean and std are applied before the model, or left to it; ``None`` finds out.
         channels, resize, resize_filter, crop, mean, std: The person's preprocessing; each overrides what the model
             declares.
@@ -38,7 +41,7 @@ class ModelSpec:
     weights: str | None = None
     device: str = "cpu"
     dtype: str = "float32"
-    engine: str = "torch"
+    backend: str = "torch"
     normalise: bool | None = None
     channels: int | None = None
     resize: int | None = None
@@ -47,6 +50,20 @@ class ModelSpec:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> ModelSpec:
+        """The specification that a manifest holds as JSON; earlier versions wrote ``engine`` for ``backend``."""
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        if "engine" in fields:
+            fields["backend"] = fields.pop("engine")
+        return cls(**fields)
+
+    def identity(self) -> dict[str, Any]:
+        """What folders of finished trainings are named after: spelt as first written, so that they are found again."""
+        fields = dataclasses.asdict(self)
+        fields["engine"] = fields.pop("backend")
+        return fields
+
 
 def parse_spec(
     text: str,
@@ -54,7 +71,7 @@ def parse_spec(
     factory: str | None = None,
     weights: str | None = None,
     dtype: str = "float32",
-    engine: str = "torch",
+    backend: str = "torch",
     channels: int | None = None,
     resize: int | None = None,
     resize_filter: str | None = None,
@@ -81,7 +98,8 @@ def parse_spec(
     elif suffix in WEIGHT_FILES:
         require(
             factory is not None or suffix == ".safetensors",
-            f"{spec} holds weights only: name the function that builds the module, --factory FILE.py:function",
+            f"{spec} holds weights only: name the function that builds the module, "
+            f"{option('factory', 'FILE.py:function')}",
             ModelError,
         )
         default = Path(spec).stem
@@ -93,26 +111,26 @@ def parse_spec(
         )
     require(
         factory is None or all(part for part in (factory.rpartition(":")[0], factory.rpartition(":")[2])),
-        f"--factory {factory!r} lacks a part: write FILE.py:function or package.module:function",
+        f"{option('factory', factory)} lacks a part: write FILE.py:function or package.module:function",
         ModelError,
     )
     require(
         weights is None or spec.startswith("torch:"),
-        f"--weights goes with torch:FILE.py:factory; {spec} brings its own",
+        f"{option('weights')} goes with torch:FILE.py:factory; {spec} brings its own",
         ModelError,
     )
     if dtype not in DTYPES:
         raise ModelError(str(unknown("dtype", dtype, DTYPES)))
-    if engine not in ENGINES:
-        raise ModelError(str(unknown("engine", engine, ENGINES)))
+    if backend not in BACKENDS:
+        raise ModelError(str(unknown("backend", backend, BACKENDS)))
     plain = spec.startswith("python:") or suffix == ".onnx"
     require(
-        not plain or (dtype, engine) == ("float32", "torch"),
-        f"--dtype and --engine are for torch models; {spec} computes in its own way",
+        not plain or (dtype, backend) == ("float32", "torch"),
+        f"{option('dtype')} and {option('backend')} are for torch models; {spec} computes in its own way",
         ModelError,
     )
-    both = "--engine onnxruntime computes in float32; leave --dtype out"
-    require(engine == "torch" or dtype == "float32", both, ModelError)
+    both = f"{option('backend', 'onnxruntime')} computes in float32; leave {option('dtype')} out"
+    require(backend == "torch" or dtype == "float32", both, ModelError)
     Preprocess(channels=channels, resize=resize, resize_filter=resize_filter, crop=crop, mean=mean, std=std)
     return ModelSpec(
         name=name or default,
@@ -120,7 +138,7 @@ def parse_spec(
         factory=factory,
         weights=weights,
         dtype=dtype,
-        engine=engine,
+        backend=backend,
         channels=channels,
         resize=resize,
         resize_filter=resize_filter,
@@ -142,4 +160,7 @@ def _hint(spec: str) -> str:
         )
     if suffix in (".ckpt", ".bin"):
         return f": if it holds a state dict, save that as a .safetensors or .pth file ({', '.join(WEIGHT_FILES)})"
-    return ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 or .onnx program, or weights with --factory"
+    return (
+        ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 or .onnx program, or weights with "
+        f"{option('factory', 'FILE.py:function')}"
+    )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import torch
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from brittlestar.core.errors import ModelError, require
+from brittlestar.core.options import option
 from brittlestar.models.base import Model, apply_preprocess
 from brittlestar.models.onnx import through_onnx
 from brittlestar.models.wrap import TorchModel, lowered
@@ -20,7 +22,7 @@ from brittlestar.models.wrap import TorchModel, lowered
 AGREE = 1e-4
 """How far logits may lie from those of the untouched module, on the images that it is checked with."""
 
-Answer = Callable[[torch.Tensor], torch.Tensor]
+Answer: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 
 def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
@@ -29,17 +31,17 @@ def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
     Args:
         model: Its weights may have changed since it was tuned last.
         images: (n, channel, height, width) float32 in [0, 1] on its device, to hold the tuned answers against its own.
-        faster: Whether to; otherwise the model answers as it was given, unless it asks for an engine itself.
+        faster: Whether to; otherwise the model answers as it was given, unless it asks for a backend itself.
 
     Raises:
-        ModelError: The engine that the model asks for cannot be had, or gives other logits.
+        ModelError: The backend that the model asks for cannot be had, or gives other logits.
     """
     if not isinstance(model, TorchModel):
         return None
     model.fast = None
     x = apply_preprocess(images, model.preprocess)
     with lowered(model.dtype, x.device):
-        if model.engine == "onnxruntime":
+        if model.backend == "onnxruntime":
             model.fast, note = _by_onnx(model, x)
             return note
         if not faster:
@@ -57,7 +59,7 @@ def _by_onnx(model: TorchModel, x: torch.Tensor) -> tuple[Answer, str]:
     require(
         apart <= AGREE,
         f"model {model.name}: logits by ONNX Runtime lie up to {apart:.1e} from those of torch, allowed is "
-        f"{AGREE:.0e}; use --engine torch",
+        f"{AGREE:.0e}; use {option('backend', 'torch')}",
         ModelError,
     )
     return answer, f"ONNX Runtime; logits within {apart:.0e} of torch"

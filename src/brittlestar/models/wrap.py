@@ -32,7 +32,7 @@ class TorchModel(Model):
     Attributes:
         module: As it was given; gradients are taken through it.
         dtype: ``bf16`` computes in bfloat16 where no gradients are taken, and is another model.
-        engine: What computes where no gradients are taken.
+        backend: What computes where no gradients are taken.
         fast: The same answers sooner, where no gradients are taken (``models.tune``); ``None`` for the module itself.
     """
 
@@ -49,10 +49,10 @@ class TorchModel(Model):
         identity: str,
         notes: tuple[str, ...] = (),
         dtype: str = "float32",
-        engine: str = "torch",
+        backend: str = "torch",
     ) -> None:
         self.name, self.spec, self.preprocess, self.notes = name, spec, preprocess, notes
-        self.module, self.dtype, self.engine = module, dtype, engine
+        self.module, self.dtype, self.backend = module, dtype, backend
         self._identity = identity
         tensors = [*module.parameters(), *module.buffers()]
         self.device = tensors[0].device if tensors else torch.device("cpu")

@@ -5,30 +5,39 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import nn
 
 from brittlestar.core.errors import ModelError, require, unknown
-from brittlestar.models.resnet import SmallResNet
-from brittlestar.models.small_cnn import SmallCNN
+from brittlestar.core.options import option
 
 Size = int | tuple[int, int]
 """Side of square images in pixels, or (height, width)."""
-Build = Callable[[int, int, Size], nn.Module]
+Build: TypeAlias = "Callable[[int, int, Size], nn.Module]"
+
+
+def _small_cnn(classes: int, channels: int, size: Size) -> nn.Module:
+    from brittlestar.models.small_cnn import SmallCNN
+
+    return SmallCNN(classes, channels, size)
+
+
+def _resnet(blocks: int, before: bool = False) -> Build:
+    def build(classes: int, channels: int, size: Size) -> nn.Module:
+        from brittlestar.models.resnet import SmallResNet
+
+        return SmallResNet(blocks, classes, channels, before=before)
+
+    return build
+
 
 ARCHITECTURES: dict[str, tuple[str, Build]] = {
-    "small_cnn": (
-        "three convolutions and a hidden layer, for images up to 64 pixels",
-        lambda classes, channels, size: SmallCNN(classes, channels, size),
-    ),
-    "resnet8": ("ResNet-8 in the CIFAR form", lambda classes, channels, _: SmallResNet(1, classes, channels)),
-    "resnet20": ("ResNet-20 in the CIFAR form", lambda classes, channels, _: SmallResNet(3, classes, channels)),
-    "resnet56": ("ResNet-56 in the CIFAR form", lambda classes, channels, _: SmallResNet(9, classes, channels)),
-    "preact_resnet14": (
-        "pre-activation ResNet-14",
-        lambda classes, channels, _: SmallResNet(2, classes, channels, before=True),
-    ),
+    "small_cnn": ("three convolutions and a hidden layer, for images up to 64 pixels", _small_cnn),
+    "resnet8": ("ResNet-8 in the CIFAR form", _resnet(1)),
+    "resnet20": ("ResNet-20 in the CIFAR form", _resnet(3)),
+    "resnet56": ("ResNet-56 in the CIFAR form", _resnet(9)),
+    "preact_resnet14": ("pre-activation ResNet-14", _resnet(2, before=True)),
 }
 """Name: (what it is, build from classes, channels and the images' size)."""
 
@@ -57,7 +66,8 @@ def build(name: str, classes: int, channels: int, size: Size) -> nn.Module:
     longest = size if isinstance(size, int) else max(size)
     require(
         name != "small_cnn" or longest <= 64,
-        f"small_cnn takes images up to 64 pixels, these have {longest}: take another --arch, or --resize the images",
+        f"small_cnn takes images up to 64 pixels, these have {longest}: take another "
+        f"({option('architecture')}), or smaller images ({option('resize')})",
         ModelError,
     )
     return ARCHITECTURES[name][1](classes, channels, size).eval()
@@ -75,6 +85,6 @@ def _of_timm(name: str, classes: int, channels: int, size: Size) -> nn.Module:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(
             f"timm cannot build {name!r} for {classes} classes and images of {channels} channels and {size} pixels "
-            f"({first}): take another timm:NAME, or --resize and --crop the images"
+            f"({first}): take another timm:NAME, or other sizes ({option('resize')}, {option('crop')})"
         ) from error
     return module.eval()

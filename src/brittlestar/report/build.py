@@ -10,11 +10,12 @@ from pathlib import Path
 from brittlestar.core.files import write_atomic
 from brittlestar.core.version import VERSION
 from brittlestar.report import export
+from brittlestar.report.first_screen import FirstScreen
 from brittlestar.report.gather import Gathered, gather
 from brittlestar.report.page import Header, Report
 from brittlestar.report.provenance import interval_words
-from brittlestar.report.render import render_html
-from brittlestar.report.section import Result
+from brittlestar.report.render import render_html, standing_alone
+from brittlestar.report.section import Result, Section
 from brittlestar.report.sections import SECTIONS
 from brittlestar.report.status import Status, build_statuses, with_statuses
 from brittlestar.report.words import count, listing
@@ -68,28 +69,42 @@ def report_of(runs: Runs) -> Report:
 
 
 def _report(gathered: Gathered) -> Report:
-    numbers = gathered.numbers
-    kind, text = interval_words(gathered, numbers.level)
     built = {section: gathered.of(section) for section in SECTIONS}
     sections = tuple(section for section in built.values() if section is not None)
+    screen = FirstScreen.build(gathered, sections)
     results = with_statuses(gathered, (result for section in sections for result in section.results()))
     return Report(
-        header=Header(
-            title=_title(gathered),
-            statuses=build_statuses(gathered),
-            facts=_facts(gathered, kind, numbers.level),
-            created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            version=VERSION,
-            interval_kind=kind,
-            interval_text=text,
-            level=numbers.level,
-            models=tuple(s.entry for s in gathered.subjects),
-            data=gathered.data,
-        ),
+        header=_header(gathered),
         sections=sections,
         absent=tuple(section for section, made in built.items() if made is None),
-        findings=tuple(finding for section in sections for finding in section.findings()),
+        first_screen=screen,
+        findings=screen.findings,
         results=_by_model(gathered, results),
+    )
+
+
+def first_screen_html(runs: Runs) -> str:
+    """The first screen of a report as a fragment of HTML with its own style, for a notebook (errors: ``build``)."""
+    gathered = gather(runs)
+    telling = [section for section in SECTIONS if section.findings is not Section.findings]
+    built = [made for section in telling if (made := gathered.of(section)) is not None]
+    return standing_alone(FirstScreen.build(gathered, built).unlinked(), _header(gathered))
+
+
+def _header(gathered: Gathered) -> Header:
+    level = gathered.numbers.level
+    kind, text = interval_words(gathered, level)
+    return Header(
+        title=_title(gathered),
+        statuses=build_statuses(gathered),
+        facts=_facts(gathered, kind, level),
+        created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=VERSION,
+        interval_kind=kind,
+        interval_text=text,
+        level=level,
+        models=tuple(s.entry for s in gathered.subjects),
+        data=gathered.data,
     )
 
 

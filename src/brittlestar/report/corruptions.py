@@ -19,18 +19,11 @@ from brittlestar.report.numbers import Numbers
 from brittlestar.report.panels import Point
 from brittlestar.report.stored import preparation_caveat, prepared_words, storage_words
 from brittlestar.report.subjects import ModelEntry, Subject
-from brittlestar.report.words import count, images
+from brittlestar.report.words import count, images, set_title
 
 FEWEST = 10
 """A set gets a section from this many of its corruptions on: more than the eight that the broad suite has of them."""
 
-TITLES = {
-    "imagenet-c": "ImageNet-C",
-    "imagenet-c-299": "ImageNet-C at 299 pixels",
-    "cifar-c": "CIFAR-C",
-    "tiny-c": "Tiny-ImageNet-C",
-    "mnist-c": "MNIST-C",
-}
 GROUPS = {
     "Noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
     "Blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
@@ -212,7 +205,7 @@ def _section(
                 )
             )
     named = next((m.mce.normaliser for m in models if m.mce is not None), "")
-    title = TITLES[table] + (f" · {subjects[0].data.name}" if len(gathered.data) > 1 else "")
+    title = set_title(table) + (f" · {subjects[0].data.name}" if len(gathered.data) > 1 else "")
     kept, caveat = "" if storage == "float" else storage, preparation_caveat(subjects[0].data, table)
     return CorruptionSet(
         key="/".join([part for part in (table, kept, "procedural-frost" if odd else "", caveat) if part]),
@@ -244,7 +237,7 @@ def _normalisers(
     if table == ALEXNET.table:
         why = "AlexNet's published errors are for the 1,000 classes of ImageNet, so there is no published mCE here"
     else:
-        why = f"AlexNet's errors on {TITLES[table]} were never published, so there is no published mCE for it"
+        why = f"AlexNet's errors on {set_title(table)} were never published, so there is no published mCE for it"
     first, *rest = subjects
     base = RunErrors(name=first.entry.name, conditions=_conditions(first, infos), clean=first.clean)
     shared = [base if any(key in base.conditions for key in _conditions(s, infos)) else None for s in rest]
@@ -342,7 +335,7 @@ def _notes(table: str, procedural: bool, normaliser: str, subjects: Sequence[Sub
     if procedural:
         notes.append(
             f"{MARK} Frost is made with procedural textures, not with the reference's photographs: numbers that "
-            f"contain it are not comparable with published {TITLES[table]}."
+            f"contain it are not comparable with published {set_title(table)}."
         )
     if table == ALEXNET.table and normaliser == ALEXNET.name and len(subjects[0].data.classes) != ALEXNET_CLASSES:
         notes.append(

@@ -59,7 +59,7 @@ class ShiftSpectrum:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainedCase:
-    """One model under one shift: see ``brittlestar.explain.Case``."""
+    """One model under one shift: see ``brittlestar.analyses.explain.Case``."""
 
     spectrum: ShiftSpectrum
     predicted: float

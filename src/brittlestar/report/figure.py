@@ -12,8 +12,10 @@ import numpy as np
 from brittlestar import measures
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import replacing
+from brittlestar.core.options import option
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import sampled_map
+from brittlestar.report.panels import Matrix
 from brittlestar.store import RunStore
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -40,7 +42,8 @@ def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
             found[name] = sampled
     require(
         bool(found),
-        f"{store.path} has no Fourier map: make one with `brittlestar fourier`, or run it with --suite fourier",
+        f"{store.path} has no Fourier map: make one with `brittlestar fourier`, or run it with "
+        f"{option('suite', 'fourier')}",
         UsageError,
     )
     return found
@@ -65,18 +68,14 @@ def draw(maps: Mapping[str, FourierMap], path: Path, rule: str = "fixed") -> Non
         UsageError: Another ending, or matplotlib is not installed (the extra ``plots``).
     """
     check_figure(path)
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     names = list(maps)
-    base = maps[names[0]]
     rows = 1 if len(names) == 1 else 2
     figure = Figure(figsize=(2.4 * len(names) + 3.6, 2.5 * rows), layout="constrained")
     grid = figure.add_gridspec(rows, len(names) + 1, width_ratios=[*[1.0] * len(names), 1.35])
-    matrices = {name: 100 * found.matrix() for name, found in maps.items()}
+    matrices, extent = cropped({name: 100 * found.matrix() for name, found in maps.items()})
     most = max(float(np.nanmax(m)) for m in matrices.values())
-    height, width = base.height, base.width
-    extent = (-(width // 2) - 0.5, (width - 1) // 2 + 0.5, (height - 1) // 2 + 0.5, -(height // 2) - 0.5)
     above = []
     for place, name in enumerate(names):
         axes = figure.add_subplot(grid[0, place])
@@ -87,11 +86,10 @@ def draw(maps: Mapping[str, FourierMap], path: Path, rule: str = "fixed") -> Non
     if rows == 2:
         _differences(figure, grid, matrices, extent)
     _profiles(figure.add_subplot(grid[:, -1]), maps, rule)
-    with replacing(path) as beside, rc_context({"svg.hashsalt": "brittlestar"}):
-        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=200, metadata=_undated(path))
+    _write(figure, path)
 
 
-def draw_planes(planes: Mapping[str, Any], path: Path, label: str) -> None:
+def draw_planes(planes: Mapping[str, Matrix], path: Path, label: str) -> None:
     """A figure of (height, width) matrices on one scale from 0, the mean frequency at [height // 2, width // 2].
 
     Args:
@@ -103,22 +101,36 @@ def draw_planes(planes: Mapping[str, Any], path: Path, label: str) -> None:
         UsageError: See ``check_figure``.
     """
     check_figure(path)
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(2.4 * len(planes) + 0.8, 2.5), layout="constrained")
+    planes, extent = cropped(planes)
     most = max(float(np.nanmax(m)) for m in planes.values())
     every = []
     for place, (name, plane) in enumerate(planes.items()):
-        height, width = plane.shape
-        extent = (-(width // 2) - 0.5, (width - 1) // 2 + 0.5, (height - 1) // 2 + 0.5, -(height // 2) - 0.5)
         axes = figure.add_subplot(1, len(planes), place + 1)
         drawn = axes.imshow(plane, cmap="magma_r", vmin=0, vmax=most, extent=extent, interpolation="nearest")
         _named(axes, name, place == 0)
         every.append(axes)
     _scaled(figure, drawn, every, label)
-    with replacing(path) as beside, rc_context({"svg.hashsalt": "brittlestar"}):
-        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=200, metadata=_undated(path))
+    _write(figure, path)
+
+
+def cropped(planes: Mapping[str, Matrix]) -> tuple[dict[str, Matrix], tuple[float, float, float, float]]:
+    """Planes of one size down to the smallest part that has all their numbers, and its edges in cycles.
+
+    Args:
+        planes: (height, width) each, the mean frequency at [height // 2, width // 2], NaN where nothing was measured.
+
+    Returns:
+        The parts, and their left, right, lower and upper edge as matplotlib's ``extent``.
+    """
+    known = np.any([np.isfinite(plane) for plane in planes.values()], axis=0)
+    (top, bottom), (left, right) = (np.flatnonzero(known.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    rows, columns = (size // 2 + 0.5 for size in known.shape)
+    extent = (left - columns, right + 1 - columns, bottom + 1 - rows, top - rows)
+    parts = {name: plane[top : bottom + 1, left : right + 1] for name, plane in planes.items()}
+    return parts, tuple(map(float, extent))  # type: ignore[return-value]
 
 
 def check_figure(path: Path) -> None:
@@ -178,6 +190,14 @@ def _profiles(axes: Any, maps: Mapping[str, FourierMap], rule: str) -> None:
     axes.tick_params(labelsize=7)
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=7, frameon=False)
+
+
+def _write(figure: Any, path: Path) -> None:
+    """The same run gives the same bytes; letters are TrueType in a PDF (many venues refuse Type 3), outlines in SVG."""
+    from matplotlib import rc_context
+
+    with replacing(path) as beside, rc_context({"svg.hashsalt": "brittlestar", "pdf.fonttype": 42}):
+        figure.savefig(beside, format=path.suffix[1:].lower(), dpi=200, metadata=_undated(path))
 
 
 def _undated(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.section import Section
 from brittlestar.report.subjects import CLEAN, SEQUENCE, DataEntry, ModelEntry, Subject
+from brittlestar.report.words import set_title
 from brittlestar.store import RunStore, stopping_rule
 
 T = TypeVar("T")
@@ -183,12 +184,12 @@ def _samples(rows: Mapping[str, Rows], frames: Mapping[str, Rows]) -> int:
 
 
 def _titles(infos: Mapping[str, ConditionInfo]) -> dict[str, str]:
-    """Titles by id; where the severity curves of one shift share a title, the curve's name tells them apart."""
-    curves: dict[tuple[str, str], set[str]] = {}
+    """Titles by id; where severity curves share a title, the curve's name (or its set's) tells them apart."""
+    curves: dict[str, set[tuple[str, str]]] = {}
     for info in infos.values():
-        curves.setdefault((info.shift, info.title), set()).add(info.series)
+        curves.setdefault(info.title, set()).add((info.shift, info.series))
     return {
-        i: f"{info.title}, {info.series}" if info.series and len(curves[info.shift, info.title]) > 1 else info.title
+        i: f"{info.title}, {set_title(info.series)}" if info.series and len(curves[info.title]) > 1 else info.title
         for i, info in infos.items()
     }
 

@@ -45,24 +45,53 @@ class GridGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class GridRow:
-    """One severity curve as a row: per group the cells from weak to strong and their mean."""
+    """One severity curve as a row: per group the cells from weak to strong and their mean.
+
+    ``labels`` has a short name of each column's strength, where the block has no heads.
+    """
 
     family: str
     title: str
     unit: str
     span: str
+    labels: tuple[str, ...]
     cells: tuple[tuple[GridCell | None, ...], ...]
     means: tuple[Estimate | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
+class GridBlock:
+    """Rows whose strengths are named alike.
+
+    Fields:
+        title: What they are: strengths of their own, the severities of a published table, attacks.
+        heads: The severities' names, one a column; empty where each cell carries its own strength.
+        rows: In suite order, families together; with heads their cells stand under them.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[GridRow, ...]
+
+    @property
+    def graded(self) -> bool:
+        """Whether its rows have several strengths of their own."""
+        return not self.heads and any(len(row.labels) > 1 for row in self.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Rows by columns of coloured numbers; ``limit`` is the end of the scale (both sides), ``steps`` the columns."""
+    """Blocks of rows of coloured numbers; ``limit`` is the end of the scale (both sides), ``steps`` the columns."""
 
     groups: tuple[GridGroup, ...]
-    rows: tuple[GridRow, ...]
+    blocks: tuple[GridBlock, ...]
     steps: int
     limit: float
+
+    @property
+    def rows(self) -> tuple[GridRow, ...]:
+        """Those of all blocks."""
+        return tuple(row for block in self.blocks for row in block.rows)
 
 
 def grid_of(
@@ -72,25 +101,42 @@ def grid_of(
     mean: Callable[[int, Series], Estimate | None],
 ) -> Grid | None:
     """A grid from functions that give the cell and the mean of a group."""
-    rows = []
+    kinds: dict[str, list[Series]] = {}
     for series in listed:
-        cells = tuple(tuple(cell(g, info) for info in series.infos) for g in range(len(groups)))
-        if any(c is not None for group in cells for c in group):
+        if any(cell(g, info) is not None for g in range(len(groups)) for info in series.infos):
+            kinds.setdefault(series.block, []).append(series)
+    if not kinds:
+        return None
+    blocks = []
+    for title, members in kinds.items():
+        # Severities are columns of their own, so that 3 stands under 3 whether or not 2 was asked.
+        severities = sorted({i.severity for s in members for i in s.infos if i.severity is not None})
+        heads = severities if all(i.severity is not None for s in members for i in s.infos) else []
+        rows = []
+        for series in members:
+            columns: list[ConditionInfo | None] = list(series.infos)
+            if heads:
+                at = {i.severity: i for i in series.infos}
+                columns = [at.get(severity) for severity in heads]
             rows.append(
                 GridRow(
                     family=series.family,
-                    title=series.title,
+                    title=series.plain_title if heads or series.published else series.title,
                     unit=series.unit,
-                    span=series.span,
-                    cells=cells,
+                    span="" if heads else series.span,
+                    labels=() if heads else tuple(series.axis_labels().values()),
+                    cells=tuple(
+                        tuple(cell(g, info) if info is not None else None for info in columns)
+                        for g in range(len(groups))
+                    ),
                     means=tuple(mean(g, series) for g in range(len(groups))),
                 )
             )
-    if not rows:
-        return None
-    values = [abs(c.value.value) for row in rows for group in row.cells for c in group if c is not None]
+        blocks.append(GridBlock(title=title, heads=tuple(map(str, heads)), rows=tuple(rows)))
+    every = [row for block in blocks for row in block.rows]
+    values = [abs(c.value.value) for row in every for group in row.cells for c in group if c is not None]
     limit = min(max(math.ceil(max(values) * 10) / 10, 0.1), 1.0)
-    return Grid(groups=groups, rows=tuple(rows), steps=max(len(c) for r in rows for c in r.cells), limit=limit)
+    return Grid(groups=groups, blocks=tuple(blocks), steps=max(len(c) for r in every for c in r.cells), limit=limit)
 
 
 def mean_tip(grid: Grid, row: GridRow, group: int) -> str:

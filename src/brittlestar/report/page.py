@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from brittlestar.report.first_screen import FirstScreen
 from brittlestar.report.section import Finding, Result, Section
 from brittlestar.report.status import Status
 from brittlestar.report.subjects import DataEntry, ModelEntry
@@ -54,13 +55,15 @@ class Report:
         header: Over every section.
         sections: From top to bottom.
         absent: The sections that have nothing to say here.
-        findings: Of all sections.
+        first_screen: The profile and the findings that come first.
+        findings: Of all sections, the weightiest first.
         results: Rows of ``results.csv``, model by model.
     """
 
     header: Header
     sections: tuple[Section, ...]
     absent: tuple[type[Section], ...]
+    first_screen: FirstScreen
     findings: tuple[Finding, ...]
     results: tuple[Result, ...] = field(repr=False)
 

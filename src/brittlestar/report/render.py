@@ -12,9 +12,12 @@ from markupsafe import Markup
 
 from brittlestar.measures import Estimate
 from brittlestar.report.drawing.charts import model_class
-from brittlestar.report.drawing.palette import BUCKETS, bucket, stylesheet
+from brittlestar.report.drawing.palette import BUCKETS, MODEL_COLOURS, bucket, stylesheet
+from brittlestar.report.drawing.profile import limits, rounded, said
+from brittlestar.report.first_screen import LADDER, MOST_WORDS, FirstScreen, shown_number
 from brittlestar.report.grids import cell_tip, mean_tip
-from brittlestar.report.page import Report
+from brittlestar.report.names import middle, words_of
+from brittlestar.report.page import Header, Report
 from brittlestar.report.section import Section
 from brittlestar.report.words import away, count, decimals_of, family_title, interval, number
 
@@ -29,11 +32,44 @@ def render_html(report: Report) -> str:
             report=report,
             page=report.header,
             sections=drawn,
-            css=Markup(stylesheet() + asset("report.css")),
-            js=Markup(asset("report.js")),
+            first_screen=first_screen(report.first_screen, report.header),
+            css=Markup(styles(report)),
+            js=Markup(asset("report.js") + asset("first_screen.js") + _own(report, "js")),
             data=Markup(json_for_script(_data(report))),
         )
     )
+
+
+def _own(report: Report, kind: str) -> str:
+    """The styles, or the scripts, that sections bring with them: files beside their templates, where they have any."""
+    folder = resources.files("brittlestar.report").joinpath("sections")
+    names = [f"{section.id}.{kind}" for section in report.sections]
+    return "".join(asset(f"sections/{name}") for name in names if folder.joinpath(name).is_file())
+
+
+def styles(report: Report) -> str:
+    """The page's style sheet; what holds on paper comes last."""
+    shared = stylesheet() + asset("report.css") + asset("first_screen.css")
+    return shared + _own(report, "css") + asset("print.css")
+
+
+def first_screen(screen: FirstScreen, header: Header, alone: bool = False) -> Markup:
+    """The first screen as long as it may be; ``alone`` without links, for where there is no page around it."""
+    template = environment().get_template("first_screen.html")
+    data = header.data[0].name if len(header.data) == 1 else count(len(header.data), "data set")
+    drawn = ""
+    for brevity in LADDER:
+        context = screen.context(brevity, header.title, header.statuses, data)
+        drawn = template.render(page=header, alone=alone, **context)
+        if words_of(drawn) <= MOST_WORDS:
+            break
+    return Markup(drawn)
+
+
+def standing_alone(screen: FirstScreen, header: Header) -> str:
+    """The first screen with its own style, for a notebook: no script, no links, light."""
+    hues = "".join(f".screen.alone .m{i}{{--c:{light}}}" for i, (light, _) in enumerate(MODEL_COLOURS))
+    return f"<style>{hues}{asset('first_screen.css')}</style>{first_screen(screen, header, alone=True)}"
 
 
 def _section(report: Report, section: Section) -> str:
@@ -57,6 +93,7 @@ def environment() -> jinja2.Environment:
         hue=model_class,
         points1=lambda e: number(e.value * 100, decimals_of(e)),
         interval=interval,
+        middle=middle,
         both=lambda e: f"{number(e.value * 100, decimals_of(e))} {interval(e)}",
         level=lambda header: f"{header.level * 100:.0f} %",
         share01=lambda v: f"{min(max(v, 0.0), 1.0):.4f}",
@@ -67,6 +104,11 @@ def environment() -> jinja2.Environment:
         away=away,
         difference=_difference,
         signed=_signed,
+        rounded=rounded,
+        limits=limits,
+        said=said,
+        shown=shown_number,
+        pc1=lambda e: number(e.value * 100),
         gain=lambda v: f"{v:g}",
         family=family_title,
         counted=count,

@@ -13,7 +13,7 @@ from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.panels import Curve, Panel, Point
 from brittlestar.report.subjects import CLEAN, Subject
-from brittlestar.report.words import strength_labels
+from brittlestar.report.words import set_title, strength_labels
 
 AXES = {
     ("low_pass", ""): "square of lowest frequencies kept",
@@ -46,6 +46,26 @@ class Series:
     def key(self) -> str:
         """Names the curve: ``gaussian_noise``, ``band_noise/low``."""
         return "/".join(filter(None, (self.shift, self.series)))
+
+    @property
+    def published(self) -> str:
+        """The published set that it belongs to, where its strengths are that set's."""
+        info = self.infos[0]
+        return info.table if info.severity is not None or info.table in CORRUPTION_SETS else ""
+
+    @property
+    def plain_title(self) -> str:
+        """The title without the name of a set."""
+        return self.infos[0].title
+
+    @property
+    def block(self) -> str:
+        """What a table of conditions puts together: attacks, the severities of one table, strengths of one's own."""
+        if self.kind != "shift":
+            return "Attacks" if self.kind == "attack" else "Clean images"
+        if not self.published:
+            return "Shifts by strength"
+        return set_title(self.published) + ("" if self.infos[0].severity is None else ": severities")
 
     @property
     def unit(self) -> str:

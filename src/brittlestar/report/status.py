@@ -150,6 +150,6 @@ def with_statuses(gathered: Gathered, results: Iterable[Result]) -> tuple[Result
     for result in results:
         key = result.model, result.condition
         made_of_many = key not in listed and result.model in unfinished
-        own = [*told[result.model], *([part[key]] if key in part else ["not finished"] if made_of_many else [])]
+        own = [*told.get(result.model, ()), *([part[key]] if key in part else ["not finished"] if made_of_many else [])]
         found.append(dataclasses.replace(result, status="; ".join(own)) if own else result)
     return tuple(found)

@@ -12,6 +12,20 @@ THIN = "\u202f"
 MINUS = "\u2212"
 
 
+SET_TITLES = {
+    "imagenet-c": "ImageNet-C",
+    "imagenet-c-299": "ImageNet-C at 299 pixels",
+    "cifar-c": "CIFAR-C",
+    "tiny-c": "Tiny-ImageNet-C",
+    "mnist-c": "MNIST-C",
+}
+
+
+def set_title(table: str) -> str:
+    """A published set's name for people."""
+    return SET_TITLES.get(table, table)
+
+
 FAMILY_TITLES = {"colour": "Colour and light", "geometric": "Geometry", "spectral": "Filters", "mnist": "MNIST-C"}
 
 

@@ -1,7 +1,7 @@
 """Experiments of the papers, on anyone's data: claimed, measured here, under which conditions."""
 
-from brittlestar.reproduce.engine import Outcome, Setting, Verdict
 from brittlestar.reproduce.experiments import EXPERIMENTS, reproduce
 from brittlestar.reproduce.published import PublishedFiles
+from brittlestar.reproduce.study import Reproduction, Setting, Verdict
 
-__all__ = ["EXPERIMENTS", "Outcome", "PublishedFiles", "Setting", "Verdict", "reproduce"]
+__all__ = ["EXPERIMENTS", "PublishedFiles", "Reproduction", "Setting", "Verdict", "reproduce"]

@@ -14,7 +14,7 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.compare import holm
 from brittlestar.measures.effects import Effect, Part, additive_effect, halves, kept_effect, mean_effect, ratio_effect
 from brittlestar.measures.sensitivity import ALPHA, sign_of
-from brittlestar.reproduce.engine import LEVEL, Bench, State, Table, Verdict, percent, points
+from brittlestar.reproduce.study import LEVEL, State, Study, Table, Verdict, percent, points
 
 SEEDS = 5
 """Trainings a recipe from which on a claim about the recipe is made: with fewer, Student's multiplier is so large (10.9
@@ -82,14 +82,14 @@ def change(
     return found
 
 
-def between(bench: Bench, recipe: str, base: str, version: str, clean: str = "clean") -> Callable[[Part], list[Change]]:
-    """``changes`` of a direction: two of a bench's recipes under a version of the test images."""
-    shifted = tuple(bench.right[m, version].astype(np.float64) for m in (recipe, base))
-    plain = tuple(bench.right[m, clean].astype(np.float64) for m in (recipe, base))
-    return lambda part: change((shifted[0], shifted[1]), (plain[0], plain[1]), bench.chance, part)
+def between(study: Study, recipe: str, base: str, version: str, clean: str = "clean") -> Callable[[Part], list[Change]]:
+    """``changes`` of a direction: two of a study's recipes under a version of the test images."""
+    shifted = tuple(study.right[m, version].astype(np.float64) for m in (recipe, base))
+    plain = tuple(study.right[m, clean].astype(np.float64) for m in (recipe, base))
+    return lambda part: change((shifted[0], shifted[1]), (plain[0], plain[1]), study.chance, part)
 
 
-def judge(bench: Bench, directions: Sequence[Direction]) -> list[Verdict]:
+def judge(study: Study, directions: Sequence[Direction]) -> list[Verdict]:
     """A verdict a direction.
 
     With ``SEEDS`` trainings or more a direction is confirmed where both measures against clean have the claimed sign
@@ -97,10 +97,10 @@ def judge(bench: Bench, directions: Sequence[Direction]) -> list[Verdict]:
     the four p-values, by Holm over all directions of the experiment, is under ``ALPHA``. With fewer trainings nothing
     is claimed of the recipe, and what the models at hand show is said.
     """
-    adjusted = holm([_p(bench, d) for d in directions])
+    adjusted = holm([_p(study, d) for d in directions])
     verdicts: list[Verdict] = []
     for direction, p in zip(directions, adjusted, strict=True):
-        found = _verdict(bench, direction, float(p), len(directions))
+        found = _verdict(study, direction, float(p), len(directions))
         if direction.follows and not verdicts[-1].shown:
             measured = f"{found.measured}; what it goes on from is not shown"
             found = replace(found, state="not tested", shown=False, measured=measured)
@@ -136,9 +136,9 @@ def _measures(changes: Sequence[Change]) -> tuple[list[Effect], list[Effect]] | 
     return ([c.additive for c in changes], ratios) if len(ratios) == len(changes) else None
 
 
-def _p(bench: Bench, direction: Direction) -> float:
+def _p(study: Study, direction: Direction) -> float:
     """Small only where both measures lie on the claimed side, over images and, with seeds, over these too."""
-    parts: list[Part] = [WHOLE] if bench.setting.seeds >= SEEDS else [WHOLE, *halves(len(bench.labels))]
+    parts: list[Part] = [WHOLE] if study.setting.seeds >= SEEDS else [WHOLE, *halves(len(study.labels))]
     largest: float = 0.0
     for part in parts:
         both = _measures(direction.changes(part))
@@ -149,12 +149,12 @@ def _p(bench: Bench, direction: Direction) -> float:
             if mean.value * direction.sign <= 0:
                 return 1.0
             largest = max(largest, mean.p())
-            if bench.setting.seeds >= SEEDS:
+            if study.setting.seeds >= SEEDS:
                 largest = max(largest, _seed_p(effects))
     return largest
 
 
-def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdict:
+def _verdict(study: Study, direction: Direction, p: float, family: int) -> Verdict:
     changes = direction.changes(WHOLE)
     both = _measures(changes)
     raw, clean = (over_seeds([getattr(c, name) for c in changes]) for name in ("raw", "clean"))
@@ -176,7 +176,7 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
         words = f"the intervals of both scales lie on the other side: {_more(-direction.sign)}"
     elif signs == {direction.sign}:
         state = "not confirmed"
-        tests = "over seeds and over images" if bench.setting.seeds >= SEEDS else "on each half of the images"
+        tests = "over seeds and over images" if study.setting.seeds >= SEEDS else "on each half of the images"
         words = f"both intervals lie on the side of {_more(direction.sign)}, but not {tests} after correction"
     elif signs in ({0, 1}, {0, -1}, {1, -1}):
         state = "depends on the scale"
@@ -189,9 +189,9 @@ def _verdict(bench: Bench, direction: Direction, p: float, family: int) -> Verdi
             1: "better everywhere, not shown to be less sensitive",
         }.get(sign_of(raw) if worse else 0, "shown on neither scale")
     corrected = f" (Holm over {family} directions: p = {p:.2g})" if family > 1 else f" (p = {p:.2g})"
-    if bench.setting.seeds < SEEDS:
-        several = f"these {bench.setting.seeds} pairs of models on average"
-        models = "these two models" if bench.setting.seeds == 1 else several
+    if study.setting.seeds < SEEDS:
+        several = f"these {study.setting.seeds} pairs of models on average"
+        models = "these two models" if study.setting.seeds == 1 else several
         return Verdict(
             claim=direction.claim,
             claimed=direction.claimed,
@@ -212,28 +212,28 @@ def _more(sign: int) -> str:
     return "more sensitive" if sign < 0 else "less sensitive"
 
 
-def against_clean(bench: Bench, base: str, versions: Sequence[str]) -> Table:
+def against_clean(study: Study, base: str, versions: Sequence[str]) -> Table:
     """Every recipe against ``base`` under every version: the raw difference, and the two measures against clean."""
     rows = []
-    for recipe in bench.files:
+    for recipe in study.files:
         if recipe == base:
             continue
         for version in versions:
-            changes = between(bench, recipe, base, version)(WHOLE)
+            changes = between(study, recipe, base, version)(WHOLE)
             both = _measures(changes)
-            kept = [_kept(bench, model, version) for model in (recipe, base)]
+            kept = [_kept(study, model, version) for model in (recipe, base)]
             raw = over_seeds([c.raw for c in changes])
             additive = over_seeds([c.additive for c in changes])
             ratio = "a model is at chance" if both is None else points(over_seeds(both[1]))
             rows.append((recipe, version, points(raw), points(additive), *kept, ratio))
     header = ("trained", "tested on", "raw", "beyond clean", "kept above chance", f"kept by {base}", "kept, difference")
-    how = "over images" if bench.setting.seeds == 1 else f"over {bench.setting.seeds} seeds"
+    how = "over images" if study.setting.seeds == 1 else f"over {study.setting.seeds} seeds"
     return f"Against {base}, less what they differ by on clean images (95 %, {how})", header, tuple(rows)
 
 
-def _kept(bench: Bench, model: str, version: str) -> str:
+def _kept(study: Study, model: str, version: str) -> str:
     kept = []
-    for shifted, clean in zip(bench.right[model, version], bench.right[model, "clean"], strict=True):
-        kept.append(kept_effect(mean_effect(shifted), mean_effect(clean), bench.chance))
+    for shifted, clean in zip(study.right[model, version], study.right[model, "clean"], strict=True):
+        kept.append(kept_effect(mean_effect(shifted), mean_effect(clean), study.chance))
     known = [k for k in kept if k is not None]
     return percent(over_seeds(known)) if len(known) == len(kept) else "at chance"

@@ -13,8 +13,8 @@ from brittlestar.core.files import make_folder
 from brittlestar.measures.effects import Part
 from brittlestar.reproduce import features, figure_1, maps, published, surface_statistics
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
-from brittlestar.reproduce.engine import Bench, Outcome, Setting, Table, Verdict
 from brittlestar.reproduce.page import write_page
+from brittlestar.reproduce.study import Reproduction, Setting, Study, Table, Verdict
 from brittlestar.shifts import (
     BandNoise,
     Contrast,
@@ -46,7 +46,7 @@ class Experiment:
     name: str
     title: str
     paper: str
-    run: Callable[[Bench], Outcome]
+    run: Callable[[Study], Reproduction]
 
 
 def robust_recipes(channels: int) -> dict[str, Recipe]:
@@ -64,20 +64,20 @@ def robust_recipes(channels: int) -> dict[str, Recipe]:
     }
 
 
-def _figure_1(bench: Bench) -> Outcome:
-    verdicts, tables, facts, pictures = figure_1.compare(bench)
-    return _with(_outcome("figure-1", bench, verdicts, pictures, tables), facts)
+def _figure_1(study: Study) -> Reproduction:
+    verdicts, tables, facts, pictures = figure_1.compare(study)
+    return _with(_reproduction("figure-1", study, verdicts, pictures, tables), facts)
 
 
-def _figure_2(bench: Bench) -> Outcome:
-    bench.train({**robust_recipes(bench.shape[0]), "augmix": AugMix()})
-    bench.measure({"clean": None})
-    directions, tables, pictures = maps.compare(bench, gained=("adversarial", "gaussian"))
-    return _outcome("figure-2", bench, judge(bench, directions), pictures, tables)
+def _figure_2(study: Study) -> Reproduction:
+    study.train({**robust_recipes(study.shape[0]), "augmix": AugMix()})
+    study.measure({"clean": None})
+    directions, tables, pictures = maps.compare(study, gained=("adversarial", "gaussian"))
+    return _reproduction("figure-2", study, judge(study, directions), pictures, tables)
 
 
-def _fog(bench: Bench) -> Outcome:
-    channels, height, width = bench.shape
+def _fog(study: Study) -> Reproduction:
+    channels, height, width = study.shape
     norm = round(map_norm(height, width) * channels**0.5, 4)
     table = "cifar-c" if max(height, width) <= 45 else "tiny-c"
     versions: dict[str, Shift | None] = {"clean": None}
@@ -85,13 +85,13 @@ def _fog(bench: Bench) -> Outcome:
     versions |= {f"contrast {s}": Contrast.at(s, table) for s in (1, 3, 5)}
     versions |= {f"low-pass noise {b}": BandNoise(band="low", bandwidth=b, norm=norm) for b in (3, 5)}
     versions |= {"high-pass noise 15": BandNoise(band="high", bandwidth=15, norm=norm)}
-    bench.train(robust_recipes(channels))
-    bench.measure(versions)
-    tables = (against_clean(bench, "natural", [v for v in versions if v != "clean"]),)
-    return _outcome("fog", bench, judge(bench, fog_directions(bench)), tables=tables)
+    study.train(robust_recipes(channels))
+    study.measure(versions)
+    tables = (against_clean(study, "natural", [v for v in versions if v != "clean"]),)
+    return _reproduction("fog", study, judge(study, fog_directions(study)), tables=tables)
 
 
-def fog_directions(bench: Bench, recipe: str = "adversarial", base: str = "natural") -> list[Direction]:
+def fog_directions(study: Study, recipe: str = "adversarial", base: str = "natural") -> list[Direction]:
     """What the article says adversarial training does to shifts of low and of high frequencies."""
     claims = (
         ("fog 5", "more", "85.7 % to 55.3 % under fog (all severities, CIFAR-10-C; clean accuracies not stated)"),
@@ -104,19 +104,19 @@ def fog_directions(bench: Bench, recipe: str = "adversarial", base: str = "natur
             claim=f"{recipe.capitalize()} training makes models {more} sensitive to {version}",
             claimed=claimed,
             sign=-1 if more == "more" else 1,
-            changes=between(bench, recipe, base, version),
+            changes=between(study, recipe, base, version),
         )
         for version, more, claimed in claims
     ]
 
 
-def _surface_statistics(bench: Bench) -> Outcome:
-    verdicts, tables, facts = surface_statistics.compare(bench)
-    return dataclasses.replace(_with(_outcome("surface-statistics", bench, verdicts), facts), tables=tables)
+def _surface_statistics(study: Study) -> Reproduction:
+    verdicts, tables, facts = surface_statistics.compare(study)
+    return dataclasses.replace(_with(_reproduction("surface-statistics", study, verdicts), facts), tables=tables)
 
 
-def _transfer(bench: Bench) -> Outcome:
-    strong = bench.shape[0] == 1
+def _transfer(study: Study) -> Reproduction:
+    strong = study.shape[0] == 1
     sigma, half, amount = (0.4, 0.7, 0.3) if strong else (0.15, 0.26, 0.1)
     versions: dict[str, Shift | None] = {
         "clean": None,
@@ -125,7 +125,7 @@ def _transfer(bench: Bench) -> Outcome:
         "salt and pepper": SaltAndPepper(amount=amount),
         "contrast": Contrast.at(5, "cifar-c"),
     }
-    bench.train(
+    study.train(
         {
             "clean": Natural(),
             "gaussian": GaussianAugmentation(sigma=sigma),
@@ -133,19 +133,19 @@ def _transfer(bench: Bench) -> Outcome:
             "contrast": CorruptionAugmentation(members="contrast"),
         }
     )
-    bench.measure(versions)
-    tables = (against_clean(bench, "clean", [v for v in versions if v != "clean"]),)
-    return _outcome("transfer", bench, judge(bench, transfer_directions(bench)), tables=tables)
+    study.measure(versions)
+    tables = (against_clean(study, "clean", [v for v in versions if v != "clean"]),)
+    return _reproduction("transfer", study, judge(study, transfer_directions(study)), tables=tables)
 
 
 def transfer_directions(
-    bench: Bench, recipes: Sequence[str] = ("gaussian", "uniform"), base: str = "clean"
+    study: Study, recipes: Sequence[str] = ("gaussian", "uniform"), base: str = "clean"
 ) -> list[Direction]:
     """Training on a noise helps against it, and less than half as much against salt-and-pepper noise."""
     directions = []
     for recipe in recipes:
-        own = between(bench, recipe, base, recipe)
-        other = between(bench, recipe, base, "salt and pepper")
+        own = between(study, recipe, base, recipe)
+        other = between(study, recipe, base, "salt and pepper")
         directions += [
             Direction(
                 claim=f"Training on {recipe} noise makes models less sensitive to it",
@@ -169,32 +169,32 @@ def _less_half(other: Callable[[Part], list[Change]], own: Callable[[Part], list
     return [a.less(b, 0.5) for a, b in zip(other(part), own(part), strict=True)]
 
 
-def _features(bench: Bench) -> Outcome:
-    verdicts, facts, tables = features.compare(bench)
-    return _with(_outcome("features", bench, verdicts, tables=tables), facts)
+def _features(study: Study) -> Reproduction:
+    verdicts, facts, tables = features.compare(study)
+    return _with(_reproduction("features", study, verdicts, tables=tables), facts)
 
 
-def _outcome(
+def _reproduction(
     name: str,
-    bench: Bench,
+    study: Study,
     verdicts: list[Verdict],
     pictures: tuple[tuple[str, str], ...] = (),
     tables: tuple[Table, ...] = (),
-) -> Outcome:
+) -> Reproduction:
     experiment = EXPERIMENTS[name]
-    header, rows = bench.matrix("trained on / tested on")
-    return Outcome(
+    header, rows = study.matrix("trained on / tested on")
+    return Reproduction(
         name=name,
         title=experiment.title,
         paper=experiment.paper,
-        conditions=bench.conditions(),
+        conditions=study.conditions(),
         verdicts=tuple(verdicts),
         tables=(("Accuracy, with 95 % intervals over images", header, rows), *tables),
         pictures=pictures,
     )
 
 
-def _with(found: Outcome, facts: tuple[str, ...]) -> Outcome:
+def _with(found: Reproduction, facts: tuple[str, ...]) -> Reproduction:
     return dataclasses.replace(found, conditions=(*found.conditions, *facts))
 
 
@@ -232,7 +232,7 @@ def reproduce(
     folder: Path,
     say: Callable[[str], None],
     beside: published.PublishedFiles | None = None,
-) -> tuple[Outcome, Path]:
+) -> tuple[Reproduction, Path]:
     """Run an experiment; killed and called again, finished models are used again.
 
     Args:
@@ -243,7 +243,7 @@ def reproduce(
         beside: Published accuracies to stand beside those of ``fog``.
 
     Returns:
-        The outcome and the HTML page.
+        The reproduction and the HTML page.
 
     Raises:
         UsageError: Unknown name or architecture, published accuracies for another experiment than ``fog``, or several
@@ -262,6 +262,6 @@ def reproduce(
     require(not several or setting.start is None, "fine-tuning has the one architecture of its model", UsageError)
     known = None if beside is None else published.read_published(beside)
     make_folder(folder)
-    outcome = EXPERIMENTS[name].run(Bench(setting, folder, say))
-    outcome = outcome if known is None else published.beside(outcome, known)
-    return outcome, write_page(outcome, folder)
+    reproduction = EXPERIMENTS[name].run(Study(setting, folder, say))
+    reproduction = reproduction if known is None else published.beside(reproduction, known)
+    return reproduction, write_page(reproduction, folder)

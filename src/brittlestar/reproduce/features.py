@@ -15,7 +15,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.data import open_source
 from brittlestar.models import load_model
 from brittlestar.reproduce.claims import Direction, against_clean, between, judge
-from brittlestar.reproduce.engine import Bench, Table, Verdict, above, percent
+from brittlestar.reproduce.study import Study, Table, Verdict, above, percent
 from brittlestar.training import L2Adversarial, Natural
 from brittlestar.training.fit import fit
 from brittlestar.training.start import reopened
@@ -33,42 +33,42 @@ BASES = ("natural", "d_nr")
 _FROM = {"d_rand": "natural", "d_det": "natural", "d_nr": "natural", "d_r": "adversarial"}
 
 
-def compare(bench: Bench) -> tuple[list[Verdict], tuple[str, ...], tuple[Table, ...]]:
+def compare(study: Study) -> tuple[list[Verdict], tuple[str, ...], tuple[Table, ...]]:
     """Train on the images, on the four sets made of them, test all on clean and attacked images.
 
     Returns:
         Verdicts, facts about the sets, tables.
     """
-    epsilon = EPSILON[bench.shape[0]]
-    bench.train({"natural": Natural(), "adversarial": L2Adversarial(epsilon=epsilon, steps=5)})
+    epsilon = EPSILON[study.shape[0]]
+    study.train({"natural": Natural(), "adversarial": L2Adversarial(epsilon=epsilon, steps=5)})
     facts = []
     for kind in KINDS:
         files = []
-        for place, seed in enumerate(bench.training_seeds):
-            radius = TARGETED[bench.shape[0]]
+        for place, seed in enumerate(study.training_seeds):
+            radius = TARGETED[study.shape[0]]
             step = max(0.1, 2.5 * radius / STEPS)
             what = FeatureSet(kind=kind, epsilon=radius, steps=STEPS, step_size=step, seed=seed)
-            path = bench.folder / "sets" / f"{kind}-{_key(bench, what, place)}.npz"
-            facts.append(_built(bench, what, path, place))
-            files.append(_fitted(bench, kind, path, seed))
-        bench.files[kind] = tuple(files)
+            path = study.folder / "sets" / f"{kind}-{_key(study, what, place)}.npz"
+            facts.append(_built(study, what, path, place))
+            files.append(_fitted(study, kind, path, seed))
+        study.files[kind] = tuple(files)
     attack = L2PGD(epsilon=epsilon / 2, steps=20)
     attacked = f"attacked, L2 {epsilon / 2:g}"
-    bench.measure({"clean": None, attacked: attack})
+    study.measure({"clean": None, attacked: attack})
     verdicts = [
-        _learns(bench, "d_rand", "63 % (CIFAR-10, ResNet-50; 10 % in a replication with ResNet-18)"),
-        _learns(bench, "d_det", "44 % (CIFAR-10, ResNet-50; 25 to 35 % in a replication)"),
-        *judge(bench, directions(bench, attacked)),
+        _learns(study, "d_rand", "63 % (CIFAR-10, ResNet-50; 10 % in a replication with ResNet-18)"),
+        _learns(study, "d_det", "44 % (CIFAR-10, ResNet-50; 25 to 35 % in a replication)"),
+        *judge(study, directions(study, attacked)),
     ]
     facts.append(
         "That models learn from labels that look wrong is shown by models that do, so the first two claims need no "
         "further seeds; they are no claims about a recipe, and their intervals hold one by one."
     )
-    tables = (against_clean(bench, "natural", [attacked]), against_clean(bench, "d_nr", [attacked]))
+    tables = (against_clean(study, "natural", [attacked]), against_clean(study, "d_nr", [attacked]))
     return verdicts, tuple(facts), tables
 
 
-def directions(bench: Bench, attacked: str, recipe: str = "d_r", bases: Sequence[str] = BASES) -> list[Direction]:
+def directions(study: Study, attacked: str, recipe: str = "d_r", bases: Sequence[str] = BASES) -> list[Direction]:
     """What training on robust features does to the sensitivity to attacks, against ordinary images and features."""
     claims = (
         ("the images themselves", "48 % against 9 % (CIFAR-10, L2 0.25)"),
@@ -80,34 +80,34 @@ def directions(bench: Bench, attacked: str, recipe: str = "d_r", bases: Sequence
             f"training on {other}",
             claimed=claimed,
             sign=1,
-            changes=between(bench, recipe, base, attacked),
+            changes=between(study, recipe, base, attacked),
         )
         for base, (other, claimed) in zip(bases, claims, strict=True)
     ]
 
 
-def _learns(bench: Bench, kind: str, claimed: str) -> Verdict:
-    found = bench.accuracy(kind, "clean")
+def _learns(study: Study, kind: str, claimed: str) -> Verdict:
+    found = study.accuracy(kind, "clean")
     which = "random" if kind == "d_rand" else "the next class's"
     return Verdict(
         claim=f"Trained on attacked images under the attack's labels ({which}): above chance on clean images",
         claimed=claimed,
-        measured=f"{percent(found)}; chance {bench.chance:.1%}",
-        state=above(found, bench.chance),
+        measured=f"{percent(found)}; chance {study.chance:.1%}",
+        state=above(found, study.chance),
     )
 
 
-def _key(bench: Bench, what: FeatureSet, place: int) -> str:
-    weights = bench.files[_FROM[what.kind]][place].parent.name
+def _key(study: Study, what: FeatureSet, place: int) -> str:
+    weights = study.files[_FROM[what.kind]][place].parent.name
     return fingerprint_of([what.kind, what.epsilon, what.steps, what.step_size, what.seed, weights])[:8]
 
 
-def _built(bench: Bench, what: FeatureSet, path: Path, place: int) -> str:
+def _built(study: Study, what: FeatureSet, path: Path, place: int) -> str:
     """Make the set unless it is there; a sentence about it."""
     if not path.with_suffix(".json").is_file():
-        source, setting = bench.train_source, bench.setting
+        source, setting = study.train_source, study.setting
         order = source.order(what.seed)[: setting.train_samples]
-        model = load_model(reopened(bench.files[_FROM[what.kind]][place], bench.setting.start))
+        model = load_model(reopened(study.files[_FROM[what.kind]][place], study.setting.start))
         built = build_features(
             what,
             model,
@@ -115,7 +115,7 @@ def _built(bench: Bench, what: FeatureSet, path: Path, place: int) -> str:
             torch.from_numpy(np.asarray(source.labels[order])).to(torch.int64),
             source.ids[order],
             len(source.info.classes),
-            lambda text: bench.say(f"{what.kind}: {text}"),
+            lambda text: study.say(f"{what.kind}: {text}"),
         )
         write_set(built, source.info.classes, path, {"data": source.info.as_json()})
     facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -131,16 +131,16 @@ def _built(bench: Bench, what: FeatureSet, path: Path, place: int) -> str:
     )
 
 
-def _fitted(bench: Bench, kind: str, path: Path, seed: int) -> Path:
-    setting = bench.setting
+def _fitted(study: Study, kind: str, path: Path, seed: int) -> Path:
+    setting = study.setting
     return fit(
         open_source(str(path)),
         Natural(),
         setting.plan,
-        bench.folder / "models" / path.stem,
+        study.folder / "models" / path.stem,
         architecture=setting.architecture,
         seed=seed,
         held_out=0.05,
         device=setting.device,
-        progress=bench.telling(kind, seed),
+        progress=study.telling(kind, seed),
     )

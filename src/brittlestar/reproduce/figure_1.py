@@ -13,8 +13,8 @@ import torch
 
 from brittlestar.core.keys import SampleKeys
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
-from brittlestar.reproduce.engine import Bench, Table, Verdict, above, below, percent
 from brittlestar.reproduce.page import filter_pictures
+from brittlestar.reproduce.study import Study, Table, Verdict, above, below, percent
 from brittlestar.shifts.base import Images
 from brittlestar.training import Filtered, Natural
 
@@ -64,22 +64,22 @@ def uniformity(images: Images) -> Uniformity:
 
 
 def compare(
-    bench: Bench,
+    study: Study,
 ) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Train and test a model a filter strength, and measure how uniform its images look.
 
     Returns:
         Verdicts, tables, conditions, pictures (caption, file).
     """
-    filters, chosen = _filters(bench)
+    filters, chosen = _filters(study)
     free = {name: recipe.shift() for name, recipe in filters.items()}
     kept = {kept_name(name): _keeping(recipe).shift() for name, recipe in filters.items()}
-    bench.train({"natural": Natural(), **filters})
-    bench.measure({"unfiltered": None, **free, **kept})
-    looks = {name: _filtered(recipe, bench.images) for name, recipe in filters.items()}
-    verdicts = [_learned(bench, name, looks[name]) for name in filters]
-    verdicts += [_control(bench, name) for name in filters]
-    picture = filter_pictures(bench, free)
+    study.train({"natural": Natural(), **filters})
+    study.measure({"unfiltered": None, **free, **kept})
+    looks = {name: _filtered(recipe, study.images) for name, recipe in filters.items()}
+    verdicts = [_learned(study, name, looks[name]) for name in filters]
+    verdicts += [_control(study, name) for name in filters]
+    picture = filter_pictures(study, free)
     facts = (
         f"An image counts as looking uniform where no channel's largest and smallest value lie more than {LEVELS:g} of "
         "the 255 8-bit levels apart, unrounded and unscaled (about middle grey on a display of gamma 2.2 a contrast of "
@@ -87,12 +87,12 @@ def compare(
         "ones are seen at less). This is a definition. A filter's images look uniform where more than "
         f"{100 * SHARE:.0f} % of them do, exact 95 % interval included; for other filters nothing is claimed.",
         chosen,
-        f"Well above chance: above {100 * chance_limit(bench.chance):.1f} %, the smaller of twice chance and chance "
+        f"Well above chance: above {100 * chance_limit(study.chance):.1f} %, the smaller of twice chance and chance "
         "plus a tenth of what is left; chance is the share of the commonest class among the test images.",
         "That a model reads such images is shown by one that does, so this claim needs no further seeds; it is no "
         "claim about a recipe. Models get floats, which hold differences that 8 bits would lose.",
     )
-    table = (f"How uniform the filtered test images are ({len(bench.labels):,} images, 8-bit levels)", *_rows(looks))
+    table = (f"How uniform the filtered test images are ({len(study.labels):,} images, 8-bit levels)", *_rows(looks))
     return verdicts, (table,), facts, (("What the filters leave, each image scaled to unit variance", picture),)
 
 
@@ -123,12 +123,12 @@ def corners(height: int, width: int) -> dict[str, Filtered]:
     return {f"without radius {r:g}": Filtered(window="radial", high=r) for r in thinned}
 
 
-def _filters(bench: Bench) -> tuple[dict[str, Filtered], str]:
+def _filters(study: Study) -> tuple[dict[str, Filtered], str]:
     """Four squares and, chosen on training images, the weakest filter that leaves uniform ones; how it was chosen."""
-    usual, strong = squares(*bench.shape[1:]), corners(*bench.shape[1:])
-    some = min(_CHOSEN_ON, bench.setting.train_samples or _CHOSEN_ON)
-    order = bench.train_source.order(bench.setting.seed)[:some]
-    images = torch.from_numpy(bench.train_source.load(order)).to(torch.float32) / 255
+    usual, strong = squares(*study.shape[1:]), corners(*study.shape[1:])
+    some = min(_CHOSEN_ON, study.setting.train_samples or _CHOSEN_ON)
+    order = study.train_source.order(study.setting.seed)[:some]
+    images = torch.from_numpy(study.train_source.load(order)).to(torch.float32) / 255
 
     def passes(recipe: Filtered) -> bool:
         return _filtered(recipe, images).share().value >= _CHOSEN_SHARE
@@ -164,10 +164,10 @@ def _filtered(recipe: Filtered, images: Images, batch: int = 250) -> Uniformity:
     )
 
 
-def _learned(bench: Bench, name: str, looks: Uniformity) -> Verdict:
-    own = bench.accuracy(name, name)
+def _learned(study: Study, name: str, looks: Uniformity) -> Verdict:
+    own = study.accuracy(name, name)
     share = f"{percent(looks.share())} of images span at most {LEVELS:g} levels"
-    right = f"right in {percent(own)}, {against_chance(own, bench.chance)} ({100 * bench.chance:.1f} %)"
+    right = f"right in {percent(own)}, {against_chance(own, study.chance)} ({100 * study.chance:.1f} %)"
     spans = looks.peak_to_peak.max(1)
     low, high = np.quantile(spans, (0.05, 0.95))
     return Verdict(
@@ -178,17 +178,17 @@ def _learned(bench: Bench, name: str, looks: Uniformity) -> Verdict:
         if looks.uniform
         else f"not uniform: peak to peak {spans.mean():.1f} levels on average (5 to 95 %: {low:.1f} to {high:.1f}), "
         f"{share}; {right}",
-        state=above(own, chance_limit(bench.chance)) if looks.uniform else "not tested",
+        state=above(own, chance_limit(study.chance)) if looks.uniform else "not tested",
     )
 
 
-def _control(bench: Bench, name: str) -> Verdict:
-    kept, free = bench.accuracy("natural", kept_name(name)), bench.accuracy("natural", name)
+def _control(study: Study, name: str) -> Verdict:
+    kept, free = study.accuracy("natural", kept_name(name)), study.accuracy("natural", name)
     return Verdict(
         claim=f"Control: a model trained on unfiltered images is near chance on images {name}, channel means kept",
         claimed="not stated",
         measured=f"{percent(kept)}; without the means, so that brightness alone misleads it, {percent(free)}",
-        state=below(kept, chance_limit(bench.chance)),
+        state=below(kept, chance_limit(study.chance)),
     )
 
 

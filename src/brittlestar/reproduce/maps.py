@@ -14,7 +14,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.measures.effects import Part, mean_effect
 from brittlestar.report.figure import fourier_maps
 from brittlestar.reproduce.claims import Change, Direction, change, over_seeds
-from brittlestar.reproduce.engine import Bench, Table, percent, points
+from brittlestar.reproduce.study import Study, Table, percent, points
 from brittlestar.store import RunStore
 from brittlestar.training.start import reopened
 
@@ -22,29 +22,30 @@ _CELL, _GAP, _HEAD = 208, 14, 30
 
 
 def compare(
-    bench: Bench, gained: tuple[str, ...], base: str = "natural"
+    study: Study, gained: tuple[str, ...], base: str = "natural"
 ) -> tuple[list[Direction], tuple[Table, ...], tuple[tuple[str, str], ...]]:
-    """Map all of a bench's models; directions of ``gained`` against ``base``: less sensitive above, more below.
+    """Map all of a study's models; directions of ``gained`` against ``base``: less sensitive above, more below.
 
-    Needs the answers to clean images (``bench.measure``), which every difference is held against.
+    Needs the answers to clean images (``study.measure``), which every difference is held against.
 
     Returns:
         Directions, tables, pictures (caption, file).
     """
-    named = {f"{name} {seed}": file for name, files in bench.files.items() for seed, file in enumerate(files)}
+    named = {f"{name} {seed}": file for name, files in study.files.items() for seed, file in enumerate(files)}
     key = fingerprint_of([str(file.parent.name) for file in named.values()])[:8]
     run = api.evaluate(
-        [replace(reopened(file, bench.setting.start), name=name) for name, file in named.items()],
-        bench.setting.test,
+        [replace(reopened(file, study.setting.start), name=name) for name, file in named.items()],
+        study.setting.test,
         suite="fourier",
-        out=bench.folder / f"maps-{key}",
-        samples=len(bench.labels),
-        seed=bench.setting.seed,
+        out=study.folder / f"maps-{key}",
+        samples=len(study.labels),
+        seed=study.setting.seed,
         workers=2,
         anyway=True,
+        progress=False,
     )
     every = fourier_maps(RunStore.open(run.path))
-    maps = {name: [every[f"{name} {seed}"] for seed in range(len(files))] for name, files in bench.files.items()}
+    maps = {name: [every[f"{name} {seed}"] for seed in range(len(files))] for name, files in study.files.items()}
     bands = {
         name: {
             band: np.stack([1 - measures.band_scores(m, low, high) for m in found])
@@ -59,14 +60,14 @@ def compare(
             error = over_seeds([mean_effect(1 - scores) for scores in right[band]])
             cells.append(percent(error))
             if name != base:
-                apart = _changes(bench, name, base, bands, band)(slice(None))
+                apart = _changes(study, name, base, bands, band)(slice(None))
                 ratio = [c.ratio for c in apart]
                 kept = "at chance" if None in ratio else points(over_seeds([r for r in ratio if r is not None]))
                 cells[-1] += f"; accuracy raw {points(over_seeds([c.raw for c in apart]))}, beyond clean "
                 cells[-1] += f"{points(over_seeds([c.additive for c in apart]))}, kept {kept}"
         rows.append((name, *cells))
         if name in gained:
-            directions += [_direction(bench, name, base, bands, band) for band in ("mid", "high", "low")]
+            directions += [_direction(study, name, base, bands, band) for band in ("mid", "high", "low")]
     table = (
         f"Error averaged over the waves of a band; in accuracy against {base}: raw, less the difference on clean "
         "images, and in the share kept above chance (paired, 95 %)",
@@ -75,10 +76,10 @@ def compare(
     )
     file = "maps.png"
     drawn = {name: np.mean([m.matrix() for m in found], axis=0) for name, found in maps.items()}
-    _picture(drawn, base).save(bench.folder / file)
-    several = f", mean of {bench.setting.seeds} seeds" if bench.setting.seeds > 1 else ""
+    _picture(drawn, base).save(study.folder / file)
+    several = f", mean of {study.setting.seeds} seeds" if study.setting.seeds > 1 else ""
     caption = (
-        f"Error under each Fourier wave ({len(bench.labels):,} images{several}), the mean in the centre; below, minus "
+        f"Error under each Fourier wave ({len(study.labels):,} images{several}), the mean in the centre; below, minus "
         f"{base} (raw: what they differ by on clean images is in it)"
     )
     return directions, (table,), ((caption, file),)
@@ -87,20 +88,20 @@ def compare(
 Bands = Mapping[str, Mapping[str, npt.NDArray[np.float64]]]
 
 
-def _changes(bench: Bench, name: str, base: str, bands: Bands, band: str) -> Callable[[Part], list[Change]]:
+def _changes(study: Study, name: str, base: str, bands: Bands, band: str) -> Callable[[Part], list[Change]]:
     shifted = (bands[name][band], bands[base][band])
-    clean = (bench.right[name, "clean"].astype(np.float64), bench.right[base, "clean"].astype(np.float64))
-    return lambda part: change(shifted, clean, bench.chance, part)
+    clean = (study.right[name, "clean"].astype(np.float64), study.right[base, "clean"].astype(np.float64))
+    return lambda part: change(shifted, clean, study.chance, part)
 
 
-def _direction(bench: Bench, name: str, base: str, bands: Bands, band: str) -> Direction:
+def _direction(study: Study, name: str, base: str, bands: Bands, band: str) -> Direction:
     more = "more" if band == "low" else "less"
     which = "middle" if band == "mid" else band
     return Direction(
         claim=f"{name} training makes models {more} sensitive to {which} frequencies",
         claimed="seen in the maps" if name == "adversarial" else "seen in Yin et al.'s maps",
         sign=-1 if band == "low" else 1,
-        changes=_changes(bench, name, base, bands, band),
+        changes=_changes(study, name, base, bands, band),
     )
 
 

@@ -14,7 +14,7 @@ from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.version import VERSION
 from brittlestar.report.render import asset, environment
-from brittlestar.reproduce.engine import Bench, Outcome
+from brittlestar.reproduce.study import Reproduction, Study
 from brittlestar.shifts.base import Images, Shift
 
 _CELL, _GAP, _LABEL = 112, 6, 190
@@ -35,10 +35,10 @@ def tile(image: torch.Tensor, side: int) -> Image.Image:
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()).resize((side, side), kind)
 
 
-def filter_pictures(bench: Bench, filters: Mapping[str, Shift], columns: int = 6) -> str:
+def filter_pictures(study: Study, filters: Mapping[str, Shift], columns: int = 6) -> str:
     """Images, what each filter leaves (about a grey of 0.5, as a model sees it), and that at unit variance; a PNG."""
-    some = bench.images[:columns]
-    keys = SampleKeys.of(bench.setting.seed, [str(i) for i in bench.ids[:columns]])
+    some = study.images[:columns]
+    keys = SampleKeys.of(study.setting.seed, [str(i) for i in study.ids[:columns]])
     lines = [("images", some)]
     for name, shift in filters.items():
         left = shift(some, keys)
@@ -50,33 +50,33 @@ def filter_pictures(bench: Bench, filters: Mapping[str, Shift], columns: int = 6
         for place, image in enumerate(images):
             sheet.paste(tile(image, _CELL), (_LABEL + place * (_CELL + _GAP), row * (_CELL + _GAP)))
     file = "filters.png"
-    sheet.save(bench.folder / file)
+    sheet.save(study.folder / file)
     return file
 
 
-def write_page(outcome: Outcome, folder: Path) -> Path:
+def write_page(reproduction: Reproduction, folder: Path) -> Path:
     """``NAME.html`` (self-contained) and ``NAME.md``; gives the first."""
     pictures = [
         (caption, "data:image/png;base64," + base64.b64encode((folder / file).read_bytes()).decode())
-        for caption, file in outcome.pictures
+        for caption, file in reproduction.pictures
     ]
     page = environment().get_template("reproduction.html")
-    text = page.render(o=outcome, pictures=pictures, css=Markup(asset("report.css")), version=VERSION)
-    target = folder / f"{outcome.name}.html"
-    for path, content in ((target, text), (folder / f"{outcome.name}.md", markdown(outcome))):
+    text = page.render(o=reproduction, pictures=pictures, css=Markup(asset("report.css")), version=VERSION)
+    target = folder / f"{reproduction.name}.html"
+    for path, content in ((target, text), (folder / f"{reproduction.name}.md", markdown(reproduction))):
         with replacing(path) as beside:
             beside.write_text(content, encoding="utf-8")
     return target
 
 
-def markdown(outcome: Outcome) -> str:
+def markdown(reproduction: Reproduction) -> str:
     """The same as text."""
-    parts = [f"# {outcome.title}", f"`{outcome.name}`: {outcome.paper}", *outcome.conditions]
-    claims = [(v.claim, v.claimed, v.measured, v.state) for v in outcome.verdicts]
+    parts = [f"# {reproduction.title}", f"`{reproduction.name}`: {reproduction.paper}", *reproduction.conditions]
+    claims = [(v.claim, v.claimed, v.measured, v.state) for v in reproduction.verdicts]
     parts.append(_table(("claim", "claimed", "measured here", "direction"), claims))
-    for caption, header, rows in outcome.tables:
+    for caption, header, rows in reproduction.tables:
         parts += [f"## {caption}", _table(header, rows)]
-    parts += [f"![{caption}]({file})" for caption, file in outcome.pictures]
+    parts += [f"![{caption}]({file})" for caption, file in reproduction.pictures]
     return "\n\n".join(parts) + "\n"
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.options import option
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
-from brittlestar.reproduce.engine import Outcome, Table, Verdict, above, percent
 from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean, read_types
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
+from brittlestar.reproduce.study import Reproduction, Table, Verdict, above, percent
 
 BASES = ("Standard", "resnet50")
 _CLAIMED = {"fog": "more sensitive", "contrast": "more sensitive", "gaussian_noise": "less sensitive"}
@@ -183,7 +184,7 @@ def read_published(files: PublishedFiles) -> PublishedTable:
     require(
         bool(adversarial),
         f"no model of {files.table} is known as trained for Lp robustness; name such ones with "
-        f"--published-adversarial, of {', '.join(others[:40])}",
+        f"{option('published_adversarial')}, of {', '.join(others[:40])}",
         DataError,
     )
     clean, notes = _clean(files, read)
@@ -221,7 +222,7 @@ def _base(files: PublishedFiles, models: list[str]) -> str:
     require(
         bool(begin),
         f"{files.table} has no model {' or '.join(map(repr, wanted))}, which the others are held against; name one "
-        f"with --published-base, of {', '.join(models[:5])}",
+        f"with {option('published_base')}, of {', '.join(models[:5])}",
         DataError,
     )
     return begin[0]
@@ -231,7 +232,7 @@ def _clean(files: PublishedFiles, read: Accuracies) -> tuple[dict[str, float], t
     if files.clean is None:
         known = f"clean accuracy: of {len(read.clean)} of {len(read.models)} models, in the same file"
         return dict(read.clean), (
-            known if read.clean else "clean accuracies: none known (--published-clean gives them)",
+            known if read.clean else f"clean accuracies: none known ({option('published_clean')} gives them)",
         )
     found, exact = matched(read.models, read_clean(files.clean))
     return found, (
@@ -253,19 +254,19 @@ def _classes(files: PublishedFiles, testbed: bool, needed: bool) -> int | None:
     require(
         not needed,
         f"the path of {files.table} does not say of which benchmark it is (cifar10, cifar100, imagenet): give "
-        "--published-classes",
+        f"{option('published_classes')}",
         UsageError,
     )
     return None
 
 
-def beside(outcome: Outcome, table: PublishedTable) -> Outcome:
-    """The outcome of ``fog`` with a verdict on the published models, and their tables."""
+def beside(reproduction: Reproduction, table: PublishedTable) -> Reproduction:
+    """The reproduction of ``fog`` with a verdict on the published models, and their tables."""
     return dataclasses.replace(
-        outcome,
-        conditions=(*outcome.conditions, "; ".join(table.notes) + "."),
-        verdicts=(*outcome.verdicts, _verdict(table)),
-        tables=(*outcome.tables, _accuracies(table), _against_base(table)),
+        reproduction,
+        conditions=(*reproduction.conditions, "; ".join(table.notes) + "."),
+        verdicts=(*reproduction.verdicts, _verdict(table)),
+        tables=(*reproduction.tables, _accuracies(table), _against_base(table)),
     )
 
 

@@ -17,7 +17,7 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.effects import Effect, kept_effect, mean_effect
 from brittlestar.models import zoo
 from brittlestar.reproduce.claims import SEEDS
-from brittlestar.reproduce.engine import LEVEL, Bench, Right, State, Table, Verdict, above, points
+from brittlestar.reproduce.study import LEVEL, Right, State, Study, Table, Verdict, above, points
 from brittlestar.training import FullyAugmented, Recipe
 
 HARDLY = 0.75
@@ -41,11 +41,11 @@ def architectures(text: str) -> tuple[str, ...]:
     return names
 
 
-def compare(bench: Bench) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, ...]]:
+def compare(study: Study) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, ...]]:
     """For each architecture, train a model on each version of the images and one on all, test each on every version.
 
     Args:
-        bench: Whose setting names one architecture, or several with commas.
+        study: Whose setting names one architecture, or several with commas.
 
     Returns:
         Verdicts, one table an architecture, conditions.
@@ -53,17 +53,17 @@ def compare(bench: Bench) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, 
     Raises:
         UsageError: Several architectures of the same depth.
     """
-    benches = _benches(bench)
-    several = len(benches) > 1
-    layers = {name: depth(name, bench) for name in benches} if several else {}
+    studies = _studies(study)
+    several = len(studies) > 1
+    layers = {name: depth(name, study) for name in studies} if several else {}
     require(
         not several or len(set(layers.values())) > 1,
-        f"architectures of different depth are compared, {', '.join(benches)} have the same number of layers",
+        f"architectures of different depth are compared, {', '.join(studies)} have the same number of layers",
         UsageError,
     )
     verdicts: list[Verdict] = []
     tables: list[Table] = []
-    for name, own in benches.items():
+    for name, own in studies.items():
         own.train(_recipes(own))
         own.measure(_union(own).versions())
         start = f"{name}, t" if several else "T"
@@ -72,10 +72,10 @@ def compare(bench: Bench) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, 
         tables.append((f"{caption}, with 95 % intervals over images", *own.matrix(_MATRIX)))
     if not several:
         return verdicts, tuple(tables), ()
-    shallow, *_, deep = sorted(benches, key=lambda name: layers[name])
-    trained = [m for m in _recipes(bench) if m != UNION]
-    verdicts += [_depth(benches[shallow], benches[deep], m, len(trained)) for m in trained]
-    listed = ", ".join(f"{name} {layers[name]}" for name in sorted(benches, key=lambda name: layers[name]))
+    shallow, *_, deep = sorted(studies, key=lambda name: layers[name])
+    trained = [m for m in _recipes(study) if m != UNION]
+    verdicts += [_depth(studies[shallow], studies[deep], m, len(trained)) for m in trained]
+    listed = ", ".join(f"{name} {layers[name]}" for name in sorted(studies, key=lambda name: layers[name]))
     fact = (
         f"Convolutions and linear layers: {listed}. Depth hardly decreases a gap where more than {100 * HARDLY:.0f} % "
         f"of the gap of {shallow} is left in {deep} on the same images. The intervals of differences between gaps are "
@@ -84,10 +84,10 @@ def compare(bench: Bench) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, 
     return verdicts, tuple(tables), (fact,)
 
 
-def depth(architecture: str, bench: Bench) -> int:
-    """How many convolutions and linear layers an architecture has for the images of a bench."""
-    channels, height, width = bench.shape
-    model = zoo.build(architecture, len(bench.train_source.info.classes), channels, max(height, width))
+def depth(architecture: str, study: Study) -> int:
+    """How many convolutions and linear layers an architecture has for the images of a study."""
+    channels, height, width = study.shape
+    model = zoo.build(architecture, len(study.train_source.info.classes), channels, max(height, width))
     return sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.modules())
 
 
@@ -151,42 +151,42 @@ def _apart(right: Mapping[str, Right], pair: tuple[str, str], chance: float | No
     return None if kept is None else Effect(1 - kept.value, -kept.influence, kept.reach)
 
 
-def _benches(bench: Bench) -> dict[str, Bench]:
-    names = architectures(bench.setting.architecture)
+def _studies(study: Study) -> dict[str, Study]:
+    names = architectures(study.setting.architecture)
     if len(names) == 1:
-        return {names[0]: bench}
+        return {names[0]: study}
 
-    def one(name: str) -> Bench:
-        own = copy.copy(bench)  # shares the images, which dataclasses.replace would read again
-        own.setting = dataclasses.replace(bench.setting, architecture=name)
-        own.say = lambda text: bench.say(f"{name}: {text}")
+    def one(name: str) -> Study:
+        own = copy.copy(study)  # shares the images, which dataclasses.replace would read again
+        own.setting = dataclasses.replace(study.setting, architecture=name)
+        own.say = lambda text: study.say(f"{name}: {text}")
         own.right, own.files = {}, {}
         return own
 
     return {name: one(name) for name in names}
 
 
-def _union(bench: Bench) -> FullyAugmented:
-    return FullyAugmented(radius=4.0 if bench.shape[0] == 1 else 8.0)
+def _union(study: Study) -> FullyAugmented:
+    return FullyAugmented(radius=4.0 if study.shape[0] == 1 else 8.0)
 
 
-def _recipes(bench: Bench) -> dict[str, Recipe]:
+def _recipes(study: Study) -> dict[str, Recipe]:
     """What is trained: a recipe a version, and one on all."""
-    union = _union(bench)
+    union = _union(study)
     return {**{version: dataclasses.replace(union, among=version) for version in union.versions()}, UNION: union}
 
 
-def _right(bench: Bench, model: str) -> dict[str, Right]:
-    return {version: hits for (m, version), hits in bench.right.items() if m == model}
+def _right(study: Study, model: str) -> dict[str, Right]:
+    return {version: hits for (m, version), hits in study.right.items() if m == model}
 
 
-def _gaps(bench: Bench, start: str) -> list[Verdict]:
+def _gaps(study: Study, start: str) -> list[Verdict]:
     """A gap of every training version, and whether training on all of them reduces it."""
     verdicts, gaps = [], {}
-    for model in bench.files:
-        found = {v: float(hits.mean()) for v, hits in _right(bench, model).items()}
+    for model in study.files:
+        found = {v: float(hits.mean()) for v, hits in _right(study, model).items()}
         best, worst = max(found, key=found.__getitem__), min(found, key=found.__getitem__)
-        gaps[model] = bench.gap(model, best, worst)
+        gaps[model] = study.gap(model, best, worst)
         if model != UNION:
             verdicts.append(
                 Verdict(
@@ -196,9 +196,9 @@ def _gaps(bench: Bench, start: str) -> list[Verdict]:
                     state=above(gaps[model]),
                 )
             )
-    plain, union = _right(bench, "unfiltered"), _right(bench, UNION)
+    plain, union = _right(study, "unfiltered"), _right(study, UNION)
     scales = []
-    for chance in (None, bench.chance):
+    for chance in (None, study.chance):
         less = gap_difference(union, plain, chance=chance)
         spread = [gap(p, chance) - gap(u, chance) for p, u in _by_seed(plain, union)]
         scales.append((less, less is not None and less.high < 0, spread))
@@ -215,7 +215,7 @@ def _gaps(bench: Bench, start: str) -> list[Verdict]:
     return verdicts
 
 
-def _depth(shallow: Bench, deep: Bench, model: str, family: int) -> Verdict:
+def _depth(shallow: Study, deep: Study, model: str, family: int) -> Verdict:
     first, second = _right(deep, model), _right(shallow, model)
     names = shallow.setting.architecture, deep.setting.architecture
     changes, scales = [], []

@@ -8,7 +8,6 @@ import numpy as np
 
 from brittlestar.core.rows import Rows
 from brittlestar.runs.bench import Bench
-from brittlestar.runs.plan import WorkItem
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,10 @@ class Audited:
 
 def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited]:
     """Compute ``cells`` randomly chosen finished cells again (fewer if there are fewer)."""
-    place_of = {c.fingerprint: i for i, c in enumerate(bench.what.conditions)}
+    place_of = {c.fingerprint: i for i, c in enumerate(bench.spec.conditions)}
     stored = [
         (model, place_of[f], start, stop)
-        for model, fingerprint in enumerate(bench.what.fingerprints)
+        for model, fingerprint in enumerate(bench.spec.fingerprints)
         for start, stop, conditions in bench.store.finished_groups(fingerprint)
         for f in conditions
         if f in place_of
@@ -37,9 +36,9 @@ def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited
     chosen = np.random.default_rng(seed).permutation(len(stored))[:cells]
     found = []
     for model, c, start, stop in sorted(stored[i] for i in chosen):
-        again = bench.rows(WorkItem(start, stop, ((model, (c,)),), 1.0))[model, c]
-        condition = bench.what.conditions[c]
-        kept = bench.store.read(bench.what.fingerprints[model], [condition.fingerprint])[condition.fingerprint]
+        again = bench.rows(start, stop, [(model, [c])])[model, c]
+        condition = bench.spec.conditions[c]
+        kept = bench.store.read(bench.spec.fingerprints[model], [condition.fingerprint])[condition.fingerprint]
         kept = kept.take((kept.position >= start) & (kept.position < stop))
         found.append(_compare(names[model], condition.info.id, start, stop, kept, again))
     return found

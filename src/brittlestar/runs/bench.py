@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
-from brittlestar.runs.ask import Question
 from brittlestar.runs.cell import Pictures, fill
-from brittlestar.runs.plan import WorkItem
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
@@ -34,7 +31,7 @@ ModelMaker = Callable[[], Model]
 
 
 @dataclass(frozen=True)
-class Order:
+class BenchSpec:
     """Everything a bench is built from; picklable where its parts are.
 
     Fields:
@@ -62,20 +59,11 @@ class Order:
     tune: bool = True
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a finished item reports back: errors and samples per (model, condition), passes, seconds."""
-
-    item: WorkItem | Question
-    tallies: tuple[tuple[int, int, int, int], ...]
-    seconds: float
-
-
 @dataclass
 class Bench:
-    """Fills work items and writes their rows; keeps the decoded block between items."""
+    """What tasks are run at: models, data and run folder; keeps the decoded block between tasks."""
 
-    what: Order
+    spec: BenchSpec
     models: Sequence[Model]
     store: RunStore
     tuning: dict[str, str] = field(init=False)
@@ -86,36 +74,27 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.tuning = {}
-        first = torch.from_numpy(self.what.source.load(self.what.order[:_PROBE]))
+        first = torch.from_numpy(self.spec.source.load(self.spec.order[:_PROBE]))
         for model in self.models:
-            note = tune(model, first.to(model.device, torch.float32) / 255, self.what.tune)
+            note = tune(model, first.to(model.device, torch.float32) / 255, self.spec.tune)
             if note is not None:
                 self.tuning[model.name] = note
 
     @classmethod
-    def build(cls, what: Order) -> Bench:
+    def build(cls, spec: BenchSpec) -> Bench:
         """Load the models."""
-        return cls(what, [maker() for maker in what.makers], RunStore.open(what.folder))
+        return cls(spec, [maker() for maker in spec.makers], RunStore.open(spec.folder))
 
-    def do(self, item: WorkItem | Question) -> Done:
-        """Fill the item's cells, store them, report the tallies; or answer a question."""
-        began = time.perf_counter()
-        if isinstance(item, Question):
-            item.answer(self)
-            return Done(item, (), time.perf_counter() - began)
-        cells = self.rows(item)
-        tallies = []
-        for model, conditions in item.tasks:
-            written = [(self.what.conditions[c].fingerprint, cells[model, c]) for c in conditions]
-            self.store.write_cells(self.what.fingerprints[model], item.start, item.stop, written)
-            tallies += [(model, c, len(cells[model, c]), int((~cells[model, c].correct).sum())) for c in conditions]
-        return Done(item, tuple(tallies), time.perf_counter() - began)
+    def rows(self, start: int, stop: int, groups: Sequence[tuple[int, Sequence[int]]]) -> dict[tuple[int, int], Rows]:
+        """Rows of a block by (model, condition), not stored.
 
-    def rows(self, item: WorkItem) -> dict[tuple[int, int], Rows]:
-        """The item's rows by (model, condition), not stored."""
-        images, keys, labels, positions = self.block(item.start, item.stop)
+        Args:
+            start, stop: The block.
+            groups: For each model (by its place) the conditions (by theirs).
+        """
+        images, keys, labels, positions = self.block(start, stop)
         wanted: dict[int, list[int]] = {}
-        for model, conditions in item.tasks:
+        for model, conditions in groups:
             for c in conditions:
                 wanted.setdefault(c, []).append(model)
         cells: dict[tuple[int, int], Rows] = {}
@@ -125,10 +104,10 @@ class Bench:
                 labels,
                 positions,
                 keys,
-                self.what.conditions[c],
+                self.spec.conditions[c],
                 [self.models[m] for m in models],
-                self.what.batch,
-                self._pictures_of(self.what.conditions[c], item.start),
+                self.spec.batch,
+                self._pictures_of(self.spec.conditions[c], start),
             )
             cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
         return cells
@@ -139,25 +118,25 @@ class Bench:
         """Images (uint8), keys, labels and positions of a block; decoded once while it is worked on."""
         if self._block != (start, stop):
             device = self.models[0].device
-            places = self.what.order[start:stop]
-            self._images = torch.from_numpy(self.what.source.load(places)).to(device)
-            self._keys = SampleKeys.of(self.what.seed, [str(i) for i in self.what.source.ids[places]]).to(device)
+            places = self.spec.order[start:stop]
+            self._images = torch.from_numpy(self.spec.source.load(places)).to(device)
+            self._keys = SampleKeys.of(self.spec.seed, [str(i) for i in self.spec.source.ids[places]]).to(device)
             self._block = (start, stop)
             self._pictures = {}
         assert self._keys is not None
         positions = np.arange(start, stop, dtype=np.int32)
-        return self._images, self._keys, self.what.labels[start:stop], positions
+        return self._images, self._keys, self.spec.labels[start:stop], positions
 
     def _pictures_of(self, condition: Condition, start: int) -> Pictures | None:
         definition = condition.definition
         moves = isinstance(definition, Sequence_) and definition.moves
-        return functools.partial(self._read, start) if moves and self.what.source.info.cropped else None
+        return functools.partial(self._read, start) if moves and self.spec.source.info.cropped else None
 
     def _read(self, start: int, piece: slice) -> list[torch.Tensor]:
         """Pictures of a part of the block that begins at ``start``, decoded once as long as there is room for them."""
         places = range(start + piece.start, start + piece.stop)
         lacking = [p for p in places if p not in self._pictures]
-        read = self.what.source.pictures(self.what.order[lacking]) if lacking else []
+        read = self.spec.source.pictures(self.spec.order[lacking]) if lacking else []
         found = self._pictures | {p: torch.from_numpy(x) for p, x in zip(lacking, read, strict=True)}
         if sum(x.nbytes for x in found.values()) <= _PICTURES:
             self._pictures = found

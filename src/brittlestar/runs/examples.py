@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -15,94 +16,142 @@ from PIL import Image
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core.files import write_atomic
+from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import perturbed
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
 
-PER_CONDITION = 2
+PER_CONDITION = 3
+"""The surest failure, one of the commonest confusion, one of another class: a condition seldom does one thing only."""
+
 LARGEST = 112
 """Thumbnails are at most this wide and high."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    """The failures of one model under one condition that are shown.
+
+    Fields:
+        place: Of the model.
+        positions: Of the samples, in the order in which they are shown.
+        shifted, clean: The model's rows.
+    """
+
+    place: int
+    positions: tuple[int, ...]
+    shifted: Rows
+    clean: Rows
 
 
 def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     """Write ``examples/examples.json`` and its thumbnails into the run folder.
 
-    For every model and every condition but Fourier ones and sequences: the failures (right when clean) with the
-    highest confidence among the first ``count`` samples. Pixels are made again from the sample's key; an example whose
-    prediction does not come out the same again is left out.
+    For every model and every condition but Fourier ones and sequences: up to ``PER_CONDITION`` failures (right when
+    clean) among the first ``count`` samples. Pixels are made again from the sample's key; an example whose prediction
+    does not come out the same again is left out.
     """
-    store, what = bench.store, bench.what
-    clean = next((c for c in what.conditions if c.info.id == CLEAN_ID), None)
+    store, spec = bench.store, bench.spec
+    clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return
-    shown = [c for c in what.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
-    chosen: list[tuple[int, Condition, int, Rows, Rows]] = []
-    for place, fingerprint in enumerate(what.fingerprints):
+    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
+    chosen: dict[str, list[_Choice]] = {}
+    for place, fingerprint in enumerate(spec.fingerprints):
         before = store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)
         if before is None:
             continue
         for condition in shown:
             rows = store.read(fingerprint, [condition.fingerprint], detail=False).get(condition.fingerprint)
-            if rows is not None:
-                chosen += [(place, condition, p, rows, before) for p in _worst(rows, before)]
-    folder = what.folder / "examples"
-    beside = what.folder / ".examples.tmp"
+            positions = () if rows is None else _failures(rows, before)
+            if rows is not None and positions:
+                chosen.setdefault(condition.fingerprint, []).append(_Choice(place, positions, rows, before))
+    folder = spec.folder / "examples"
+    beside = spec.folder / ".examples.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    listed = [entry for choice in chosen if (entry := _example(bench, names, beside, *choice)) is not None]
-    write_atomic(beside / "examples.json", json.dumps({"examples": listed}, indent=1))
+    files = store.names() or []
+    listed: list[tuple[int, dict[str, Any]]] = []
+    for condition in shown:
+        listed += _examples(bench, condition, chosen.get(condition.fingerprint, []), beside)
+    listed.sort(key=lambda pair: pair[0])
+    entries = [
+        {"model": names[place], **entry, "name": files[entry["position"]] if files else ""} for place, entry in listed
+    ]
+    write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)
 
 
-def _worst(rows: Rows, before: Rows) -> list[int]:
-    """Positions of the surest failures among the samples that were right before."""
+def _failures(rows: Rows, before: Rows) -> tuple[int, ...]:
+    """Positions of failures among the samples that were right before: see ``PER_CONDITION``."""
     right = before.position[before.correct]
     wrong = np.flatnonzero(~rows.correct & np.isin(rows.position, right))
-    surest = wrong[np.argsort(-rows.confidence[wrong], kind="stable")[:PER_CONDITION]]
-    return [int(p) for p in rows.position[surest]]
+    if not len(wrong):
+        return ()
+    surest = wrong[np.argsort(-rows.confidence[wrong], kind="stable")]
+    label, answer = rows.label[surest], rows.prediction[surest]
+    pairs, size = np.unique(np.stack([label, answer]), axis=1, return_counts=True)
+    commonest = pairs[:, size.argmax()]
+    chosen = [0]
+    for fits in ((label == commonest[0]) & (answer == commonest[1]), ~np.isin(label, [label[0], commonest[0]])):
+        chosen += [int(i) for i in np.flatnonzero(fits) if i not in chosen][:1]
+    chosen += [i for i in range(len(surest)) if i not in chosen]
+    return tuple(int(p) for p in rows.position[surest[chosen[:PER_CONDITION]]])
 
 
-def _example(
-    bench: Bench,
-    names: Sequence[str],
-    folder: Path,
-    place: int,
-    condition: Condition,
-    position: int,
-    rows: Rows,
-    before: Rows,
-) -> dict[str, Any] | None:
-    images, keys, labels, _ = bench.block(position, position + 1)
-    model = bench.models[place]
-    x = images.to(torch.float32) / 255
-    target = torch.from_numpy(labels).to(x.device, torch.int64)
-    shifted = perturbed(condition, x, target, keys, model)
-    with torch.inference_mode():
-        again = int(model.logits(shifted).argmax())
-    row, clean_row = (r.take(r.position == position) for r in (rows, before))
-    if again != int(row.prediction[0]):
-        return None
+def _examples(
+    bench: Bench, condition: Condition, choices: Sequence[_Choice], folder: Path
+) -> list[tuple[int, dict[str, Any]]]:
+    """(model, example) of one condition; the samples of all models are read and shifted together."""
+    positions = sorted({p for choice in choices for p in choice.positions})
+    if not positions:
+        return []
+    images, target, keys = _batch(bench, positions)
     attacked = isinstance(condition.definition, Attack)
-    shifted_name = f"{condition.fingerprint}-{position}{f'-{place}' if attacked else ''}.png"
-    clean_name = f"clean-{position}.png"
-    for name, pixels in ((clean_name, x), (shifted_name, shifted)):
-        if not (folder / name).exists():
-            thumbnail(pixels[0].cpu().numpy()).save(folder / name, optimize=True)
-    return {
-        "model": names[place],
-        "condition": condition.info.id,
-        "position": position,
-        "sample_id": str(bench.what.source.ids[bench.what.order[position]]),
-        "label": int(row.label[0]),
-        "prediction": int(row.prediction[0]),
-        "confidence": float(row.confidence[0]),
-        "clean_prediction": int(clean_row.prediction[0]),
-        "clean_confidence": float(clean_row.confidence[0]),
-        "clean": clean_name,
-        "shifted": shifted_name,
-    }
+    shared = None if attacked else perturbed(condition, images, target, keys, None)
+    found: list[tuple[int, dict[str, Any]]] = []
+    for choice in choices:
+        model = bench.models[choice.place]
+        index = torch.tensor([positions.index(p) for p in choice.positions], device=images.device)
+        shifted = (
+            perturbed(condition, images[index], target[index], keys[index], model) if shared is None else shared[index]
+        )
+        with torch.inference_mode():
+            again = model.logits(shifted).argmax(1).tolist()
+        for place, position in enumerate(choice.positions):
+            row, clean = (rows.take(rows.position == position) for rows in (choice.shifted, choice.clean))
+            if again[place] != int(row.prediction[0]):
+                continue
+            shifted_name = f"{condition.fingerprint}-{position}{f'-{choice.place}' if attacked else ''}.png"
+            clean_name = f"clean-{position}.png"
+            for name, pixels in ((clean_name, images[index[place]]), (shifted_name, shifted[place])):
+                if not (folder / name).exists():
+                    thumbnail(pixels.cpu().numpy()).save(folder / name, optimize=True)
+            about = {
+                "condition": condition.info.id,
+                "position": position,
+                "sample_id": str(bench.spec.source.ids[bench.spec.order[position]]),
+                "label": int(row.label[0]),
+                "prediction": int(row.prediction[0]),
+                "confidence": float(row.confidence[0]),
+                "clean_prediction": int(clean.prediction[0]),
+                "clean_confidence": float(clean.confidence[0]),
+                "clean": clean_name,
+                "shifted": shifted_name,
+            }
+            found.append((choice.place, about))
+    return found
+
+
+def _batch(bench: Bench, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, SampleKeys]:
+    """Images in [0, 1], labels and keys of some samples."""
+    spec, device = bench.spec, bench.models[0].device
+    places = spec.order[list(positions)]
+    images = torch.from_numpy(spec.source.load(places)).to(device, torch.float32) / 255
+    labels = torch.from_numpy(spec.labels[list(positions)]).to(device, torch.int64)
+    return images, labels, SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[places]]).to(device)
 
 
 def thumbnail(pixels: npt.NDArray[np.float32], largest: int = LARGEST) -> Image.Image:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from brittlestar.core.errors import NearChanceError
+from brittlestar.core.options import option
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model, infer
 
@@ -99,8 +100,9 @@ def near_chance_text(near: Mapping[str, First], others: Sequence[str]) -> str:
     lead = "; ".join(f"{name} is right in {first.judgement.text}" for name, first in near.items())
     rest = f" ({_listing(others)} {'does' if len(others) == 1 else 'do'} better)" if others else ""
     return (
-        f"near chance on clean images: {lead}{rest}. Check the normalisation (--mean, --std), the order of the classes "
-        "(--classes), the colour channels (RGB or BGR) and their range ([0, 1]), the weights and the labels"
+        f"near chance on clean images: {lead}{rest}. Check the normalisation ({option('mean')}, {option('std')}), "
+        f"the order of the classes ({option('classes')}), the colour channels (RGB or BGR) and their range ([0, 1]), "
+        "the weights and the labels"
     )
 
 
@@ -112,9 +114,9 @@ def refuse_near_chance(near: Mapping[str, First], others: Sequence[str]) -> None
     """
     leave = f" Leave {_listing(list(near))} out to go on with {_listing(others)}." if others else ""
     raise NearChanceError(
-        f"{near_chance_text(near, others)}. Nothing was run.{leave} --anyway (anyway=True in Python) runs it all the "
-        "same, and the report says nothing else of such a model; --shifted (shifted=True) is for images that are meant "
-        "to be unlike those it was trained on, where so low an accuracy is a finding"
+        f"{near_chance_text(near, others)}. Nothing was run.{leave} {option('anyway', True)} runs it all the "
+        f"same, and the report says nothing else of such a model; {option('shifted', True)} is for images "
+        "that are meant to be unlike those it was trained on, where so low an accuracy is a finding"
     )
 
 

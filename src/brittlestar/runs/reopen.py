@@ -13,7 +13,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, require
 from brittlestar.data import reopened as reopened_data
 from brittlestar.models import ModelSpec, load_model, map_labels
-from brittlestar.runs.bench import Bench, Order
+from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
 from brittlestar.store import RunStore
@@ -54,15 +54,14 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
         require(
             bool(recorded.get("how")), f"model {name} was given as a Python object; audit it from Python", StoreError
         )
-        spec: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in recorded["how"].items()}
-        model = load_model(ModelSpec(**spec))
+        model = load_model(ModelSpec.from_record(recorded["how"]))
         require(
             model.fingerprint() == recorded["fingerprint"], f"model {name} ({recorded['spec']}) has changed", StoreError
         )
         models.append(model)
     order = source.order(manifest.seed)
     to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)
-    what = Order(
+    spec = BenchSpec(
         source=source,
         order=order,
         labels=to[source.labels][order],
@@ -76,4 +75,4 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
     )
     if all(model.device.type == "cpu" for model in models):
         torch.set_num_threads(1)
-    return Bench(what, models, store), list(manifest.models)
+    return Bench(spec, models, store), list(manifest.models)

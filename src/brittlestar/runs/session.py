@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +15,37 @@ import torch
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
-from brittlestar.core.version import VERSION
+from brittlestar.core.options import option
 from brittlestar.data.base import Source
 from brittlestar.models import check_model
 from brittlestar.models.base import Model, ModelInfo
-from brittlestar.runs.bench import Bench, ModelMaker, Order
+from brittlestar.runs.bench import Bench, BenchSpec, ModelMaker
 from brittlestar.runs.cell import passes
+from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import write_examples
+from brittlestar.runs.executors import Executor, ThisProcess, executor_of
 from brittlestar.runs.first import First, Judge, first_answers, near_chance_text, refuse_near_chance
-from brittlestar.runs.plan import FIRST_BLOCK, WorkItem, plan
+from brittlestar.runs.plan import FIRST_BLOCK, plan
+from brittlestar.runs.process import one_thread
 from brittlestar.runs.runner import Progress, run
-from brittlestar.runs.workers import Engine, InProcess, Processes, one_thread
+from brittlestar.runs.task import Task
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore, SessionRecord
 
 
 @dataclasses.dataclass(frozen=True)
-class Sequel:
-    """Work on single cells once the grid is filled, by the same engine and under the same lock.
+class FollowUp:
+    """Work on single cells once the grid is filled, by the same executor and under the same lock.
 
     Fields:
         conditions: What is asked beside the grid's conditions.
-        do: Gets the engine, the order (its conditions are the grid's and these), the store, and where to say things;
-            gives the number of shifted images that were evaluated.
+        do: Gets the executor, what its benches are built from (the conditions are the grid's and these), the store, and
+            where to say things; gives the number of shifted images that were evaluated.
         name: For the record.
     """
 
     conditions: tuple[Condition, ...]
-    do: Callable[[Engine, Order, RunStore, Callable[[str], None]], int]
+    do: Callable[[Executor, BenchSpec, RunStore, Callable[[str], None]], int]
     name: str
 
 
@@ -57,6 +57,7 @@ class Request:
         source: The opened data.
         labels: (n,) labels in the source's listing, as the models number them.
         classes: Class names in the models' order.
+        titles: What people call these classes; empty where the names are all there is.
         models: Loaded models, all on one device; with ``makers`` that build them again in workers.
         makers: One a model; ``None`` keeps the work in this process.
         models_how: One a model: the fields that load it again, for the record; empty for objects.
@@ -70,8 +71,9 @@ class Request:
         precision: Target half-width of every interval (``enough`` decides), or ``None``.
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
+        executor: Where tasks are run: a name, an executor, or ``None`` for what ``workers`` says (``executor_of``).
         command: What the person typed, for the record.
-        sequel: Work on single cells once the grid is filled.
+        follow_up: Work on single cells once the grid is filled.
         tune: Whether models may answer in a faster way that gives the same logits.
         judge: Says from first clean answers whether a model is near chance; ``None`` asks none.
         anyway: Whether models near chance are run all the same.
@@ -94,12 +96,14 @@ class Request:
     precision: float | None = None
     batch: int | None = None
     workers: int = 1
+    executor: str | Executor | None = None
     command: str = ""
-    sequel: Sequel | None = None
+    follow_up: FollowUp | None = None
     tune: bool = True
     judge: Judge | None = None
     anyway: bool = False
     shifted: bool = False
+    titles: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Watch:
         note: Called with one line of what happens now.
         warn: Called with what a person must know before believing any number.
         plan: Called once with the models' names, the conditions and the progress before work begins.
-        progress: Called after every work item.
+        progress: Called after every task.
         enough: Asked after every finished block whether to stop (precision).
     """
 
@@ -148,56 +152,63 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     note = watch.note
     source = request.source
     count = _sample_count(request)
+    executor = _executor(request)
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
     infos = _checked(request, order, labels, batch, watch)
     near = _near_chance(request, order, labels, batch, watch, count)
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
-    data = dataclasses.replace(source.info, classes=request.classes)
+    data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
-        store.write_samples(source.ids[order], labels, None if source.groups is None else source.groups[order])
+        groups, names = source.groups, source.names()
+        ordered = [names[place] for place in order]
+        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        if request.titles:
+            store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
-        items, progress = _planned(request, store, infos, count)
+        tasks, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
-        what = Order(
+        spec = BenchSpec(
             source=source,
             order=order,
             labels=labels,
             seed=request.seed,
-            conditions=(*request.conditions, *(request.sequel.conditions if request.sequel else ())),
+            conditions=(*request.conditions, *(request.follow_up.conditions if request.follow_up else ())),
             makers=tuple(request.makers or ()),
             fingerprints=tuple(fingerprints),
             batch=batch,
             folder=request.folder,
             tune=request.tune,
         )
-        bench = Bench(what, request.models, store)
+        bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
         store.begin_session(dataclasses.replace(record, near_chance=near.found))
         began, stop = time.perf_counter(), "failed"
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
-            if items or request.sequel:
-                with _engine(request, bench, items) as engine:
+            if request.executor is None and len(tasks) < 2 and request.follow_up is None:
+                executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
+            if tasks or request.follow_up:
+                with executor.started(bench):
                     stop = run(
-                        items,
-                        engine,
+                        tasks,
+                        executor,
                         progress,
                         deadline=deadline,
                         enough=watch.enough,
                         on_progress=watch.progress,
                         on_interrupt=lambda: note("stopping: finishing the cells in hand"),
                     )
-                    if request.sequel and stop == "complete":
-                        stop = _followed(request.sequel, engine, what, store, note, progress)
+                    if request.follow_up and stop == "complete":
+                        stop = _followed(request.follow_up, executor, spec, store, note, progress)
             else:
                 stop = "complete"
-            if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
+            if stop != "interrupted" and (tasks or not (request.folder / "examples" / "examples.json").exists()):
                 watch.note("choosing example images")
                 write_examples(bench, [info.name for info in infos], count)
         except KeyboardInterrupt:
@@ -210,13 +221,18 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
 
 
 def _followed(
-    sequel: Sequel, engine: Engine, what: Order, store: RunStore, note: Callable[[str], None], progress: Progress
+    follow_up: FollowUp,
+    executor: Executor,
+    spec: BenchSpec,
+    store: RunStore,
+    note: Callable[[str], None],
+    progress: Progress,
 ) -> str:
     try:
-        progress.images += sequel.do(engine, what, store, note)
+        progress.images += follow_up.do(executor, spec, store, note)
     except KeyboardInterrupt:
         note("stopping: finishing the answers in hand")
-        engine.close()
+        executor.close()
         return "interrupted"
     return "complete"
 
@@ -229,21 +245,20 @@ def default_batch(shape: tuple[int, int, int]) -> int:
 def _sample_count(request: Request) -> int:
     total = request.source.info.count
     count = total if request.samples is None else request.samples
-    require(count >= 1, f"--samples must be at least 1, got {count}", UsageError)
-    require(
-        count <= total, f"--samples {count} is more than the {total} images of {request.source.info.spec}", UsageError
-    )
+    for name, number in (("samples", count), ("workers", request.workers), ("batch", request.batch)):
+        require(number is None or number >= 1, f"{option(name)} must be at least 1, got {number}", UsageError)
+    too_many = f"{option('samples', count)} is more than the {total} images of {request.source.info.spec}"
+    require(count <= total, too_many, UsageError)
     for name, value in (("budget", request.budget), ("precision", request.precision)):
-        require(value is None or value > 0, f"--{name} must be positive, got {value}", UsageError)
+        require(value is None or value > 0, f"{option(name)} must be positive, got {value}", UsageError)
+    half_width = f"{option('precision')} is a half-width such as 0.02, got {request.precision}"
+    require(request.precision is None or request.precision < 0.5, half_width, UsageError)
+    names = [model.name for model in request.models]
     require(
-        request.precision is None or request.precision < 0.5,
-        f"--precision is a half-width such as 0.02, got {request.precision}",
+        len(set(names)) == len(names),
+        f"two models have one name: {names}; name them apart ({option('model', 'NAME=MODEL')})",
         UsageError,
     )
-    require(request.workers >= 1, f"--workers must be at least 1, got {request.workers}", UsageError)
-    require(request.batch is None or request.batch >= 1, f"--batch must be at least 1, got {request.batch}", UsageError)
-    names = [model.name for model in request.models]
-    require(len(set(names)) == len(names), f"two models have one name: {names}; write --model NAME=MODEL", UsageError)
     return count
 
 
@@ -321,9 +336,7 @@ def _near_chance(
     )
 
 
-def _planned(
-    request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int
-) -> tuple[list[WorkItem], Progress]:
+def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int) -> tuple[list[Task], Progress]:
     costs = [
         [
             None
@@ -335,7 +348,7 @@ def _planned(
     ]
     fingerprints = [c.fingerprint for c in request.conditions]
     finished = [store.finished_groups(info.fingerprint) for info in infos]
-    items = plan(costs, fingerprints, count, finished)
+    tasks: list[Task] = [*plan(costs, fingerprints, count, finished)]
     tallies = {}
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
@@ -344,14 +357,24 @@ def _planned(
     sizes = np.unique(design.labels, return_counts=True)[1]
     even = bool(sizes.max() <= 1.1 * sizes.min())
     grouped = design.groups is not None
-    return items, Progress(tallies, sum(item.work for item in items), even=even, grouped=grouped)
+    return tasks, Progress(tallies, sum(task.work for task in tasks), even=even, grouped=grouped)
 
 
-def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:
-    workers = request.workers if request.sequel else min(request.workers, len(items))
-    if workers > 1 and request.makers is not None:
-        return Processes(bench.what, workers)
-    return InProcess(bench)
+def _executor(request: Request) -> Executor:
+    """Where tasks are run.
+
+    Raises:
+        UsageError: The executor needs models that can be loaded again, and these cannot.
+    """
+    if request.executor is None and request.makers is None:
+        return ThisProcess()
+    executor = executor_of(request.executor, request.workers)
+    require(
+        executor.local or request.makers is not None,
+        f"the executor {type(executor).__name__} loads models where it computes: give them as specifications (text)",
+        UsageError,
+    )
+    return executor
 
 
 def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) -> SessionRecord:
@@ -359,7 +382,7 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
     return SessionRecord(
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         command=request.command,
-        suite=", ".join([*request.suites, *([request.sequel.name] if request.sequel else [])]),
+        suite=", ".join([*request.suites, *([request.follow_up.name] if request.follow_up else [])]),
         rule="anytime" if request.precision is not None else "fixed",
         stop="running",
         samples=count,
@@ -375,17 +398,3 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
         conditions=[c.info.id for c in request.conditions],
         models=[model.name for model in request.models],
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that can move a number."""
-    found = {"brittlestar": VERSION, "python": platform.python_version()}
-    return found | {name: version(name) for name in ("torch", "numpy", "pillow", "duckdb", "scipy")}
-
-
-def hardware(device: torch.device) -> dict[str, Any]:
-    """Where the numbers were made."""
-    facts: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
-    if device.type == "cuda":
-        facts["gpu"] = torch.cuda.get_device_name(device)
-    return facts

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar, final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolve import along, gaussian, gaussian_weights
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.whole import exact_levels, fallen, settled, short_in_blur
+from brittlestar.shifts.ops.convolution.plain import gaussian_weights
+from brittlestar.shifts.ops.dispatch import fallen, gaussian, three_weights
+from brittlestar.shifts.ops.rounding.plain import short_levels
 
 _THREE = 3
 """Kernels of so many weights are applied in float64: their sums are often whole levels, or next to them."""
@@ -51,8 +57,19 @@ def even(x: Images, sigma: float) -> Images:
     """Gaussian blur with edges repeated; in even areas it truncates to the 8 bits that float64 sums give."""
     weights = gaussian_weights(float(sigma))
     if len(weights) == _THREE:
-        if (fast := kernels(x)) is not None:
-            return fast.three(x, weights[1], weights[2])
-        exact = along(along(exact_levels(x) / 255.0, weights, 2), weights, 3)
-        return settled(exact * 255.0)
-    return fallen(gaussian(x, sigma), short_in_blur(float(sigma)))
+        return three_weights(x, weights[1], weights[2])
+    return fallen(gaussian(x, sigma), _short_in_blur(float(sigma)))
+
+
+@functools.lru_cache(maxsize=64)
+def _short_in_blur(sigma: float) -> torch.Tensor:
+    """``short_levels`` of a Gaussian blur in even areas."""
+    radius = len(gaussian_weights(sigma)) // 2
+
+    def blurred(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        for _ in range(2):
+            line = ndimage.gaussian_filter1d(np.repeat(level[:, None], 2 * radius + 1, 1), sigma, mode="nearest")
+            level = line[:, radius]
+        return level
+
+    return short_levels(blurred)

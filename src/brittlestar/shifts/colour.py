@@ -10,22 +10,13 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.hsv import saturated
+from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.ops.colour.plain import luma
+from brittlestar.shifts.ops.dispatch import brightened, saturated
 from brittlestar.shifts.ops.reduce import total
-from brittlestar.shifts.ops.whole import SHORT, short_levels
+from brittlestar.shifts.ops.rounding.plain import short_levels
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
-LUMA = (0.299, 0.587, 0.114)
-"""Rec. 601 weights of red, green and blue."""
-
-
-def luma(x: Images) -> Images:
-    """(n, 1, h, w) brightness of RGB images; grey images as they are."""
-    if x.shape[1] == 1:
-        return x
-    return x[:, 0:1] * LUMA[0] + x[:, 1:2] * LUMA[1] + x[:, 2:3] * LUMA[2]
 
 
 @functools.lru_cache(maxsize=64)
@@ -59,19 +50,12 @@ class Brightness(Shift):
     offset: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, offset=self.offset)
         require(-1 <= self.offset <= 1, f"brightness.offset must be in [-1, 1], got {self.offset}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         if x.shape[1] == 1:
             return x + self.offset
-        if (fast := kernels(x)) is not None:
-            return fast.brightened(x, self.offset, _short_in_sum(self.offset))
-        value = x.amax(1, keepdim=True)
-        raised = (value + self.offset).clamp(0, 1)
-        taken = _short_in_sum(self.offset).to(x.device)[(value * 255).round_().to(torch.int64)]
-        raised = raised.sub_(taken, alpha=SHORT / 255)
-        return torch.where(value > 0, x * (raised / value.clamp_min(1e-12)), raised)
+        return brightened(x, self.offset, _short_in_sum(self.offset))
 
 
 @final
@@ -122,6 +106,7 @@ class Saturation(Shift):
     paper: ClassVar[str] = _HENDRYCKS
     strength: ClassVar[str | None] = "factor"
     channels: ClassVar[tuple[int, ...]] = (3,)
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
         "imagenet-c-299": levels(factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
@@ -134,7 +119,6 @@ class Saturation(Shift):
 
     def __post_init__(self) -> None:
         require(self.factor >= 0, f"saturate.factor must be at least 0, got {self.factor}")
-        check_finite(self.name, factor=self.factor, offset=self.offset)
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         return saturated(x, self.factor, self.offset)

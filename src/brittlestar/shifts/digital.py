@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import numpy as np
 import torch
-from PIL import Image
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.box import box_resize
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.jpeg import round_trip
+from brittlestar.shifts.ops.dispatch import jpeg_round_trip, pixelated
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 
@@ -29,49 +24,7 @@ def on_levels(x: Images, change: Callable[[torch.Tensor], torch.Tensor]) -> Imag
 
 def through_jpeg(x: Images, quality: int) -> Images:
     """Images as JPEG gives them back, 8 bits."""
-    return on_levels(x, lambda levels8: _jpeg(levels8, quality))
-
-
-def _jpeg(levels8: torch.Tensor, quality: int) -> torch.Tensor:
-    """uint8 images as JPEG gives them back: the same bits by compiled loops, by Pillow and on a device."""
-    if (fast := kernels(levels8)) is not None:
-        return fast.jpeg(levels8, quality)
-    if levels8.device.type != "cpu":
-        return round_trip(levels8, quality)
-
-    def stored(picture: Image.Image) -> Image.Image:
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
-        return Image.open(buffer)
-
-    return _picture_by_picture(levels8, stored)
-
-
-def _box(levels8: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """uint8 images shrunk with a box filter and enlarged back, in the same three ways."""
-    if (fast := kernels(levels8)) is not None:
-        return fast.box(fast.box(levels8, height, width), *levels8.shape[2:])
-    if levels8.device.type != "cpu":
-        return box_resize(box_resize(levels8, height, width), *levels8.shape[2:])
-    box = Image.Resampling.BOX
-
-    def coarse(picture: Image.Image) -> Image.Image:
-        # Two steps: since Pillow 13 the order of the passes, and so the rounding, hangs on the sizes.
-        across = picture.resize((width, picture.height), box)
-        return across.resize((width, height), box).resize(picture.size, box)
-
-    return _picture_by_picture(levels8, coarse)
-
-
-def _picture_by_picture(levels8: torch.Tensor, change: Callable[[Image.Image], Image.Image]) -> torch.Tensor:
-    """uint8 images on the CPU through a Pillow operation. Nothing is copied where the images lie in memory with their
-    channels last, and so does the result."""
-    pixels = levels8.permute(0, 2, 3, 1).contiguous().numpy()
-    changed = np.empty_like(pixels)
-    for place, image in enumerate(pixels):
-        picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-        changed[place] = np.asarray(change(picture)).reshape(image.shape)
-    return torch.from_numpy(changed).permute(0, 3, 1, 2)
+    return on_levels(x, lambda levels8: jpeg_round_trip(levels8, quality))
 
 
 @final
@@ -109,7 +62,7 @@ class Jpeg(Shift):
 
     def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
         """The same on uint8."""
-        return _jpeg(levels, self.quality)
+        return jpeg_round_trip(levels, self.quality)
 
 
 @final
@@ -140,11 +93,11 @@ class Pixelation(Shift):
         require(0 < self.factor <= 1, f"pixelate.factor must be in (0, 1], got {self.factor}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        return on_levels(x, lambda levels8: _box(levels8, *self._small(x)))
+        return on_levels(x, lambda levels8: pixelated(levels8, *self._small(x)))
 
     def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
         """The same on uint8."""
-        return _box(levels, *self._small(levels))
+        return pixelated(levels, *self._small(levels))
 
     def _small(self, x: torch.Tensor) -> tuple[int, int]:
         height, width = (max(1, int(side * self.factor)) for side in x.shape[2:])

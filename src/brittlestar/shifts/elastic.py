@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -12,9 +11,8 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolve import border_index, gaussian, gaussian_weights
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.warp import sample
+from brittlestar.shifts.ops.convolution.plain import border_index, gaussian_weights
+from brittlestar.shifts.ops.dispatch import gaussian, uniform, warp_twice
 
 _MATRIX_FROM = 12
 """Kernels of a larger radius are applied as matrices."""
@@ -49,16 +47,6 @@ def affine_of(height: int, width: int, jitter: torch.Tensor) -> torch.Tensor:
         1,
     )
     return torch.cat([inverse.view(-1, 2, 2), offset[:, :, None]], 2)
-
-
-def warped(x: Images, back: torch.Tensor) -> Images:
-    """(n, c, h, w) seen through ``affine_of``'s maps; edges are mirrored without repeating them."""
-    rows = torch.arange(x.shape[2], dtype=torch.float64, device=x.device)[:, None]
-    columns = torch.arange(x.shape[3], dtype=torch.float64, device=x.device)
-    m = back[:, :, :, None, None]
-    from_column = m[:, 0, 0] * columns + m[:, 0, 1] * rows + m[:, 0, 2]
-    from_row = m[:, 1, 0] * columns + m[:, 1, 1] * rows + m[:, 1, 2]
-    return sample(x, from_row.to(torch.float32), from_column.to(torch.float32), "reflect")
 
 
 @functools.lru_cache(maxsize=32)
@@ -118,6 +106,7 @@ class ElasticTransform(Shift):
     strength: ClassVar[str | None] = "alpha"
     strength_unit: ClassVar[str] = "pixels"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": _scaled(244, *_IMAGENET),
         "imagenet-c-224": _scaled(224, *_IMAGENET),
@@ -137,15 +126,8 @@ class ElasticTransform(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         jitter = keys.stream("jitter").uniform((3, 2), -self.jitter, self.jitter)
-        fields = _fields(x, keys.stream("field")) if self.alpha else None
+        fields = uniform(keys.stream("field").words, (2, *x.shape[2:]), -1.0, 1.0) if self.alpha else None
         return elastic(x, jitter, fields, self.alpha, self.sigma)
-
-
-def _fields(x: Images, keys: SampleKeys) -> torch.Tensor:
-    shape = (2, *x.shape[2:])
-    if (fast := kernels(x)) is not None:
-        return fast.uniform(keys.words, math.prod(shape), -1.0, 1.0).view(len(x), *shape)
-    return keys.uniform(shape, -1.0, 1.0)
 
 
 def elastic(x: Images, jitter: torch.Tensor, fields: torch.Tensor | None, alpha: float, sigma: float) -> Images:
@@ -157,15 +139,6 @@ def elastic(x: Images, jitter: torch.Tensor, fields: torch.Tensor | None, alpha:
         fields: (n, 2, h, w) in [-1, 1]: columns, then rows; ``None`` for no displacement.
         alpha, sigma: See ``ElasticTransform``.
     """
-    height, width = x.shape[2:]
-    back = affine_of(height, width, jitter)
     fields = None if fields is None or alpha == 0 else smoothed(fields, sigma)
-    if (fast := kernels(x)) is not None:
-        return fast.warp_twice(x, back, fields, alpha)
-    x = warped(x, back)
-    if fields is None:
-        return x
-    moved = fields * alpha
-    rows = moved[:, 1] + torch.arange(height, dtype=torch.float32, device=x.device)[:, None]
-    columns = moved[:, 0] + torch.arange(width, dtype=torch.float32, device=x.device)
-    return sample(x, rows, columns, "symmetric")
+    height, width = x.shape[2:]
+    return warp_twice(x, affine_of(height, width, jitter), fields, alpha)

@@ -8,15 +8,13 @@ from typing import ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolve import border_index, symmetric_correlate
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.whole import SHORT, exact_levels, fallen, settled, short_in_zoom
-from brittlestar.shifts.ops.zoom import zoom_sum
+from brittlestar.shifts.ops.dispatch import fallen, motion_blur, small_disk, symmetric_correlate, zoom_sum
+from brittlestar.shifts.ops.rounding.plain import SHORT
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 _GRID = 8
@@ -107,12 +105,23 @@ class DefocusBlur(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         quarter = disk_quarter(self.radius, self.alias, self.renormalise)
         if len(quarter) <= _SMALL:
-            if (fast := kernels(x)) is not None:
-                edges = (border_index(size, len(quarter) - 1, "reflect") for size in x.shape[2:])
-                return fast.small_disk(x, quarter, *edges)
-            return settled(symmetric_correlate(exact_levels(x) / 255.0, quarter) * 255.0)
+            return small_disk(x, quarter)
         blurred = symmetric_correlate(x, quarter)
         return blurred.sub_(SHORT / 255) if _falls_short(quarter) else blurred
+
+
+@functools.lru_cache(maxsize=64)
+def _short_in_zoom(copies: int) -> torch.Tensor:
+    """For each of 256 levels, 1 where the mean of an even image and ``copies`` of it falls short of the level.
+
+    The published code adds up and divides in float32 there, not in float64 as elsewhere, and loses more levels.
+    """
+    level = (np.arange(256) / 255.0).astype(np.float32)
+    total = np.zeros_like(level)
+    for _ in range(copies):
+        total += level
+    levels = (level + total) / np.float32(copies + 1) * np.float32(255)
+    return torch.from_numpy((np.floor(levels) < np.arange(256)).astype(np.float32))
 
 
 def check_motion(name: str, radius: int, sigma: float, spread: float) -> None:
@@ -201,4 +210,4 @@ class ZoomBlur(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         factors = self.factors if self.identity_twice else self.factors[1:]
-        return fallen(zoom_sum(x, factors).div_(len(factors) + 1), short_in_zoom(len(factors)))
+        return fallen(zoom_sum(x, factors).div_(len(factors) + 1), _short_in_zoom(len(factors)))

@@ -16,16 +16,13 @@ from torch.nn import functional
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Shift, check_finite
+from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.elastic import affine_of, smoothed
 from brittlestar.shifts.geometric import Affine
-from brittlestar.shifts.glass import shuffle
 from brittlestar.shifts.lens import check_motion
 from brittlestar.shifts.ops.canny import canny
-from brittlestar.shifts.ops.convolve import along, gaussian_weights
-from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.warp import sample, sample_on_black
-from brittlestar.shifts.storage import truncated
+from brittlestar.shifts.ops.convolution.plain import along, gaussian_weights
+from brittlestar.shifts.ops.dispatch import motion_blur, sample, shuffled, truncated
 
 PAPER = "Mu and Gilmer, 2019, https://arxiv.org/abs/1906.02337"
 SIDE = 28
@@ -166,7 +163,7 @@ class MnistGlassBlur(MnistShift):
             offsets = ((draws * (2 * self.reach)) >> 16).sub_(self.reach)
             turn = keys.stream("turn").bits16((1, self.iterations, rows, columns)) >= 0
             offsets = (offsets * turn).to(torch.int8)
-            blurred = shuffle(blurred, offsets[:, 0], offsets[:, 1], self.reach, True)
+            blurred = shuffled(blurred, offsets[:, 0], offsets[:, 1], self.reach, True)
         return vertical(blurred, sigma)
 
 
@@ -211,7 +208,6 @@ class MnistSaturation(MnistShift):
     offset: float = 0.2
 
     def __post_init__(self) -> None:
-        check_finite(self.name, factor=self.factor, offset=self.offset)
         require(self.factor >= 0, f"mnist_saturate.factor must be at least 0, got {self.factor}")
         require(0 <= self.offset <= 1, f"mnist_saturate.offset must be in [0, 1], got {self.offset}")
 
@@ -279,7 +275,7 @@ def elastic_on_black(x: Images, jitter: torch.Tensor, moves: torch.Tensor) -> Im
     rows = torch.arange(height, dtype=torch.float64, device=x.device)[:, None]
     columns = torch.arange(width, dtype=torch.float64, device=x.device)
     place = [(back[:, i, 0] * columns + back[:, i, 1] * rows + back[:, i, 2]).to(torch.float32) for i in (1, 0)]
-    x = sample_on_black(x, place[0], place[1])
+    x = sample(x, place[0], place[1], "black")
     down, across = moves[:, 1] + rows.to(torch.float32), moves[:, 0] + columns.to(torch.float32)
     inside = (down >= 0) & (down <= height - 1) & (across >= 0) & (across <= width - 1)
     down, across = down.where(inside, 0.0), across.where(inside, 0.0)
@@ -340,7 +336,6 @@ class PessimalNoise(MnistShift):
     length: float = 10.63 / 2
 
     def __post_init__(self) -> None:
-        check_finite(self.name, length=self.length)
         require(self.length > 0, f"mnist_pessimal_noise.length must be above 0, got {self.length}")
         require(Path(self.matrix).is_file(), f"mnist_pessimal_noise.matrix: no such file: {self.matrix}")
         self._learnt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, TypeAlias, final
 
 import torch
 
@@ -16,7 +16,7 @@ from brittlestar.shifts.mnist import SIDE, MnistShift
 WIDTH = 2.3
 """Where a line's brightness, 1 + log(1 - distance / WIDTH), has fallen to nothing; in pixels of a 28-pixel image."""
 
-Column = torch.Tensor
+Column: TypeAlias = "torch.Tensor"
 """(n, 1, 1) float64."""
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-import torch
-
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
-from brittlestar.shifts.ops.fast import kernels
+from brittlestar.shifts.base import Images, Levels, Shift, levels
+from brittlestar.shifts.ops.dispatch import impulse_noise, normal_noise, shot_noise
+from brittlestar.shifts.ops.noise.plain import impulses
 
 _HENDRYCKS = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 
@@ -40,13 +39,10 @@ class GaussianNoise(Shift):
     sigma: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, sigma=self.sigma)
         require(self.sigma >= 0, f"gaussian_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        if (fast := kernels(x)) is not None:
-            return fast.normal_noise(x, keys.words, self.sigma, False)
-        return keys.normal(x.shape[1:]).mul_(self.sigma).add_(x)
+        return normal_noise(x, keys, self.sigma, False)
 
 
 @final
@@ -78,9 +74,7 @@ class ShotNoise(Shift):
         require(0 < self.photons <= 10_000, f"shot_noise.photons must be in (0, 10000], got {self.photons}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        if (fast := kernels(x)) is not None and (y := fast.shot_noise(x, keys.words, self.photons)) is not None:
-            return y
-        return keys.poisson(x, self.photons).div_(self.photons)
+        return shot_noise(x, keys, self.photons)
 
 
 @final
@@ -111,9 +105,7 @@ class ImpulseNoise(Shift):
         require(0 <= self.amount <= 1, f"impulse_noise.amount must be in [0, 1], got {self.amount}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        if (fast := kernels(x)) is not None:
-            return fast.impulse_noise(x, keys.words, round(self.amount * 32768))
-        return _salt_and_pepper(x, keys.bits16(x.shape[1:]), self.amount)
+        return impulse_noise(x, keys, round(self.amount * 32768))
 
 
 @final
@@ -138,14 +130,7 @@ class SaltAndPepper(Shift):
         require(0 <= self.amount <= 1, f"salt_and_pepper.amount must be in [0, 1], got {self.amount}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        return _salt_and_pepper(x, keys.bits16((1, *x.shape[2:])), self.amount)
-
-
-def _salt_and_pepper(x: Images, bits: torch.Tensor, amount: float) -> Images:
-    """0 where the bits lie in the lowest ``amount / 2``, 1 where they lie in the highest."""
-    reach = round(amount * 32768)
-    dark, bright = bits < -32768 + reach, bits >= 32768 - reach
-    return torch.where(dark, 0.0, torch.where(bright, 1.0, x))
+        return impulses(x, keys.bits16((1, *x.shape[2:])), round(self.amount * 32768))
 
 
 @final
@@ -173,13 +158,10 @@ class SpeckleNoise(Shift):
     sigma: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, sigma=self.sigma)
         require(self.sigma >= 0, f"speckle_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
-        if (fast := kernels(x)) is not None:
-            return fast.normal_noise(x, keys.words, self.sigma, True)
-        return keys.normal(x.shape[1:]).mul_(self.sigma).add_(1).mul_(x)
+        return normal_noise(x, keys, self.sigma, True)
 
 
 @final
@@ -201,7 +183,6 @@ class UniformNoise(Shift):
     half_width: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, half_width=self.half_width)
         require(self.half_width >= 0, f"uniform_noise.half_width must be at least 0, got {self.half_width}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:

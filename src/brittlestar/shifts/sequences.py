@@ -10,14 +10,13 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, check_finite
+from brittlestar.shifts.base import Images
 from brittlestar.shifts.colour import Brightness
 from brittlestar.shifts.noise import GaussianNoise, ShotNoise, SpeckleNoise
-from brittlestar.shifts.ops.convolve import gaussian
-from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.zoom import centre
+from brittlestar.shifts.ops.dispatch import gaussian, motion_blur, snowed
+from brittlestar.shifts.ops.zoom.plain import centre
 from brittlestar.shifts.sequence_base import Harder, Sequence, Tables
-from brittlestar.shifts.snow import snow_layer, snowed
+from brittlestar.shifts.snow import snow_layer
 from brittlestar.shifts.spatter import WATER, coloured, drops, water
 
 
@@ -189,10 +188,6 @@ class BrightnessSequence(Sequence):
 
     step: float
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_finite(self.name, step=self.step)
-
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
         x = self.cropped(x)
         for frame in range(self.count):
@@ -262,19 +257,19 @@ class SpatterSequence(Sequence):
         field = keys.normal((1, *x.shape[2:])).mul_(self.scale).add_(self.loc)
         yield from self.running(x, drops(field, self.sigma, self.threshold))
 
-    def running(self, x: Images, liquid: torch.Tensor) -> Iterator[Images]:
+    def running(self, x: Images, wetness: torch.Tensor) -> Iterator[Images]:
         """The frames of (n, c, h, w) images with (n, 1, h, w) drops of their own."""
         for _ in range(self.count):
-            share = water(liquid, 1.0)
+            share = water(wetness, 1.0)
             frame = x + coloured(share * self.intensity, WATER, x.shape[1])
             yield frame * share.any(dim=(1, 2, 3), keepdim=True) if self.dry_is_black else frame
-            liquid = self._run(liquid)
+            wetness = self._run(wetness)
 
-    def _run(self, liquid: torch.Tensor) -> torch.Tensor:
-        height = liquid.shape[2]
+    def _run(self, wetness: torch.Tensor) -> torch.Tensor:
+        height = wetness.shape[2]
         ahead = (len(self.smear) - 1) // 2
-        wide = torch.nn.functional.pad(liquid, (0, 0, len(self.smear), len(self.smear)))
-        out = torch.zeros_like(liquid)
+        wide = torch.nn.functional.pad(wetness, (0, 0, len(self.smear), len(self.smear)))
+        out = torch.zeros_like(wetness)
         for place, weight in enumerate(self.smear):
             start = len(self.smear) + ahead - place
             out.add_(wide[:, :, start : start + height] * weight)

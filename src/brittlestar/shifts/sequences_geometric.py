@@ -13,10 +13,9 @@ import numpy.typing as npt
 import torch
 
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, check_finite
-from brittlestar.shifts.ops.warp import sample, sample_on_black
+from brittlestar.shifts.base import Images
+from brittlestar.shifts.ops.dispatch import sample, truncated
 from brittlestar.shifts.sequence_base import Sequence, Tables, Window
-from brittlestar.shifts.storage import truncated
 
 Matrix = npt.NDArray[np.float64]
 
@@ -48,7 +47,7 @@ def seen_through(x: Images, back: Matrix, shown: Window | None = None, blended: 
         across, down = np.where(inside, across, 0), np.where(inside, down, 0)
     places = [torch.from_numpy(v.astype(np.float32)).to(x.device).expand(len(x), -1, -1) for v in (down, across)]
     if blended:
-        return sample_on_black(x, places[0], places[1])
+        return sample(x, places[0], places[1], "black")
     return sample(x, places[0], places[1], "symmetric") * torch.from_numpy(inside).to(x.device)
 
 
@@ -112,10 +111,6 @@ class TurnSequence(GeometricSequence):
     tables: ClassVar[Tables] = {table: {} for table in ("imagenet-p", "imagenet-p-299", "tiny-p", "cifar-p")}
 
     step: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_finite(self.name, step=self.step)
 
     def _angle(self, frame: int) -> float:
         return math.radians(self.step * (frame - self.count // 2))

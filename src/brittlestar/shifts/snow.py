@@ -10,11 +10,8 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.colour import luma
-from brittlestar.shifts.ops.fast import kernels
-from brittlestar.shifts.ops.motion import motion_blur
-from brittlestar.shifts.ops.zoom import centre, enlarged
-from brittlestar.shifts.storage import truncated
+from brittlestar.shifts.ops.dispatch import motion_blur, snowed, truncated
+from brittlestar.shifts.ops.zoom.plain import centre, enlarged
 
 
 def snow_layer(
@@ -42,14 +39,6 @@ def snow_layer(
     return truncated(motion_blur(layer, radius, sigma, degrees))
 
 
-def snowed(x: Images, layer: torch.Tensor, mix: float) -> Images:
-    """Images whitened (``mix`` is the share that is kept), plus the layer and the layer turned by 180 degrees."""
-    if (fast := kernels(x)) is not None:
-        return fast.snowed(x, layer, mix)
-    whitened = torch.maximum(x, luma(x) * 1.5 + 0.5)
-    return (x * mix).add_(whitened.mul_(1 - mix)).add_(layer).add_(layer.flip(2, 3))
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
 class Snow(Shift):
@@ -68,6 +57,7 @@ class Snow(Shift):
     family: ClassVar[str] = "weather"
     paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(
             loc=(0.1, 0.2, 0.55, 0.55, 0.55),

@@ -10,8 +10,7 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolve import gaussian
-from brittlestar.shifts.ops.liquid import relief
+from brittlestar.shifts.ops.dispatch import gaussian, relief
 
 WATER = (175 / 255, 238 / 255, 238 / 255)
 MUD = (63 / 255, 42 / 255, 20 / 255)
@@ -24,17 +23,17 @@ def drops(field: torch.Tensor, sigma: float, threshold: float) -> torch.Tensor:
     return torch.where(smooth < threshold, 0.0, smooth)
 
 
-def water(liquid: torch.Tensor, intensity: float) -> torch.Tensor:
+def water(wetness: torch.Tensor, intensity: float) -> torch.Tensor:
     """(n, 1, h, w) amount of water's colour to add, at most ``intensity``, from drops; 8 bits in between."""
-    levels8 = (liquid * 255).to(torch.int32).bitwise_and_(255).to(torch.uint8)
+    levels8 = (wetness * 255).to(torch.int32).bitwise_and_(255).to(torch.uint8)
     thick = levels8.to(torch.float32) * relief(levels8[:, 0])[:, None]
     most = thick.amax((1, 2, 3), keepdim=True)
     return (thick / most.clamp_min(1)).mul_(intensity)
 
 
-def mud(liquid: torch.Tensor, threshold: float, softness: float) -> torch.Tensor:
+def mud(wetness: torch.Tensor, threshold: float, softness: float) -> torch.Tensor:
     """(n, 1, h, w) share of mud, 0 or from 0.8 to 1, from drops."""
-    share = gaussian((liquid > threshold).to(torch.float32), softness)
+    share = gaussian((wetness > threshold).to(torch.float32), softness)
     return torch.where(share < 0.8, 0.0, share)
 
 
@@ -62,6 +61,7 @@ class Spatter(Shift):
     family: ClassVar[str] = "weather"
     paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(
             loc=(0.65, 0.65, 0.65, 0.65, 0.67),
@@ -116,9 +116,9 @@ class Spatter(Shift):
         return spattered(x, drops(field, self.sigma, self.threshold), self)
 
 
-def spattered(x: Images, liquid: torch.Tensor, how: Spatter) -> Images:
+def spattered(x: Images, wetness: torch.Tensor, how: Spatter) -> Images:
     """Images with drops on them."""
     if how.is_mud:
-        share = mud(liquid, how.threshold, how.intensity)
+        share = mud(wetness, how.threshold, how.intensity)
         return (x * (1 - share)).add_(coloured(share, MUD, x.shape[1]))
-    return x + coloured(water(liquid, how.intensity), WATER, x.shape[1])
+    return x + coloured(water(wetness, how.intensity), WATER, x.shape[1])

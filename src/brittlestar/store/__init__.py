@@ -1,7 +1,8 @@
 """Rows on disk: a run folder of Parquet files and a manifest. Opens without torch."""
 
 from brittlestar.store.looks import StoppingRule, stopping_rule
+from brittlestar.store.maintenance import compact, verify
 from brittlestar.store.manifest import Manifest, SessionRecord
 from brittlestar.store.store import RunStore
 
-__all__ = ["Manifest", "RunStore", "SessionRecord", "StoppingRule", "stopping_rule"]
+__all__ = ["Manifest", "RunStore", "SessionRecord", "StoppingRule", "compact", "stopping_rule", "verify"]

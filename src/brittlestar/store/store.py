@@ -18,6 +18,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, require
 from brittlestar.core.files import locked, write_atomic
+from brittlestar.core.options import option
 from brittlestar.core.rows import Rows
 from brittlestar.store.design import Design, joins
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
@@ -74,12 +75,14 @@ class RunStore:
         require(
             known.data.get("fingerprint") == data["fingerprint"],
             f"{folder} holds results on other data ({known.data.get('spec')}, fingerprint "
-            f"{known.data.get('fingerprint')}; now {data.get('spec')}, {data['fingerprint']}): choose another --out",
+            f"{known.data.get('fingerprint')}; now {data.get('spec')}, {data['fingerprint']}): take another "
+            f"{option('out')}",
             StoreError,
         )
         require(
             known.seed == seed,
-            f"{folder} was made with --seed {known.seed}, not {seed}: use that seed or another --out",
+            f"{folder} was made with {option('seed', known.seed)}, not {seed}: use that seed or another "
+            f"{option('out')}",
             StoreError,
         )
         return store
@@ -103,7 +106,7 @@ class RunStore:
         require(
             known is None or known["fingerprint"] == info["fingerprint"],
             f"model {info['name']} has changed since {self.path} was made (weights, code or preprocessing): "
-            f"give it another name (--model NEWNAME=...) or use another --out",
+            f"give it another name ({option('model', 'NEWNAME=...')}) or use another {option('out')}",
             StoreError,
         )
         self._change(models=self.manifest.models | {info["name"]: json.loads(json.dumps(info))})
@@ -123,12 +126,17 @@ class RunStore:
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
     def write_samples(
-        self, ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], groups: npt.NDArray[np.int64] | None = None
+        self,
+        ids: npt.NDArray[np.str_],
+        labels: npt.NDArray[np.int32],
+        groups: npt.NDArray[np.int64] | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
-        """Record the seeded order: position, id, label and, where samples depend on each other, group.
+        """Record the seeded order: position, id, label and, where there are any, group (what depends on each other) and
+        name (where the image is found, for people).
 
-        Written once; later calls must give the same ids and labels. Groups may be joined by later ones, and are kept
-        by calls that name none or smaller ones.
+        Later calls must give the same ids and labels. Groups may be joined by later ones, and are kept by calls that
+        give none or smaller ones; so are names.
 
         Raises:
             StoreError: The folder has another order, other labels or other groups, so that its rows cannot be added to.
@@ -138,19 +146,27 @@ class RunStore:
             require(
                 np.array_equal(known_ids, ids) and np.array_equal(known_labels, labels),
                 f"{self.path} holds results for other samples or labels (it has {len(known_ids)}, now {len(ids)}; the "
-                "classes may be numbered otherwise): choose another --out",
+                f"classes may be numbered otherwise): take another {option('out')}",
                 StoreError,
             )
-            known = self.design().groups
+            known, named = self.design().groups, self.names()
             if groups is None or (known is not None and joins(known, groups)):
-                return
+                groups = known
             require(
-                known is None or joins(groups, known),
-                f"{self.path} has its samples in other groups: give the same groups, or choose another --out",
+                groups is None or known is None or joins(groups, known),
+                f"{self.path} has its samples in other groups: give the same groups, or take another {option('out')}",
                 StoreError,
             )
-        columns = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object), "label": labels}
-        write_table(self._samples, columns if groups is None else columns | {"group": groups.astype(np.int64)})
+            names = named if names is None else names
+            if groups is known and named == (None if names is None else [readable(name) for name in names]):
+                return
+        columns: dict[str, Any] = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object)}
+        columns["label"] = labels
+        if groups is not None:
+            columns["group"] = groups.astype(np.int64)
+        if names is not None:
+            columns["name"] = np.array([readable(name) for name in names], dtype=object)
+        write_table(self._samples, columns)
         self._design = None
 
     def design(self) -> Design:
@@ -176,6 +192,21 @@ class RunStore:
         require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
         table = query([self._samples], "SELECT id, label FROM {files} ORDER BY position")
         return np.ma.getdata(table["id"]).astype(str), np.ma.getdata(table["label"]).astype(np.int32)
+
+    def names(self) -> list[str] | None:
+        """Where each image is found (a file, a row of one), in the seeded order; ``None`` in folders of old versions.
+
+        Raises:
+            StoreError: Nothing was recorded yet, or the file is damaged.
+        """
+        require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
+        table = query([self._samples], "SELECT * FROM {files} ORDER BY position")
+        return [str(name) for name in np.ma.getdata(table["name"])] if "name" in table else None
+
+    def name_classes(self, titles: Sequence[str]) -> None:
+        """Record what people call the classes, in label order."""
+        if list(self.manifest.data.get("titles", ())) != list(titles):
+            self._change(data=self.manifest.data | {"titles": list(titles)})
 
     @property
     def _samples(self) -> Path:
@@ -287,17 +318,10 @@ class RunStore:
             counts[condition] = (len(rows), int((~rows.correct).sum()))
         return counts
 
-    def compact(self) -> None:
-        """Merge the row files into few (see ``store.care.compact``); call it while the folder is ``locked``."""
-        from brittlestar.store.care import compact
 
-        compact(self)
-
-    def verify(self) -> list[str]:
-        """Problems of the stored files, one line each; empty where all is well (see ``store.care.verify``)."""
-        from brittlestar.store.care import verify
-
-        return verify(self)
+def readable(name: str) -> str:
+    """A name with what cannot be printed, or would turn the text around it, written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _make_room(folder: Path) -> None:
@@ -306,12 +330,14 @@ def _make_room(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         found = sorted(p.name for p in folder.iterdir() if p.name != "lock" and not p.match(".*.tmp"))
     except FileExistsError as error:
-        raise StoreError(f"{folder} is a file, not a folder: choose another --out") from error
+        raise StoreError(f"{folder} is a file, not a folder: take another {option('out')}") from error
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
     if found and found != [NAME]:
         listed = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-        raise StoreError(f"{folder} is not a run folder and not empty (it holds {listed}): choose another --out")
+        raise StoreError(
+            f"{folder} is not a run folder and not empty (it holds {listed}): take another {option('out')}"
+        )
 
 
 def by_group(files: Iterable[RowFile]) -> dict[tuple[str, ...], list[RowFile]]:

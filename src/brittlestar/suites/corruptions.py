@@ -15,7 +15,8 @@ from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition, clean, condition
 from brittlestar.shifts.frost import Frost, available_textures
-from brittlestar.shifts.storage import stored, truncated_levels
+from brittlestar.shifts.ops.dispatch import truncated_levels
+from brittlestar.shifts.storage import stored
 from brittlestar.suites.base import Shape, Suite
 
 TEST = (

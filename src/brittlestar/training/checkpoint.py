@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from brittlestar.core.definition import fingerprint_of
@@ -16,7 +15,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.models.files import METADATA
 
-Schedule = torch.optim.lr_scheduler.LRScheduler
+Schedule: TypeAlias = "torch.optim.lr_scheduler.LRScheduler"
 _PARTS = ("module", "average", "optimiser")
 
 
@@ -50,6 +49,8 @@ class Checkpoint:
             "schedule": _plain(schedule.state_dict()),
             "history": history,
         }
+        from safetensors.torch import save_file
+
         with replacing(self.path) as beside:
             save_file(tensors, beside, metadata={METADATA: json.dumps(facts)})
 

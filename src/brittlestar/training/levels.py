@@ -7,10 +7,11 @@ where one might expect rounding, and so does this: the policies were found and p
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import torch
 
-Levels = torch.Tensor
+Levels: TypeAlias = "torch.Tensor"
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:

@@ -7,16 +7,16 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
 from brittlestar.core.errors import ModelError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys, word_of
+from brittlestar.core.options import option
 from brittlestar.core.version import VERSION
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.files import METADATA
@@ -25,7 +25,7 @@ from brittlestar.shifts.base import Images
 from brittlestar.training.checkpoint import Checkpoint
 from brittlestar.training.recipes import Recipe
 
-Labelled = tuple[torch.Tensor, torch.Tensor]
+Labelled: TypeAlias = "tuple[torch.Tensor, torch.Tensor]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,11 +212,11 @@ def trial(
         functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ModelError) as error:
         shape = " x ".join(str(side) for side in images.shape[1:])
-        alone = ", or a --batch of at least 2" if len(images) == 1 else ""
+        alone = f", or {option('batch')} of at least 2" if len(images) == 1 else ""
         raise ModelError(
             f"{name} cannot be trained on images of {shape}, {len(images)} at a time "
             f"({(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}): "
-            f"take another architecture, --resize and --crop the images{alone}"
+            f"take another architecture, or other sizes ({option('resize')}, {option('crop')}){alone}"
         ) from error
     module.zero_grad(set_to_none=True)
     module.load_state_dict(before)
@@ -258,9 +258,10 @@ def _drawn(images: torch.Tensor, keys: SampleKeys, plan: Plan) -> Images:
     return x
 
 
-@torch.no_grad()
 def _follow(average: dict[str, torch.Tensor], module: nn.Module, decay: float) -> None:
-    if average:
+    if not average:
+        return
+    with torch.no_grad():
         for key, value in module.state_dict().items():
             if value.is_floating_point():
                 average[key].lerp_(value, 1 - decay)
@@ -304,12 +305,12 @@ def _told(
     return Epoch(number=epoch + 1, of=plan.epochs, loss=loss, accuracy=right, warning=warning)
 
 
-@torch.no_grad()
 def accuracy(model: Model, recipe: Recipe, held: Labelled) -> float:
     """Share of held-out images answered rightly, filtered where the recipe filters; in [0, 1]."""
     images, labels = held
     pieces = torch.split(images, 250)
-    found = [model.logits(recipe.typical(piece.to(torch.float32) / 255)).argmax(1) for piece in pieces]
+    with torch.no_grad():
+        found = [model.logits(recipe.typical(piece.to(torch.float32) / 255)).argmax(1) for piece in pieces]
     return float((torch.cat(found) == labels).double().mean())
 
 
@@ -331,6 +332,8 @@ def save_weights(module: nn.Module, path: Path, facts: dict[str, Any]) -> None:
     Loading reads ``preprocess`` (fields of ``Preprocess``) and ``architecture``, and tells ``recipe``, ``fields``,
     ``epochs``, ``seed`` and the name of the ``start``.
     """
+    from safetensors.torch import save_file
+
     facts = facts | {"versions": {"brittlestar": VERSION, "torch": torch.__version__}}
     state = {key: value.detach().cpu().contiguous().clone() for key, value in module.state_dict().items()}
     with replacing(path) as beside:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 
@@ -15,7 +16,7 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.training import levels
 from brittlestar.training.levels import Levels
 
-Change = Callable[[Levels, torch.Tensor, torch.Tensor, SampleKeys], Levels]
+Change: TypeAlias = "Callable[[Levels, torch.Tensor, torch.Tensor, SampleKeys], Levels]"
 
 
 def _whole(level: torch.Tensor, most: float) -> torch.Tensor:

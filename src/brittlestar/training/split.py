@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.options import option
 from brittlestar.data import Source
 
 Places = npt.NDArray[np.int64]
@@ -42,7 +43,7 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
     require(
         wanted <= len(order) - len(classes),
         f"{len(order)} images of {len(classes)} classes are too few to hold out {held_out:.0%} of them and to train on "
-        "every class: take more images, or hold out none (--held-out 0)",
+        f"every class: take more images, or hold out none ({option('held_out', 0)})",
         DataError,
     )
     place = np.searchsorted(classes, labels)
@@ -51,7 +52,7 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
     require(
         wanted == 0 or bool(out.any()),
         f"images that depend on each other (copies, groups) stay on one side, and no group of these {len(order)} "
-        f"images is small enough to hold out {held_out:.0%}: hold out more, or none (--held-out 0)",
+        f"images is small enough to hold out {held_out:.0%}: hold out more, or none ({option('held_out', 0)})",
         DataError,
     )
     return order[~out], order[out]

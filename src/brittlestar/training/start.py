@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from brittlestar.core.errors import ModelError, require
+from brittlestar.core.options import option
 from brittlestar.models import ModelSpec, check_model, load_model, parse_spec
 from brittlestar.models.files import state_dict
 from brittlestar.models.wrap import TorchModel
@@ -24,7 +25,7 @@ def opened(start: ModelSpec, device: str) -> TorchModel:
     require(
         not program,
         f"training goes on from a network whose architecture is known; {start.spec} is {program}: give a .safetensors "
-        "of `brittlestar train`, torch:FILE.py:factory, or weights with --factory FILE.py:factory",
+        f"of `brittlestar train`, torch:FILE.py:factory, or weights with {option('factory', 'FILE.py:factory')}",
         ModelError,
     )
     model = load_model(dataclasses.replace(start, device=device))

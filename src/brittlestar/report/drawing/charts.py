@@ -18,6 +18,9 @@ from brittlestar.report.words import interval, number, percent, share
 FEWEST = 5
 """Bins with fewer images are left out of reliability diagrams: their intervals span nearly everything."""
 
+HALF_LETTER = 3.2
+"""Half the width that a letter of a tick's label may have, in user units."""
+
 MOST_LABELS = 4
 """Up to so many lines are labelled at their ends; more are told apart by colour, dashes and the key."""
 
@@ -33,6 +36,7 @@ class Look:
         even: ``True`` for equal steps, ``False`` for true distances, ``None`` to choose.
         labels: Whether lines may be labelled at their ends.
         borders: Vertical lines, with names of the regions between them.
+        named: Whether what is measured stands above its axis; on the page a heading says it.
         floor: A horizontal reference line (chance), in [0, 1].
     """
 
@@ -46,6 +50,7 @@ class Look:
     regions: tuple[str, ...] = ()
     floor: float | None = None
     zero: bool = False
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Figure:
 
 SMALL = Look()
 LARGE = Look(width=480, height=290)
+COLUMN = Look(width=300, height=206, named=True)
+"""For a file of its own: at a column's width its text has 8 points."""
 
 
 def model_class(model: ModelEntry) -> str:
@@ -78,7 +85,7 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
     left, right, top, bottom = 34.0, 10.0, 8.0, 34.0
     if direct:
         right = 8 + min(5.6 * max(len(_short(line.model.name)) for line in lines), look.width * 0.26)
-    if look.regions:
+    if look.regions or look.named:
         top = 20.0
     clean = look.clean and any(line.clean is not None for line in lines)
     x_of, ticks = _horizontal(lines, left + (_room(lines) if clean else 6), look.width - right - 4, look)
@@ -93,6 +100,8 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
         y = y_of(look.floor)
         canvas.line(left, y, look.width - right, y, "floor")
         canvas.text(left + 3, y - 3, "chance", "floor-label")
+    if look.named:
+        canvas.text(2, 9, "error" if look.error else "accuracy", "axis-title")
     if clean:
         canvas.text(left + 10, base + 13, "clean", "tick", "middle")
     for x, label in ticks:
@@ -110,7 +119,7 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
 def _room(lines: Sequence[Curve]) -> float:
     """How far right of the axis curves begin, so that the label ``clean`` stands clear of the first strength's."""
     first = min((p for line in lines for p in line.points), key=lambda p: p.x, default=None)
-    return 38.0 if first is None else max(38.0, 30 + 2.9 * len(_tick(first.label)))
+    return 38.0 if first is None else max(38.0, 30 + HALF_LETTER * len(_tick(first.label)))
 
 
 def _draw(
@@ -165,11 +174,15 @@ def _horizontal(
         round_ones = [v for v in nice_ticks(xs[0], xs[-1], 6) if xs[0] <= v <= xs[-1]]
         return x_of, [(x_of(v), f"{v:g}") for v in round_ones]
     ticks: list[tuple[float, str]] = []
-    for i, x in enumerate(xs):
+
+    def apart(first: float, second: float, *texts: str) -> bool:
+        return second - first >= HALF_LETTER * sum(map(len, texts)) + 5
+
+    end, last = place[xs[-1]], _tick(labels[xs[-1]])
+    for x in xs:
         text = _tick(labels[x])
-        need = 2.9 * (len(text) + (len(ticks[-1][1]) if ticks else 0)) + 5
-        room_after = i == len(xs) - 1 or place[xs[-1]] - place[x] >= 2.9 * (len(text) + len(_tick(labels[xs[-1]]))) + 5
-        if (not ticks or place[x] - ticks[-1][0] >= need) and room_after:
+        clear = not ticks or apart(ticks[-1][0], place[x], ticks[-1][1], text)
+        if clear and (x == xs[-1] or apart(place[x], end, text, last)):
             ticks.append((place[x], text))
     return x_of, ticks
 

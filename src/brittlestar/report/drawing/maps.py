@@ -35,27 +35,34 @@ def picture_of(values: Matrix, table: npt.NDArray[np.uint8], low: float, high: f
     return data_uri(Image.fromarray(rgba, "RGBA") if not known.all() else Image.fromarray(rgb), optimize=True)
 
 
-def bar() -> str:
-    """The sequential scale as a picture."""
-    return data_uri(Image.fromarray(sequential()[None]), optimize=True)
+def bar(table: npt.NDArray[np.uint8] | None = None) -> str:
+    """A scale as a picture; the sequential one if none is given."""
+    return data_uri(Image.fromarray((sequential() if table is None else table)[None]), optimize=True)
 
 
-def error_map(model: ModelEntry, values: Matrix, low: float, high: float, plane: Plane) -> Markup:
-    """Error over frequency on the sequential scale."""
+def error_map(model: ModelEntry, values: Matrix, low: float, high: float, plane: Plane, scale: bool = False) -> Markup:
+    """Error over frequency on the sequential scale, which is drawn below where ``scale`` asks for it."""
     mean = float(np.nanmean(values)) * 100
     described = f"Error from {np.nanmin(values) * 100:.1f} % to {np.nanmax(values) * 100:.1f} %, mean {mean:.1f} %."
     images = [(picture_of(values, sequential(), low, high), None)]
-    return _framed(f"Fourier map of {model.name}", described, images, plane)
+    below = Scale(f"{low * 100:.0f}", "error, %", f"{high * 100:.0f}", bar()) if scale else None
+    return _framed(f"Fourier map of {model.name}", described, images, plane, below)
 
 
-def difference_map(model: ModelEntry, against: ModelEntry, values: Matrix, limit: float, plane: Plane) -> Markup:
-    """Difference in error over frequency on the diverging scale, for light and for dark pages."""
+def difference_map(
+    model: ModelEntry, against: ModelEntry, values: Matrix, limit: float, plane: Plane, scale: bool = False
+) -> Markup:
+    """Difference in error over frequency on the diverging scale, for light and for dark pages; see ``error_map``."""
     described = f"Difference in error from {np.nanmin(values) * 100:.1f} to {np.nanmax(values) * 100:.1f} points."
     images = [
         (picture_of(values, diverging(dark), -limit, limit), "on-dark" if dark else "on-light")
         for dark in (False, True)
     ]
-    return _framed(f"Fourier map of {model.name} minus {against.name}", described, images, plane)
+    below = None
+    if scale:
+        end = f"{limit * 100:.0f}"
+        below = Scale(f"−{end}", f"error less {against.name}’s, points", f"+{end}", bar(diverging(False)))
+    return _framed(f"Fourier map of {model.name} minus {against.name}", described, images, plane, below)
 
 
 @dataclass(frozen=True)
@@ -67,11 +74,23 @@ class Plane:
     borders: tuple[float, ...]
 
 
-def _framed(title: str, described: str, images: Sequence[tuple[str, str | None]], plane: Plane) -> Markup:
+@dataclass(frozen=True)
+class Scale:
+    """What a map's colours mean: the ends, the unit, and the colours as a picture."""
+
+    low: str
+    unit: str
+    high: str
+    colours: str
+
+
+def _framed(
+    title: str, described: str, images: Sequence[tuple[str, str | None]], plane: Plane, scale: Scale | None
+) -> Markup:
     left, top = 24.0, 2.0
     cell = SIDE / max(len(plane.rows), len(plane.columns))
     width, height = cell * len(plane.columns), cell * len(plane.rows)
-    canvas = Canvas(left + SIDE + 2, top + height + 28, title, described, "map")
+    canvas = Canvas(left + SIDE + 2, top + height + (58 if scale else 28), title, described, "map")
     for source, kind in images:
         canvas.add(
             "image", href=source, x=left, y=top, width=width, height=height, class_=kind, preserveAspectRatio="none"
@@ -83,6 +102,12 @@ def _framed(title: str, described: str, images: Sequence[tuple[str, str | None]]
     for place, value in _marked(plane.rows):
         canvas.text(left - 4, top + (place + 0.5) * cell + 3.2, _signed(value), "", "end")
     canvas.text(left + width / 2, top + height + 23, "cycles per image", "", "middle")
+    if scale is not None:
+        y = top + height + 34
+        canvas.add("image", href=scale.colours, x=left, y=y, width=width, height=8, preserveAspectRatio="none")
+        canvas.text(left, y + 19, scale.low)
+        canvas.text(left + width / 2, y + 19, scale.unit, "", "middle")
+        canvas.text(left + width, y + 19, scale.high, "", "end")
     for kind in ("cross under", "cross"):
         canvas.add("rect", width=cell, height=cell, class_=kind, style="display:none")
     return Markup(str(canvas.markup()).replace("<svg ", '<svg tabindex="0" ', 1))

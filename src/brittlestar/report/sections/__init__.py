@@ -17,6 +17,7 @@ from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.pending import Pending
+from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
 
 SECTIONS: tuple[type[Section], ...] = (
@@ -25,6 +26,7 @@ SECTIONS: tuple[type[Section], ...] = (
     ConditionGrid,
     Curves,
     Breaks,
+    PerClass,
     Stability,
     Frequencies,
     Explained,

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 from markupsafe import Markup
 
 from brittlestar.report.breaking import half_level, simultaneous_level
-from brittlestar.report.drawing.charts import Figure, Look, curve_table, curves
+from brittlestar.report.claims import attack_claims
+from brittlestar.report.drawing.charts import COLUMN, Figure, Look, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.panels import Panel
@@ -19,6 +20,8 @@ from brittlestar.report.series import Series, from_zero, panel_of, series_of
 from brittlestar.report.status import trusted
 from brittlestar.report.subjects import ModelEntry, Subject
 from brittlestar.report.words import images, listing, merged, share
+
+WIDE = Look(width=480, height=260)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +52,15 @@ class Attacks(Section):
             return None
         sure = gathered.once(trusted)
         told = [finding for s in sure.subjects for finding in _attacked(sure, s, gathered.numbers)]
-        return cls(attacks=attacks, models=tuple(s.entry for s in gathered.subjects), told=tuple(told))
+        return cls(
+            attacks=attacks, models=tuple(s.entry for s in gathered.subjects), told=(*attack_claims(sure), *told)
+        )
 
     def findings(self) -> Iterator[Finding]:
         yield from self.told
 
     def figures(self) -> Mapping[str, Markup]:
-        return {f"attacks/{a.panel.key}": _drawn(a) for a in self.attacks}
+        return {f"attacks/{a.panel.key}": _drawn(a, COLUMN) for a in self.attacks}
 
     def context(self) -> Mapping[str, Any]:
         return {
@@ -64,8 +69,8 @@ class Attacks(Section):
         }
 
 
-def _drawn(attack: AttackCurve) -> Markup:
-    return curves(attack.panel, Look(width=480, height=260, clean=False, even=False))
+def _drawn(attack: AttackCurve, size: Look = WIDE) -> Markup:
+    return curves(attack.panel, dataclasses.replace(size, clean=False, even=False))
 
 
 def _attacks(gathered: Gathered) -> tuple[AttackCurve, ...]:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from brittlestar import measures
 from brittlestar.measures import Estimate
+from brittlestar.report.claims import confidence_claims
 from brittlestar.report.drawing.charts import Figure, model_class, reliability
 from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
@@ -82,11 +83,12 @@ class Calibration(Section):
         )
         if not rows:
             return None
-        sure = {s.entry.key for s in gathered.once(trusted).subjects}
+        reliable = gathered.once(trusted)
+        sure = {s.entry.key for s in reliable.subjects}
         return cls(
             rows=rows,
             shifted=max(len(s.of_kind("shift")) for s in gathered.subjects),
-            told=tuple(_confidence(row) for row in rows if row.model.key in sure),
+            told=(*confidence_claims(reliable), *(_confidence(row) for row in rows if row.model.key in sure)),
         )
 
     def row(self, model: ModelEntry) -> ModelCalibration | None:

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from markupsafe import Markup
+
 from brittlestar.measures import Sensitivity
 from brittlestar.report.compare import Differences, Pair, paired_differences
 from brittlestar.report.compared import beyond, compare_models
+from brittlestar.report.drawing.heat import heats
 from brittlestar.report.gather import Gathered
 from brittlestar.report.section import Finding, Section
 from brittlestar.report.sections.frequencies import Frequencies
@@ -67,6 +70,10 @@ class Comparison(Section):
             ],
             "tests": self.differences.tests,
         }
+
+    def figures(self) -> Mapping[str, Markup]:
+        grid = self.differences.grid
+        return {} if grid is None else heats("comparison", grid, "difference (points)")
 
     def context(self) -> Mapping[str, Any]:
         return {"tally": _tally}

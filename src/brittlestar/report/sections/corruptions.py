@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from markupsafe import Markup
+
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.compared import SAID, beyond, compared_numbers
 from brittlestar.report.corruptions import CorruptionSet, SetModel, SetRow, build_corruptions, marked, slug, summaries
+from brittlestar.report.drawing.charts import COLUMN, curves
+from brittlestar.report.drawing.lanes import lanes
 from brittlestar.report.drawing.published import spark, sums_table
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import both, set_table
+from brittlestar.report.panels import Curve, Panel
 from brittlestar.report.section import Finding, Result, Section
 from brittlestar.report.status import near_chance_of
 from brittlestar.report.subjects import ModelEntry
@@ -93,6 +99,21 @@ class Corruptions(Section):
             basis = f"{found.basis}{over}; images {found.storage}"
             yield from set_table(found.title, found.caveat, basis, listed, found.notes)
 
+    def figures(self) -> Mapping[str, Markup]:
+        drawn = {}
+        for found in self.sets:
+            drawn[f"corruptions/{found.key}"] = lanes(
+                f"{found.title}: error by corruption",
+                "error (%)",
+                [m.model for m in found.models],
+                [(row.title, [cell.error if cell else None for cell in row.cells]) for row in found.rows],
+            )
+            if found.curved:
+                look = dataclasses.replace(COLUMN, error=True, clean=False)
+                for row in found.rows:
+                    drawn[f"corruptions/{found.key}/{row.corruption}"] = curves(_panel(found, row), look)
+        return drawn
+
     def context(self) -> Mapping[str, Any]:
         return {
             "curved": any(found.curved for found in self.sets),
@@ -102,6 +123,16 @@ class Corruptions(Section):
             "columns": lambda found: found.curved + sum(_span(m) for m in found.models),
             "grouped": _groups,
         }
+
+
+def _panel(found: CorruptionSet, row: SetRow) -> Panel:
+    """Error by severity as a chart of its own."""
+    lines = tuple(
+        Curve(model=m.model, points=cell.curve)
+        for m, cell in zip(found.models, row.cells, strict=True)
+        if cell is not None
+    )
+    return Panel(family=row.group, title=f"{found.title}, {row.title}", axis="severity", lines=lines)
 
 
 def _findings(sets: Sequence[CorruptionSet], model: ModelEntry) -> Iterator[Finding]:

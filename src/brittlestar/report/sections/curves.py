@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from markupsafe import Markup
 
-from brittlestar.report.drawing.charts import SMALL, Figure, curve_table, curves
+from brittlestar.report.drawing.charts import COLUMN, SMALL, Figure, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.panels import Panel
 from brittlestar.report.section import Section
@@ -38,7 +38,7 @@ class Curves(Section):
         return cls(panels=panels, models=tuple(s.entry for s in gathered.subjects)) if panels else None
 
     def figures(self) -> Mapping[str, Markup]:
-        return {f"curves/{p.key}": curves(p, SMALL) for p in self.panels}
+        return {f"curves/{p.key}": curves(p, COLUMN) for p in self.panels}
 
     def context(self) -> Mapping[str, Any]:
         return {

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from markupsafe import Markup
 
-from brittlestar.report.drawing.charts import Figure, Look, curve_table, curves
+from brittlestar.report.claims import filter_claims
+from brittlestar.report.drawing.charts import COLUMN, Figure, Look, curve_table, curves
 from brittlestar.report.gather import Gathered
 from brittlestar.report.panels import Panel
-from brittlestar.report.section import Section
+from brittlestar.report.section import Finding, Section
 from brittlestar.report.series import from_zero, panel_of, series_of
+from brittlestar.report.status import trusted
 from brittlestar.report.subjects import ModelEntry
+
+WIDE = Look(width=400, height=250)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,7 @@ class Filters(Section):
     noise: Panel | None
     models: tuple[ModelEntry, ...]
     chance: float | None
+    told: tuple[Finding, ...]
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
@@ -48,10 +54,19 @@ class Filters(Section):
             return None
         guessing = {d.chance for d in gathered.data}
         chance = guessing.pop() if len(guessing) == 1 and 0.02 <= min(guessing) < 1 else None
-        return cls(panels=panels, noise=noise, models=tuple(s.entry for s in gathered.subjects), chance=chance)
+        return cls(
+            panels=panels,
+            noise=noise,
+            models=tuple(s.entry for s in gathered.subjects),
+            chance=chance,
+            told=filter_claims(gathered.once(trusted)),
+        )
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self.told
 
     def figures(self) -> Mapping[str, Markup]:
-        return {f"filters/{panel.key}": svg for panel, svg in self._drawn()}
+        return {f"filters/{panel.key}": svg for panel, svg in self._drawn(COLUMN)}
 
     def context(self) -> Mapping[str, Any]:
         return {
@@ -59,11 +74,11 @@ class Filters(Section):
             "table": curve_table([panel for panel, _ in self._drawn()], self.models),
         }
 
-    def _drawn(self) -> list[tuple[Panel, Markup]]:
-        look = Look(width=400, height=250, floor=self.chance)
+    def _drawn(self, size: Look = WIDE) -> list[tuple[Panel, Markup]]:
+        look = dataclasses.replace(size, floor=self.chance)
         drawn = [(panel, curves(panel, look)) for panel in self.panels]
         if self.noise is not None:
-            errors = Look(width=400, height=250, error=True, clean=False, even=False)
+            errors = dataclasses.replace(size, error=True, clean=False, even=False)
             drawn.append((self.noise, curves(self.noise, errors)))
         return drawn
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from brittlestar.measures import Sensitivity
 from brittlestar.report.compared import band_name
 from brittlestar.report.drawing import maps
-from brittlestar.report.drawing.charts import Figure, Look, curve_table, curves, model_class
+from brittlestar.report.drawing.charts import COLUMN, LARGE, Figure, Look, curve_table, curves, model_class
 from brittlestar.report.gather import Gathered
 from brittlestar.report.panels import Panel
 from brittlestar.report.section import Finding, Result, Section
@@ -116,9 +116,11 @@ class Frequencies(Section):
         }
 
     def figures(self) -> Mapping[str, Markup]:
-        drawn = _drawn(self.spectrum)
+        drawn = _drawn(self.spectrum, COLUMN, scaled=True)
+        keys = {m.model.name: m.model.key for m in self.spectrum.maps}
         return {
-            **{f"frequencies/map-{m.model.key}": f.svg for m, f in zip(self.spectrum.maps, drawn["maps"], strict=True)},
+            **{f"frequencies/map-{keys[f.title]}": f.svg for f in drawn["maps"]},
+            **{f"frequencies/difference-{keys[f.title]}": f.svg for f in drawn["differences"]},
             "frequencies/profile": drawn["profile"],
         }
 
@@ -182,8 +184,11 @@ def _profile_panel(s: Spectrum) -> Panel:
     )
 
 
-def _drawn(s: Spectrum) -> dict[str, Any]:
-    """The maps and their differences from the first on common scales, and the profile over radius."""
+def _drawn(s: Spectrum, size: Look = LARGE, scaled: bool = False) -> dict[str, Any]:
+    """The maps and their differences from the first on common scales, and the profile over radius.
+
+    ``scaled`` draws the scale below every map.
+    """
     values = np.concatenate([m.value[np.isfinite(m.value)] for m in s.maps])
     low, high = float(np.floor(values.min() * 20) / 20), float(np.ceil(values.max() * 20) / 20)
     high = max(high, low + 0.05)
@@ -196,9 +201,8 @@ def _drawn(s: Spectrum) -> dict[str, Any]:
     most = max((float(np.nanmax(np.abs(d))) for _, d in pairs), default=0.0)
     limit = max(float(np.ceil(most * 20) / 20), 0.05)
     plane = maps.Plane(s.rows, s.columns, s.borders)
-    look = Look(
-        width=480,
-        height=290,
+    look = dataclasses.replace(
+        size,
         error=True,
         clean=False,
         even=False,
@@ -207,13 +211,13 @@ def _drawn(s: Spectrum) -> dict[str, Any]:
     )
     return {
         "maps": [
-            Figure(m.model.name, maps.error_map(m.model, m.value, low, high, plane), hue=model_class(m.model))
+            Figure(m.model.name, maps.error_map(m.model, m.value, low, high, plane, scaled), hue=model_class(m.model))
             for m in s.maps
         ],
         "differences": [
             Figure(
                 m.model.name,
-                maps.difference_map(m.model, first.model, d, limit, plane),
+                maps.difference_map(m.model, first.model, d, limit, plane, scaled),
                 hue=model_class(m.model),
                 against=first.model.name,
             )

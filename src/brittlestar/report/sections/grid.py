@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from markupsafe import Markup
+
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.measures import Estimate
+from brittlestar.report.claims import shift_claims
+from brittlestar.report.drawing.heat import heats
 from brittlestar.report.gather import Gathered
 from brittlestar.report.grids import Grid, GridCell, GridGroup, grid_of
-from brittlestar.report.section import Section
+from brittlestar.report.section import Finding, Section
 from brittlestar.report.series import Series, series_of
+from brittlestar.report.status import trusted
 from brittlestar.report.words import away
 
 
@@ -23,11 +29,18 @@ class ConditionGrid(Section):
     title: ClassVar[str] = "Where it breaks"
 
     grid: Grid
+    told: tuple[Finding, ...]
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
         grid = _grid(gathered)
-        return None if grid is None else cls(grid=grid)
+        return None if grid is None else cls(grid=grid, told=shift_claims(gathered.once(trusted)))
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self.told
+
+    def figures(self) -> Mapping[str, Markup]:
+        return heats("grid", self.grid, "loss (points)")
 
 
 def _grid(gathered: Gathered) -> Grid | None:

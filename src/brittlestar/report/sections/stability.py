@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from markupsafe import Markup
+
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.corruptions import slug
+from brittlestar.report.drawing.lanes import lanes
 from brittlestar.report.drawing.published import dots, sums_table
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import both, set_table
@@ -93,6 +96,17 @@ class Stability(Section):
             ]
             basis = f"{found.basis}; frames {found.storage}"
             yield from set_table(found.title, found.caveat, basis, listed, found.notes)
+
+    def figures(self) -> Mapping[str, Markup]:
+        return {
+            f"stability/{found.key}": lanes(
+                f"{found.title}: flip probability by sequence",
+                "flip probability (%)",
+                [m.model for m in found.models],
+                [(row.title, [cell.flips if cell else None for cell in row.cells]) for row in found.rows],
+            )
+            for found in self.sets
+        }
 
     def context(self) -> Mapping[str, Any]:
         return {

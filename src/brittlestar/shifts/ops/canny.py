@@ -1,6 +1,6 @@
 """Canny's edge detector as scikit-image has it: Gaussian of sigma 1, interpolated non-maximum suppression, hysteresis.
 
-Not the one of ``ops.liquid``, which is OpenCV's: integers, no smoothing, four directions.
+Not the one of ``ops.water``, which is OpenCV's: integers, no smoothing, four directions.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from brittlestar.shifts.ops.convolve import along, gaussian_weights, padded
+from brittlestar.shifts.ops.convolution.plain import along, gaussian_weights, padded
 
 LOW, HIGH = 0.1, 0.2
 """Thresholds on the length of the Sobel gradient of images in [0, 1]."""

@@ -1,0 +1,311 @@
+"""Does a model's Fourier map explain where it fails? Spectra of a run's shifts against its measured errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brittlestar import measures
+from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.files import replacing, write_atomic
+from brittlestar.core.keys import SampleKeys
+from brittlestar.core.options import option
+from brittlestar.data import Source, reopened
+from brittlestar.measures import Estimate
+from brittlestar.measures.base import NoSamplesError
+from brittlestar.measures.fourier import FourierMap
+from brittlestar.measures.spectra import FEWEST_GROUPS, correlation, predicted_error, share_above
+from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
+from brittlestar.report.explained_words import Case, explained_sentences, points
+from brittlestar.report.figure import fourier_maps
+from brittlestar.shifts import SHIFTS
+from brittlestar.shifts.storage import stored
+from brittlestar.store import RunStore, stopping_rule
+
+Power = npt.NDArray[np.float64]
+_BATCH = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeSpectrum:
+    """What a shift condition changes, by frequency.
+
+    Fields:
+        info: Of the condition.
+        high: Share of the change's energy above the bandwidth.
+        power, magnitude: (height, width) mean squared and mean magnitude, the mean frequency in the centre.
+    """
+
+    info: ConditionInfo
+    high: float
+    power: Power
+    magnitude: Power
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """All cases, and how well the map ranks them.
+
+    Fields:
+        bandwidth: Side of the centred square of low frequencies.
+        images: How many images the spectra were taken from.
+        cases: One a model and condition.
+        correlation: By model, Pearson's r of predicted and measured over its conditions; ``None`` where undefined.
+        trade: By model but the first, r of the high-frequency share and the error less the first model's.
+        sentences: What the intervals bear out, in words.
+        spectra: One a condition that changes anything.
+    """
+
+    bandwidth: int
+    images: int
+    cases: tuple[Case, ...]
+    correlation: dict[str, Estimate | None]
+    trade: dict[str, Estimate | None]
+    sentences: tuple[str, ...]
+    spectra: tuple[ChangeSpectrum, ...] = ()
+
+
+def spectra_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> tuple[Power, Power]:
+    """(height, width) mean squared and mean magnitude of the spectrum of what a shift changes, the mean at the centre.
+
+    Args:
+        info: Of a shift condition of a run.
+        images: (n, channel, height, width) float32 in [0, 1].
+        keys: One a sample.
+    """
+    shift = SHIFTS[info.shift].from_config(info.config)
+    sums = torch.zeros(2, *images.shape[2:], dtype=torch.float64)
+    for start in range(0, len(images), _BATCH):
+        part = slice(start, start + _BATCH)
+        x = images[part]
+        change = stored(shift.compute(x, keys[part]), info.storage) - x
+        size = torch.fft.fft2(change.double()).abs()
+        sums += torch.stack([size.square().sum((0, 1)), size.sum((0, 1))])
+    power, magnitude = torch.fft.fftshift(sums / (len(images) * images.shape[1]), (1, 2)).numpy()
+    return np.asarray(power), np.asarray(magnitude)
+
+
+def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int | None = None) -> Explanation:
+    """Hold every shift of a run against the maps of its models.
+
+    Args:
+        store: A run with shifts and a Fourier map of at least one model.
+        source: The run's images.
+        samples: Images for the spectra.
+        bandwidth: Side of the centred square that counts as low; half of the shorter side (to Nyquist / 2) otherwise.
+
+    Raises:
+        DataError: The source is not the run's.
+        UsageError: The run has no map or no shifts.
+    """
+    require(
+        store.manifest.data["fingerprint"] == source.info.fingerprint,
+        f"{source.info.name} is not the data of the run {store.path}: give the same, prepared the same way",
+        DataError,
+    )
+    maps = fourier_maps(store)
+    infos = [i for i in store.manifest.conditions.values() if i.kind == "shift" and i.shift in SHIFTS]
+    require(
+        bool(infos),
+        f"{store.path} has no shifts: run it with {option('suite', 'broad')} or cifar-c as well",
+        UsageError,
+    )
+    order = source.order(store.manifest.seed)[:samples]
+    images = torch.from_numpy(source.load(order)).to(torch.float32) / 255
+    keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
+    side = bandwidth or min(images.shape[2:]) // 2
+    spectra = {i.fingerprint: found for i in infos if (found := _spectrum(i, images, keys, side)) is not None}
+    rule = stopping_rule(store.manifest.sessions).rule
+    cases = _cases(store, maps, spectra, rule)
+    names = list(maps)
+    predicted_and_measured = {
+        m: _r([c for c in cases if c.model == m], lambda c: c.predicted, lambda c: c.measured.value) for m in names
+    }
+    trade = {
+        m: _r([c for c in cases if c.model == m], lambda c: c.high, lambda c: c.against.value if c.against else 0.0)
+        for m in names[1:]
+    }
+    names_of = {i.id: f"{i.title}, {i.label}" if i.label else i.title for i in infos}
+    sentences = tuple(explained_sentences(store, cases, maps, side, rule, names_of))
+    return Explanation(
+        bandwidth=side,
+        images=len(images),
+        cases=tuple(cases),
+        correlation=predicted_and_measured,
+        trade=trade,
+        sentences=sentences,
+        spectra=tuple(spectra.values()),
+    )
+
+
+def _spectrum(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys, side: int) -> ChangeSpectrum | None:
+    power, magnitude = spectra_of(info, images, keys)
+    try:
+        return ChangeSpectrum(info=info, high=share_above(power, side), power=power, magnitude=magnitude)
+    except NoSamplesError:
+        return None
+
+
+def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, ChangeSpectrum], rule: str) -> list[Case]:
+    found, first = [], None
+    clean = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
+    require(bool(clean), f"{store.path} has no clean condition", UsageError)
+    for name, waves in maps.items():
+        rows = store.read(store.manifest.models[name]["fingerprint"], [clean[0], *spectra], detail=False)
+        first = first or rows
+        for fingerprint, spectrum in spectra.items():
+            own, info = rows.get(fingerprint), spectrum.info
+            if own is None or not len(own.position):
+                continue
+            try:
+                case = Case(
+                    model=name,
+                    condition=info.id,
+                    shift=info.shift,
+                    high=spectrum.high,
+                    predicted=predicted_error(waves, spectrum.power),
+                    measured=measures.error_increase(own, rows[clean[0]], rule),
+                    against=None if rows is first else measures.paired_difference(own, first[fingerprint], rule),
+                )
+            except NoSamplesError:
+                continue
+            found.append(case)
+    return found
+
+
+def _r(cases: list[Case], x: Callable[[Case], float], y: Callable[[Case], float]) -> Estimate | None:
+    try:
+        return correlation([x(c) for c in cases], [y(c) for c in cases], [c.shift for c in cases])
+    except NoSamplesError:
+        return None
+
+
+def write(found: Explanation, folder: Path) -> list[Path]:
+    """``explain.csv`` and ``explain.md``."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["model", "condition", "shift", "share_above", "predicted", "error_increase", "low", "high", "n"])
+    for c in found.cases:
+        numbers = (c.high, c.predicted, c.measured.value, c.measured.low, c.measured.high)
+        writer.writerow([c.model, c.condition, c.shift, *(f"{v:.5f}" for v in numbers), c.measured.n])
+    paths = [folder / "explain.csv", folder / "explain.md"]
+    for path, content in zip(paths, (text.getvalue(), markdown(found)), strict=True):
+        with replacing(path) as beside:
+            beside.write_text(content, encoding="utf-8")
+    return paths
+
+
+def keep(found: Explanation, store: RunStore) -> Path:
+    """Leave it in the run folder, where a report finds it."""
+    strongest: dict[tuple[str, str], tuple[float, str]] = {}
+    for s in found.spectra:
+        key = s.info.shift, s.info.title
+        strongest[key] = max(strongest.get(key, (0.0, "")), (float(s.power.sum()), s.info.id))
+    shown = {condition for _, condition in strongest.values()}
+    numbers = {
+        "schema": SCHEMA,
+        "identity": identity_of(store),
+        "bandwidth": found.bandwidth,
+        "images": found.images,
+        "cases": [asdict(case) for case in found.cases],
+        "fit": {name: None if e is None else asdict(e) for name, e in found.correlation.items()},
+        "trade": {name: None if e is None else asdict(e) for name, e in found.trade.items()},
+        "sentences": list(found.sentences),
+        "spectra": [
+            {
+                "condition": s.info.id,
+                "high": s.high,
+                "strongest": s.info.id in shown,
+                "plane": [[None if v is None else round(v, 2) for v in row] for row in _logarithm(s.magnitude)],
+            }
+            for s in found.spectra
+        ],
+    }
+    path = Path(store.path) / NAME
+    write_atomic(path, json.dumps(numbers, allow_nan=False, separators=(",", ":")))
+    return path
+
+
+def _logarithm(magnitude: Power) -> list[list[float | None]]:
+    """Base 10, of means over blocks so that no side is longer than ``SIDE``; ``None`` where nothing changes."""
+    ends = [np.linspace(0, n, min(n, SIDE) + 1).round().astype(int) for n in magnitude.shape]
+    sums = np.add.reduceat(np.add.reduceat(magnitude, ends[0][:-1], 0), ends[1][:-1], 1)
+    means = sums / np.outer(*(np.diff(e) for e in ends))
+    floor = 1e-6 * float(means.max())
+    return [[math.log10(v) if v > floor else None for v in row] for row in means.tolist()]
+
+
+def explained_again(folder: Path, most: int = 200) -> Explanation | None:
+    """Explain a run whose data can be opened as recorded, and keep it.
+
+    ``None`` without shifts, maps or such data, and where nothing was answered since it was last explained.
+
+    Args:
+        folder: Of the run.
+        most: Images for the spectra; fewer (at least 25) of more than 64 x 64 pixels.
+
+    Raises:
+        DataError: The data have changed.
+    """
+    store = RunStore.open(folder)
+    data, kinds = store.manifest.data, {i.kind for i in store.manifest.conditions.values()}
+    how = data.get("how") or {}
+    given = data.get("kind") != "array" and "resize" in how
+    if not {"clean", "shift"} <= kinds or not given or fits(store):
+        return None
+    try:
+        fourier_maps(store)
+    except UsageError:
+        return None
+    source = reopened(data)
+    pixels = data["shape"][1] * data["shape"][2]
+    found = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)))
+    keep(found, store)
+    return found
+
+
+def markdown(found: Explanation) -> str:
+    """The page as text: correlations, sentences, and the shifts by where their energy lies."""
+    lines = [
+        "# Frequencies of the shifts, and errors",
+        "",
+        f"Spectra of what each shift changes, over {found.images:,} images; low: in the centred {found.bandwidth} "
+        f"x {found.bandwidth} frequencies. Predicted: the Fourier map's error weighted by that energy; it ranks shifts "
+        "and is no error rate to expect: waves and shifts differ in size. r: Pearson's, jackknife over shifts, "
+        "95 %; none under 8 shifts.",
+        "",
+        "| model | r of predicted and measured error | r of high-frequency share and error less the first model's |",
+        "|---|---|---|",
+    ]
+    for model, r in found.correlation.items():
+        shifts = len({c.shift for c in found.cases if c.model == model})
+        trade = _r_text(found.trade[model], shifts) if model in found.trade else ""
+        lines.append(f"| {_cell(model)} | {_r_text(r, shifts)} | {trade} |")
+    lines += ["", *(f"* {s}" for s in found.sentences)]
+    if not found.sentences:
+        lines.append("No shift, band and comparison agree with intervals that leave 0 out.")
+    lines += ["", "| model | condition | above | predicted | error less clean |", "|---|---|---|---|---|"]
+    for c in sorted(found.cases, key=lambda c: (c.model, c.high)):
+        row = (_cell(c.model), _cell(c.condition), f"{c.high:.0%}", f"{c.predicted:.1%}", points(c.measured))
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _r_text(found: Estimate | None, shifts: int) -> str:
+    if found is None:
+        return f"too few ({shifts} shifts of {FEWEST_GROUPS})" if shifts < FEWEST_GROUPS else "values do not vary"
+    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}], {found.n} shifts"

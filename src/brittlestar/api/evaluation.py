@@ -1,0 +1,279 @@
+"""From what was asked to a filled run folder: what ``brittlestar.evaluate`` and the commands that measure share."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from brittlestar import measures
+from brittlestar.analyses.stopping import judge_of, precise_enough
+from brittlestar.api.run import LEVEL, Run
+from brittlestar.core.errors import UsageError, require
+from brittlestar.core.options import option
+from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
+from brittlestar.data import open_source
+from brittlestar.data.base import DataInfo, Source
+from brittlestar.measures.samples import Samples, mean_difference_of
+from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
+from brittlestar.models.base import Model, infer
+from brittlestar.models.tune import tune
+from brittlestar.runs.executors import Executor
+from brittlestar.runs.session import FollowUp, Request, Watch, run_session
+from brittlestar.shifts.conditions import Condition
+from brittlestar.store.design import Design
+from brittlestar.suites import get_suite
+from brittlestar.suites.base import Suite
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds from ``90``, ``"90s"``, ``"5m"``, ``"1h30m"``."""
+    if isinstance(text, int | float):
+        return float(text)
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if parts is None or not any(parts.groups()):
+        raise UsageError(f"cannot read the duration {text!r}: write it like 90s, 5m or 1h30m")
+    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What is asked of models, apart from the models and the data; the fields are the arguments of ``evaluate``."""
+
+    suite: str | Suite | Sequence[str | Suite] = "broad"
+    storage: str | None = None
+    out: str | Path | None = None
+    samples: int | None = None
+    budget: str | float | None = None
+    precision: float | None = None
+    batch: int | None = None
+    device: str | None = None
+    seed: int = 0
+    workers: int = 1
+    executor: str | Executor | None = None
+    resize: int | None = None
+    crop: int | None = None
+    resize_filter: str | None = None
+    resize_rounding: str | None = None
+    prepare: str | None = None
+    skip_bad: bool = False
+    groups: Any = None
+    classes: Sequence[str] | Mapping[str, str] | None = None
+    tune: bool = True
+    normalise: bool | None = None
+    anyway: bool = False
+    shifted: bool = False
+
+    def run(self, model: Any, data: Any, watch: Watch, *, command: str = "", follow_up: FollowUp | None = None) -> Run:
+        """Check everything, fill what the folder lacks, and say how it ended.
+
+        Args:
+            model: As for ``evaluate``.
+            data: As for ``evaluate``.
+            watch: Callbacks.
+            command: Recorded in the report as the command that repeats it.
+            follow_up: Work on single cells once the grid is filled (``brittlestar.analyses.mapping``).
+
+        Raises:
+            NearChanceError, UsageError, StoreError: As ``evaluate`` does.
+        """
+        both = self.budget is not None and self.precision is not None
+        require(not both, f"give {option('budget')} or {option('precision')}, not both", UsageError)
+        suites = [
+            get_suite(one) if isinstance(one, str) else one
+            for one in ([self.suite] if isinstance(self.suite, str | Suite) else self.suite)
+        ]
+        source, data_how = self._opened(data, suites, watch)
+        classes = None if self.classes is None else tuple(self.classes)
+        labels = source.labels if classes is None else _mapped(source, classes)
+        models, specs = self._loaded(model, source, labels, watch)
+        conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
+        portable = all(isinstance(value, ModelSpec) for value in specs)
+        specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
+        require(self.workers == 1 or portable, specifications, UsageError)
+        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
+        for note in source.info.notes:
+            watch.note(note)
+        if self.precision is not None and watch.enough is None:
+            enough = precise_enough(self.precision, folder, source, [m.name for m in models], conditions)
+            watch = dataclasses.replace(watch, enough=enough)
+        request = Request(
+            source=source,
+            labels=labels,
+            classes=source.info.classes if classes is None else classes,
+            models=models,
+            makers=[functools.partial(load_model, value) for value in specs] if portable else None,
+            models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for value in specs],
+            data_how=data_how,
+            conditions=conditions,
+            suites=tuple(s.name for s in suites),
+            folder=folder,
+            seed=self.seed,
+            samples=self.samples,
+            budget=None if self.budget is None else parse_duration(self.budget),
+            precision=self.precision,
+            batch=self.batch,
+            workers=self.workers,
+            executor=self.executor,
+            command=command,
+            follow_up=follow_up,
+            tune=self.tune,
+            judge=None if self.shifted else judge_of(labels),
+            anyway=self.anyway,
+            shifted=self.shifted,
+            titles=tuple(self.classes.values()) if isinstance(self.classes, Mapping) else (),
+        )
+        notes = preparation_notes(suites, source.info)
+        for note in notes:
+            watch.note(note)
+        return Run(folder, run_session(request, watch), notes)
+
+    def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
+        """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""
+        if isinstance(data, Source):
+            own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
+            require(self.groups is None, own, UsageError)
+            return data, {}
+        asked: dict[str, Any] = {
+            "resize": self.resize,
+            "crop": self.crop,
+            "filter": self.resize_filter,
+            "rounding": self.resize_rounding,
+            "prepare": self.prepare,
+        }
+        name = next((suite.prepared for suite in suites if suite.prepared), "")
+        otherwise = PUBLISHED[name] if name else None
+        source = open_source(data, **asked, otherwise=otherwise, skip_bad=self.skip_bad, groups=self.groups)
+        if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
+            watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
+            asked["prepare"] = name
+        return source, asked | {"skip_bad": self.skip_bad}
+
+    def _loaded(
+        self, model: Any, source: Source, labels: npt.NDArray[np.int32], watch: Watch
+    ) -> tuple[list[Model], list[Any]]:
+        """The models, and what loads them again: specifications where they were given so, else the objects."""
+        named = _named_models(model)
+        models = [_loaded(value, name, self.device) for name, value in named]
+        specs = []
+        for loaded, (_, value) in zip(models, named, strict=True):
+            spec = value if isinstance(value, ModelSpec) else None
+            settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn)
+            specs.append(settled or value)
+        for loaded, value in zip(models, specs, strict=True):
+            if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
+                watch.note(f"{loaded.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
+                effect = effect_on_clean(
+                    loaded, value, source, self.seed, None if self.classes is None else tuple(self.classes)
+                )
+                loaded.notes = (*loaded.notes, effect)
+                watch.note(f"{loaded.name}: {effect}")
+        return models, specs
+
+
+def preparation_notes(suites: Sequence[Suite], info: DataInfo) -> tuple[str, ...]:
+    """What must be said of the published suites' images: how their preparation differs from the published one."""
+    found: list[str] = []
+    for suite in suites if info.kind != "named" else ():
+        first = suite.conditions(info.shape, cropped=info.cropped)[1:2]
+        if first and (len(suite.storages) > 1 or first[0].info.kind == "sequence"):
+            note = preparation_note(info.prepared, first[0].info.table, *info.shape[1:])
+            found += [f"{suite.name}: {note}"] if note else []
+    return tuple(found)
+
+
+EFFECT_SAMPLES = 1000
+
+
+def effect_on_clean(
+    model: Model, spec: ModelSpec, source: Source, seed: int, classes: tuple[str, ...] | None = None
+) -> str:
+    """What computing in another type, or by another backend, does to the clean error: a sentence with its interval."""
+    whole = source.order(seed)
+    order = whole[:EFFECT_SAMPLES]
+    images = torch.from_numpy(source.load(order))
+    labels = (source.labels if classes is None else _mapped(source, classes))[order]
+    samples = drawn_from(source, whole, len(order))
+    tune(model, images[:16].to(model.device, torch.float32) / 255, faster=False)
+    plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
+    wrong = [infer(m, images).argmax(1).cpu().numpy() != labels for m in (plain, model)]
+    more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
+    apart = measures.paired_rates(more, fewer, len(order), LEVEL)
+    if not samples.plain:
+        apart = mean_difference_of(samples, wrong[1].astype(np.float64) - wrong[0], level=LEVEL)
+    before, after = (100 * float(samples.average(w.astype(np.float64))) for w in wrong)
+    return (
+        f"{spec.dtype if spec.backend == 'torch' else 'ONNX Runtime'} instead of float32 in torch: clean error "
+        f"{before:.2f} % to {after:.2f} %, {100 * apart.value:+.2f} points "
+        f"[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}] (n = {len(order):,}; {more} more and {fewer} fewer errors)"
+    )
+
+
+def drawn_from(source: Source, order: npt.NDArray[np.int64], count: int) -> Samples:
+    """How the first samples of a seeded order of all were drawn: their groups, and the weights of their classes."""
+    design = Design(source.labels[order])
+    position, group = np.arange(count, dtype=np.int32), None
+    if source.groups is not None and len(np.unique(source.groups[order[:count]])) < count:
+        group = source.groups[order[:count]]
+    if design.alike or count == len(order):
+        return Samples(position, group)
+    weight, unseen = design.weights(position)
+    return Samples(position, group, weight, unseen, design.labels[:count])
+
+
+def conditions_of(
+    names: Sequence[str | Suite], shape: tuple[int, int, int], storage: str | None = None, cropped: bool = False
+) -> tuple[Condition, ...]:
+    """The conditions of several suites, each once, in order; ``storage`` is for those that were published with one,
+    ``cropped`` as in ``Suite.conditions``."""
+    suites = [get_suite(name) if isinstance(name, str) else name for name in names]
+    require(
+        storage is None or any(len(suite.storages) > 1 for suite in suites),
+        f"a storage is for published suites such as imagenet-c; {', '.join(s.name for s in suites)} has none",
+        UsageError,
+    )
+    seen: dict[str, Condition] = {}
+    for suite in suites:
+        for condition in suite.conditions(shape, storage if len(suite.storages) > 1 else None, cropped):
+            seen.setdefault(condition.fingerprint, condition)
+    return tuple(seen.values())
+
+
+def _named_models(model: Any) -> list[tuple[str | None, Any]]:
+    if isinstance(model, Mapping):
+        return [(name, _spec_or_object(value, name)) for name, value in model.items()]
+    values = list(model) if isinstance(model, list | tuple) else [model]
+    return [(None, _spec_or_object(value, None)) for value in values]
+
+
+def _spec_or_object(value: Any, name: str | None) -> Any:
+    from brittlestar.models import parse_spec
+
+    if isinstance(value, str):
+        value = parse_spec(value)
+    return dataclasses.replace(value, name=name) if isinstance(value, ModelSpec) and name is not None else value
+
+
+def _loaded(value: Any, name: str | None, device: str | None) -> Model:
+    if isinstance(value, ModelSpec):
+        return load_model(dataclasses.replace(value, device=device) if device is not None else value)
+    loaded = as_model(value, name=name or "model")
+    if device is not None:
+        require(
+            torch.device(device).type == loaded.device.type,
+            f"the model lies on {loaded.device}; move it to {device} yourself, or give no device",
+            UsageError,
+        )
+    return loaded
+
+
+def _mapped(source: Source, names: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    to = map_labels(source.info.classes, names)
+    return np.asarray(to, dtype=np.int32)[source.labels]

@@ -1,0 +1,133 @@
+"""The profile drawn: a strip of lanes a family, or a cell a model and family; fluid widths, marks of fixed size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from brittlestar.measures import Estimate
+from brittlestar.report.drawing.marks import at, colour_class, percent_of, shape
+from brittlestar.report.drawing.svg import element
+from brittlestar.report.profile import Dot, Profile, ProfileRow
+from brittlestar.report.words import NBSP, THIN, interval, number
+
+LANE = 12
+"""Pixels from one model's lane to the next: marks of 9 px stay apart."""
+
+LANES_UP_TO = 4
+"""More models than shapes turn the picture: a row a model, families across."""
+
+QUARTERS = (0.25, 0.5, 0.75)
+
+
+def said(estimate: Estimate) -> str:
+    """``44 % [40, 48]``: whole numbers, never cut."""
+    return f"{rounded(estimate)}{THIN}% {limits(estimate)}"
+
+
+def rounded(estimate: Estimate) -> str:
+    """``44``."""
+    return number(100 * estimate.value, 0)
+
+
+def limits(estimate: Estimate) -> str:
+    """``[40, 48]``."""
+    return f"[{number(100 * estimate.low, 0)},{NBSP}{number(100 * estimate.high, 0)}]"
+
+
+def strip(profile: Profile, row: ProfileRow, lane: int, anchor: str) -> Markup:
+    """One family: every model in a lane of its own, its mean as a mark, its interval as a line, conditions as ticks."""
+    height = lane * len(profile.models) + 8
+    parts = _frame(profile, height)
+    for place, dot in enumerate(row.dots):
+        if dot is not None:
+            parts.append(_lane(dot, 4 + lane * (place + 0.5), anchor))
+    told = "; ".join(f"{d.model.name} {said(d.estimate)}" for d in row.dots if d is not None)
+    return _svg(parts, height, f"{row.title}: {told}")
+
+
+def blank(profile: Profile, height: int) -> Markup:
+    """Only the axis, so that its lines run on between families."""
+    return element("svg", Markup("").join(_frame(profile, height)), width="100%", height=height, aria_hidden="true")
+
+
+def hole(height: int) -> Markup:
+    """A family that nobody asked."""
+    line = element("line", x1="0%", x2="100%", y1=height / 2, y2=height / 2, class_="hole")
+    return element("svg", line, width="100%", height=height, aria_hidden="true")
+
+
+def cell(profile: Profile, dot: Dot | None, title: str, anchor: str) -> Markup:
+    """One model in one family, where models stand below each other."""
+    height = 26
+    parts = _frame(profile, height)
+    if dot is None:
+        return element("svg", Markup("").join(parts), width="100%", height=height, aria_hidden="true")
+    parts.append(element("line", x1="0%", x2=percent_of(dot.estimate.value), y1=13, y2=13, class_="stem"))
+    parts.append(_lane(dot, 13, anchor, many=True, ticks=False))
+    return _svg(parts, height, f"{title}: {said(dot.estimate)}")
+
+
+def clean_strip(profile: Profile, lane: int, names: Sequence[str]) -> Markup:
+    """Names and clean accuracy, written on the clean line: no legend is needed."""
+    height = lane * len(profile.models) + 8
+    parts = [] if profile.kept else _frame(profile, height)
+    if profile.kept:
+        parts = [_vertical(0.0, height, "ends"), _vertical(1.0, height, "clean")]
+    for place, (model, estimate, name) in enumerate(zip(profile.models, profile.clean, names, strict=True)):
+        if estimate is None:
+            continue
+        y, x = 4 + lane * (place + 0.5), 1.0 if profile.kept else estimate.value
+        left = x > 0.5  # names stand where there is room
+        text = element("tspan", name, class_="who") + element("tspan", f"{number(100 * estimate.value)}{THIN}%", dx=7)
+        text += element("tspan", interval(estimate), dx=5, class_="in")
+        mark = element("path", d=shape(place), class_="mark")
+        title = element("title", model.name)
+        label = element("text", title + text, x=-10 if left else 10, y=4, text_anchor="end" if left else None)
+        parts.append(element("g", at(x, y, mark + label), class_=colour_class(model.place)))
+    told = "; ".join(
+        f"{model.name} {number(100 * e.value)}{THIN}% {interval(e)}"
+        for model, e in zip(profile.models, profile.clean, strict=True)
+        if e is not None
+    )
+    return _svg(parts, height, f"Clean accuracy: {told}")
+
+
+def axis(profile: Profile) -> Markup:
+    """The labels over the first strip."""
+    left = "0 guessing" if profile.kept else "0"
+    text = [
+        element("text", left, x="0%", y=11),
+        element("text", "50", x="50%", y=11, text_anchor="middle"),
+        element("text", f"100{THIN}%", x="100%", y=11, text_anchor="end"),
+    ]
+    return element("svg", Markup("").join(text), width="100%", height=16, aria_hidden="true")
+
+
+def _frame(profile: Profile, height: float) -> list[Markup]:
+    lines = [_vertical(x, height, "grid") for x in QUARTERS]
+    lines += [_vertical(0.0, height, "ends"), _vertical(1.0, height, "clean" if profile.kept else "ends")]
+    if not profile.kept and profile.guessing is not None:
+        lines.append(_vertical(profile.guessing, height, "guess"))
+    return lines
+
+
+def _vertical(value: float, height: float, class_: str) -> Markup:
+    return element("line", x1=percent_of(value), x2=percent_of(value), y1=0, y2=height, class_=class_)
+
+
+def _lane(dot: Dot, y: float, anchor: str, many: bool = False, ticks: bool = True) -> Markup:
+    e = dot.estimate
+    parts = element("title", f"{dot.model.name}: {said(e)}, {dot.conditions:,} conditions")
+    for tick in dot.ticks if ticks else ():
+        x = percent_of(tick.value)
+        parts += element("line", x1=x, x2=x, y1=y - 4, y2=y + 4, class_="rug")
+    parts += element("line", x1=percent_of(e.low), x2=percent_of(e.high), y1=y, y2=y, class_="whisker")
+    parts += at(e.value, y, element("path", d=shape(dot.model.place, many), class_="mark"))
+    link = element("a", parts, href=f"#{anchor}", tabindex="-1") if anchor else parts
+    return element("g", link, class_=colour_class(dot.model.place))
+
+
+def _svg(parts: Sequence[Markup], height: float, label: str) -> Markup:
+    return element("svg", Markup("").join(parts), width="100%", height=height, role="img", aria_label=label)

@@ -1,0 +1,1 @@
+"""Shrinking and enlarging by areas, as Pillow's box filter does."""

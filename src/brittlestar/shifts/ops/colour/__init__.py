@@ -1,0 +1,1 @@
+"""Hue, saturation, value and brightness of single pixels."""

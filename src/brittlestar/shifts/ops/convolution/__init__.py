@@ -1,0 +1,1 @@
+"""Blurs by symmetric kernels."""

@@ -1,0 +1,1 @@
+"""Pixels that change places with their neighbours."""

@@ -1,0 +1,1 @@
+"""Blurs along a line."""

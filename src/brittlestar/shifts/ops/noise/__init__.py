@@ -1,0 +1,1 @@
+"""Noise that every pixel draws for itself."""

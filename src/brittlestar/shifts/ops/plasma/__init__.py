@@ -1,0 +1,1 @@
+"""Clouds by the diamond-square method."""

@@ -1,0 +1,1 @@
+"""Rounding as the published code's 8 bits and float64 do it."""

@@ -1,0 +1,1 @@
+"""Snow laid over images."""

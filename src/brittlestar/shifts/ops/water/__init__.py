@@ -1,0 +1,1 @@
+"""Drops made to look like water."""

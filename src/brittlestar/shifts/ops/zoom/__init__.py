@@ -1,0 +1,1 @@
+"""Zooming into the centre."""
