@@ -73,7 +73,10 @@ def test_the_page_is_well_formed(three: str, page: Page) -> None:
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))
     targets = {a["href"] for a in page.all("a")}
-    assert targets and all(t and t.startswith("#") and t[1:] in ids for t in targets)
+    examples = {t for t in targets if t and t.startswith("#example-")}
+    assert targets - examples and all(t and t.startswith("#") and t[1:] in ids for t in targets - examples)
+    marks = {mark for _, mark, _ in json.loads(page.texts["script"][1])["examples"]["conditions"]}
+    assert examples and {(t or "").rpartition("-")[2] for t in examples} <= marks, "the page's script finds these"
     controls = {a["aria-controls"] for _, a in page.elements if "aria-controls" in a}
     assert controls <= set(ids)
 
@@ -126,7 +129,7 @@ def test_pictures_have_alternatives_and_buttons_have_names(page: Page) -> None:
 def test_all_sections_of_a_full_run_are_there(page: Page) -> None:
     ids = [a["id"] for a in page.all("section")]
     assert ids == [
-        "first-screen", "models", "grid", "curves", "breaks", "frequencies", "filters", "attacks",
+        "first-screen", "models", "grid", "curves", "breaks", "per_class", "frequencies", "filters", "attacks",
         "calibration", "comparison", "examples", "missing", "method",
     ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from markupsafe import Markup, escape
 
+from brittlestar.report.anchors import example_anchor
 from brittlestar.report.drawing import profile as drawn
 from brittlestar.report.drawing.marks import colour_class, shape
 from brittlestar.report.drawing.spark import spark
@@ -190,6 +191,14 @@ class FirstScreen:
         ]
         return {"rows": rows[: brevity.rows], "folded": rows[brevity.rows :], "columns": self.profile.asked}
 
+    def _pictures(self, card: Card) -> str:
+        """The anchor of a card's pictures, else of what is nearest to them."""
+        nearest = self.anchor("examples", "grid")
+        model = card.finding.model
+        return (
+            example_anchor(model, card.finding.condition) if nearest == "examples" and card.pair and model else nearest
+        )
+
     def _card(self, card: Card, dress: Dress, brevity: Brevity) -> dict[str, Any]:
         finding, pair = card.finding, card.pair
         whole = finding.spark.lines if finding.spark is not None else ()
@@ -208,7 +217,7 @@ class FirstScreen:
             "axis": middle(finding.spark.axis, max(2 * brevity.label, 24)) if finding.spark is not None else "",
             "action": finding.action,
             "what": dress(finding.action.what) if finding.action is not None else "",
-            "link": self.anchor("examples", "grid"),
+            "link": self._pictures(card),
         }
 
 
