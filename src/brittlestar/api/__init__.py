@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from brittlestar.api.run import Run, Table
 
 if TYPE_CHECKING:
+    from brittlestar.runs.executors import Executor
     from brittlestar.suites.base import Suite
 
 __all__ = ["Run", "Table", "evaluate"]
@@ -28,6 +29,7 @@ def evaluate(
     device: str | None = None,
     seed: int = 0,
     workers: int = 1,
+    executor: str | Executor | None = None,
     resize: int | None = None,
     crop: int | None = None,
     resize_filter: str | None = None,
@@ -58,6 +60,8 @@ def evaluate(
         device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU.
         seed: Of the order of the images and of every draw.
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
+        executor: ``process`` (this one), ``pool`` (``workers`` processes; so it is by default where there are several),
+            or an object, such as one for a cluster (``runs.executors.Executor``).
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
         resize_filter, resize_rounding: Bilinear and as in torchvision otherwise, as the published sets were made.
         prepare: Prepare as for a published set (``imagenet-c-299``), instead of the four above. Photographs of
@@ -96,6 +100,7 @@ def evaluate(
         device=device,
         seed=seed,
         workers=workers,
+        executor=executor,
         resize=resize,
         crop=crop,
         resize_filter=resize_filter,

@@ -25,6 +25,7 @@ from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
+from brittlestar.runs.executors import Executor
 from brittlestar.runs.session import FollowUp, Request, Watch, run_session
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store.design import Design
@@ -56,6 +57,7 @@ class Evaluation:
     device: str | None = None
     seed: int = 0
     workers: int = 1
+    executor: str | Executor | None = None
     resize: int | None = None
     crop: int | None = None
     resize_filter: str | None = None
@@ -119,6 +121,7 @@ class Evaluation:
             precision=self.precision,
             batch=self.batch,
             workers=self.workers,
+            executor=self.executor,
             command=command,
             follow_up=follow_up,
             tune=self.tune,

@@ -40,9 +40,7 @@
     tip.style.top = (y + 18 + height > innerHeight ? Math.max(8, y - height - 14) : y + 18) + "px";
   };
   const hideTip = () => { tip.hidden = true; };
-  const thumbsOf = (cell) => !cell.dataset.c ? [] : $$(".gallery li")
-    .filter((li) => li.dataset.c === cell.dataset.c && li.dataset.m === cell.dataset.m).slice(0, 3)
-    .map((li) => [$$("img", li)[1].src, $("em", li).textContent]);
+  const thumbsOf = (cell) => (cell.dataset.c && window.examplesOf ? window.examplesOf(cell) : []);
   const fromElement = (target) => {
     const box = target.getBoundingClientRect();
     showTip(target.dataset.tip, box.left + box.width / 2, box.bottom - 14, thumbsOf(target));
@@ -245,27 +243,6 @@
     }
   }
 
-  // Failing examples
-  const gallery = $(".gallery");
-  if (gallery) {
-    const items = [...gallery.children], pick = $("[data-pick]"), input = $("#gallery-filter"), more = $("#gallery-more"), shown = $(".gallery-tools .shown");
-    let limit = 12;
-    items.forEach((li) => { li.dataset.text = li.dataset.text.toLowerCase(); });
-    const apply = () => {
-      const words = wordsOf(input.value), model = pick?.value ?? "";
-      const kept = items.filter((li) => (!model || li.dataset.m === model) && every(li.dataset.text, words));
-      items.forEach((li) => { li.hidden = true; });
-      kept.slice(0, limit).forEach((li) => { li.hidden = false; });
-      more.hidden = kept.length <= limit;
-      more.textContent = `Show all ${kept.length}`;
-      shown.textContent = kept.length ? "" : "No example fits";
-    };
-    input.addEventListener("input", apply);
-    pick?.addEventListener("change", apply);
-    more.addEventListener("click", () => { limit = Infinity; apply(); });
-    apply();
-  }
-
   // Copy
   for (const button of $$(".copy")) button.addEventListener("click", async () => {
     const code = $("code", button.parentElement);
@@ -291,5 +268,4 @@
     }
   }, { rootMargin: "-20% 0px -70% 0px" });
   $$("main > section").forEach((section) => seen.observe(section));
-  addEventListener("beforeprint", () => { $$(".gallery li").forEach((li, i) => { li.hidden = i >= 24; }); });
 })();
