@@ -218,7 +218,7 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
             entries.append(
                 DataEntry(
                     name=str(about["name"]),
-                    classes=tuple(str(c) for c in about["classes"]),
+                    classes=tuple(str(c) for c in about.get("titles") or about["classes"]),
                     count=int(about["count"]),
                     shape=tuple(about["shape"]),
                     about=about,

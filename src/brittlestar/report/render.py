@@ -22,8 +22,8 @@ from brittlestar.report.section import Section
 from brittlestar.report.words import away, count, decimals_of, family_title, interval, number
 
 
-def render_html(report: Report) -> str:
-    """The page. Every name is escaped; nothing is loaded from anywhere."""
+def render_html(report: Report, refresh: int = 0) -> str:
+    """The page, reloading itself every ``refresh`` seconds. Every name is escaped; nothing is loaded from anywhere."""
     drawn = [(section, Markup(_section(report, section))) for section in report.sections]
     return (
         environment()
@@ -31,10 +31,11 @@ def render_html(report: Report) -> str:
         .render(
             report=report,
             page=report.header,
+            refresh=refresh,
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
             css=Markup(styles(report)),
-            js=Markup(asset("report.js") + asset("first_screen.js") + _own(report, "js")),
+            js=Markup(asset("report.js") + asset("first_screen.js") + asset("print.js") + _own(report, "js")),
             data=Markup(json_for_script(_data(report))),
         )
     )
