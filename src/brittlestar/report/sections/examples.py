@@ -1,4 +1,4 @@
-"""Failing examples: thumbnails of the run made small enough for one page."""
+"""Failing examples: thumbnails of the run made small enough for one page, reached from every number."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import functools
 import io
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,29 +16,45 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from brittlestar.core.rows import Rows
+from brittlestar.report.anchors import condition_mark
 from brittlestar.report.drawing.maps import data_uri
 from brittlestar.report.gather import Gathered
 from brittlestar.report.section import Section
 from brittlestar.report.series import condition_title
 from brittlestar.report.subjects import ModelEntry, Subject
 
-BUDGET = 1_200_000
-"""Bytes of all embedded thumbnails together; less with many models, whose tables are large."""
+BUDGET = 1_000_000
+"""Bytes of all embedded pictures together, each counted once; less with many models, whose tables are large."""
 
 SMALL = 48
 """Images up to this side stay lossless; larger ones become WebP."""
+
+LARGEST = 112
+"""Pictures are at most this wide and high."""
 
 Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A failing example; images are data URIs."""
+    """A failing example; images are data URIs.
+
+    Fields:
+        model, condition, title: Whose failure, and under what.
+        sample, name: The sample's id, and where it is found: a file of a folder, a row of one (empty in old runs).
+        label, prediction, clean_prediction: Readable names of classes.
+        confidence, clean_confidence: Of the answers, in [0, 1].
+        clean, shifted: The same image.
+        difference: Their difference around middle grey, ``gain`` times as large; empty where the page makes it itself,
+            of pictures that are stored without loss.
+    """
 
     model: ModelEntry
     condition: str
     title: str
     sample: str
+    name: str
     label: str
     prediction: str
     confidence: float
@@ -50,49 +67,126 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Failed:
+    """How many images of a model fail under a condition, of those that are right when clean; how many are stored."""
+
+    failed: int
+    right: int
+    stored: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Examples(Section):
-    """Images that were right when clean and are most surely wrong under a shift."""
+    """Images that were right when clean and are wrong under a shift.
+
+    Fields:
+        failures: Those on the page.
+        stored: How many the runs hold.
+        models: All of the report.
+        titles: Of every shift and attack, by id.
+        failed: By model and condition; without an entry where clean images were not asked about.
+    """
 
     id: ClassVar[str] = "examples"
     nav: ClassVar[str] = "Examples"
     title: ClassVar[str] = "What failure looks like"
 
     failures: tuple[Failure, ...]
-    note: str
+    stored: int
     models: tuple[ModelEntry, ...]
+    titles: Mapping[str, str]
+    failed: Mapping[tuple[str, str], Failed]
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
-        failures, note = build_failures(gathered)
-        models = tuple(s.entry for s in gathered.subjects)
-        return cls(failures=failures, note=note, models=models) if failures else None
+        stored = stored_examples(gathered)
+        failures = build_failures(gathered, stored)
+        if not failures:
+            return None
+        titles: dict[str, str] = {}
+        failed: dict[tuple[str, str], Failed] = {}
+        for subject in gathered.subjects:
+            held = Counter(str(e["condition"]) for _, e in stored[subject.entry.key])
+            for info in subject.of_kind("shift", "attack"):
+                titles.setdefault(info.id, condition_title(subject, info.id))
+                if subject.clean is not None:
+                    failed[subject.entry.key, info.id] = _failed(subject.rows[info.id], subject.clean, held[info.id])
+        return cls(
+            failures=failures,
+            stored=sum(map(len, stored.values())),
+            models=tuple(s.entry for s in gathered.subjects),
+            titles=titles,
+            failed=failed,
+        )
+
+    def script(self) -> Mapping[str, Any]:
+        pictures: dict[str, int] = {}
+        place = {condition: i for i, condition in enumerate(self.titles)}
+        listed = [
+            [
+                f.model.key,
+                place[f.condition],
+                *(f.label, f.prediction, round(f.confidence, 3), f.clean_prediction, round(f.clean_confidence, 3)),
+                f.name or f"sample {f.sample}",
+                *(pictures.setdefault(p, len(pictures)) if p else -1 for p in (f.clean, f.shifted, f.difference)),
+                f.gain,
+            ]
+            for f in self.failures
+        ]
+        counts = {
+            m.key: [
+                [found.failed, found.right, found.stored] if (found := self.failed.get((m.key, c))) else None
+                for c in self.titles
+            ]
+            for m in self.models
+        }
+        return {
+            "examples": {
+                "conditions": [[c, condition_mark(c), title] for c, title in self.titles.items()],
+                "keys": [m.key for m in self.models],
+                "list": listed,
+                "counts": counts,
+                "pictures": list(pictures),
+            }
+        }
 
 
-def build_failures(gathered: Gathered, budget: int | None = None) -> tuple[tuple[Failure, ...], str]:
-    """As many failing examples as the budget allows, spread over models and shifts, and how to read them."""
-    by_subject: list[list[list[tuple[Subject, Path, dict[str, Any]]]]] = []
+def _failed(rows: Rows, clean: Rows, stored: int) -> Failed:
+    right = clean.position[clean.correct]
+    asked = np.isin(rows.position, right)
+    return Failed(failed=int((asked & ~rows.correct).sum()), right=int(asked.sum()), stored=stored)
+
+
+Entry = dict[str, Any]
+Stored = Mapping[str, Sequence[tuple[Path, Entry]]]
+
+
+def stored_examples(gathered: Gathered) -> Stored:
+    """The examples that the runs hold, by model: (folder, entry), those first that are to be seen first."""
+    found = {}
     for subject in gathered.subjects:
         folder = Path(gathered.stores[subject.run].path) / "examples"
-        by_subject.append([[(subject, folder, e) for e in group] for group in _by_shift(subject, _listed(folder))])
-    queues = list(_round_robin(by_subject))
+        found[subject.entry.key] = [(folder, e) for e in _in_turn(subject, _listed(folder))]
+    return found
+
+
+def build_failures(gathered: Gathered, stored: Stored, budget: int | None = None) -> tuple[Failure, ...]:
+    """As many failing examples as the budget allows, spread over models and shifts."""
     failures: list[Failure] = []
-    left = max(BUDGET - 70_000 * max(len(gathered.subjects) - 4, 0), 300_000) if budget is None else budget
-    total = sum(len(q) for q in queues)
+    left = max(BUDGET - 50_000 * max(len(gathered.subjects) - 4, 0), 300_000) if budget is None else budget
+    seen: set[str] = set()
+    queues = [[(subject, *pair) for pair in stored[subject.entry.key]] for subject in gathered.subjects]
     for subject, folder, entry in _round_robin(queues):
         failure = _failure(subject, folder, entry)
         if failure is None:
             continue
-        left -= len(failure.clean) + len(failure.shifted) + len(failure.difference)
+        pictures = {p for p in (failure.clean, failure.shifted, failure.difference) if p} - seen
+        left -= sum(map(len, pictures))
         if left < 0:
             break
+        seen |= pictures
         failures.append(failure)
-    note = (
-        "Images that were right when clean and are most surely wrong under the shift: the label, then what the model "
-        "says and how sure it is. In the picture of the change, middle grey is no change."
-    )
-    if len(failures) < total:
-        note += f" {len(failures)} of the {total:,} stored examples are shown here."
-    return tuple(failures), note
+    return tuple(failures)
 
 
 def _listed(folder: Path) -> list[dict[str, Any]]:
@@ -103,27 +197,27 @@ def _listed(folder: Path) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)]
 
 
-def _by_shift(subject: Subject, entries: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The subject's examples by severity curve; in each, the middle failing strength's surest first.
+def _in_turn(subject: Subject, entries: Sequence[Entry]) -> list[Entry]:
+    """The subject's examples: the first of every condition, then the second of every condition, and so on.
 
-    Families take turns, so that the first ones shown are of all kinds.
+    Among these families take turns, and in them shifts, each with its middle strength first: it says most.
     """
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     name = subject.entry.about.get("name", subject.entry.name)
-    order = {condition: place for place, condition in enumerate(subject.infos)}
+    by_condition: dict[str, list[Entry]] = {}
     for entry in entries:
-        info = subject.infos.get(str(entry.get("condition")))
-        if entry.get("model") == name and info is not None:
-            groups.setdefault((info.shift, info.series), []).append(entry)
-    for group in groups.values():
-        strengths = sorted({order[e["condition"]] for e in group})
-        middle = len(strengths) // 2
-        turn = {s: abs(i - middle) for i, s in enumerate(strengths)}
-        group.sort(key=lambda e: (turn[order[e["condition"]]], -float(e.get("confidence", 0))))
-    families: dict[str, list[list[dict[str, Any]]]] = {}
-    for group in groups.values():
-        families.setdefault(subject.infos[group[0]["condition"]].family, []).append(group)
-    return list(_round_robin(list(families.values())))
+        if entry.get("model") == name and entry.get("condition") in subject.infos:
+            by_condition.setdefault(str(entry["condition"]), []).append(entry)
+    shifts: dict[tuple[str, str], list[str]] = {}
+    for condition, info in subject.infos.items():
+        if condition in by_condition:
+            shifts.setdefault((info.shift, info.series), []).append(condition)
+    families: dict[str, list[list[str]]] = {}
+    for conditions in shifts.values():
+        middle = len(conditions) // 2
+        nearest = sorted(range(len(conditions)), key=lambda i: abs(i - middle))
+        families.setdefault(subject.infos[conditions[0]].family, []).append([conditions[i] for i in nearest])
+    order = list(_round_robin([list(_round_robin(group)) for group in families.values()]))
+    return list(_round_robin([by_condition[c] for c in order]))
 
 
 def _round_robin(queues: Sequence[Sequence[Any]]) -> Iterator[Any]:
@@ -135,20 +229,23 @@ def _failure(subject: Subject, folder: Path, entry: dict[str, Any]) -> Failure |
     if clean is None or shifted is None:
         return None
     info = subject.infos[entry["condition"]]
+    pictures = [_embedded(clean), _embedded(shifted)]
     difference, gain = _difference(clean, shifted)
+    exact = all(p.startswith("data:image/png") for p in pictures) and max(clean.shape[:2]) <= LARGEST
     return Failure(
         model=subject.entry,
         condition=info.id,
         title=condition_title(subject, info.id),
         sample=str(entry.get("sample_id", "")),
+        name=str(entry.get("name", "")),
         label=_class(subject, entry["label"]),
         prediction=_class(subject, entry["prediction"]),
         confidence=float(entry["confidence"]),
         clean_prediction=_class(subject, entry["clean_prediction"]),
         clean_confidence=float(entry["clean_confidence"]),
-        clean=_embedded(clean),
-        shifted=_embedded(shifted),
-        difference=_embedded(difference) if difference is not None else "",
+        clean=pictures[0],
+        shifted=pictures[1],
+        difference=_embedded(difference) if difference is not None and not exact else "",
         gain=gain,
     )
 
@@ -187,7 +284,7 @@ def _embedded(pixels: Pixels) -> str:
     picture = Image.fromarray(pixels)
     if max(picture.size) <= SMALL:
         return data_uri(picture, optimize=True)
-    picture.thumbnail((112, 112), Image.Resampling.BOX)
+    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     lossless = io.BytesIO()
     picture.save(lossless, "PNG", optimize=True)
     if lossless.tell() < 2500:
