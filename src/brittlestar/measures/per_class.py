@@ -279,8 +279,9 @@ def _candidates(pair: Answers, classes: int, level: float, fewest: int) -> list[
     now, before = pair.prediction[:, 0], pair.prediction[:, 1]
     size = np.bincount(label, minlength=classes)
     moved = now != before
-    codes, more = np.unique((label * classes + now)[moved & (now != label)], return_counts=True)
-    gone, less = np.unique((label * classes + before)[moved], return_counts=True)
+    into, out = (moved & (given >= 0) & (given < classes) for given in (now, before))
+    codes, more = np.unique((label * classes + now)[into & (now != label)], return_counts=True)
+    gone, less = np.unique((label * classes + before)[out], return_counts=True)
     fewer = np.zeros(len(codes), np.int64)
     if len(gone) and len(codes):
         at = np.minimum(np.searchsorted(gone, codes), len(gone) - 1)

@@ -56,6 +56,11 @@ class PerClass(Section):
         """Columns a model."""
         return max(len(m.shown) for m in self.models)
 
+    @property
+    def upright(self) -> bool:
+        """Whether the heads of the columns are too long to lie."""
+        return any(len(m.title(label)) > 3 for m in self.models for label in m.shown)
+
     def findings(self) -> Iterator[Finding]:
         for found in self.models:
             if found.model.key in self.trusted:
