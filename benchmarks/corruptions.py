@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 import brittlestar
-from brittlestar.runs.workers import keep_memory
+from brittlestar.runs.process import keep_memory
 from brittlestar.suites.corruptions import TEST, VALIDATION, corrupt
 
 HERE = Path(__file__).resolve().parent

@@ -1,4 +1,4 @@
-"""How often intervals hold the truth where much is chosen, divided, joined or rare: cases for `./dev bench coverage`.
+"""Cases for `./dev bench interval_coverage`: intervals where much is chosen, divided, joined or rare.
 
 Each case is (place, asked coverage, the method before, the method now); a method takes a number of repetitions and
 gives (intervals that held, intervals); 400 take two minutes of one core in all. Methods that were replaced are written

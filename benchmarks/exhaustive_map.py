@@ -20,7 +20,7 @@ from brittlestar.data import open_source
 from brittlestar.models import load_model, parse_spec
 from brittlestar.models.base import infer
 from brittlestar.models.tune import tune
-from brittlestar.runs.workers import keep_memory
+from brittlestar.runs.process import keep_memory
 from brittlestar.shifts.ops.spectrum import half_plane
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.suites.fourier import map_norm

@@ -26,8 +26,8 @@ from brittlestar.models import ModelSpec, as_model, load_model, parse_spec
 from brittlestar.models.base import Model
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.cell import passes
-from brittlestar.runs.plan import WorkItem
-from brittlestar.runs.workers import keep_memory
+from brittlestar.runs.fill_task import FillTask
+from brittlestar.runs.process import keep_memory
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 
@@ -100,7 +100,7 @@ def main() -> None:
         stop = min(options.samples, source.info.count)
         images = bench.block(0, stop)[0].float() / 255
         bare(model, images, 3, options.batch, False)
-        bench.do(WorkItem(0, stop, ((0, (0,)),), 1.0))
+        FillTask(0, stop, ((0, (0,)),), 1.0).run(bench)
         spent: dict[str, list[float]] = {}
         ratios: dict[str, list[float]] = {}
         kinds = [
@@ -116,7 +116,7 @@ def main() -> None:
                 chunk = tuple(places[first : first + size])
                 count = sum(int(getattr(conditions[c].definition, "steps", 1)) for c in chunk)
                 pure = bare(model, images, count, options.batch, kind == "attack")
-                done = bench.do(WorkItem(0, stop, ((0, chunk),), sum(passes(conditions[c]) for c in chunk)))
+                done = FillTask(0, stop, ((0, chunk),), sum(passes(conditions[c]) for c in chunk)).run(bench)
                 pure = (pure + bare(model, images, count, options.batch, kind == "attack")) / 2
                 given = bare(model, images, count, options.batch, kind == "attack", tuned=False)
                 spent.setdefault(kind, [0.0, 0.0, 0.0, 0.0])

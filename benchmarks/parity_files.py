@@ -90,7 +90,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     if available_textures() != "reference":
-        parser.error("frost needs the reference's textures: pip install --no-deps imagecorruptions")
+        parser.error("frost needs the reference's textures: brittlestar textures --yes")
     source = open_source(args.data, resize=256, crop=224, filter=args.resize_filter)
     order = source.order(0)[: max(args.samples, args.exact)]
     args.out.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import torch
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import SHIFTS, Shift
 from brittlestar.shifts.conditions import Condition
-from brittlestar.suites import get_suite
+from brittlestar.suites import SUITES
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 40, 56)]
 COUNT = 7
@@ -28,7 +28,7 @@ def keys(count: int = COUNT) -> SampleKeys:
 
 
 def examples(shape: tuple[int, int, int]) -> list[Shift]:
-    """Settings of every shift: the broad suite's (two of many Fourier ones), MNIST-C's and the published tables'."""
+    """Settings of every shift: those ``listed`` (two of many Fourier ones) and the ends of every table."""
     found: dict[str, Shift] = {}
     fourier = 0
     for condition in listed(shape):
@@ -48,11 +48,12 @@ def examples(shape: tuple[int, int, int]) -> list[Shift]:
 
 
 def listed(shape: tuple[int, int, int]) -> list[Condition]:
-    """The conditions of the suites that hold every shift."""
-    names = ["broad", "mnist-c", "mnist-c-extra"]
-    found = [c for n in names if shape[0] in get_suite(n).channels for c in get_suite(n).conditions(shape)]
-    known = {c.info.shift for c in found}
-    return found + [c for c in get_suite("bands").conditions(shape) if c.info.shift not in known][::3]
+    """Conditions of every shift: three suites whole, and a third of what only others have."""
+    fitting = {name: suite.conditions(shape) for name, suite in SUITES.items() if shape[0] in suite.channels}
+    whole = [c for name in ("broad", "mnist-c", "mnist-c-extra") for c in fitting.get(name, ())]
+    known = {c.info.shift for c in whole}
+    others = [c for conditions in fitting.values() for c in conditions if c.info.shift not in known]
+    return whole + others[::3]
 
 
 CASES = [pytest.param(shape, shift, id=f"{shape}-{shift}") for shape in SHAPES for shift in examples(shape)]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import brittlestar as bs
 from brittlestar.cli.listing import KINDS
 from tiny import make_world
 
@@ -34,6 +36,17 @@ def test_lists_import_nothing_that_computes(kind: str) -> None:
 @pytest.mark.parametrize("words", [["suite", "imagenet-c"], ["shift", "linf_pgd"], ["shift", "fog", "--no-picture"]])
 def test_explanations_without_pictures_import_nothing_that_computes(words: list[str]) -> None:
     assert imported("-m", "brittlestar", "show", *words).isdisjoint(COMPUTING)
+
+
+def test_results_open_without_what_computes(tmp_path: Path) -> None:
+    _, data = make_world(tmp_path, 24)
+    how: dict[str, Any] = {"suite": "noise", "anyway": True, "progress": False}
+    bs.evaluate(f"torch:{tmp_path}/model.py:model", data, out=tmp_path / "run", **how)
+    for words in (["report", tmp_path / "run"], ["store", "verify", tmp_path / "run"]):
+        found = imported("-m", "brittlestar", *words)
+        assert found.isdisjoint(COMPUTING) and "brittlestar.store" in found
+    code = f"import brittlestar as bs; run = bs.Run({str(tmp_path / 'run')!r}); print(run.table()); run._repr_html_()"
+    assert imported("-c", code).isdisjoint(COMPUTING)
 
 
 def test_the_package_imports_next_to_nothing() -> None:

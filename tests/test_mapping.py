@@ -14,16 +14,19 @@ from typer.testing import CliRunner
 
 from brittlestar import measures
 from brittlestar.analyses.mapping import sharper
+from brittlestar.analyses.margin_task import MarginTask, margins
 from brittlestar.cli.main import app
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import FOLDER, SampledMap, read_sampled, sampled_map
 from brittlestar.models import parse_spec
 from brittlestar.report.figure import fourier_maps
-from brittlestar.runs.ask import margins
+from brittlestar.runs.bench import Bench
+from brittlestar.runs.task import Done
 from brittlestar.store import RunStore
 from brittlestar.suites.fourier import fourier_suite, map_norm
 from report_tools import seen
+from test_executors import Threaded
 from tiny import command, evaluate_with, make_world
 
 SAMPLES = 400
@@ -101,17 +104,15 @@ def test_killed_and_run_again_it_is_the_same_and_asks_nothing_twice(
     surveyed(world, "counted")
     whole = sum(map(int, log.read_text().split()))
     log.unlink()
-    from brittlestar.runs.ask import Question
+    answer, left = MarginTask.run, [2]
 
-    answer, left = Question.answer, [2]
-
-    def cut(self: Question, bench: object) -> None:
+    def cut(self: MarginTask, bench: Bench) -> Done:
         if not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
-        answer(self, bench)  # type: ignore[arg-type]
+        return answer(self, bench)
 
-    monkeypatch.setattr(Question, "answer", cut)
+    monkeypatch.setattr(MarginTask, "run", cut)
     outcomes = []
     for _ in range(20):
         left[0] = 1
@@ -145,6 +146,12 @@ def test_two_workers_give_the_same(world: Path, sharp: tuple[Path, SampledMap]) 
     assert done.returncode == 0, done.stderr
     found = sampled_map(world / "two", RunStore.open(world / "two").manifest.models["m"]["fingerprint"])
     assert found is not None and np.array_equal(found.wrong, sharp[1].wrong)
+
+
+def test_another_executor_gives_the_same(world: Path, sharp: tuple[Path, SampledMap]) -> None:
+    threaded = Threaded()
+    _, found = surveyed(world, "threaded", executor=threaded)
+    assert threaded.ran > 1 and np.array_equal(found.wrong, sharp[1].wrong)
 
 
 def test_damage_and_impossible_numbers_are_told(world: Path, sharp: tuple[Path, SampledMap], tmp_path: Path) -> None:

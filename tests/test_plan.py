@@ -7,12 +7,13 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brittlestar.runs.plan import WorkItem, block_bounds, plan
+from brittlestar.runs.fill_task import FillTask
+from brittlestar.runs.plan import block_bounds, plan
 
 
-def cells_of(items: list[WorkItem]) -> list[tuple[int, int, int]]:
+def cells_of(items: list[FillTask]) -> list[tuple[int, int, int]]:
     """Every (model, condition, sample) of the items."""
-    return [(m, c, s) for i in items for m, conditions in i.tasks for c in conditions for s in range(i.start, i.stop)]
+    return [(m, c, s) for i in items for m, conditions in i.groups for c in conditions for s in range(i.start, i.stop)]
 
 
 def test_blocks_start_small_and_end_at_the_count() -> None:
@@ -25,7 +26,7 @@ def test_the_first_block_covers_every_condition_before_the_second_begins() -> No
     items = plan([[1.0] * 200], [str(i) for i in range(200)], 150, [[]])
     starts = [item.start for item in items]
     assert starts == sorted(starts)
-    assert {c for i in items if i.start == 0 for _, cs in i.tasks for c in cs} == set(range(200))
+    assert {c for i in items if i.start == 0 for _, cs in i.groups for c in cs} == set(range(200))
 
 
 @settings(max_examples=60, deadline=None)
@@ -41,7 +42,7 @@ def test_a_resumed_plan_does_exactly_what_is_missing(data: st.DataObject) -> Non
         items = plan(costs, names, count, finished)
         stop = len(items) if count == 420 else data.draw(st.integers(0, len(items)))
         for item in items[:stop]:
-            for model, done in item.tasks:
+            for model, done in item.groups:
                 finished[model].append((item.start, item.stop, tuple(names[c] for c in done)))
         seen += cells_of(items[:stop])
     wanted = {(m, c, s) for m in range(2) for c in range(conditions) if costs[m][c] is not None for s in range(420)}

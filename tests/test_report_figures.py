@@ -129,6 +129,7 @@ def test_a_sheet_is_read_as_for_a_light_page_in_print() -> None:
     sheet = Sheet(
         ":root{--a:1;--b:2} @media(prefers-color-scheme:dark){:root{--a:9}} /* .x{fill:no} */"
         "@media print{:root:root{--b:3} .x .y{fill:print}} .x > .z{fill:child} .y{fill:weak} .x{stroke:red!important}"
+        ".z{opacity:.5; .y{fill:no; &.x{fill:no}} @media print{.y{fill:no}} stroke-width:2}"
         ".y:hover,[data-lit] .y{fill:no} @supports (x){.y{fill:no}}"
     )
     assert sheet.root == {"--a": "1", "--b": "3"}
@@ -137,7 +138,8 @@ def test_a_sheet_is_read_as_for_a_light_page_in_print() -> None:
     assert sheet.style([svg, y]) == {"fill": "weak"}
     assert sheet.style([svg, x]) == {"stroke": "red"}
     z = ("path", frozenset({"z"}))
-    assert sheet.style([x, svg, z]) == {} and sheet.style([svg, x, z]) == {"fill": "child"}
+    own = {"opacity": ".5", "stroke-width": "2"}
+    assert sheet.style([x, svg, z]) == own and sheet.style([svg, x, z]) == {"fill": "child", **own}
 
 
 def test_custom_properties_are_filled_in() -> None:

@@ -19,10 +19,11 @@ import torch
 from PIL import Image, PngImagePlugin
 from scipy import ndimage
 
+from brittlestar.core.frost import FILES, texture_folder
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import SEQUENCES, MnistElasticTransform, MnistMotionBlur
 from brittlestar.shifts.elastic import smoothed
-from brittlestar.shifts.frost import FILES, grey_levels, texture_folder, textures
+from brittlestar.shifts.frost import grey_levels, textures
 from brittlestar.shifts.mnist import elastic_on_black
 from brittlestar.shifts.ops.dispatch import motion_blur, truncated
 from brittlestar.shifts.sequence_base import Sequence
@@ -257,7 +258,7 @@ def test_grey_of_a_jpeg_is_the_luma_that_it_stores() -> None:
 def test_frosts_grey_textures_are_opencvs() -> None:
     """Golden: SHA-256 of ``cv2.imread(texture, cv2.IMREAD_GRAYSCALE)``, OpenCV 4.5 and 5.0 alike."""
     if texture_folder() is None:
-        pytest.skip("the textures of the ImageNet-C code are not installed (set BRITTLESTAR_FROST)")
+        pytest.skip("the textures of the ImageNet-C code are not installed (`brittlestar textures`)")
     found = [(t[0] * 255).round().to(torch.uint8).numpy() for t in textures(1.0, 28, 28, 1)]
     digests = [hashlib.sha256(np.ascontiguousarray(t).tobytes()).hexdigest()[:16] for t in found]
     assert dict(zip(FILES, digests, strict=True)) == GREY_TEXTURES

@@ -12,10 +12,11 @@ from PIL import Image
 
 import brittlestar
 from brittlestar.core.errors import DataError, ShiftError, UsageError
+from brittlestar.core.frost import FILES, FOLDER_VARIABLE
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import SHIFTS, Contrast, DefocusBlur, ElasticTransform, Frost, GlassBlur, Saturation, ZoomBlur
 from brittlestar.shifts.colour import Brightness
-from brittlestar.shifts.frost import FILES, FOLDER_VARIABLE, available_textures, textures
+from brittlestar.shifts.frost import available_textures, textures
 from brittlestar.shifts.lens import disk
 from brittlestar.shifts.ops.dispatch import motion_blur, shuffled, truncated
 from brittlestar.shifts.ops.motion.plain import motion_offsets
@@ -126,6 +127,7 @@ def test_frost_finds_checked_textures_and_says_when_it_has_none(
         available_textures()
     monkeypatch.setenv(FOLDER_VARIABLE, "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     textures.cache_clear()
     assert available_textures() == "procedural"
     shift, keys = Frost.at(3, "cifar-c"), SampleKeys.of(0, ["a", "b"])
@@ -135,7 +137,7 @@ def test_frost_finds_checked_textures_and_says_when_it_has_none(
     assert not torch.equal(frosted[0], frosted[1])
     labels = {c.info.label for c in get_suite("cifar-c").conditions((3, 32, 32)) if c.info.shift == "frost"}
     assert all("procedural" in label for label in labels)
-    with pytest.raises(DataError, match="pip install --no-deps imagecorruptions"):
+    with pytest.raises(DataError, match="`brittlestar textures` brings them"):
         Frost(image=1.0, texture=0.4, textures="reference")(torch.zeros(2, 3, 32, 32), keys)
 
 

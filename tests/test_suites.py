@@ -4,19 +4,59 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
+from brittlestar.attacks import LInfPGD
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import DataError, UsageError
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts import SHIFTS, BandNoise, FourierBasis
+from brittlestar.shifts import SHIFTS, BandNoise, FourierBasis, GaussianNoise
+from brittlestar.shifts.base import Perturbation
+from brittlestar.shifts.conditions import Condition, clean, condition
 from brittlestar.shifts.ops.spectrum import basis_vector, canonical, half_plane
 from brittlestar.shifts.spectral import _kept_wave
-from brittlestar.suites import SUITES, get_suite
+from brittlestar.suites import SUITES, Suite, get_suite
 from brittlestar.suites.broad import bandwidths
 from brittlestar.suites.fourier import coarse_lattice, map_norm
+
+BROAD = [
+    "band_noise",
+    "brightness",
+    "contrast",
+    "defocus_blur",
+    "elastic_transform",
+    "fog",
+    "fourier_basis",
+    "frost",
+    "gaussian_blur",
+    "gaussian_noise",
+    "glass_blur",
+    "greyscale",
+    "high_pass",
+    "impulse_noise",
+    "inversion",
+    "jpeg_compression",
+    "low_pass",
+    "motion_blur",
+    "pixelate",
+    "rotation",
+    "salt_and_pepper",
+    "saturate",
+    "scale",
+    "shear",
+    "shot_noise",
+    "snow",
+    "spatter",
+    "speckle_noise",
+    "translation",
+    "uniform_noise",
+    "zoom_blur",
+]
+"""What the broad suite asks; every shift that is not here is in a suite of its own or of its family."""
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 40, 56), (3, 96, 96), (3, 224, 224)]
 
@@ -37,13 +77,7 @@ def test_broad_holds_every_part_in_order(shape: tuple[int, int, int]) -> None:
     expected = "clean noise colour blur digital weather geometric spectral fourier attack"
     assert families == set(expected.split())
     shifts = {i.shift for i in listed if i.kind in ("shift", "fourier")}
-    special = {i.shift for i in infos(shape, "bands")} - {"low_pass", "high_pass", "band_noise"}
-    elementary = {
-        name
-        for name, kind in SHIFTS.items()
-        if shape[0] in kind.channels and not name.startswith("mnist_") and name not in special
-    }
-    assert shifts == elementary
+    assert shifts == {name for name in BROAD if shape[0] in SHIFTS[name].channels}
     assert {i.shift for i in listed if i.kind == "attack"} == {"linf_pgd", "l2_pgd"}
 
 
@@ -163,9 +197,6 @@ def test_a_wrong_suite_name_gets_the_nearest() -> None:
 
 
 def test_two_conditions_of_one_id_are_refused() -> None:
-    from brittlestar.shifts.conditions import clean
-    from brittlestar.suites.base import Suite
-
     with pytest.raises(UsageError, match="twice"):
         Suite("twice", "", lambda shape, storage: (clean(), clean())).conditions((1, 8, 8))
 
@@ -199,3 +230,28 @@ def test_the_second_block_through_the_map_computes_no_wave(monkeypatch: pytest.M
         for shift in waves:
             shift.compute(x, keys)
         assert len(made) == len(waves) == 514, f"after block {block}"
+
+
+def conditions_of(*definitions: Perturbation, **how: Any) -> tuple[Condition, ...]:
+    given = {"shown": ("sigma",), "label": "a label", "table": "a table", **how}
+    return tuple(condition(d, **given) for d in definitions)
+
+
+WEAK, STRONG = GaussianNoise(sigma=0.1), GaussianNoise(sigma=0.2)
+ASKED: dict[str, Callable[[], tuple[Condition, ...]]] = {
+    "needs a label and a table": lambda: conditions_of(WEAK, label="", table=""),
+    "one curve: give each a `strength_name`": lambda: conditions_of(WEAK, STRONG),
+    r"rises from one to the next; got \[1.0, 1.0\]": lambda: conditions_of(
+        WEAK, STRONG, strength=1.0, strength_name="s"
+    ),
+    "needs a threat": lambda: conditions_of(LInfPGD(epsilon=0.1), shown=("epsilon",)),
+}
+
+
+@pytest.mark.parametrize("message", ASKED)
+def test_conditions_that_a_report_cannot_place_are_refused(message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Suite("mine", "", lambda shape, storage: ASKED[message]()).conditions((1, 8, 8))
+    strengths = zip((WEAK, STRONG), (1.0, 2.0), strict=True)
+    right = [c for d, s in strengths for c in conditions_of(d, strength=s, strength_name="s")]
+    assert Suite("mine", "", lambda shape, storage: tuple(right)).conditions((1, 8, 8)) == tuple(right)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from brittlestar.analyses.margin_task import margin_tasks
 from brittlestar.analyses.sampling import Field, Stage, active_estimate, auxiliary_of_map, fixed_passes, image_features
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, UsageError, require
@@ -22,10 +23,10 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
 from brittlestar.measures.samples import Samples
-from brittlestar.runs.ask import Question, questions
 from brittlestar.runs.bench import BenchSpec
+from brittlestar.runs.executors import Executor
+from brittlestar.runs.runner import through
 from brittlestar.runs.session import FollowUp
-from brittlestar.runs.workers import Engine
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.store import RunStore
 from brittlestar.suites.base import Shape, Suite
@@ -37,7 +38,7 @@ _VERSION = 1
 _RECORDED = "fourier (surveyed)"
 """How sessions record it: run folders are matched by this text, so it stays as it was first written."""
 _PIECE = 16_000_000
-"""Pixels times channels that a question may need decoded at once."""
+"""Pixels times channels that a task may need decoded at once."""
 
 
 def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) -> FollowUp:
@@ -56,19 +57,19 @@ def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) 
     require(0 < half_width < 0.5, told, UsageError)
     waves = tuple(c for c in suite.conditions(shape) if isinstance(c.definition, FourierBasis))
 
-    def follow(engine: Engine, spec: BenchSpec, store: RunStore, say: Say) -> int:
+    def follow(executor: Executor, spec: BenchSpec, store: RunStore, say: Say) -> int:
         passes = 0
         clean = next(c for c in spec.conditions if c.definition is None).fingerprint
         for place, fingerprint in enumerate(spec.fingerprints):
             rows = store.read(fingerprint, [clean])[clean].sorted()
-            passes += sharpen(engine, spec, place, rows, half_width, level=level, say=say).passes
+            passes += sharpen(executor, spec, place, rows, half_width, level=level, say=say).passes
         return passes
 
     return FollowUp(waves, follow, _RECORDED)
 
 
 def sharpen(
-    engine: Engine,
+    executor: Executor,
     spec: BenchSpec,
     model: int,
     clean: Rows,
@@ -80,7 +81,7 @@ def sharpen(
     """The Fourier map of one model; kept in the run folder.
 
     Args:
-        engine: Does the asking.
+        executor: Where the model is asked.
         spec: Its conditions hold the waves of the map (and others).
         model: Place in ``spec``.
         clean: Rows of the unchanged images at positions 0, 1, ..., which are the samples of the map.
@@ -102,7 +103,7 @@ def sharpen(
     auxiliary = auxiliary_of_map(
         frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images)
     )
-    field = _Asked(engine, spec, model, np.array(waves, np.int64), folder, say)
+    field = _Asked(executor, spec, model, np.array(waves, np.int64), folder, say)
     with torch.inference_mode(False):
         found = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
     r = found.rates
@@ -138,12 +139,13 @@ def _logits(clean: Rows) -> Floats:
 
 
 class _Asked(Field):
-    """Cells of one model, asked through an engine; stages and answers are files."""
+    """Cells of one model, asked through an executor; stages and answers are files."""
 
     def __init__(
-        self, engine: Engine, spec: BenchSpec, model: int, waves: npt.NDArray[np.int64], folder: Path, say: Say
+        self, executor: Executor, spec: BenchSpec, model: int, waves: npt.NDArray[np.int64], folder: Path, say: Say
     ) -> None:
-        self.engine, self.spec, self.model, self.waves, self.folder, self.say = engine, spec, model, waves, folder, say
+        self.executor, self.spec, self.model, self.waves = executor, spec, model, waves
+        self.folder, self.say = folder, say
         pixels = int(np.prod(spec.source.info.shape))
         self.size = int(np.clip(_PIECE // pixels, 50, 1000))
 
@@ -168,26 +170,21 @@ class _Asked(Field):
             )
 
     def margins(self, name: str, stage: Stage) -> Floats:
-        asked = questions(name, self.waves[stage.condition], stage.sample, self.model, self.size, self.folder)
-        open_ = [question for question, _ in asked if not question.path.is_file()]
-        done = 0
-        while open_ or self.engine.waiting:
-            while open_ and self.engine.free > 0:
-                self.engine.submit(open_.pop(0))
-            for finished in self.engine.collect():
-                assert isinstance(finished.item, Question)
-                done += len(finished.item.condition)
-                self.say(f"{name}: {done:,} of {len(stage.condition):,} passes")
+        asked = margin_tasks(name, self.waves[stage.condition], stage.sample, self.model, self.size, self.folder)
+        passes = 0
+        for done in through(self.executor, [task for task, _ in asked if not task.path.is_file()]):
+            passes += int(done.task.work)
+            self.say(f"{name}: {passes:,} of {len(stage.condition):,} passes")
         margin = np.empty(len(stage.condition), np.float32)
-        for question, places in asked:
-            margin[places] = self._answer(question.path, len(places))
+        for task, places in asked:
+            margin[places] = self._kept_margins(task.path, len(places))
         return margin
 
-    def _answer(self, path: Path, count: int) -> Floats:
+    def _kept_margins(self, path: Path, count: int) -> Floats:
         try:
-            found: Floats = np.load(path, allow_pickle=False)
+            margin: Floats = np.load(path, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise StoreError(f"{path} is damaged ({error}): remove it and run again") from error
-        if found.shape != (count,):
-            raise StoreError(f"{path} holds {found.shape} answers, not {count}: remove {self.folder} and run again")
-        return found
+        if margin.shape != (count,):
+            raise StoreError(f"{path} holds {margin.shape} answers, not {count}: remove {self.folder} and run again")
+        return margin

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from brittlestar.api.run import Run, Table
 
 if TYPE_CHECKING:
+    from brittlestar.runs.executors import Executor
     from brittlestar.suites.base import Suite
 
 __all__ = ["Run", "Table", "evaluate"]
@@ -28,6 +29,7 @@ def evaluate(
     device: str | None = None,
     seed: int = 0,
     workers: int = 1,
+    executor: str | Executor | None = None,
     resize: int | None = None,
     crop: int | None = None,
     resize_filter: str | None = None,
@@ -40,6 +42,7 @@ def evaluate(
     normalise: bool | None = None,
     anyway: bool = False,
     shifted: bool = False,
+    live: bool = False,
     progress: bool | None = None,
 ) -> Run:
     """Measure how brittle one or several models are.
@@ -58,6 +61,8 @@ def evaluate(
         device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU.
         seed: Of the order of the images and of every draw.
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
+        executor: ``process`` (this one), ``pool`` (``workers`` processes; so it is by default where there are several),
+            or an object, such as one for a cluster (``runs.executors.Executor``).
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
         resize_filter, resize_rounding: Bilinear and as in torchvision otherwise, as the published sets were made.
         prepare: Prepare as for a published set (``imagenet-c-299``), instead of the four above. Photographs of
@@ -74,6 +79,7 @@ def evaluate(
         anyway: Run models that are near chance on clean images all the same.
         shifted: The images are meant to be unlike those that the models were made for, so that an accuracy near chance
             is a finding and no mistake.
+        live: Write the report while the run goes on, at most 5 % of the time; the page reloads itself.
         progress: Whether to show how far the run is, on standard error or in the notebook; ``False`` shows nothing, and
             what must be known before believing a number is then a Python warning.
 
@@ -96,6 +102,7 @@ def evaluate(
         device=device,
         seed=seed,
         workers=workers,
+        executor=executor,
         resize=resize,
         crop=crop,
         resize_filter=resize_filter,
@@ -108,6 +115,7 @@ def evaluate(
         normalise=normalise,
         anyway=anyway,
         shifted=shifted,
+        live=live,
     )
     with shown(progress) as watch:
         return asked.run(model, data, watch)

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from brittlestar import measures
 from brittlestar.api.run import LEVEL
+from brittlestar.core import frost
 from brittlestar.measures import of_many
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import Watch
@@ -61,7 +62,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """One line of what happens now."""
-        self.console.print(Text(text + " ..."), highlight=False)
+        self.console.print(Text(text + " ..."), highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """What a person must know before believing any number."""
@@ -72,6 +73,8 @@ class Screen:
         self.names, self.conditions = names, conditions
         text = f"{len(names)} model{'s'[: len(names) > 1]}, {len(conditions)} conditions, "
         self.note(text + f"{progress.work_total:,.0f} forward passes to make")
+        if said := frost.advice(condition.info for condition in conditions):
+            self.console.print(Text(said), highlight=False, soft_wrap=True)
 
     def progress(self, progress: Progress) -> None:
         """A work item is done."""

@@ -35,6 +35,9 @@ class Run:
     outcome: Outcome | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
     def table(self) -> Table:
         """Accuracy of every model under every condition but single Fourier frequencies, worst first."""
         candidates = self._candidates()

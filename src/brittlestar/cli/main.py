@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "reproduce": "reproduce:reproduce",
     "build": "build:app",
     "demo": "demo:demo",
+    "textures": "textures:textures",
 }
 """Every verb with its file in this folder and what it is there: a function, or a group of its own verbs."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
-from brittlestar.core.errors import UsageError, unknown
+from brittlestar.core.errors import UsageError, require, unknown
 
 
 def canonical_json(value: Any) -> str:
@@ -45,6 +46,26 @@ class Definition(ABC):
         head, dot, _ = text.partition(". ")
         return head + dot.strip() if dot else head
 
+    @classmethod
+    def check_class(cls) -> None:
+        """Hold the class to what every listed one must keep; ``Catalogue`` asks it of its members.
+
+        Raises:
+            UsageError: Which class breaks which rule, and what to write.
+        """
+        lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        cls.must(not lacking, f"it lacks {lacking}")
+        cls.must("__dataclass_params__" in vars(cls), "write `@dataclass(frozen=True, kw_only=True)` above it")
+        named = re.fullmatch("[a-z][a-z0-9_]*", getattr(cls, "name", ""))
+        cls.must(named, 'give it a `name: ClassVar[str]` of small letters, digits and underscores, like "low_pass"')
+        documented = cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")  # As dataclasses write their own.
+        cls.must(documented, "give it a docstring; its first sentence is what `brittlestar list` shows")
+
+    @classmethod
+    def must(cls, holds: object, mend: str) -> None:
+        """Raise a UsageError that names the class and says how to mend it unless a rule ``holds``."""
+        require(bool(holds), f"{cls.__module__}.{cls.__qualname__} cannot be listed: {mend}", UsageError)
+
     def config(self) -> dict[str, Any]:
         """The fields as plain JSON values; ``from_config`` of the same class takes them back."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
@@ -73,12 +94,17 @@ D = TypeVar("D", bound=Definition)
 
 
 class Catalogue(Generic[D], Mapping[str, type[D]]):
-    """Definitions of one kind by name, in the order they were listed."""
+    """Definitions of one kind by name, in the order they were listed.
+
+    Raises:
+        UsageError: A class that breaks a rule of its kind (``check_class``), or two of one name.
+    """
 
     def __init__(self, kind: str, members: Iterable[type[D]]) -> None:
         self.kind = kind
         self._members: dict[str, type[D]] = {}
         for member in members:
+            member.check_class()
             if member.name in self._members:
                 raise UsageError(f"two {kind}s are named {member.name!r}")
             self._members[member.name] = member

@@ -100,6 +100,11 @@ class SampleKeys:
         """Independent keys for a purpose, for instance ``keys.stream("gaussian_noise")``."""
         return SampleKeys(mix(mix(self.words ^ word_of(*identity)) + _GOLDEN))
 
+    def streams(self, count: int) -> torch.Tensor:
+        """(batch, count) int64: the words of ``stream(0)`` to ``stream(count - 1)``, at the cost of one."""
+        numbers = numbered_words(count).to(self.device)
+        return mix(mix(self.words[:, None] ^ numbers) + _GOLDEN)
+
     def bits64(self, count: int, start: int = 0) -> torch.Tensor:
         """(batch, count) int64 words, numbers ``start`` to ``start + count - 1`` of each key."""
         steps = torch.arange(start + 1, start + count + 1, dtype=torch.int64, device=self.device) * _GOLDEN
@@ -173,6 +178,12 @@ class SampleKeys:
             term = term * rate / k
             cumulative += term
         return value.to(torch.float32)
+
+
+@functools.lru_cache(maxsize=32)
+def numbered_words(count: int) -> torch.Tensor:
+    """``word_of`` of 0 to ``count - 1``."""
+    return torch.tensor([word_of(number) for number in range(count)], dtype=torch.int64)
 
 
 @functools.lru_cache(maxsize=8)

@@ -137,6 +137,7 @@ class FirstScreen:
         short = f"{count} models on {middle(data, 24)}" if count > 1 else middle(self.profile.models[0].name, 24)
         return {
             "screen": self,
+            "frame": drawn.frame(self.profile),
             "title": title if len(title) <= brevity.title else short,
             "whole_title": title,
             "statuses": told(statuses),
@@ -153,7 +154,7 @@ class FirstScreen:
         return {
             "axis": drawn.axis(self.profile),
             "clean": drawn.clean_strip(self.profile, lane + 5 if len(names) > 1 else 28, listed),
-            "gap": drawn.blank(self.profile, 10),
+            "gap": drawn.blank(10),
             "rows": [
                 {
                     "row": row,
@@ -182,7 +183,7 @@ class FirstScreen:
                 "clean": self.profile.clean[place],
                 "lead": lead.dots[place] if lead is not None else None,
                 "cells": [
-                    (row.dots[place], drawn.cell(self.profile, row.dots[place], row.title, self.link(row)))
+                    (row.dots[place], drawn.cell(row.dots[place], row.title, self.link(row)))
                     for row in self.profile.asked
                 ],
             }

@@ -85,7 +85,7 @@ def alone(report: Report, svg: Markup, width: float = COLUMN) -> Alone:
     """``stand_alone`` with the page's styles, and with the names of the report's models where it has several."""
     models = report.header.models
     key = [(model_class(m), m.name) for m in models] if len(models) > 1 else []
-    return stand_alone(svg, Sheet(styles()), width, key, "many" if len(models) > MANY else "")
+    return stand_alone(svg, Sheet(styles(report)), width, key, "many" if len(models) > MANY else "")
 
 
 def check_path(path: Path) -> None:

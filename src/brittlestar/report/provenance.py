@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from brittlestar.core import frost
 from brittlestar.report.gather import Gathered, plain
 from brittlestar.report.series import series_of
 from brittlestar.report.subjects import Subject
@@ -64,6 +65,12 @@ def design_words(gathered: Gathered) -> tuple[str, ...]:
     return tuple(found)
 
 
+def frost_note(gathered: Gathered) -> str:
+    """What to do where frost is drawn with procedural textures; empty where it is not."""
+    said = f"{frost.LACKING[0].upper()}{frost.LACKING[1:]}."
+    return said if frost.is_procedural(gathered.infos.values()) else ""
+
+
 def build_notes(gathered: Gathered) -> tuple[str, ...]:
     """What a reader must know before believing a number: few images, partial runs, skipped files, warnings."""
     notes = []
@@ -87,6 +94,7 @@ def build_notes(gathered: Gathered) -> tuple[str, ...]:
         notes += [f"{data.name}: {note}" for note in data.about.get("notes") or ()]
     for subject in gathered.subjects:
         notes += [f"{subject.entry.name}: {note}" for note in subject.entry.about.get("notes") or ()]
+    notes += [note] if (note := frost_note(gathered)) else []
     return tuple(dict.fromkeys(str(n) for n in notes))
 
 

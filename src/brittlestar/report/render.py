@@ -16,14 +16,14 @@ from brittlestar.report.drawing.palette import BUCKETS, MODEL_COLOURS, bucket, s
 from brittlestar.report.drawing.profile import limits, rounded, said
 from brittlestar.report.first_screen import LADDER, MOST_WORDS, FirstScreen, shown_number
 from brittlestar.report.grids import cell_tip, mean_tip
-from brittlestar.report.names import words_of
+from brittlestar.report.names import middle, words_of
 from brittlestar.report.page import Header, Report
 from brittlestar.report.section import Section
 from brittlestar.report.words import away, count, decimals_of, family_title, interval, number
 
 
-def render_html(report: Report) -> str:
-    """The page. Every name is escaped; nothing is loaded from anywhere."""
+def render_html(report: Report, refresh: int = 0) -> str:
+    """The page, reloading itself every ``refresh`` seconds. Every name is escaped; nothing is loaded from anywhere."""
     drawn = [(section, Markup(_section(report, section))) for section in report.sections]
     return (
         environment()
@@ -31,9 +31,10 @@ def render_html(report: Report) -> str:
         .render(
             report=report,
             page=report.header,
+            refresh=refresh,
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
-            css=Markup(styles() + _own(report, "css")),
+            css=Markup(styles(report)),
             js=Markup(asset("report.js") + asset("first_screen.js") + _own(report, "js")),
             data=Markup(json_for_script(_data(report))),
         )
@@ -47,9 +48,10 @@ def _own(report: Report, kind: str) -> str:
     return "".join(asset(f"sections/{name}") for name in names if folder.joinpath(name).is_file())
 
 
-def styles() -> str:
-    """The page's style sheet."""
-    return stylesheet() + asset("report.css") + asset("first_screen.css") + asset("print.css")
+def styles(report: Report) -> str:
+    """The page's style sheet; what holds on paper comes last."""
+    shared = stylesheet() + asset("report.css") + asset("first_screen.css")
+    return shared + _own(report, "css") + asset("print.css")
 
 
 def first_screen(screen: FirstScreen, header: Header, alone: bool = False) -> Markup:
@@ -92,6 +94,7 @@ def environment() -> jinja2.Environment:
         hue=model_class,
         points1=lambda e: number(e.value * 100, decimals_of(e)),
         interval=interval,
+        middle=middle,
         both=lambda e: f"{number(e.value * 100, decimals_of(e))} {interval(e)}",
         level=lambda header: f"{header.level * 100:.0f} %",
         share01=lambda v: f"{min(max(v, 0.0), 1.0):.4f}",

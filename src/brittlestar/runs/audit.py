@@ -8,7 +8,6 @@ import numpy as np
 
 from brittlestar.core.rows import Rows
 from brittlestar.runs.bench import Bench
-from brittlestar.runs.plan import WorkItem
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited
     chosen = np.random.default_rng(seed).permutation(len(stored))[:cells]
     found = []
     for model, c, start, stop in sorted(stored[i] for i in chosen):
-        again = bench.rows(WorkItem(start, stop, ((model, (c,)),), 1.0))[model, c]
+        again = bench.rows(start, stop, [(model, [c])])[model, c]
         condition = bench.spec.conditions[c]
         kept = bench.store.read(bench.spec.fingerprints[model], [condition.fingerprint])[condition.fingerprint]
         kept = kept.take((kept.position >= start) & (kept.position < stop))

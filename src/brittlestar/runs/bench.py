@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
-from brittlestar.runs.ask import Question
 from brittlestar.runs.cell import Pictures, fill
-from brittlestar.runs.plan import WorkItem
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
@@ -62,18 +59,9 @@ class BenchSpec:
     tune: bool = True
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a finished item reports back: errors and samples per (model, condition), passes, seconds."""
-
-    item: WorkItem | Question
-    tallies: tuple[tuple[int, int, int, int], ...]
-    seconds: float
-
-
 @dataclass
 class Bench:
-    """Fills work items and writes their rows; keeps the decoded block between items."""
+    """What tasks are run at: models, data and run folder; keeps the decoded block between tasks."""
 
     spec: BenchSpec
     models: Sequence[Model]
@@ -97,25 +85,16 @@ class Bench:
         """Load the models."""
         return cls(spec, [maker() for maker in spec.makers], RunStore.open(spec.folder))
 
-    def do(self, item: WorkItem | Question) -> Done:
-        """Fill the item's cells, store them, report the tallies; or answer a question."""
-        began = time.perf_counter()
-        if isinstance(item, Question):
-            item.answer(self)
-            return Done(item, (), time.perf_counter() - began)
-        cells = self.rows(item)
-        tallies = []
-        for model, conditions in item.tasks:
-            written = [(self.spec.conditions[c].fingerprint, cells[model, c]) for c in conditions]
-            self.store.write_cells(self.spec.fingerprints[model], item.start, item.stop, written)
-            tallies += [(model, c, len(cells[model, c]), int((~cells[model, c].correct).sum())) for c in conditions]
-        return Done(item, tuple(tallies), time.perf_counter() - began)
+    def rows(self, start: int, stop: int, groups: Sequence[tuple[int, Sequence[int]]]) -> dict[tuple[int, int], Rows]:
+        """Rows of a block by (model, condition), not stored.
 
-    def rows(self, item: WorkItem) -> dict[tuple[int, int], Rows]:
-        """The item's rows by (model, condition), not stored."""
-        images, keys, labels, positions = self.block(item.start, item.stop)
+        Args:
+            start, stop: The block.
+            groups: For each model (by its place) the conditions (by theirs).
+        """
+        images, keys, labels, positions = self.block(start, stop)
         wanted: dict[int, list[int]] = {}
-        for model, conditions in item.tasks:
+        for model, conditions in groups:
             for c in conditions:
                 wanted.setdefault(c, []).append(model)
         cells: dict[tuple[int, int], Rows] = {}
@@ -128,7 +107,7 @@ class Bench:
                 self.spec.conditions[c],
                 [self.models[m] for m in models],
                 self.spec.batch,
-                self._pictures_of(self.spec.conditions[c], item.start),
+                self._pictures_of(self.spec.conditions[c], start),
             )
             cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
         return cells

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from brittlestar.runs.fill_task import FillTask
 
 FIRST_BLOCK = 50
 """The first block is small, so that every condition soon has a number."""
@@ -19,27 +20,6 @@ FinishedGroup = tuple[int, int, tuple[str, ...]]
 """(start, stop, condition fingerprints) of one stored file."""
 
 
-@dataclass(frozen=True)
-class WorkItem:
-    """Cells of one block that are computed and stored together.
-
-    Fields:
-        start, stop: The block, places in the seeded order.
-        tasks: For each model (by place in the run's list) the conditions (places in the plan's list) it lacks.
-        cost: Forward passes a sample, summed over models.
-    """
-
-    start: int
-    stop: int
-    tasks: tuple[tuple[int, tuple[int, ...]], ...]
-    cost: float
-
-    @property
-    def work(self) -> float:
-        """Forward passes in all."""
-        return self.cost * (self.stop - self.start)
-
-
 def block_bounds(count: int, cuts: Iterable[int] = ()) -> list[int]:
     """Ends of the blocks of the first ``count`` samples: 50, 100, 250, 500, ... and every cut below ``count``."""
     ends = {FIRST_BLOCK, 2 * FIRST_BLOCK, *range(BLOCK, count, BLOCK), *cuts}
@@ -51,8 +31,8 @@ def plan(
     fingerprints: Sequence[str],
     count: int,
     finished: Sequence[Sequence[FinishedGroup]],
-) -> list[WorkItem]:
-    """The work items that are missing, in the order they are to be done.
+) -> list[FillTask]:
+    """The tasks that are missing, in the order they are to be done.
 
     Args:
         costs: Per model, per condition: forward passes a sample, or ``None`` where the model cannot take it.
@@ -65,19 +45,19 @@ def plan(
     starts = [0, *ends[:-1]]
     done = [_done_by_block(groups, starts, ends) for groups in finished]
     chunks = _chunks(costs)
-    items: list[WorkItem] = []
+    tasks: list[FillTask] = []
     for block, (start, stop) in enumerate(zip(starts, ends, strict=True)):
         for chunk in chunks:
-            tasks, total = [], 0.0
+            groups, total = [], 0.0
             for model, model_costs in enumerate(costs):
                 have = done[model].get(block, set())
                 lacking = tuple(c for c in chunk if model_costs[c] is not None and fingerprints[c] not in have)
                 if lacking:
-                    tasks.append((model, lacking))
+                    groups.append((model, lacking))
                     total += sum(model_costs[c] or 0.0 for c in lacking)
-            if tasks:
-                items.append(WorkItem(start, stop, tuple(tasks), total))
-    return items
+            if groups:
+                tasks.append(FillTask(start, stop, tuple(groups), total))
+    return tasks
 
 
 def _done_by_block(groups: Sequence[FinishedGroup], starts: list[int], ends: list[int]) -> Mapping[int, set[str]]:

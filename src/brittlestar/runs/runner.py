@@ -1,14 +1,13 @@
-"""The runner: takes the plan through an engine, block-major, until it is done or a stop rule says so."""
+"""The runner: takes tasks through an executor, block-major, until it is done or a stop rule says so."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from brittlestar.runs.bench import Done
-from brittlestar.runs.plan import WorkItem
-from brittlestar.runs.workers import Engine
+from brittlestar.runs.executors import Executor
+from brittlestar.runs.task import Done, Task
 
 
 @dataclass
@@ -21,7 +20,7 @@ class Progress:
         block: The block being worked on, ``(start, stop)``.
         images: Shifted images evaluated in this session.
         began: ``time.monotonic()`` at the start.
-        warm: Seconds and forward passes when the first item was done.
+        warm: Seconds and forward passes when the first task was done.
         even: Whether classes are of about one size: else the tallies of a part do not speak of the whole set.
         grouped: Whether some images depend on each other, which tallies do not know.
     """
@@ -43,7 +42,7 @@ class Progress:
 
     @property
     def pace(self) -> float | None:
-        """Seconds a forward pass since the first finished item (which waits for processes to start)."""
+        """Seconds a forward pass since the first finished task (which waits for processes to start)."""
         if self.warm is None or self.work_done <= self.warm[1]:
             return None
         return (self.elapsed - self.warm[0]) / (self.work_done - self.warm[1])
@@ -54,9 +53,35 @@ class Progress:
         return None if self.pace is None else self.pace * (self.work_total - self.work_done)
 
 
+def through(
+    executor: Executor, tasks: Iterable[Task], wanted: Callable[[Task, float], bool] = lambda *_: True
+) -> Iterator[Done]:
+    """Have tasks run in order; give each when it is done.
+
+    Args:
+        executor: Where they are run.
+        tasks: In order.
+        wanted: Asked before a task begins, with the forward passes in hand; from the first ``False`` on none begins.
+    """
+    pending = iter(tasks)
+    in_hand = 0.0
+    upcoming = next(pending, None)
+    while upcoming is not None or executor.waiting:
+        while upcoming is not None and executor.free > 0:
+            if not wanted(upcoming, in_hand):
+                upcoming = None
+                break
+            executor.submit(upcoming)
+            in_hand += upcoming.work
+            upcoming = next(pending, None)
+        for done in executor.collect() if executor.waiting else ():
+            in_hand -= done.task.work
+            yield done
+
+
 def run(
-    items: Sequence[WorkItem],
-    engine: Engine,
+    tasks: Sequence[Task],
+    executor: Executor,
     progress: Progress,
     *,
     deadline: float | None = None,
@@ -64,49 +89,46 @@ def run(
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_interrupt: Callable[[], None] = lambda: None,
 ) -> str:
-    """Do the items in order.
+    """Run the tasks in order.
 
     Args:
-        items: In block-major order.
-        engine: Where they are done.
-        progress: Is brought up to date after every item.
-        deadline: ``time.monotonic()``; no item begins that would end later, judged by the pace so far.
+        tasks: In block-major order.
+        executor: Where they are run.
+        progress: Is brought up to date after every task.
+        deadline: ``time.monotonic()``; no task begins that would end later, judged by the pace so far.
         enough: Asked after every finished block; ``True`` stops the run.
-        on_progress: Called after every item.
-        on_interrupt: Called at Ctrl-C, before the items in hand are finished.
+        on_progress: Called after every task.
+        on_interrupt: Called at Ctrl-C, before the tasks in hand are finished.
 
     Returns:
-        Why it ended: ``complete``, ``budget``, ``precision`` or ``interrupted`` (Ctrl-C: items in hand are finished
+        Why it ended: ``complete``, ``budget``, ``precision`` or ``interrupted`` (Ctrl-C: tasks in hand are finished
         and written first).
     """
     left: dict[int, int] = {}
-    for item in items:
-        left[item.stop] = left.get(item.stop, 0) + 1
-    pending = iter(items)
-    in_hand = 0.0
-    upcoming = next(pending, None)
+    for task in tasks:
+        left[task.stop] = left.get(task.stop, 0) + 1
+    begun = 0
     reason = "complete"
+
+    def wanted(task: Task, in_hand: float) -> bool:
+        nonlocal begun, reason
+        if reason == "complete" and deadline is not None and _too_late(progress, in_hand + task.work, deadline):
+            reason = "budget"
+        begun += reason == "complete"
+        return reason == "complete"
+
     try:
-        while upcoming is not None or engine.waiting:
-            while upcoming is not None and engine.free > 0:
-                if deadline is not None and _too_late(progress, in_hand + upcoming.work, deadline):
-                    upcoming, reason = None, "budget"
-                    break
-                engine.submit(upcoming)
-                in_hand += upcoming.work
-                upcoming = next(pending, None)
-            for done in engine.collect() if engine.waiting else ():
-                assert isinstance(done.item, WorkItem)
-                _count(progress, done, done.item)
-                in_hand -= done.item.work
-                left[done.item.stop] -= 1
-                on_progress(progress)
-                if left[done.item.stop] == 0 and upcoming is not None and enough is not None and enough(progress):
-                    upcoming, reason = None, "precision"
+        for done in through(executor, tasks, wanted):
+            _count(progress, done)
+            left[done.task.stop] -= 1
+            on_progress(progress)
+            goes_on = reason == "complete" and begun < len(tasks)
+            if left[done.task.stop] == 0 and goes_on and enough is not None and enough(progress):
+                reason = "precision"
     except KeyboardInterrupt:
         reason = "interrupted"
         on_interrupt()
-        engine.close()
+        executor.close()
     return reason
 
 
@@ -115,11 +137,11 @@ def _too_late(progress: Progress, work: float, deadline: float) -> bool:
     return time.monotonic() + work * (progress.pace or 0.0) >= deadline
 
 
-def _count(progress: Progress, done: Done, item: WorkItem) -> None:
-    progress.work_done += item.work
+def _count(progress: Progress, done: Done) -> None:
+    progress.work_done += done.task.work
     if progress.warm is None:
         progress.warm = (progress.elapsed, progress.work_done)
-    progress.block = (item.start, item.stop)
+    progress.block = (done.task.start, done.task.stop)
     for model, condition, samples, errors in done.tallies:
         tally = progress.tallies.setdefault((model, condition), [0, 0])
         tally[0] += samples

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +16,36 @@ import torch
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
-from brittlestar.core.version import VERSION
 from brittlestar.data.base import Source
 from brittlestar.models import check_model
 from brittlestar.models.base import Model, ModelInfo
 from brittlestar.runs.bench import Bench, BenchSpec, ModelMaker
 from brittlestar.runs.cell import passes
+from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import write_examples
+from brittlestar.runs.executors import Executor, ThisProcess, executor_of
 from brittlestar.runs.first import First, Judge, first_answers, near_chance_text, refuse_near_chance
-from brittlestar.runs.plan import FIRST_BLOCK, WorkItem, plan
+from brittlestar.runs.plan import FIRST_BLOCK, plan
+from brittlestar.runs.process import one_thread
 from brittlestar.runs.runner import Progress, run
-from brittlestar.runs.workers import Engine, InProcess, Processes, one_thread
+from brittlestar.runs.task import Task
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore, SessionRecord
 
 
 @dataclasses.dataclass(frozen=True)
 class FollowUp:
-    """Work on single cells once the grid is filled, by the same engine and under the same lock.
+    """Work on single cells once the grid is filled, by the same executor and under the same lock.
 
     Fields:
         conditions: What is asked beside the grid's conditions.
-        do: Gets the engine, the order (its conditions are the grid's and these), the store, and where to say things;
-            gives the number of shifted images that were evaluated.
+        do: Gets the executor, what its benches are built from (the conditions are the grid's and these), the store, and
+            where to say things; gives the number of shifted images that were evaluated.
         name: For the record.
     """
 
     conditions: tuple[Condition, ...]
-    do: Callable[[Engine, BenchSpec, RunStore, Callable[[str], None]], int]
+    do: Callable[[Executor, BenchSpec, RunStore, Callable[[str], None]], int]
     name: str
 
 
@@ -72,6 +71,7 @@ class Request:
         precision: Target half-width of every interval (``enough`` decides), or ``None``.
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
+        executor: Where tasks are run: a name, an executor, or ``None`` for what ``workers`` says (``executor_of``).
         command: What the person typed, for the record.
         follow_up: Work on single cells once the grid is filled.
         tune: Whether models may answer in a faster way that gives the same logits.
@@ -96,6 +96,7 @@ class Request:
     precision: float | None = None
     batch: int | None = None
     workers: int = 1
+    executor: str | Executor | None = None
     command: str = ""
     follow_up: FollowUp | None = None
     tune: bool = True
@@ -124,7 +125,7 @@ class Watch:
         note: Called with one line of what happens now.
         warn: Called with what a person must know before believing any number.
         plan: Called once with the models' names, the conditions and the progress before work begins.
-        progress: Called after every work item.
+        progress: Called after every task.
         enough: Asked after every finished block whether to stop (precision).
     """
 
@@ -151,6 +152,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     note = watch.note
     source = request.source
     count = _sample_count(request)
+    executor = _executor(request)
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
@@ -169,7 +171,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         if request.titles:
             store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
-        items, progress = _planned(request, store, infos, count)
+        tasks, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
         spec = BenchSpec(
             source=source,
@@ -189,11 +191,13 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         began, stop = time.perf_counter(), "failed"
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
-            if items or request.follow_up:
-                with _engine(request, bench, items) as engine:
+            if request.executor is None and len(tasks) < 2 and request.follow_up is None:
+                executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
+            if tasks or request.follow_up:
+                with executor.started(bench):
                     stop = run(
-                        items,
-                        engine,
+                        tasks,
+                        executor,
                         progress,
                         deadline=deadline,
                         enough=watch.enough,
@@ -201,10 +205,10 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                         on_interrupt=lambda: note("stopping: finishing the cells in hand"),
                     )
                     if request.follow_up and stop == "complete":
-                        stop = _followed(request.follow_up, engine, spec, store, note, progress)
+                        stop = _followed(request.follow_up, executor, spec, store, note, progress)
             else:
                 stop = "complete"
-            if stop != "interrupted" and (items or not (request.folder / "examples" / "examples.json").exists()):
+            if stop != "interrupted" and (tasks or not (request.folder / "examples" / "examples.json").exists()):
                 watch.note("choosing example images")
                 write_examples(bench, [info.name for info in infos], count)
         except KeyboardInterrupt:
@@ -218,17 +222,17 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
 
 def _followed(
     follow_up: FollowUp,
-    engine: Engine,
+    executor: Executor,
     spec: BenchSpec,
     store: RunStore,
     note: Callable[[str], None],
     progress: Progress,
 ) -> str:
     try:
-        progress.images += follow_up.do(engine, spec, store, note)
+        progress.images += follow_up.do(executor, spec, store, note)
     except KeyboardInterrupt:
         note("stopping: finishing the answers in hand")
-        engine.close()
+        executor.close()
         return "interrupted"
     return "complete"
 
@@ -332,9 +336,7 @@ def _near_chance(
     )
 
 
-def _planned(
-    request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int
-) -> tuple[list[WorkItem], Progress]:
+def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int) -> tuple[list[Task], Progress]:
     costs = [
         [
             None
@@ -346,7 +348,7 @@ def _planned(
     ]
     fingerprints = [c.fingerprint for c in request.conditions]
     finished = [store.finished_groups(info.fingerprint) for info in infos]
-    items = plan(costs, fingerprints, count, finished)
+    tasks: list[Task] = [*plan(costs, fingerprints, count, finished)]
     tallies = {}
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
@@ -355,14 +357,24 @@ def _planned(
     sizes = np.unique(design.labels, return_counts=True)[1]
     even = bool(sizes.max() <= 1.1 * sizes.min())
     grouped = design.groups is not None
-    return items, Progress(tallies, sum(item.work for item in items), even=even, grouped=grouped)
+    return tasks, Progress(tallies, sum(task.work for task in tasks), even=even, grouped=grouped)
 
 
-def _engine(request: Request, bench: Bench, items: Sequence[WorkItem]) -> Engine:
-    workers = request.workers if request.follow_up else min(request.workers, len(items))
-    if workers > 1 and request.makers is not None:
-        return Processes(bench.spec, workers)
-    return InProcess(bench)
+def _executor(request: Request) -> Executor:
+    """Where tasks are run.
+
+    Raises:
+        UsageError: The executor needs models that can be loaded again, and these cannot.
+    """
+    if request.executor is None and request.makers is None:
+        return ThisProcess()
+    executor = executor_of(request.executor, request.workers)
+    require(
+        executor.local or request.makers is not None,
+        f"the executor {type(executor).__name__} loads models where it computes: give them as specifications (text)",
+        UsageError,
+    )
+    return executor
 
 
 def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) -> SessionRecord:
@@ -386,17 +398,3 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
         conditions=[c.info.id for c in request.conditions],
         models=[model.name for model in request.models],
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that can move a number."""
-    found = {"brittlestar": VERSION, "python": platform.python_version()}
-    return found | {name: version(name) for name in ("torch", "numpy", "pillow", "duckdb", "scipy")}
-
-
-def hardware(device: torch.device) -> dict[str, Any]:
-    """Where the numbers were made."""
-    facts: dict[str, Any] = {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
-    if device.type == "cuda":
-        facts["gpu"] = torch.cuda.get_device_name(device)
-    return facts

@@ -12,7 +12,7 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Shift, check_finite
+from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.ops.reduce import total
 from brittlestar.shifts.ops.spectrum import band_mask, filtered, mirrored_angles, random_mask
 
@@ -40,7 +40,6 @@ class Band(Shift):
 
     def __post_init__(self) -> None:
         require(self.window in WINDOWS, f"{self.name}.window must be one of {WINDOWS}, got {self.window!r}")
-        check_finite(self.name, low=self.low, high=self.high)
         require(0 <= self.low <= self.high, f"{self.name} needs 0 <= low <= high, got low {self.low}, high {self.high}")
 
     def _mask(self, x: Images) -> torch.Tensor:
@@ -125,7 +124,6 @@ class RingNoise(Band):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_finite(self.name, norm=self.norm)
         require(self.norm >= 0, f"ring_noise.norm must be at least 0, got {self.norm}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias, final
 
 import torch
@@ -14,6 +16,7 @@ from brittlestar.core.errors import ShiftError, require
 from brittlestar.core.keys import SampleKeys
 
 Images: TypeAlias = "torch.Tensor"
+_PAPER = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 PIECE = 700_000
 """On a CPU so many values are worked on at a time: they stay in the processor's cache."""
 
@@ -31,10 +34,12 @@ def levels(**fields: Sequence[Any]) -> Levels:
 class Perturbation(Definition):
     """A shift or an attack: anything that turns clean images into harder ones.
 
+    Fields that are numbers must be finite; a subclass's ``__post_init__`` finds them so.
+
     Class attributes:
         family: Which group it belongs to in reports.
         title: Its name for people.
-        paper: Where it was published; empty for elementary ones.
+        paper: Where it was published (authors, venue, link); of your own, say so.
         strength: The field that says how strong it is, or ``None``.
         strength_unit: What the strength is measured in, for axis labels.
         rising: Whether a larger value of the strength field is a stronger shift.
@@ -50,6 +55,32 @@ class Perturbation(Definition):
     rising: ClassVar[bool] = True
     channels: ClassVar[tuple[int, ...]] = (1, 3)
     kind: ClassVar[str] = "shift"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if (own := vars(cls).get("__post_init__")) is not None:
+            # A subclass's own checks need not call ours, and theirs (`sigma >= 0`) say nothing true of NaN.
+            cls.__post_init__ = _with_finite_fields(own)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        """Require every number among the fields to be finite; subclasses add their own requirements."""
+        _require_finite(self)
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Hold the class to the rules for every shift, sequence and attack."""
+        super().check_class()
+        for name, example in (("family", "blur"), ("title", "Low pass"), ("paper", _PAPER)):
+            cls.must(getattr(cls, name, ""), f'give it a `{name}: ClassVar[str]`, like "{example}"')
+        cls.must(
+            cls.strength is None or cls.strength in cls._fields(),
+            f"its `strength` is {cls.strength!r}, which is none of its fields ({', '.join(cls._fields())})",
+        )
+        cls.must(cls.channels and {*cls.channels} <= {1, 3}, f"its `channels` are some of 1 and 3, not {cls.channels}")
+
+    @classmethod
+    def _fields(cls) -> list[str]:
+        return [field.name for field in dataclasses.fields(cls)]
 
     def checked(self, images: Images) -> Images:
         """The images as float32 in [0, 1], or a ShiftError that says what is wrong."""
@@ -84,16 +115,40 @@ class Shift(Perturbation):
     (fields named in ``stream_fields`` are folded in too).
 
     Class attributes:
-        severities: Published tables by name: five settings of the fields each.
+        severities: Tables by name: five settings of the fields each, the mildest first.
+        uneven: Whether people's eyes ordered them, so that pixels need not change more from one to the next.
+        suite: The table that is a suite of its own, called like it; empty for shifts that other suites hold. A shift
+            without fields needs no table for it.
         clamps: Whether results are clamped to [0, 1].
         stream_fields: Fields that select a different random stream.
-        random: Whether keys are used at all (tests hold it against behaviour).
+        random: Whether keys are used at all; drawing from them without saying so is an error.
     """
 
     severities: ClassVar[Mapping[str, Levels]] = {}
+    uneven: ClassVar[bool] = False
+    suite: ClassVar[str] = ""
     clamps: ClassVar[bool] = True
     stream_fields: ClassVar[tuple[str, ...]] = ()
     random: ClassVar[bool] = False
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Hold the class to the rules for every shift."""
+        super().check_class()
+        fields = cls._fields()
+        needed = {f.name for f in dataclasses.fields(cls) if f.default is f.default_factory is dataclasses.MISSING}
+        for table, rows in cls.severities.items():
+            cls.must(len(rows) == 5, f"its table {table!r} has {len(rows)} severities; a table has five")
+            for row in rows:
+                cls.must(
+                    needed <= {*row} <= {*fields},
+                    f"its table {table!r} sets {', '.join(row)}, and its fields are {', '.join(fields)}",
+                )
+        cls.must({*cls.stream_fields} <= {*fields}, f"its `stream_fields` {cls.stream_fields} are not all fields")
+        cls.must(
+            not cls.suite or cls.suite in cls.severities or not fields,
+            f"its `suite` is {cls.suite!r} and `severities` has no table of that name; it has {sorted(cls.severities)}",
+        )
 
     @classmethod
     def at(cls, severity: int, table: str) -> Any:
@@ -139,13 +194,21 @@ class Shift(Perturbation):
 
     def compute(self, x: Images, keys: SampleKeys) -> Images:
         """The shift without checks, float32 in and out: what the runner calls on images it has checked already."""
-        keys = keys.stream(self.name, *(getattr(self, name) for name in self.stream_fields))
+        if self.random:
+            keys = keys.stream(self.name, *(getattr(self, name) for name in self.stream_fields))
+        else:
+            keys = _NoKeys(self.name, len(x), x.device)
         size = max(1, PIECE // max(1, x[0].numel())) if len(x) else 1
         if x.device.type == "cpu" and len(x) > size:
             pieces = [slice(start, start + size) for start in range(0, len(x), size)]
             y = torch.cat([self._apply(x[piece], keys[piece]) for piece in pieces])
         else:
             y = self._apply(x, keys)
+        require(
+            y.shape == x.shape and y.dtype == torch.float32,
+            f"{self.name}._apply must give float32 of shape {tuple(x.shape)}, gave {y.dtype} of {tuple(y.shape)}",
+        )
+        y = y.clone() if y.data_ptr() == x.data_ptr() else y  # Nothing to do: clamping must not write to the input.
         return y.clamp_(0, 1) if self.clamps else y
 
     def compute_levels(self, levels: torch.Tensor) -> torch.Tensor | None:
@@ -163,13 +226,42 @@ class Shift(Perturbation):
         return y.to(like.dtype)
 
 
+class _NoKeys(SampleKeys):
+    """What a shift gets that says it draws nothing: as many, on the same device, and no draws."""
+
+    def __init__(self, name: str, count: int, device: torch.device) -> None:
+        self._name, self._count, self._device = name, count, device
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: slice | torch.Tensor) -> SampleKeys:
+        return _NoKeys(self._name, len(torch.arange(self._count)[index]), self._device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the keys would lie."""
+        return self._device
+
+    def __getattr__(self, attribute: str) -> Any:
+        raise ShiftError(f"{self._name} draws random numbers: write `random: ClassVar[bool] = True` into its class")
+
+
 def _describe(value: object) -> str:
     return f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
 
 
-def check_finite(name: str, **fields: float) -> None:
-    """Require each named field to be a finite number."""
-    for field, value in fields.items():
-        require(
-            value == value and abs(value) != float("inf"), f"{name}.{field} must be finite, got {value}", ShiftError
-        )
+def _require_finite(definition: Perturbation) -> None:
+    for name, value in definition.config().items():
+        for number in value if isinstance(value, list) else [value]:
+            finite = not isinstance(number, (int, float)) or math.isfinite(number)
+            require(finite, f"{definition.name}.{name} must be finite, got {value}")
+
+
+def _with_finite_fields(own: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(own)
+    def checked(self: Perturbation) -> None:
+        _require_finite(self)
+        own(self)
+
+    return checked

@@ -10,7 +10,7 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.colour.plain import luma
 from brittlestar.shifts.ops.dispatch import brightened, saturated
 from brittlestar.shifts.ops.reduce import total
@@ -50,7 +50,6 @@ class Brightness(Shift):
     offset: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, offset=self.offset)
         require(-1 <= self.offset <= 1, f"brightness.offset must be in [-1, 1], got {self.offset}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
@@ -107,6 +106,7 @@ class Saturation(Shift):
     paper: ClassVar[str] = _HENDRYCKS
     strength: ClassVar[str | None] = "factor"
     channels: ClassVar[tuple[int, ...]] = (3,)
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
         "imagenet-c-299": levels(factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2)),
@@ -119,7 +119,6 @@ class Saturation(Shift):
 
     def __post_init__(self) -> None:
         require(self.factor >= 0, f"saturate.factor must be at least 0, got {self.factor}")
-        check_finite(self.name, factor=self.factor, offset=self.offset)
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         return saturated(x, self.factor, self.offset)

@@ -106,6 +106,7 @@ class ElasticTransform(Shift):
     strength: ClassVar[str | None] = "alpha"
     strength_unit: ClassVar[str] = "pixels"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": _scaled(244, *_IMAGENET),
         "imagenet-c-224": _scaled(224, *_IMAGENET),

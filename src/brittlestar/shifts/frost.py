@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.util
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, final
 
 import numpy as np
@@ -16,59 +12,12 @@ import torch
 from PIL import Image
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.frost import COMMAND, FILES, FOLDER_VARIABLE, texture_folder
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.dispatch import blend
-from brittlestar.shifts.ops.plasma.plain import clouds
-
-FOLDER_VARIABLE = "BRITTLESTAR_FROST"
-"""Environment variable that names a folder with the reference's textures."""
-
-FILES = {
-    "frost1.png": "ff9f907860bd7a83",
-    "frost2.png": "fe211a89b336999c",
-    "frost3.png": "2d0d50b4a9bb213f",
-    "frost4.jpg": "3f8b91ca1a9fa716",
-    "frost5.jpg": "5fc6a19df4a429ba",
-    "frost6.jpg": "1f92b2f484087480",
-}
-"""The reference's textures and the first 16 digits of their SHA-256."""
+from brittlestar.shifts.ops.dispatch import blend, frosted
 
 NOT_COMPARABLE = "frost drawn with procedural textures: not comparable with published ImageNet-C"
-
-
-def texture_folder() -> Path | None:
-    """Where the reference's six textures lie: the folder that ``BRITTLESTAR_FROST`` names, or the installed
-    ``imagecorruptions`` package (which is not imported); ``None`` if nowhere.
-
-    Raises:
-        DataError: The named folder lacks a texture, or holds another file of its name.
-    """
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        _check(Path(named))
-        return Path(named)
-    found = importlib.util.find_spec("imagecorruptions")
-    folder = Path(found.origin).parent / "frost" if found is not None and found.origin else None
-    return folder if folder is not None and all(_digest(folder / name) == d for name, d in FILES.items()) else None
-
-
-def _check(folder: Path) -> None:
-    for name, digest in FILES.items():
-        require(
-            _digest(folder / name) == digest,
-            f"{folder / name} is not the texture of the ImageNet-C code ({FOLDER_VARIABLE} names a folder with "
-            f"{', '.join(FILES)}; `pip install --no-deps imagecorruptions` brings them)",
-            DataError,
-        )
-
-
-@functools.lru_cache(maxsize=32)
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    except OSError:
-        return ""
 
 
 def available_textures() -> str:
@@ -83,8 +32,8 @@ def textures(scale: float, height: int, width: int, channels: int = 3) -> tuple[
     folder = texture_folder()
     require(
         folder is not None,
-        "the frost textures of the ImageNet-C code are not here: `pip install --no-deps imagecorruptions`, name a "
-        f'folder with them in {FOLDER_VARIABLE}, or use textures="procedural"',
+        f"the frost textures of the ImageNet-C code are not here: `{COMMAND}` brings them; or name a folder with "
+        f'them in {FOLDER_VARIABLE}, or use textures="procedural"',
         DataError,
     )
     assert folder is not None
@@ -159,6 +108,7 @@ class Frost(Shift):
     paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
     strength: ClassVar[str | None] = "texture"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(image=(1.0, 0.8, 0.7, 0.65, 0.6), texture=(0.4, 0.6, 0.7, 0.7, 0.75)),
         "cifar-c": levels(image=(1.0, 1.0, 0.9, 0.85, 0.75), texture=(0.2, 0.3, 0.4, 0.4, 0.45), scale=(0.2,) * 5),
@@ -184,13 +134,14 @@ class Frost(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         height, width = x.shape[2:]
         if self.textures == "procedural":
-            frost = crystals(keys, height, width, self.scale).expand(-1, x.shape[1], -1, -1)
-        else:
-            choice = textures(self.scale, height, width, x.shape[1])[: 6 if self.sixth else 5]
-            which, down, right = keys.uniform((3,)).unbind(1)
-            number = (which * len(choice)).to(torch.int64)
-            room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
-            frost = cuts(choice, number, (down * room[:, 0]).to(torch.int64), (right * room[:, 1]).to(torch.int64), x)
+            # Photographs have finer crystals than small images, whose textures are scaled down.
+            decay = 1.6 if self.scale >= 1 else 1.9
+            return frosted(x, keys, decay, self.image, self.texture)
+        choice = textures(self.scale, height, width, x.shape[1])[: 6 if self.sixth else 5]
+        which, down, right = keys.uniform((3,)).unbind(1)
+        number = (which * len(choice)).to(torch.int64)
+        room = torch.tensor([(t.shape[1] - height, t.shape[2] - width) for t in choice], device=x.device)[number]
+        frost = cuts(choice, number, (down * room[:, 0]).to(torch.int64), (right * room[:, 1]).to(torch.int64), x)
         return blend(x, frost, self.image, self.texture)
 
 
@@ -220,27 +171,3 @@ def cuts(
         parts = [choice[k][:, row : row + height, column : column + width] for k, row, column in places]
         found = torch.stack(parts) if parts else torch.empty(0, channels, height, width)
     return found
-
-
-def crystals(keys: SampleKeys, height: int, width: int, scale: float) -> torch.Tensor:
-    """Our own frost, (n, 1, height, width) in [0, 1]: bright veins where two clouds of the same smoothness cross.
-
-    Args:
-        keys: The samples' keys.
-        height, width: In pixels.
-        scale: As for the textures: 1 for photographs.
-    """
-    size = 1 << (max(height, width) - 1).bit_length()
-    decay = 1.6 if scale >= 1 else 1.9
-    veins = torch.zeros(len(keys), size, size, device=keys.device)
-    for layer, sharpness in ((0, 9.0), (1, 16.0)):
-        numbers = iter(range(64))
-        own = keys.stream("crystals", layer)
-
-        def draw(rows: int, columns: int, own: SampleKeys = own, numbers: object = numbers) -> torch.Tensor:
-            return own.stream(next(numbers)).uniform((rows, columns), -1.0, 1.0)  # type: ignore[call-overload]
-
-        cloud = clouds(size, decay, draw)
-        ridge = 1 - ((cloud - 0.5) * sharpness).abs().clamp_(max=1)
-        veins = torch.maximum(veins, ridge * (0.65 + 0.35 * cloud))
-    return veins[:, None, :height, :width].mul(0.75).add_(0.2)

@@ -32,6 +32,7 @@ class GlassBlur(Shift):
     strength: ClassVar[str | None] = "sigma"
     strength_unit: ClassVar[str] = "pixels"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(sigma=(0.7, 0.9, 1.0, 1.1, 1.5), reach=(1, 2, 2, 3, 4), iterations=(2, 1, 3, 2, 2)),
         "imagenet-c-299": levels(sigma=(0.8, 1.0, 1.1, 1.2, 1.6), reach=(1, 3, 2, 4, 5), iterations=(3, 1, 4, 2, 2)),

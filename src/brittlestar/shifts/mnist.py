@@ -16,7 +16,7 @@ from torch.nn import functional
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Shift, check_finite
+from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.elastic import affine_of, smoothed
 from brittlestar.shifts.geometric import Affine
 from brittlestar.shifts.lens import check_motion
@@ -208,7 +208,6 @@ class MnistSaturation(MnistShift):
     offset: float = 0.2
 
     def __post_init__(self) -> None:
-        check_finite(self.name, factor=self.factor, offset=self.offset)
         require(self.factor >= 0, f"mnist_saturate.factor must be at least 0, got {self.factor}")
         require(0 <= self.offset <= 1, f"mnist_saturate.offset must be in [0, 1], got {self.offset}")
 
@@ -337,7 +336,6 @@ class PessimalNoise(MnistShift):
     length: float = 10.63 / 2
 
     def __post_init__(self) -> None:
-        check_finite(self.name, length=self.length)
         require(self.length > 0, f"mnist_pessimal_noise.length must be above 0, got {self.length}")
         require(Path(self.matrix).is_file(), f"mnist_pessimal_noise.matrix: no such file: {self.matrix}")
         self._learnt()

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.dispatch import impulse_noise, normal_noise, shot_noise
 from brittlestar.shifts.ops.noise.plain import impulses
 
@@ -39,7 +39,6 @@ class GaussianNoise(Shift):
     sigma: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, sigma=self.sigma)
         require(self.sigma >= 0, f"gaussian_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
@@ -159,7 +158,6 @@ class SpeckleNoise(Shift):
     sigma: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, sigma=self.sigma)
         require(self.sigma >= 0, f"speckle_noise.sigma must be at least 0, got {self.sigma}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
@@ -185,7 +183,6 @@ class UniformNoise(Shift):
     half_width: float
 
     def __post_init__(self) -> None:
-        check_finite(self.name, half_width=self.half_width)
         require(self.half_width >= 0, f"uniform_noise.half_width must be at least 0, got {self.half_width}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:

@@ -10,7 +10,7 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, check_finite
+from brittlestar.shifts.base import Images
 from brittlestar.shifts.colour import Brightness
 from brittlestar.shifts.noise import GaussianNoise, ShotNoise, SpeckleNoise
 from brittlestar.shifts.ops.dispatch import gaussian, motion_blur, snowed
@@ -187,10 +187,6 @@ class BrightnessSequence(Sequence):
     }
 
     step: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_finite(self.name, step=self.step)
 
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
         x = self.cropped(x)

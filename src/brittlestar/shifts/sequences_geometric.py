@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, check_finite
+from brittlestar.shifts.base import Images
 from brittlestar.shifts.ops.dispatch import sample, truncated
 from brittlestar.shifts.sequence_base import Sequence, Tables, Window
 
@@ -111,10 +111,6 @@ class TurnSequence(GeometricSequence):
     tables: ClassVar[Tables] = {table: {} for table in ("imagenet-p", "imagenet-p-299", "tiny-p", "cifar-p")}
 
     step: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_finite(self.name, step=self.step)
 
     def _angle(self, frame: int) -> float:
         return math.radians(self.step * (frame - self.count // 2))

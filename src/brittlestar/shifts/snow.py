@@ -57,6 +57,7 @@ class Snow(Shift):
     family: ClassVar[str] = "weather"
     paper: ClassVar[str] = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
     random: ClassVar[bool] = True
+    uneven: ClassVar[bool] = True
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": levels(
             loc=(0.1, 0.2, 0.55, 0.55, 0.55),

@@ -9,7 +9,7 @@ import torch
 
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts.base import Images, Levels, Shift, check_finite, levels
+from brittlestar.shifts.base import Images, Levels, Shift, levels
 from brittlestar.shifts.ops.dispatch import plasma
 from brittlestar.shifts.ops.plasma.plain import blocks
 
@@ -46,7 +46,6 @@ class Fog(Shift):
     map_size: int = 0
 
     def __post_init__(self) -> None:
-        check_finite(self.name, amount=self.amount, decay=self.decay)
         require(self.amount > 0, f"fog.amount must be above 0, got {self.amount}")
         require(self.decay > 1, f"fog.decay must be above 1, got {self.decay}")
         require(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.shifts.conditions import Condition
 
@@ -14,6 +15,10 @@ Shape = tuple[int, int, int]
 @dataclass(frozen=True)
 class Suite:
     """A named list of conditions.
+
+    Every condition but the clean one has a title, a label, a paper and a table (where its numbers come from); an attack
+    says its threat model; several conditions of one shift and series have strengths that rise, with a name, as they
+    are points of one curve. ``conditions`` holds what ``build`` gives to it.
 
     Fields:
         name: What people type.
@@ -44,7 +49,7 @@ class Suite:
 
         Raises:
             DataError: Images of a shape that the suite is not defined for.
-            UsageError: A storage that the suite does not have.
+            UsageError: A storage that the suite does not have; conditions that break the rules above.
         """
         channels, height, width = shape
         require(
@@ -64,4 +69,22 @@ class Suite:
             values = [getattr(c.info, what) for c in listed]
             twice = {v for v in values if values.count(v) > 1} if len(set(values)) < len(values) else set()
             require(not twice, f"suite {self.name} lists {what} twice: {sorted(twice)}")
+        self._check([condition.info for condition in listed])
         return listed
+
+    def _check(self, listed: list[ConditionInfo]) -> None:
+        curves: dict[tuple[str, ...], list[ConditionInfo]] = {}
+        for info in (info for info in listed if info.kind != "clean"):
+            lacking = [field for field in ("title", "label", "paper", "table") if not getattr(info, field)]
+            lacking += ["threat"] if info.kind == "attack" and not info.threat else []
+            require(not lacking, f"suite {self.name}: {info.id} needs a {' and a '.join(lacking)}", UsageError)
+            if info.kind in ("shift", "attack"):
+                curves.setdefault((info.shift, info.series, info.table), []).append(info)
+        for infos in curves.values():
+            known = [info.strength for info in infos if info.strength is not None and info.strength_name]
+            require(
+                len(infos) == 1 or (len(known) == len(infos) and known == sorted({*known})),
+                f"suite {self.name}: {infos[0].id} to {infos[-1].id} are one curve: give each a `strength_name` and a "
+                f"`strength` that rises from one to the next; got {[info.strength for info in infos]}",
+                UsageError,
+            )

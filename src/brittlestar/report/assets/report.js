@@ -14,6 +14,23 @@
     try { localStorage.setItem("brittlestar-theme", root.dataset.theme); } catch { /* private mode */ }
   });
 
+  // While a run goes on: reload, and keep the place, the folds that are open and what was typed into the filters
+  const seconds = +document.body.dataset.refresh, kept = "brittlestar-place";
+  try {
+    const was = JSON.parse(sessionStorage.getItem(kept) ?? "null");
+    sessionStorage.removeItem(kept);
+    if (was) addEventListener("load", () => {
+      $$("details").forEach((fold, i) => { fold.open ||= was.open.includes(i); });
+      $$("input[type=search]").forEach((field, i) => { if (was.typed[i]) { field.value = was.typed[i]; field.dispatchEvent(new Event("input")); } });
+      scrollTo({ top: was.top, behavior: "instant" });
+    });
+  } catch { /* private mode */ }
+  if (seconds) setTimeout(() => {
+    const open = $$("details").flatMap((fold, i) => (fold.open ? [i] : [])), typed = $$("input[type=search]").map((field) => field.value);
+    try { sessionStorage.setItem(kept, JSON.stringify({ top: scrollY, open, typed })); } catch { /* private mode */ }
+    location.reload();
+  }, 1000 * seconds);
+
   // One tip for cells, points and maps
   const tip = $("#tip");
   const showTip = (text, x, y, thumbs = []) => {
@@ -60,9 +77,44 @@
   });
   addEventListener("scroll", hideTip, { passive: true });
 
-  // Heat tables: filter, sort, columns, arrow keys
+  // Tables that sort and filter: the best first, then the worst, then as they came
   const every = (text, words) => words.every((word) => text.includes(word));
   const wordsOf = (value) => value.toLowerCase().split(/\s+/).filter(Boolean);
+  const nextWay = (button, first) => {
+    const was = button.getAttribute("aria-sort"), other = first === "ascending" ? "descending" : "ascending";
+    const way = !was ? first : was === first ? other : null;
+    $$(".sort", button.closest("table")).forEach((b) => b.removeAttribute("aria-sort"));
+    if (way) button.setAttribute("aria-sort", way);
+    return way;
+  };
+  const ordered = (rows, way, valueOf) => [...rows].sort((a, b) => {
+    if (!way) return a.dataset.order - b.dataset.order;
+    const x = valueOf(a), y = valueOf(b);
+    if (x === null || y === null) return (x === null) - (y === null) || a.dataset.order - b.dataset.order;
+    return (way === "descending" ? -1 : 1) * (typeof x === "string" ? x.localeCompare(y) : x - y) || a.dataset.order - b.dataset.order;
+  });
+  for (const table of $$("table.models")) {
+    const rows = [...table.tBodies[0].rows], input = $(`[aria-controls="${table.id}"]`);
+    rows.forEach((row, i) => { row.dataset.order = i; });
+    table.tHead.addEventListener("click", (event) => {
+      const button = event.target.closest(".sort");
+      if (!button) return;
+      const column = button.closest("th").cellIndex;
+      const way = nextWay(button, button.dataset.better === "higher" ? "descending" : "ascending");
+      table.tBodies[0].append(...ordered(rows, way, (row) => {
+        if (!column) return row.dataset.text.toLowerCase();
+        const value = row.cells[column].dataset.v;
+        return value === undefined ? null : +value;
+      }));
+    });
+    input?.addEventListener("input", () => {
+      const words = wordsOf(input.value);
+      rows.forEach((row) => { row.hidden = !every(row.dataset.text.toLowerCase(), words); });
+      $(".shown", input.closest(".tools")).textContent = words.length ? `${rows.filter((row) => !row.hidden).length} of ${rows.length} models` : "";
+    });
+  }
+
+  // Heat tables: filter, sort, columns, arrow keys
   for (const table of $$("table.heat")) {
     const tools = $(`[data-for="${table.id}"]`), blocks = [...table.tBodies];
     const rowsOf = (body) => [...body.rows].filter((row) => row.dataset.text !== undefined), rows = blocks.flatMap(rowsOf);
@@ -89,20 +141,10 @@
     table.addEventListener("click", (event) => {
       const button = event.target.closest(".sort");
       if (!button) return;
-      const key = button.dataset.sort, was = button.getAttribute("aria-sort"), first = key === "name" ? "ascending" : "descending";
-      const way = !was ? first : was === first ? (first === "ascending" ? "descending" : "ascending") : null;
-      $$(".sort", table).forEach((other) => other.removeAttribute("aria-sort"));
-      if (way) button.setAttribute("aria-sort", way);
-      const sign = way === "descending" ? -1 : 1;
-      const inOrder = (a, b) => {
-        if (!way) return a.dataset.order - b.dataset.order;
-        const x = valueOf(a, key), y = valueOf(b, key);
-        if (x === null || y === null) return (x === null) - (y === null) || a.dataset.order - b.dataset.order;
-        return sign * (typeof x === "string" ? x.localeCompare(y) : x - y) || a.dataset.order - b.dataset.order;
-      };
+      const key = button.dataset.sort, way = nextWay(button, key === "name" ? "ascending" : "descending");
       // The mean and the name sort every block; a severity's name means something in its own block only.
       const own = key === "name" || key.endsWith(":0") ? blocks : [button.closest("tbody")];
-      for (const body of own) body.append(...rowsOf(body).sort(inOrder));
+      for (const body of own) body.append(...ordered(rowsOf(body), way, (row) => valueOf(row, key)));
       setEntry();
     });
     const chips = $$("[data-group]", tools);

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from brittlestar.report.drawing.fonts import FAMILY, embedded, width_of
 from brittlestar.report.drawing.sheet import Element, Sheet, declarations, resolved
+from brittlestar.report.names import middle
 
 SVG = "http://www.w3.org/2000/svg"
 
@@ -243,9 +244,6 @@ def _add_key(root: ET.Element, models: Sequence[tuple[str, str]], left: float, t
 
 
 def _cut(name: str, room: float) -> str:
-    """The name without its middle if it is too long: names of models differ at their ends."""
-    kept = len(name)
-    while kept > 8 and _KEY_SIZE * width_of(name, bold=True) > room:
-        kept -= 1
-        name = f"{name[: kept // 2]}…{name[-(kept - kept // 2 - 1) :]}"
-    return name
+    """The name without its middle if it is too long."""
+    cuts = (middle(name, letters) for letters in range(len(name), 8, -1))
+    return next((cut for cut in cuts if _KEY_SIZE * width_of(cut, bold=True) <= room), middle(name, 8))

@@ -11,6 +11,7 @@ from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.palette import BUCKETS, bucket
 from brittlestar.report.drawing.svg import Canvas
 from brittlestar.report.grids import Grid
+from brittlestar.report.names import middle
 from brittlestar.report.words import count, number
 
 CELL = (19.0, 12.0)
@@ -46,7 +47,8 @@ def heat(grid: Grid, groups: Sequence[int], unit: str) -> Markup:
     )
     for place, g in enumerate(groups):
         group = grid.groups[g]
-        canvas.text(TITLES + each * place + 2, 10, _fitted(group.title, each - GAP), f"name {model_class(group.model)}")
+        shown = middle(group.title, int((each - GAP) / LETTER))
+        canvas.text(TITLES + each * place + 2, 10, shown, f"name {model_class(group.model)}")
     base = 12.0
     for block in grid.blocks:
         base += HEAD
@@ -68,12 +70,6 @@ def heat(grid: Grid, groups: Sequence[int], unit: str) -> Markup:
         base += high * len(block.rows)
     _scale(canvas, TITLES + 1, base + 8, grid.limit, unit)
     return canvas.markup()
-
-
-def _fitted(title: str, room: float) -> str:
-    """A title without its middle where it is longer than its columns are wide."""
-    most = int(room / LETTER)
-    return title if len(title) <= most else f"{title[: most // 2]}…{title[len(title) - (most - most // 2 - 1) :]}"
 
 
 def _cell(canvas: Canvas, x: float, y: float, e: Estimate | None, limit: float, shown: bool) -> None:

@@ -13,6 +13,9 @@ Style = dict[str, str]
 
 _COMPOUND = re.compile(r"(?P<tag>[a-z]+|\*)?(?P<classes>(\.[\w-]+)*)$")
 
+_NESTED = re.compile(r"[^;{}]*\{[^{}]*(\{[^{}]*\}[^{}]*)*\}")
+"""Rules inside a rule: those of the first screen, which is no chart."""
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -88,7 +91,7 @@ def _blocks(css: str) -> Iterable[tuple[str, str]]:
             end += 1
         body = css[start + 1 : end - 1]
         if not head.startswith("@"):
-            yield head, body
+            yield head, _NESTED.sub("", body)
         elif head.replace(" ", "") == "@mediaprint":
             yield from _blocks(body)
         place = end

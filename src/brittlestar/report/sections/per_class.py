@@ -14,6 +14,7 @@ from brittlestar.measures.per_class import (
 from brittlestar.report.anchors import example_anchor
 from brittlestar.report.classes import MOST_CLASSES, ClassRow, ModelClasses, asked_of, classes_of, enough, rows_of
 from brittlestar.report.gather import Gathered
+from brittlestar.report.names import middle
 from brittlestar.report.section import Finding, Result, Section, Shown
 from brittlestar.report.sections.examples import Examples
 from brittlestar.report.status import trusted
@@ -123,7 +124,7 @@ def _whole(value: float | None) -> int | None:
 
 def _short(title: str) -> str:
     """A name that fits a column's head; the whole stands in its tip."""
-    return title if len(title) <= 20 else f"{title[:11].rstrip()}…{title[-8:].lstrip()}"
+    return middle(title, 17)
 
 
 def _findings(found: ModelClasses) -> Iterator[Finding]:

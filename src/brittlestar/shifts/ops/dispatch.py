@@ -19,6 +19,7 @@ import torch
 from brittlestar.shifts.ops.box import plain as box
 from brittlestar.shifts.ops.colour import plain as colour
 from brittlestar.shifts.ops.convolution import plain as convolution
+from brittlestar.shifts.ops.crystals import plain as crystals
 from brittlestar.shifts.ops.draws import plain as draws
 from brittlestar.shifts.ops.glass import plain as glass
 from brittlestar.shifts.ops.jpeg import plain as jpeg
@@ -75,6 +76,7 @@ def numba_is_here() -> bool:
 blend = Pair(rounding.blend)
 brightened = Pair(colour.brightened)
 fallen = Pair(rounding.fallen)
+frosted = Pair(crystals.frosted)
 gaussian = Pair(convolution.gaussian)
 impulse_noise = Pair(noise.impulse_noise)
 jpeg_round_trip = Pair(jpeg.jpeg_round_trip)

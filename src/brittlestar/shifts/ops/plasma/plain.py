@@ -9,6 +9,9 @@ import torch
 
 from brittlestar.core.keys import SampleKeys
 
+FIRST_WOBBLE = 100.0
+"""``w`` of the coarsest draws, from the ImageNet-C code."""
+
 Draw: TypeAlias = "Callable[[int, int], torch.Tensor]"
 
 
@@ -32,7 +35,8 @@ def clouds(size: int, decay: float, draw: Draw) -> torch.Tensor:
     """Clouds by the diamond-square method on a torus, (n, size, size), each scaled to [0, 1].
 
     As in the ImageNet-C code, a new point is the mean of its four neighbours plus ``w * u`` with ``u`` uniform in
-    ``[-w, w]``, so the amplitude is ``w`` squared; ``w`` starts at 100 and is divided by ``decay`` at every halving.
+    ``[-w, w]``, so the amplitude is ``w`` squared; ``w`` starts at
+    ``FIRST_WOBBLE`` and is divided by ``decay`` at every halving.
 
     Args:
         size: A power of two.
@@ -40,22 +44,31 @@ def clouds(size: int, decay: float, draw: Draw) -> torch.Tensor:
         draw: Gives (n, rows, columns) uniform numbers in [-1, 1]; asked, at every halving, for the centres of the
             squares, then for the two sets of diamonds.
     """
-    step, wobble = size, 100.0
-    cloud = torch.empty(0)
-    while step >= 2:
-        half, count = step // 2, size // step
+    heights = unscaled_clouds(size, decay, draw)
+    low, high = heights.amin((1, 2), keepdim=True), heights.amax((1, 2), keepdim=True)
+    return (heights - low).div_(high - low)
+
+
+def unscaled_clouds(size: int, decay: float, draw: Draw) -> torch.Tensor:
+    """``clouds`` before they are scaled.
+
+    Every halving makes a denser grid from a whole coarser one, instead of filling the gaps of the final one as the
+    ImageNet-C code does: values are the same, and memory is read and written in order.
+    """
+    corners, wobble = torch.empty(0), FIRST_WOBBLE
+    for side in (1 << halving for halving in range(size.bit_length() - 1)):
         amplitude = wobble * wobble
-        squares = draw(count, count)
-        if cloud.numel() == 0:
-            cloud = squares.new_zeros(len(squares), size, size)
-        corners = cloud[:, ::step, ::step]
-        across = corners + corners.roll(-1, 1)
-        centres = (across + across.roll(-1, 2)) * 0.25 + amplitude * squares
-        cloud[:, half::step, half::step] = centres
-        right = centres + centres.roll(1, 1) + corners + corners.roll(-1, 2)
-        cloud[:, ::step, half::step] = right * 0.25 + amplitude * draw(count, count)
-        down = centres + centres.roll(1, 2) + corners + corners.roll(-1, 1)
-        cloud[:, half::step, ::step] = down * 0.25 + amplitude * draw(count, count)
-        step, wobble = half, wobble / decay
-    low, high = cloud.amin((1, 2), keepdim=True), cloud.amax((1, 2), keepdim=True)
-    return (cloud - low) / (high - low)
+        squares = draw(side, side).mul(amplitude)
+        if side == 1:
+            corners = torch.zeros_like(squares)
+        right, below = corners.roll(-1, 2), corners.roll(-1, 1)
+        across = corners + below
+        centres = (across + across.roll(-1, 2)).mul_(0.25).add_(squares)
+        denser = centres.new_empty(len(centres), side, 2, side, 2)
+        denser[:, :, 0, :, 0], denser[:, :, 1, :, 1] = corners, centres
+        along = (centres + centres.roll(1, 1)).add_(corners).add_(right).mul_(0.25)
+        denser[:, :, 0, :, 1] = along.add_(draw(side, side).mul(amplitude))
+        down = (centres + centres.roll(1, 2)).add_(corners).add_(below).mul_(0.25)
+        denser[:, :, 1, :, 0] = down.add_(draw(side, side).mul(amplitude))
+        corners, wobble = denser.view(len(centres), 2 * side, 2 * side), wobble / decay
+    return corners

@@ -1,6 +1,6 @@
 """How often intervals hold where they are used: as they were made before, as they are, and what is asked.
 
-    python benchmarks/coverage.py [--repetitions 1000] [--only WORDS]
+    python benchmarks/interval_coverage.py [--repetitions 1000] [--only WORDS]
 
 Prints ``place | old | new | asked`` for every case of the modules beside it and leaves with 1 if a new figure is below
 what is asked by more than the simulation's error explains (one in 10,000, over all cases together). All draws are

@@ -1,10 +1,10 @@
-"""Single cells here and there: what a survey asks, as work for a bench."""
+"""The task of a sharper map: single cells here and there, of which only the label's margin is kept."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +13,16 @@ import torch
 from brittlestar.core.errors import ModelError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
+from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import perturbed
-
-if TYPE_CHECKING:
-    from brittlestar.runs.bench import Bench
+from brittlestar.runs.task import Done
 
 Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Question:
-    """Cells of one model and of one piece of the order, and where the answer goes.
+class MarginTask:
+    """Cells of one model and of one piece of the order, and where their margins go.
 
     Fields:
         start, stop: The piece.
@@ -40,21 +39,28 @@ class Question:
     sample: npt.NDArray[np.int64]
     path: Path
 
-    def answer(self, bench: Bench) -> None:
-        """Look, and keep what was seen."""
-        found = np.empty(len(self.condition), np.float32)
+    @property
+    def work(self) -> float:
+        """Forward passes in all."""
+        return float(len(self.condition))
+
+    def run(self, bench: Bench) -> Done:
+        """Ask the model, and keep the margins; no cell is whole, so there is nothing to tally."""
+        began = time.perf_counter()
+        margin = np.empty(len(self.condition), np.float32)
         with torch.inference_mode():
-            self._look(bench, found)
+            self._ask(bench, margin)
         require(
-            bool(np.isfinite(found).all()),
+            bool(np.isfinite(margin).all()),
             f"model {bench.models[self.model].name} gave outputs that are not finite; everything computed so far is "
             "kept",
             ModelError,
         )
         with replacing(self.path) as beside, beside.open("wb") as file:
-            np.save(file, found)
+            np.save(file, margin)
+        return Done(self, seconds=time.perf_counter() - began)
 
-    def _look(self, bench: Bench, found: Floats) -> None:
+    def _ask(self, bench: Bench, margin: Floats) -> None:
         """Decode the images that are asked about, and no others; put waves together until they fill a batch."""
         spec, model, batch = bench.spec, bench.models[self.model], bench.spec.batch
         used, row = np.unique(self.sample, return_inverse=True)
@@ -76,7 +82,7 @@ class Question:
                 for place in range(0, len(x), batch):
                     piece = slice(first + place, min(first + place + batch, int(stop)))
                     logits = model.logits(x[place : place + batch]).to(torch.float32)
-                    found[piece] = margins(logits, labels[rows[piece]])
+                    margin[piece] = margins(logits, labels[rows[piece]])
                 waiting, first = [], int(stop)
 
 
@@ -94,20 +100,20 @@ def margins(logits: torch.Tensor, labels: torch.Tensor) -> Floats:
     return np.asarray(apart.cpu().numpy(), np.float32)
 
 
-def questions(
+def margin_tasks(
     name: str,
     condition: npt.NDArray[np.int64],
     sample: npt.NDArray[np.int64],
     model: int,
     size: int,
     folder: Path,
-) -> list[tuple[Question, npt.NDArray[np.int64]]]:
-    """Cells cut into questions of ``size`` samples of the order, each with the places of its cells."""
-    found = []
+) -> list[tuple[MarginTask, npt.NDArray[np.int64]]]:
+    """Cells cut into tasks of ``size`` samples of the order, each with the places of its cells."""
+    tasks = []
     for at in np.unique(sample // size):
         own = np.flatnonzero(sample // size == at)
         own = own[np.lexsort((sample[own], condition[own]))].astype(np.int64)
         start = int(at) * size
         path = folder / f"{name}-{start:06d}.npy"
-        found.append((Question(start, start + size, model, condition[own], sample[own], path), own))
-    return found
+        tasks.append((MarginTask(start, start + size, model, condition[own], sample[own], path), own))
+    return tasks

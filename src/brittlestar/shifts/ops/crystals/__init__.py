@@ -1,0 +1,1 @@
+"""Procedural frost: bright veins where two clouds of the same smoothness cross."""

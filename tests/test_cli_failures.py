@@ -1,0 +1,207 @@
+"""Something fails inside a verb: the person gets a message and an exit code, no traceback, and loses nothing.
+
+Every verb stands here. One that is not listed in ``INSIDE`` fails the first test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import typer.main
+
+from brittlestar.cli import main as command_line
+from brittlestar.core.errors import StoreError
+from tiny import make_world
+
+
+class Inside(NamedTuple):
+    """A verb's words (``{w}`` is the world, ``{out}`` a fresh folder) and a function that it calls deep inside."""
+
+    words: str
+    function: str
+
+
+READ = "brittlestar.store.store.RunStore.read"
+PICTURE = "brittlestar.data.sample.sample_image"
+INSIDE = {
+    "run": Inside(
+        "--model torch:{w}/model.py:other --data {w}/data.npz --suite clean --out {w}/run --workers 1 --anyway",
+        "brittlestar.runs.bench.Bench.do",
+    ),
+    "report": Inside("{w}/run", READ),
+    "figure": Inside("{w}/run --out {out}/maps.svg", READ),
+    "explain": Inside("{w}/run --data {w}/data.npz --out {out}", READ),
+    "list": Inside("shifts", "brittlestar.core.definition.Definition.summary"),
+    "show shift": Inside("fog --out {out}/fog.png", PICTURE),
+    "show suite": Inside("noise --out {out}", PICTURE),
+    "show sequence": Inside("tilt --out {out}/tilt.webp", PICTURE),
+    "show filter": Inside("--out {out}", PICTURE),
+    "store compact": Inside("{w}/run", "brittlestar.core.files._fsync"),
+    "store verify": Inside("{w}/run", "brittlestar.store.maintenance.verify"),
+    "audit": Inside("{w}/run", "brittlestar.runs.audit.audit"),
+    "fourier": Inside(
+        "--model torch:{w}/model.py:other --data {w}/data.npz --region 3 --out {w}/run --workers 1 --anyway",
+        "brittlestar.runs.bench.Bench.do",
+    ),
+    "train": Inside(
+        "--recipe natural --data {w}/data.npz --epochs 1 --batch 10 --out {out}",
+        "brittlestar.training.checkpoint.Checkpoint.save",
+    ),
+    "reproduce": Inside(
+        "fog --data {w}/data.npz --test {w}/data.npz --epochs 1 --out {out}",
+        "brittlestar.training.checkpoint.Checkpoint.save",
+    ),
+    "build features": Inside(
+        "d_det --model torch:{w}/model.py:other --data {w}/data.npz --samples 4 --steps 1 --out {out}/set.npz",
+        "brittlestar.build.write_set",
+    ),
+    "textures": Inside("--yes", "brittlestar.core.frost.texture_folder"),
+    "demo": Inside("--out {out}", "brittlestar.training.demo.train_demo_models"),
+}
+
+
+def verbs(group: Any = None, lead: str = "") -> Iterator[str]:
+    """Every verb that can be typed, those of groups with the group's name before them."""
+    for name, verb in (group or typer.main.get_command(command_line.app)).commands.items():
+        if hasattr(verb, "commands"):
+            yield from verbs(verb, f"{lead}{name} ")
+        else:
+            yield lead + name
+
+
+EVERY = list(verbs())
+
+
+def test_every_verb_has_a_failure_inside_it() -> None:
+    assert set(EVERY) - set(INSIDE) == set(), "give each of these words and a function to fail in, in INSIDE"
+    assert {verb.split()[0] for verb in EVERY} == set(command_line.VERBS)
+
+
+def call(words: list[str]) -> tuple[int, str]:
+    """Exit code and standard error of the command, run in this process."""
+    err, before = io.StringIO(), sys.argv
+    sys.argv = ["brittlestar", *words]
+    try:
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                command_line.main()
+            except SystemExit as leaving:
+                return int(leaving.code or 0), err.getvalue()
+    finally:
+        sys.argv = before
+    return 0, err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, a model, and a run with shifts and a Fourier map."""
+    folder = tmp_path_factory.mktemp("failures")
+    make_world(folder, 24)
+    words = (
+        f"run --model torch:{folder}/model.py:model --data {folder}/data.npz --out {folder}/run --workers 1 --anyway"
+    )
+    code, err = call([*words.split(), "--suite", "noise", "--suite", "fourier", "--no-report"])
+    assert code == 0, err
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Digests of what a person would miss: everything but the list of sessions and the lock."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("manifest.json", "lock") and "__pycache__" not in path.parts
+    }
+
+
+def no_space() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device", "/full/file")
+
+
+WRONG: dict[str, tuple[Callable[[], Exception], int, str]] = {
+    "unforeseen": (lambda: RuntimeError("struck\nin the middle"), 1, "RuntimeError: struck"),
+    "wordless": (ZeroDivisionError, 1, "ZeroDivisionError"),
+    "no memory": (lambda: MemoryError("12 GiB"), 1, "MemoryError: 12 GiB"),
+    "foreseen": (lambda: StoreError("rows are damaged"), 2, "error: rows are damaged"),
+    "the disk is full": (no_space, 2, "o space left on device"),
+    "no permission": (lambda: PermissionError(errno.EACCES, "Permission denied", "/not/mine"), 2, "ermission denied"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("verb", EVERY)
+def test_a_failure_inside_is_told_and_loses_nothing(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, wrong: str
+) -> None:
+    make, expected, text = WRONG[wrong]
+    reached = []
+
+    def fail(*_: Any, **__: Any) -> Any:
+        reached.append(verb)
+        raise make()
+
+    monkeypatch.setattr(INSIDE[verb].function, fail)
+    before = contents(world)
+    code, err = call([*verb.split(), *INSIDE[verb].words.format(w=world, out=tmp_path / "out").split()])
+    assert reached, "the function is not called any more: name another"
+    assert code == expected, err
+    assert "Traceback" not in err and text in err
+    assert [line for line in err.splitlines() if line.startswith("error: ")], err
+    after = contents(world)
+    assert before == {name: after.get(name) for name in before}
+    assert [*world.rglob(".*.tmp"), *tmp_path.rglob(".*.tmp")] == []
+
+
+def test_what_failed_goes_on_with_the_same_command(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["run", *INSIDE["run"].words.format(w=world, out="").split(), "--no-report"]
+    with monkeypatch.context() as patched:
+        patched.setattr(INSIDE["run"].function, lambda *_: 1 / 0)
+        code, err = call(words)
+        assert code == 1 and "the same command goes on" in err
+    code, err = call(words)
+    assert code == 0 and "complete" in err, err
+
+
+def test_the_place_in_the_code_is_shown_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(INSIDE["list"].function, lambda *_: 1 / 0)
+    code, err = call(["--traceback", "list", "shifts"])
+    assert code == 1 and "Traceback" in err and err.rstrip().count("error: ZeroDivisionError") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--recipe", "natural", "--data", "{w}/data.npz", "--epochs", "1", "--out", "{w}/model.py/in"],
+        ["show", "shift", "contrast", "--out", "{w}/model.py/in.png"],
+        ["show", "suite", "noise", "--out", "{w}/model.py/in"],
+        ["show", "sequence", "brightness", "--out", "{w}/model.py/in.webp"],
+        ["report", "{w}/run", "--out", "{w}/model.py/in"],
+        ["figure", "{w}/run", "--out", "{w}/model.py/in.svg"],
+        ["demo", "--out", "{w}/model.py/in"],
+        ["store", "verify", "{w}/nowhere"],
+        ["audit", "{w}/model.py"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_place_that_cannot_be_written_or_read_is_named(world: Path, words: list[str]) -> None:
+    code, err = call([word.format(w=world) for word in words])
+    assert code == 2 and "Traceback" not in err
+    assert "model.py" in err.splitlines()[-1] or "nowhere" in err.splitlines()[-1]
+
+
+def test_numbers_that_are_none_deep_in_the_data(world: Path, tmp_path: Path) -> None:
+    x = np.full((8, 12, 12, 3), np.nan, np.float32)
+    np.savez(tmp_path / "nan.npz", x=x, y=np.arange(8) % 2)
+    for verb in ("run --anyway", "fourier --anyway"):
+        words = f"{verb} --model torch:{world}/model.py:model --data {tmp_path}/nan.npz --out {tmp_path}/run"
+        code, err = call(words.split())
+        assert code == 2 and "NaN" in err and not (tmp_path / "run").exists()
