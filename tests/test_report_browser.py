@@ -259,6 +259,50 @@ def test_the_gallery_filters_by_model_and_word(page: Browser) -> None:
     assert page.run("return document.querySelector('.gallery-tools .shown').textContent") == "No example fits"
 
 
+def test_a_cell_leads_to_its_examples_and_says_so_where_there_are_none(page: Browser) -> None:
+    here = "return [...document.querySelectorAll('.gallery li')].map(l => [l.dataset.c, l.dataset.m])"
+    note = "return document.getElementById('example-note').textContent"
+    data = page.run("return JSON.parse(document.getElementById('data').textContent).examples")
+    ids = [condition for condition, _, _ in data["conditions"]]
+    model, place, *_ = next(one for one in data["list"] if ids[one[1]].startswith("fog"))
+    page.click(f"#grid-table td[data-c='{ids[place]}'][data-m='{model}']")
+    assert {tuple(pair) for pair in page.run(here)} == {(ids[place], model)}
+    failed, right, _ = data["counts"][model][place]
+    assert f"{failed} of {right} images right when clean fail here" in page.run(note)
+    lacking = next(
+        (m, place)
+        for m, counts in data["counts"].items()
+        for place, told in enumerate(counts)
+        if told is not None and told[0] == 0
+    )
+    page.run(f"location.hash = 'example-{lacking[0]}-{data['conditions'][lacking[1]][1]}'; return 0")
+    page.run("return new Promise(done => setTimeout(done))")
+    assert page.run(here) == [] and "as none of" in page.run(note)
+    page.click("#gallery-more")
+    assert len(page.run(here)) == 12 and page.run("return document.getElementById('example-note').hidden") is True
+
+
+def test_pictures_are_enlarged_and_walked_through(page: Browser) -> None:
+    words = "return document.querySelector('#zoom .words').innerText"
+    page.run("document.querySelector('.gallery button').click(); return 0")
+    assert page.run("return document.getElementById('zoom').open") is True
+    first = page.run(words)
+    assert "images right when clean fail here" in first
+    assert page.run("return document.querySelectorAll('#zoom .pictures.pixels img').length") == 3
+    page.press("right")
+    assert page.run(words) != first
+    page.press("left")
+    assert page.run(words) == first
+    page.press("escape")
+    assert page.run("return document.getElementById('zoom').open") is False
+
+
+def test_a_class_tells_its_recall_and_who_else_is_called_so(page: Browser) -> None:
+    page.hover("#per-class-table tbody tr:nth-child(3) td:nth-child(4)")
+    text = page.run("return document.getElementById('tip').innerText")
+    assert "% [" in text and "of the other images get this answer" in text and "n = " in text
+
+
 def test_the_theme_is_switched_and_remembered(page: Browser) -> None:
     colour = "return getComputedStyle(document.body).backgroundColor"
     before = page.run(colour)

@@ -45,16 +45,25 @@ class Pair:
     confidence: float
 
 
-def pair_of(gathered: Gathered, subject: Subject, condition: str) -> Pair | None:
-    """The example that the model is surest of; ``None`` where the run stored none under this condition."""
+def pair_of(
+    gathered: Gathered, subject: Subject, condition: str, classes: tuple[int, int] | None = None
+) -> Pair | None:
+    """The example that the model is surest of; ``None`` where the run stored none under this condition.
+
+    ``classes`` are a label and an answer: an example of these comes first.
+    """
     folder = Path(gathered.stores[subject.run].path) / "examples"
     name = subject.entry.about.get("name", subject.entry.name)
     own = [e for e in _listed(folder) if e.get("model") == name and e.get("condition") == condition]
-    for entry in sorted(own, key=lambda e: -float(e.get("confidence", 0))):
+    for entry in sorted(own, key=lambda e: (_classes(e) != classes, -float(e.get("confidence", 0)))):
         pictures = [_picture(folder, str(entry.get(which, ""))) for which in ("clean", "shifted")]
         if pictures[0] is not None and pictures[1] is not None:
             return _pair(subject, entry, pictures[0], pictures[1])
     return None
+
+
+def _classes(entry: Mapping[str, Any]) -> tuple[Any, Any]:
+    return entry.get("label"), entry.get("prediction")
 
 
 def _listed(folder: Path) -> list[dict[str, Any]]:

@@ -167,4 +167,5 @@ def _created(found: ModelClasses, c: Confusion, many: int) -> Finding:
         lost=found.lost,
         condition=c.condition,
         spark=found.spark,
+        classes=(c.label, c.prediction),
     )
