@@ -142,6 +142,7 @@
     box.replaceChildren(...parts);
     zoom.querySelector(".words").replaceChildren(...words(one));
     if (!zoom.open) zoom.showModal();
+    zoom.scrollTop = 0;
   };
   zoom.addEventListener("click", (event) => {
     const step = event.target.dataset?.step;
