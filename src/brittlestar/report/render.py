@@ -35,7 +35,7 @@ def render_html(report: Report, refresh: int = 0) -> str:
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
             css=Markup(styles(report)),
-            js=Markup(asset("report.js") + asset("first_screen.js") + _own(report, "js")),
+            js=Markup(asset("report.js") + asset("first_screen.js") + asset("print.js") + _own(report, "js")),
             data=Markup(json_for_script(_data(report))),
         )
     )
