@@ -153,7 +153,7 @@
     if (step) { event.preventDefault(); enlarge(at + step); }
   });
 
-  addEventListener("beforeprint", () => { only = null; limit = 20; apply(); });
+  addEventListener("beforeprint", () => { only = null; limit = 24; apply(); });
   apply();
   visit();
 })();
