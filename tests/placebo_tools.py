@@ -26,7 +26,7 @@ from brittlestar.report.subjects import DataEntry, ModelEntry, Subject
 from brittlestar.reproduce.claims import Direction, change, judge
 from brittlestar.reproduce.experiments import fog_directions, transfer_directions
 from brittlestar.reproduce.features import directions as feature_directions
-from brittlestar.reproduce.study import Setting, Study, Verdict
+from brittlestar.reproduce.study import ClaimVerdict, Setting, Study
 from brittlestar.shifts import BandNoise, Contrast, Fog, FourierBasis, GaussianNoise, SaltAndPepper, Shift, UniformNoise
 from brittlestar.training import Natural, Plan
 from brittlestar.training.fit import fit
@@ -137,7 +137,7 @@ class Pairs:
         """The same answers, but under fog those to fog twice as thick."""
         return {**found, "fog 5": found[DOUBLED]}
 
-    def verdicts(self, first: Predictions, second: Predictions) -> Iterator[tuple[str, Verdict]]:
+    def verdicts(self, first: Predictions, second: Predictions) -> Iterator[tuple[str, ClaimVerdict]]:
         """Every claim of every experiment, ``first`` for the recipe and ``second`` for what it is held to."""
         for name in ("adversarial", "gaussian", "uniform", "d_r"):
             self._place(name, first)

@@ -35,7 +35,7 @@ PICTURE = "brittlestar.data.sample.sample_image"
 INSIDE = {
     "run": Inside(
         "--model torch:{w}/model.py:other --data {w}/data.npz --suite clean --out {w}/run --workers 1 --anyway",
-        "brittlestar.runs.bench.Bench.do",
+        "brittlestar.runs.fill_task.FillTask.run",
     ),
     "report": Inside("{w}/run", READ),
     "figure": Inside("{w}/run --out {out}/maps.svg", READ),
@@ -50,7 +50,7 @@ INSIDE = {
     "audit": Inside("{w}/run", "brittlestar.runs.audit.audit"),
     "fourier": Inside(
         "--model torch:{w}/model.py:other --data {w}/data.npz --region 3 --out {w}/run --workers 1 --anyway",
-        "brittlestar.runs.bench.Bench.do",
+        "brittlestar.runs.fill_task.FillTask.run",
     ),
     "train": Inside(
         "--recipe natural --data {w}/data.npz --epochs 1 --batch 10 --out {out}",

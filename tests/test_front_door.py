@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import brittlestar as bs
 from brittlestar.api import Run, Table, progress
@@ -151,3 +153,18 @@ def test_a_terminal_gets_one_line_from_python_and_a_board_from_a_command(monkeyp
     progress.shown()
     progress.watched()
     assert drawn == [progress.OneLine, progress.Board]
+
+
+def test_the_readme_s_example_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "bs.evaluate" in block)
+    images = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)).eval()
+    labels = model(images).argmax(1).detach()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"model": model, "images": images, "labels": labels}
+    exec(code.replace('"broad"', '"noise"'), names)  # the broad suite takes minutes on one core
+    assert names["run"].outcome.stop == "complete" and "clean" in str(names["run"].table())
+    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert names["noisy"].shape == images.shape and not torch.equal(names["noisy"], images)
+    assert bs.Run(str(names["run"].path)).worst() == names["run"].worst()

@@ -67,7 +67,7 @@ def repeated(rows: Rows, times: int) -> Rows:
 def test_names_are_told_apart() -> None:
     keys = [measure.key for measure in ALL]
     assert len(set(keys)) == len(keys)
-    pairs = [measure.paired_as() for measure in MEANS if measure.paired_as()]
+    pairs = [measure.paired_as for measure in MEANS if measure.paired_as]
     assert len(set(pairs)) == len(pairs)
 
 
@@ -272,11 +272,32 @@ def of_logits(logits: np.ndarray[tuple[int, ...], np.dtype[np.float32]], like: R
 
 
 def test_several_numbers_are_not_one() -> None:
-    several = [measure for measure in ALL if set(measure.estimates(ROWS)) != {None}]
-    assert several, "recall is one"
-    for measure in several:
-        with pytest.raises(UsageError, match="for each class"):
-            measure.estimate(ROWS)
+    for measure in ALL:
+        parts = set(measure.estimates(ROWS))
+        assert parts == (set(range(CLASSES)) if measure.by_class else {None})
+        if measure.by_class:
+            with pytest.raises(UsageError, match="for each class"):
+                measure.estimate(ROWS)
+        else:
+            assert measure.estimate(ROWS) == measure.estimates(ROWS)[None]
+
+
+def test_scores_outside_their_range_are_refused() -> None:
+    beyond = dataclasses.replace(ROWS, label_logit=ROWS.log_sum_exp + 1)
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Careless(MeanMeasure):
+        """The label's probability, whatever it is."""
+
+        name = "careless"
+        needs = ("label_logit",)
+
+        def scores(self, rows: Rows) -> measures.base.Scores:
+            return np.asarray(np.exp(rows.label_logit - rows.log_sum_exp), np.float64)
+
+    assert 0 < Careless().estimate(ROWS).value < 1
+    with pytest.raises(UsageError, match=r"careless: scores lie in \[0, 1\], got 2.7"):
+        Careless().estimate(beyond)
 
 
 def test_a_score_that_is_not_finite_is_said() -> None:

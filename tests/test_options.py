@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from brittlestar.core.errors import UsageError
 from brittlestar.core.options import COMMAND, OPTIONS, PYTHON, option, speak
 from brittlestar.models import ModelSpec
 from brittlestar.reproduce import PublishedFiles
+from brittlestar.runs.executors import pool
 from brittlestar.training.fit import fit
 from tiny import make_world
 
@@ -127,3 +129,19 @@ def test_the_same_mistake_is_told_in_both_languages(tmp_path: Path) -> None:
             bs.evaluate(model, data, out=tmp_path / "run", **{name: value})
         assert f"{name}=" in str(raised.value) and "--" not in str(raised.value)
     assert options.spoken() == PYTHON
+
+
+def test_worker_processes_name_options_as_their_parent_does(
+    monkeypatch: pytest.MonkeyPatch, command_language: None
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda *_, initargs, **__: told.append(initargs))
+    bench: Any = SimpleNamespace(spec=None)
+    pool.Pool(2).start(bench)
+    speak(PYTHON)
+    pool.Pool(2).start(bench)
+    assert [arguments[-1] for arguments in told] == [COMMAND, PYTHON]
+    for outer in ("signal.signal", "die_with", "keep_memory", "torch.set_num_threads", "Bench.build"):
+        monkeypatch.setattr(f"brittlestar.runs.executors.pool.{outer}", lambda *_: None)
+    pool._begin(bench.spec, 0, COMMAND)
+    assert option("skip_bad", True) == "--skip-bad"

@@ -329,16 +329,20 @@ def test_nothing_to_report_is_an_error(tmp_path: Path) -> None:
 
 def test_examples_are_spread_over_models_and_within_the_budget(run: RunStore) -> None:
     from brittlestar.report.gather import gather
-    from brittlestar.report.sections.examples import build_failures
+    from brittlestar.report.sections.examples import build_failures, stored_examples
 
     gathered = gather([run])
-    failures, _ = build_failures(gathered)
+    stored = stored_examples(gathered)
+    failures = build_failures(gathered, stored)
     assert {f.model.name for f in failures[:9]} == {"natural", "gaussian", "adversarial"}
     assert all(f.label != f.prediction for f in failures)
-    few, note = build_failures(gathered, budget=20_000)
+    few = build_failures(gathered, stored, budget=20_000)
     assert 0 < len(few) < len(failures)
-    assert sum(len(f.clean) + len(f.shifted) + len(f.difference) for f in few) <= 20_000
-    assert "are shown here" in note
+    assert sum(map(len, {picture for f in few for picture in (f.clean, f.shifted, f.difference)})) <= 20_000
+    first = {(f.model.key, f.condition) for f in failures}
+    assert len({(f.model.key, f.condition) for f in failures[: len(first)]}) == len(first), (
+        "each condition has its turn"
+    )
 
 
 def test_damaged_or_missing_examples_are_left_out(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from brittlestar.cli.main import app
 from brittlestar.core.errors import DataError, UsageError
-from brittlestar.reproduce import EXPERIMENTS, Reproduction, Setting, Verdict, reproduce
+from brittlestar.reproduce import EXPERIMENTS, ClaimVerdict, Reproduction, Setting, reproduce
 from brittlestar.reproduce.page import markdown, unit_variance, write_page
 from brittlestar.reproduce.study import State, Study, above, below, difference
 from brittlestar.training import Natural, Plan
@@ -91,7 +91,7 @@ def test_pages_escape_what_comes_from_data(tmp_path: Path) -> None:
         title="<b>t</b>",
         paper="p",
         conditions=("<script>alert(1)</script>",),
-        verdicts=(Verdict(claim="a|b<i>", claimed="c", measured="d", state="not tested"),),
+        verdicts=(ClaimVerdict(claim="a|b<i>", claimed="c", measured="d", state="not tested"),),
         tables=(("<u>", ("h",), (("<td>",),)),),
     )
     text = write_page(outcome, tmp_path).read_text()

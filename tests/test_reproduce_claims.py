@@ -12,7 +12,7 @@ from scipy import stats
 from brittlestar.measures.effects import Effect, mean_effect
 from brittlestar.reproduce.claims import SEEDS, Direction, between, judge, over_seeds
 from brittlestar.reproduce.experiments import transfer_directions
-from brittlestar.reproduce.study import Study, Verdict
+from brittlestar.reproduce.study import ClaimVerdict, Study
 
 N = 1500
 
@@ -31,7 +31,7 @@ def study(seeds: int, recipe: tuple[float, float], base: tuple[float, float], sp
     return cast(Any, made)
 
 
-def judged(made: Study, sign: int = -1, times: int = 1) -> Verdict:
+def judged(made: Study, sign: int = -1, times: int = 1) -> ClaimVerdict:
     one = Direction(claim="c", claimed="", sign=sign, changes=between(made, "recipe", "base", "fog"))
     return judge(made, [one] * times)[0]
 

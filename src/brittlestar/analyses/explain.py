@@ -157,7 +157,7 @@ def _spectrum(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys, side:
 
 
 def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, ChangeSpectrum], rule: str) -> list[Case]:
-    found, first = [], None
+    cases, first = [], None
     clean = [i.fingerprint for i in store.manifest.conditions.values() if i.kind == "clean"]
     require(bool(clean), f"{store.path} has no clean condition", UsageError)
     for name, waves in maps.items():
@@ -179,8 +179,8 @@ def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, Chan
                 )
             except NoSamplesError:
                 continue
-            found.append(case)
-    return found
+            cases.append(case)
+    return cases
 
 
 def _r(cases: list[Case], x: Callable[[Case], float], y: Callable[[Case], float]) -> Estimate | None:
@@ -190,37 +190,37 @@ def _r(cases: list[Case], x: Callable[[Case], float], y: Callable[[Case], float]
         return None
 
 
-def write(found: Explanation, folder: Path) -> list[Path]:
+def write(explanation: Explanation, folder: Path) -> list[Path]:
     """``explain.csv`` and ``explain.md``."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["model", "condition", "shift", "share_above", "predicted", "error_increase", "low", "high", "n"])
-    for c in found.cases:
+    for c in explanation.cases:
         numbers = (c.high, c.predicted, c.measured.value, c.measured.low, c.measured.high)
         writer.writerow([c.model, c.condition, c.shift, *(f"{v:.5f}" for v in numbers), c.measured.n])
     paths = [folder / "explain.csv", folder / "explain.md"]
-    for path, content in zip(paths, (text.getvalue(), markdown(found)), strict=True):
+    for path, content in zip(paths, (text.getvalue(), markdown(explanation)), strict=True):
         with replacing(path) as beside:
             beside.write_text(content, encoding="utf-8")
     return paths
 
 
-def keep(found: Explanation, store: RunStore) -> Path:
+def keep(explanation: Explanation, store: RunStore) -> Path:
     """Leave it in the run folder, where a report finds it."""
     strongest: dict[tuple[str, str], tuple[float, str]] = {}
-    for s in found.spectra:
+    for s in explanation.spectra:
         key = s.info.shift, s.info.title
         strongest[key] = max(strongest.get(key, (0.0, "")), (float(s.power.sum()), s.info.id))
     shown = {condition for _, condition in strongest.values()}
     numbers = {
         "schema": SCHEMA,
         "identity": identity_of(store),
-        "bandwidth": found.bandwidth,
-        "images": found.images,
-        "cases": [asdict(case) for case in found.cases],
-        "fit": {name: None if e is None else asdict(e) for name, e in found.correlation.items()},
-        "trade": {name: None if e is None else asdict(e) for name, e in found.trade.items()},
-        "sentences": list(found.sentences),
+        "bandwidth": explanation.bandwidth,
+        "images": explanation.images,
+        "cases": [asdict(case) for case in explanation.cases],
+        "fit": {name: None if e is None else asdict(e) for name, e in explanation.correlation.items()},
+        "trade": {name: None if e is None else asdict(e) for name, e in explanation.trade.items()},
+        "sentences": list(explanation.sentences),
         "spectra": [
             {
                 "condition": s.info.id,
@@ -228,7 +228,7 @@ def keep(found: Explanation, store: RunStore) -> Path:
                 "strongest": s.info.id in shown,
                 "plane": [[None if v is None else round(v, 2) for v in row] for row in _logarithm(s.magnitude)],
             }
-            for s in found.spectra
+            for s in explanation.spectra
         ],
     }
     path = Path(store.path) / NAME
@@ -269,33 +269,34 @@ def explained_again(folder: Path, most: int = 200) -> Explanation | None:
         return None
     source = reopened(data)
     pixels = data["shape"][1] * data["shape"][2]
-    found = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)))
-    keep(found, store)
-    return found
+    explanation = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)))
+    keep(explanation, store)
+    return explanation
 
 
-def markdown(found: Explanation) -> str:
+def markdown(explanation: Explanation) -> str:
     """The page as text: correlations, sentences, and the shifts by where their energy lies."""
+    side = explanation.bandwidth
     lines = [
         "# Frequencies of the shifts, and errors",
         "",
-        f"Spectra of what each shift changes, over {found.images:,} images; low: in the centred {found.bandwidth} "
-        f"x {found.bandwidth} frequencies. Predicted: the Fourier map's error weighted by that energy; it ranks shifts "
+        f"Spectra of what each shift changes, over {explanation.images:,} images; low: in the centred {side} x {side} "
+        "frequencies. Predicted: the Fourier map's error weighted by that energy; it ranks shifts "
         "and is no error rate to expect: waves and shifts differ in size. r: Pearson's, jackknife over shifts, "
         "95 %; none under 8 shifts.",
         "",
         "| model | r of predicted and measured error | r of high-frequency share and error less the first model's |",
         "|---|---|---|",
     ]
-    for model, r in found.correlation.items():
-        shifts = len({c.shift for c in found.cases if c.model == model})
-        trade = _r_text(found.trade[model], shifts) if model in found.trade else ""
+    for model, r in explanation.correlation.items():
+        shifts = len({c.shift for c in explanation.cases if c.model == model})
+        trade = _r_text(explanation.trade[model], shifts) if model in explanation.trade else ""
         lines.append(f"| {_cell(model)} | {_r_text(r, shifts)} | {trade} |")
-    lines += ["", *(f"* {s}" for s in found.sentences)]
-    if not found.sentences:
+    lines += ["", *(f"* {s}" for s in explanation.sentences)]
+    if not explanation.sentences:
         lines.append("No shift, band and comparison agree with intervals that leave 0 out.")
     lines += ["", "| model | condition | above | predicted | error less clean |", "|---|---|---|---|---|"]
-    for c in sorted(found.cases, key=lambda c: (c.model, c.high)):
+    for c in sorted(explanation.cases, key=lambda c: (c.model, c.high)):
         row = (_cell(c.model), _cell(c.condition), f"{c.high:.0%}", f"{c.predicted:.1%}", points(c.measured))
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
@@ -305,7 +306,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
-def _r_text(found: Estimate | None, shifts: int) -> str:
-    if found is None:
+def _r_text(r: Estimate | None, shifts: int) -> str:
+    if r is None:
         return f"too few ({shifts} shifts of {FEWEST_GROUPS})" if shifts < FEWEST_GROUPS else "values do not vary"
-    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}], {found.n} shifts"
+    return f"{r.value:+.2f} [{r.low:+.2f}, {r.high:+.2f}], {r.n} shifts"

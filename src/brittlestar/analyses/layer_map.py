@@ -112,9 +112,9 @@ def write_layer_maps(maps: Sequence[tuple[str, LayerMap]], path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["model", "layer", "row", "column", "mean_l2", "low", "high", "relative", "n"])
-    for name, found in maps:
-        mean, half = found.mean, found.half_width()
-        for (row, column), value, h in zip(found.waves.frequencies, mean, half, strict=True):
+    for name, one in maps:
+        mean, half = one.mean, one.half_width()
+        for (row, column), value, h in zip(one.waves.frequencies, mean, half, strict=True):
             numbers = [f"{v:.6g}" for v in (value, max(value - h, 0.0), value + h, value / max(mean.max(), 1e-12))]
-            writer.writerow([name, found.layer, row, column, *numbers, found.distance.shape[1]])
+            writer.writerow([name, one.layer, row, column, *numbers, one.distance.shape[1]])
     write_atomic(path, text.getvalue())

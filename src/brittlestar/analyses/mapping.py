@@ -105,22 +105,22 @@ def sharpen(
     )
     field = _Asked(executor, spec, model, np.array(waves, np.int64), folder, say)
     with torch.inference_mode(False):
-        found = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
-    r = found.rates
+        estimate = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
+    rates = estimate.rates
     sampled = SampledMap(
         height,
         width,
         tuple(frequencies),
-        found.stand_ins,
+        estimate.stand_ins,
         clean.position,
-        r.variance,
-        r.typical,
-        r.freedom,
+        rates.variance,
+        rates.typical,
+        rates.freedom,
         norm,
-        r.passes,
-        fixed_passes(r.value, float(r.half_width(level).max()), level),
+        rates.passes,
+        fixed_passes(rates.value, float(rates.half_width(level).max()), level),
     )
-    sampled = sampled.drawn_as(Samples.of(clean), r.sampling, r.value)
+    sampled = sampled.drawn_as(Samples.of(clean), rates.sampling, rates.value)
     write_sampled(sampled, folder / MAP)
     return sampled
 

@@ -66,16 +66,16 @@ def judge_of(labels: npt.NDArray[np.int32]) -> Judge:
     guess = measures.chance(labels)
 
     def judge(right: npt.NDArray[np.bool_], label: npt.NDArray[np.int32]) -> Judgement:
-        found = measures.accuracy_in_mix(right, label, labels, STRICT)
-        near = True if measures.near_chance(found, guess) else None
-        if guess == 1 or found.low > measures.chance_limit(guess):
+        accuracy = measures.accuracy_in_mix(right, label, labels, STRICT)
+        near = True if measures.near_chance(accuracy, guess) else None
+        if guess == 1 or accuracy.low > measures.chance_limit(guess):
             near = False
-        mix = " in the mix of the data's classes" if abs(found.value - right.mean()) > 0.005 else ""
+        mix = " in the mix of the data's classes" if abs(accuracy.value - right.mean()) > 0.005 else ""
         text = (
-            f"{int(right.sum()):,} of the first {len(right):,}, {100 * found.value:.1f} %{mix} "
-            f"[{100 * found.low:.1f}, {100 * found.high:.1f}]; always answering the commonest class is right in "
+            f"{int(right.sum()):,} of the first {len(right):,}, {100 * accuracy.value:.1f} %{mix} "
+            f"[{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}]; always answering the commonest class is right in "
             f"{100 * guess:.1f} %"
         )
-        return Judgement(near, found.low > guess, text)
+        return Judgement(near, accuracy.low > guess, text)
 
     return judge

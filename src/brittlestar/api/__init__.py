@@ -42,6 +42,7 @@ def evaluate(
     normalise: bool | None = None,
     anyway: bool = False,
     shifted: bool = False,
+    live: bool = False,
     progress: bool | None = None,
 ) -> Run:
     """Measure how brittle one or several models are.
@@ -78,6 +79,7 @@ def evaluate(
         anyway: Run models that are near chance on clean images all the same.
         shifted: The images are meant to be unlike those that the models were made for, so that an accuracy near chance
             is a finding and no mistake.
+        live: Write the report while the run goes on, at most 5 % of the time; the page reloads itself.
         progress: Whether to show how far the run is, on standard error or in the notebook; ``False`` shows nothing, and
             what must be known before believing a number is then a Python warning.
 
@@ -113,6 +115,7 @@ def evaluate(
         normalise=normalise,
         anyway=anyway,
         shifted=shifted,
+        live=live,
     )
     with shown(progress) as watch:
         return asked.run(model, data, watch)

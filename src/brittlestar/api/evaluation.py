@@ -25,7 +25,9 @@ from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
+from brittlestar.report.live import LiveReport
 from brittlestar.runs.executors import Executor
+from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import FollowUp, Request, Watch, run_session
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store.design import Design
@@ -70,6 +72,7 @@ class Evaluation:
     normalise: bool | None = None
     anyway: bool = False
     shifted: bool = False
+    live: bool = False
 
     def run(self, model: Any, data: Any, watch: Watch, *, command: str = "", follow_up: FollowUp | None = None) -> Run:
         """Check everything, fill what the folder lacks, and say how it ended.
@@ -133,7 +136,19 @@ class Evaluation:
         notes = preparation_notes(suites, source.info)
         for note in notes:
             watch.note(note)
-        return Run(folder, run_session(request, watch), notes)
+        if not self.live:
+            return Run(folder, run_session(request, watch), notes)
+        page = LiveReport(folder, watch.note)
+        outer = watch.progress
+
+        def grow(progress: Progress) -> None:
+            outer(progress)
+            page.grow()
+
+        try:
+            return Run(folder, run_session(request, dataclasses.replace(watch, progress=grow)), notes)
+        finally:
+            page.close()
 
     def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
         """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""

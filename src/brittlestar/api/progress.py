@@ -62,7 +62,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """One line of what happens now."""
-        self.console.print(Text(text + " ..."), highlight=False)
+        self.console.print(Text(text + " ..."), highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """What a person must know before believing any number."""

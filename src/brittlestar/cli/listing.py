@@ -84,7 +84,7 @@ KINDS: dict[str, Callable[[], Lines]] = {
 def listing(kind: Annotated[str, typer.Argument(help=", ".join(KINDS) + ".")]) -> None:
     """List shifts, suites, sequences, kinds of models and data, measures, recipes or architectures, one line each."""
     if kind not in KINDS:
-        raise unknown("list", kind, KINDS)
+        raise unknown("kind of list", kind, KINDS)
     lines = list(KINDS[kind]())
     width = max(len(name) for name, _ in lines)
     for name, text in lines:

@@ -103,6 +103,9 @@ def run(
     anyway: Anyway = False,
     shifted: Shifted = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
+    live: Annotated[
+        bool, typer.Option("--live", help="Write the report while the run goes on, too; the page reloads itself.")
+    ] = False,
 ) -> None:
     """Evaluate one or several models on labelled images and write a report.
 
@@ -149,6 +152,7 @@ def run(
         normalise=normalise,
         anyway=anyway,
         shifted=shifted,
+        live=live,
     )
     with watched() as watch:
         result = asked.run(specs, data, watch, command=typed())

@@ -34,7 +34,7 @@ from brittlestar.measures.calibration import (
     rms_calibration,
 )
 from brittlestar.measures.calibration_error import CalibrationError, RmsCalibrationError
-from brittlestar.measures.catalogue import MEASURES
+from brittlestar.measures.catalogue import MEASURES, WIDE, wide_columns
 from brittlestar.measures.chance import accuracy_in_mix, chance, chance_limit, near_chance
 from brittlestar.measures.compare import (
     Comparison,
@@ -80,7 +80,7 @@ from brittlestar.measures.intervals import (
 from brittlestar.measures.kept import accuracy_kept, mean_accuracy, measurable, overconfidence
 from brittlestar.measures.log_loss import LogLoss
 from brittlestar.measures.means import rate
-from brittlestar.measures.measure import SINGLE_IMAGES, MeanMeasure, Measure
+from brittlestar.measures.measure import SINGLE_IMAGES, MeanMeasure, Measure, Scored
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
 from brittlestar.measures.recall import Recall
@@ -123,6 +123,7 @@ __all__ = [
     "SEQUENCE_SETS",
     "SINGLE_IMAGES",
     "SUMMARIES",
+    "WIDE",
     "Accuracy",
     "BreakingPoint",
     "BrierScore",
@@ -148,6 +149,7 @@ __all__ = [
     "RmsCalibrationError",
     "RunErrors",
     "RunSequences",
+    "Scored",
     "Sensitivity",
     "Summary",
     "TopKError",
@@ -221,6 +223,7 @@ __all__ = [
     "top5_between",
     "top5_distance",
     "top5_rates",
+    "wide_columns",
     "wilson",
     "wilson_many",
     "zipf_between",

@@ -41,8 +41,8 @@ class Accuracy(MeanMeasure):
         """1 where right."""
         return rows.correct.astype(np.float64)
 
-    @classmethod
-    def paired_as(cls) -> str:
+    @property
+    def paired_as(self) -> str:
         """Differences are listed of the error."""
         return ""
 
@@ -63,8 +63,8 @@ class ErrorRate(MeanMeasure):
         """1 where wrong."""
         return (~rows.correct).astype(np.float64)
 
-    @classmethod
-    def paired_as(cls) -> str:
+    @property
+    def paired_as(self) -> str:
         """``error_increase``, ``error_minus_MODEL``."""
         return "error"
 
@@ -102,8 +102,10 @@ class TopKError(MeanMeasure):
         if rows.logits is not None:
             self._enough(rows.logits.shape[1] > self.k, "more classes than that; these rows hold", rows.logits.shape[1])
             own = rows.logits[np.arange(len(rows)), rows.label][:, None]
-            earlier = np.arange(rows.logits.shape[1])[None] < rows.label[:, None]
-            above = ((rows.logits > own) | ((rows.logits == own) & earlier)).sum(axis=1)
+            above, equal = (rows.logits > own).sum(axis=1), rows.logits == own
+            tied = np.flatnonzero(equal.sum(axis=1) > 1)
+            earlier = np.arange(rows.logits.shape[1])[None] < rows.label[tied][:, None]
+            above[tied] += (equal[tied] & earlier).sum(axis=1)
             return np.asarray(above >= self.k, np.float64)
         assert rows.top_classes is not None
         held = rows.top_classes.shape[1]

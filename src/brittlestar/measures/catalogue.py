@@ -25,3 +25,11 @@ LISTED: tuple[type[Measure], ...] = (
 )
 
 MEASURES: Catalogue[Measure] = Catalogue("measure", LISTED)
+
+WIDE = frozenset({"top_classes", "top_logits", "logits"})
+"""The columns of ``Rows`` that hold several numbers a sample."""
+
+
+def wide_columns(kind: str) -> frozenset[str]:
+    """The wide columns that some measure may read under conditions of a kind: what a reader of rows must read."""
+    return WIDE & {column for measure in MEASURES.values() if kind in measure.kinds for column in measure.columns()}

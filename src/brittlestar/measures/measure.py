@@ -46,6 +46,9 @@ SINGLE_IMAGES = ("clean", "shift", "attack")
 """Kinds of conditions that a measure is listed for unless it says otherwise. Single Fourier frequencies are not among
 them: there are hundreds, and of each only outcomes are stored."""
 
+_SLACK = 1e-5
+"""How far a score may lie outside its range: logits are float32, and so are differences of theirs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measure(Definition):
@@ -59,6 +62,7 @@ class Measure(Definition):
         needs: The columns of ``Rows`` that it reads; ``a or b`` where either will do.
         kinds: Kinds of conditions that it is listed for.
         lowest, highest: The range of its value.
+        by_class: Whether it is a number for each class.
         anytime: Whether its interval heeds the rule ``anytime``; else it is one for a fixed number of samples, always.
     """
 
@@ -69,6 +73,7 @@ class Measure(Definition):
     kinds: ClassVar[tuple[str, ...]] = SINGLE_IMAGES
     lowest: ClassVar[float] = 0.0
     highest: ClassVar[float] = 1.0
+    by_class: ClassVar[bool] = False
     anytime: ClassVar[bool] = True
 
     @classmethod
@@ -99,9 +104,9 @@ class Measure(Definition):
             NotAvailableError: The rows lack a column.
             UsageError: A measure of several numbers (see ``estimates``), an unknown rule or level.
         """
+        require(not self.by_class, f"{self.key} is a number for each class: ask for its estimates", UsageError)
         found = self._computed(rows, rule, level)
-        if not isinstance(found, Estimate):
-            raise UsageError(f"{self.key} is a number for each class: ask for its estimates")
+        assert isinstance(found, Estimate)
         return found
 
     @final
@@ -144,6 +149,15 @@ def _explained(need: str) -> str:
     return f"{need}, which these rows do not hold"
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Rows with (n,) scores, and how far from their mean a sample may lie that is not among them."""
+
+    rows: Rows
+    scores: Scores
+    reach: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeanMeasure(Measure):
     """A mean over samples, each of which has a score: comparisons that are paired by sample come with it.
@@ -165,20 +179,15 @@ class MeanMeasure(Measure):
         require(math.isfinite(self.highest), f"{self.key} has no highest value and must say its reach", UsageError)
         return self.highest - self.lowest
 
-    @classmethod
-    def paired_as(cls) -> str:
+    @property
+    def paired_as(self) -> str:
         """What ``difference`` is listed as (``NAME_increase``, ``NAME_minus_MODEL``); empty: another measure has it."""
-        return cls.name
+        return self.key
 
     @final
     def compute(self, rows: Rows, rule: str, level: float) -> Estimate:
         """The mean over the set with its interval."""
-        samples, scores = Samples.of(rows), self._scored(rows)
-        if self.outcome:
-            return share(samples, scores > 0, rule, level)
-        if math.isfinite(self.highest):
-            return bounded_mean(samples, scores, self.lowest, self.highest, rule, level)
-        return unbounded_mean(samples, scores, self.reach(rows), rule, level, self.lowest)
+        return self.mean(self.scored(rows), rule, level)
 
     @final
     def difference(self, first: Rows, second: Rows, rule: str = "fixed", level: float = LEVEL) -> Estimate:
@@ -192,20 +201,48 @@ class MeanMeasure(Measure):
         check_rule(rule)
         check_level(level)
         a, b = shared([first, second])
-        for rows in (a, b):
-            self._check(rows)
-        samples = dataclasses.replace(Samples.of(a), unseen=max(a.unseen, b.unseen))
-        one, other = self._scored(a), self._scored(b)
-        if self.outcome:
-            return share_difference(samples, one > 0, other > 0, rule, level)
-        if math.isfinite(self.highest):
-            return bounded_difference(samples, one - other, self.highest - self.lowest, rule, level)
-        return unbounded_mean(samples, one - other, max(self.reach(a), self.reach(b)), rule, level)
+        return self.apart(self.scored(a), self.scored(b), rule, level)
 
-    def _scored(self, rows: Rows) -> Scores:
+    @final
+    def scored(self, rows: Rows) -> Scored:
+        """The scores of rows, for whoever needs them more than once.
+
+        Raises:
+            NoSamplesError: No rows.
+            NotAvailableError: The rows lack a column, or a score is not finite.
+        """
+        self._check(rows)
         scores = np.asarray(self.scores(rows), np.float64)
         require(scores.shape == (len(rows),), f"{self.key}: one score a row, got shape {scores.shape}", UsageError)
         missing = int(np.count_nonzero(~np.isfinite(scores)))
         if missing:
             raise NotAvailableError(f"{self.key} of {missing:,} of {len(rows):,} samples is not a finite number")
-        return scores
+        inside = np.clip(scores, self.lowest, self.highest)
+        require(
+            bool(np.abs(scores - inside).max() <= _SLACK),
+            f"{self.key}: scores lie in [{self.lowest:g}, {self.highest:g}], got {scores.min():g} to {scores.max():g}",
+            UsageError,
+        )
+        return Scored(rows, inside, self.reach(rows))
+
+    @final
+    def mean(self, scored: Scored, rule: str = "fixed", level: float = LEVEL) -> Estimate:
+        """``estimate`` of rows whose scores are known."""
+        samples, scores = Samples.of(scored.rows), scored.scores
+        if self.outcome:
+            return share(samples, scores > 0, rule, level)
+        if math.isfinite(self.highest):
+            return bounded_mean(samples, scores, self.lowest, self.highest, rule, level)
+        return unbounded_mean(samples, scores, scored.reach, rule, level, self.lowest)
+
+    @final
+    def apart(self, first: Scored, second: Scored, rule: str = "fixed", level: float = LEVEL) -> Estimate:
+        """``difference`` of rows whose scores are known and that hold the same samples in one order."""
+        unseen = max(first.rows.unseen, second.rows.unseen)
+        samples = dataclasses.replace(Samples.of(first.rows), unseen=unseen)
+        one, other = first.scores, second.scores
+        if self.outcome:
+            return share_difference(samples, one > 0, other > 0, rule, level)
+        if math.isfinite(self.highest):
+            return bounded_difference(samples, one - other, self.highest - self.lowest, rule, level)
+        return unbounded_mean(samples, one - other, max(first.reach, second.reach), rule, level)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -180,7 +181,6 @@ class Confusion:
         condition: Under which.
         shifted, clean: Share of the class's samples answered so.
         increase: The difference on the same samples.
-        lost: Share of all samples, right when clean, that this confusion takes.
         candidates: How many (condition, class, other class) it was chosen of; the interval of each number holds
             together with those of the same number of all candidates.
     """
@@ -191,7 +191,6 @@ class Confusion:
     shifted: Estimate
     clean: Estimate
     increase: Estimate
-    lost: Estimate
     candidates: int
 
 
@@ -228,8 +227,12 @@ def worst_confusions(
     level: float = LEVEL,
     most: int = 8,
     fewest: int = FEWEST,
+    curves: Mapping[str, str] | None = None,
 ) -> tuple[Confusion, ...]:
-    """The confusions that shifts create, the surest and largest first: each pair of classes under its worst condition.
+    """The confusions that shifts create, the surest and largest first.
+
+    Each pair of classes is given once, and of each curve each answer once, so that a shift under which everything gets
+    one answer does not fill the list.
 
     Every pair of classes under every condition is a candidate, and the intervals of all hold together (Bonferroni), so
     that choosing the largest does no harm. Only those whose increase is shown (its lower limit above 0) are given.
@@ -242,23 +245,31 @@ def worst_confusions(
         level: At which all intervals hold together.
         most: At most so many.
         fewest: Classes with fewer samples are no candidates.
+        curves: Which conditions are strengths of one shift: names by condition; each is a curve of its own without.
     """
     pairs = {name: Answers.of([rows, clean]) for name, rows in conditions.items()}
     total = sum((classes - 1) * sum(n >= fewest for n in pair.counts().values()) for pair in pairs.values())
     if total == 0:
         return ()
     each = of_many(total, level)
-    ranked: dict[tuple[int, int], tuple[float, float, str]] = {}
-    for name, pair in pairs.items():
-        for key, low, value in _candidates(pair, classes, each, fewest):
-            ranked[key] = max(ranked.get(key, (0.0, 0.0, "")), (low, value, name))
+    ranked = [
+        (low, value, name, key)
+        for name, pair in pairs.items()
+        for key, low, value in _candidates(pair, classes, each, fewest)
+    ]
+    ranked.sort(key=lambda one: one[:2], reverse=True)
     found: list[Confusion] = []
-    for (label, prediction), (_, _, name) in sorted(ranked.items(), key=lambda item: item[1], reverse=True):
+    seen: set[Any] = set()
+    for _, _, name, (label, prediction) in ranked:
+        curve = name if curves is None else curves.get(name, name)
         if len(found) == most:
             break
+        if not seen.isdisjoint([(label, prediction), (curve, prediction)]):
+            continue
         one = _told(pairs[name], label, prediction, name, total, rule, level)
         if one.increase.low > 0:
             found.append(one)
+            seen |= {(label, prediction), (curve, prediction)}
     return tuple(sorted(found, key=lambda c: (c.increase.low, c.increase.value), reverse=True))
 
 
@@ -293,7 +304,6 @@ def _candidates(pair: Answers, classes: int, level: float, fewest: int) -> list[
 def _told(pair: Answers, label: int, prediction: int, name: str, total: int, rule: str, level: float) -> Confusion:
     within, hits = pair.label == label, pair.prediction == prediction
     each = of_many(total, level)
-    taken = within & (pair.prediction[:, 1] == label) & hits[:, 0]
     return Confusion(
         label=label,
         prediction=prediction,
@@ -301,6 +311,5 @@ def _told(pair: Answers, label: int, prediction: int, name: str, total: int, rul
         shifted=pair.share(within, hits[:, :1], rule, each),
         clean=pair.share(within, hits[:, 1:], rule, each),
         increase=_increase(pair, label, prediction, rule, each),
-        lost=mean_of(pair.samples, taken.astype(np.float64), rule, each),
         candidates=total,
     )

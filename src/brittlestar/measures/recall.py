@@ -29,6 +29,7 @@ class Recall(Measure):
     text: ClassVar = "share of a class's images that are classified as it, for each class; Clopper-Pearson"
     unit: ClassVar = "share"
     needs: ClassVar = ("label", "prediction")
+    by_class: ClassVar = True
 
     def compute(self, rows: Rows, rule: str, level: float) -> dict[int, Estimate]:
         """By class, ascending."""

@@ -185,6 +185,8 @@ def repeated(position: Positions) -> bool:
 
 def independent(rows: Rows) -> tuple[npt.NDArray[np.int64], int]:
     """(rows,) number of what each row belongs to that is independent of the rest, by first position; and how many."""
+    if rows.group is None and _ascending(rows.position):
+        return np.arange(len(rows)), len(rows)
     found, unit = np.unique(rows.position if rows.group is None else rows.group, return_inverse=True)
     if rows.group is not None:
         earliest = np.full(len(found), np.iinfo(np.int32).max)

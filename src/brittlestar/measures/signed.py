@@ -29,7 +29,7 @@ import numpy.typing as npt
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import Scores
 from brittlestar.measures.intervals import signed_mean_interval
-from brittlestar.measures.samples import independent
+from brittlestar.measures.samples import independent, repeated
 
 SIGNS = "cross-fitted signs"
 FOLDS = 3
@@ -72,7 +72,7 @@ def signed(rows: Rows, place: npt.NDArray[np.int64], bins: int) -> Signed:
         bins: How many there are.
     """
     apart = rows.confidence - rows.correct
-    n = len(np.unique(rows.position))
+    n = len(np.unique(rows.position)) if repeated(rows.position) else len(rows)
     # Positions are a drawn order, so their rank modulo the folds is as good as a draw and the same for all conditions.
     unit, units = independent(rows)
     if rows.weight is not None:

@@ -49,13 +49,13 @@ class Written:
     statuses: tuple[Status, ...]
 
 
-def write(runs: Runs, *, out: Path | str | None = None) -> Written:
-    """``build``, and what a person must be told at once."""
+def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0) -> Written:
+    """``build``, and what a person must be told at once; the page reloads itself every ``refresh`` seconds."""
     gathered = gather(runs)
     target = Path(out) if out is not None else Path(gathered.stores[0].path) / "report"
     page = target if target.suffix == ".html" else target / "report.html"
     report = _report(gathered)
-    html = render_html(report)
+    html = render_html(report, refresh)
     write_atomic(page.parent / "results.csv", export.csv_text(report))
     write_atomic(page.parent / "results.md", export.markdown(report))
     write_atomic(page.parent / "summary.json", export.summary_json(report))

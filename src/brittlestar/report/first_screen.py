@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from markupsafe import Markup, escape
 
+from brittlestar.report.anchors import example_anchor
 from brittlestar.report.drawing import profile as drawn
 from brittlestar.report.drawing.marks import colour_class, shape
 from brittlestar.report.drawing.spark import spark
@@ -136,6 +137,7 @@ class FirstScreen:
         short = f"{count} models on {middle(data, 24)}" if count > 1 else middle(self.profile.models[0].name, 24)
         return {
             "screen": self,
+            "frame": drawn.frame(self.profile),
             "title": title if len(title) <= brevity.title else short,
             "whole_title": title,
             "statuses": told(statuses),
@@ -152,7 +154,7 @@ class FirstScreen:
         return {
             "axis": drawn.axis(self.profile),
             "clean": drawn.clean_strip(self.profile, lane + 5 if len(names) > 1 else 28, listed),
-            "gap": drawn.blank(self.profile, 10),
+            "gap": drawn.blank(10),
             "rows": [
                 {
                     "row": row,
@@ -181,13 +183,21 @@ class FirstScreen:
                 "clean": self.profile.clean[place],
                 "lead": lead.dots[place] if lead is not None else None,
                 "cells": [
-                    (row.dots[place], drawn.cell(self.profile, row.dots[place], row.title, self.link(row)))
+                    (row.dots[place], drawn.cell(row.dots[place], row.title, self.link(row)))
                     for row in self.profile.asked
                 ],
             }
             for place in order
         ]
         return {"rows": rows[: brevity.rows], "folded": rows[brevity.rows :], "columns": self.profile.asked}
+
+    def _pictures(self, card: Card) -> str:
+        """The anchor of a card's pictures, else of what is nearest to them."""
+        nearest = self.anchor("examples", "grid")
+        model = card.finding.model
+        return (
+            example_anchor(model, card.finding.condition) if nearest == "examples" and card.pair and model else nearest
+        )
 
     def _card(self, card: Card, dress: Dress, brevity: Brevity) -> dict[str, Any]:
         finding, pair = card.finding, card.pair
@@ -207,7 +217,7 @@ class FirstScreen:
             "axis": middle(finding.spark.axis, max(2 * brevity.label, 24)) if finding.spark is not None else "",
             "action": finding.action,
             "what": dress(finding.action.what) if finding.action is not None else "",
-            "link": self.anchor("examples", "grid"),
+            "link": self._pictures(card),
         }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
+from brittlestar.measures import WIDE, wide_columns
 from brittlestar.measures.chance import chance
 from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.numbers import Numbers
@@ -151,9 +152,17 @@ def _read(
     moving: bool,
     common: np.ndarray[Any, Any] | None,
 ) -> dict[str, Rows]:
-    """A model's rows of single images, or of sequences (these with their top classes)."""
+    """A model's rows of single images with what the measures need, or of sequences (these with their top classes)."""
     chosen = [c for c in conditions.values() if (c.kind == SEQUENCE) == moving]
-    found = store.read(model, [c.fingerprint for c in chosen], detail=moving) if chosen else {}
+    found = store.read(model, [c.fingerprint for c in chosen], detail=True) if moving and chosen else {}
+    if not moving:
+        # Wide columns are slow to read and large: of hundreds of Fourier frequencies none is read.
+        needed = {c.fingerprint: wide_columns(c.kind) for c in chosen}
+        narrow, wide = ([f for f, columns in needed.items() if bool(columns) == is_wide] for is_wide in (False, True))
+        found = store.read(model, narrow, detail=False) if narrow else {}
+        for fingerprint, rows in (store.read(model, wide, detail=True) if wide else {}).items():
+            unread: dict[str, Any] = dict.fromkeys(WIDE - needed[fingerprint])
+            found[fingerprint] = dataclasses.replace(rows, **unread)
     return {
         c.id: _paired(found[c.fingerprint], common)
         for c in chosen
@@ -209,7 +218,7 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
             entries.append(
                 DataEntry(
                     name=str(about["name"]),
-                    classes=tuple(str(c) for c in about["classes"]),
+                    classes=tuple(str(c) for c in about.get("titles") or about["classes"]),
                     count=int(about["count"]),
                     shape=tuple(about["shape"]),
                     about=about,

@@ -108,7 +108,7 @@ MNIST = {
 def families_of(gathered: Gathered) -> dict[str, list[Series]]:
     """The severity curves of each family that was asked, attacks and single frequencies included, in suite order."""
     found: dict[str, list[Series]] = {}
-    for series in series_of(gathered, "shift", "attack", "fourier"):
+    for series in series_of(gathered, "shift", "attack", "fourier") if gathered.subjects else ():
         found.setdefault(family_of(series), []).append(series)
     return found
 

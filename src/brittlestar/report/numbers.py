@@ -6,15 +6,30 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from brittlestar import measures
 from brittlestar.core.rows import Rows
-from brittlestar.measures.base import Estimate, NoSamplesError
+from brittlestar.measures import (
+    Accuracy,
+    CalibrationError,
+    ErrorRate,
+    Estimate,
+    MeanMeasure,
+    Measure,
+    NoSamplesError,
+    RmsCalibrationError,
+    Scored,
+)
 from brittlestar.report.subjects import CLEAN, Subject
 
 T = TypeVar("T")
 
+SCORES_KEPT = 24
+"""Of measures and conditions: those of all conditions would be as large as the rows."""
+
 LEVEL = 0.95
-BINS = 15
+BINS = CalibrationError().bins
 
 
 class Numbers:
@@ -28,17 +43,63 @@ class Numbers:
     def __init__(self, rule: str = "fixed", level: float = LEVEL) -> None:
         self.rule, self.level = rule, level
         self._known: dict[tuple[str, ...], Any] = {}
+        self._scored: dict[tuple[str, ...], Scored] = {}
+
+    def measured(
+        self, measure: Measure, subject: Subject, condition: str, level: float | None = None
+    ) -> Mapping[int | None, Estimate]:
+        """A measure's estimates by class, or its one under ``None``; at a level of its own where it is one of many.
+
+        Raises:
+            NotAvailableError: The run's rows lack what the measure needs.
+        """
+        at = self.level if level is None else level
+        key = ("measured", repr(measure), subject.entry.key, condition, repr(at))
+        if isinstance(measure, MeanMeasure):
+            return self._once(
+                key, lambda: {None: measure.mean(self._scores(measure, subject, condition), self.rule, at)}
+            )
+        return self._once(key, lambda: measure.estimates(subject.rows[condition], self.rule, at))
+
+    def apart(
+        self, measure: MeanMeasure, subject: Subject, condition: str, other: Subject, against: str
+    ) -> Estimate | None:
+        """A measure of one subject and condition less that of another, paired; ``None`` where they share no images.
+
+        Raises:
+            NotAvailableError: The runs' rows lack what the measure needs.
+        """
+        if condition not in subject.rows or against not in other.rows:
+            return None
+        key = ("apart", repr(measure), subject.entry.key, condition, other.entry.key, against)
+        try:
+            return self._once(key, lambda: self._apart(measure, subject, condition, other, against))
+        except NoSamplesError:
+            return None
+
+    def _apart(self, measure: MeanMeasure, subject: Subject, condition: str, other: Subject, against: str) -> Estimate:
+        first, second = subject.rows[condition], other.rows[against]
+        if not np.array_equal(first.position, second.position):
+            return measure.difference(first, second, self.rule, self.level)
+        one, two = self._scores(measure, subject, condition), self._scores(measure, other, against)
+        return measure.apart(one, two, self.rule, self.level)
+
+    def _scores(self, measure: MeanMeasure, subject: Subject, condition: str) -> Scored:
+        """Scores, the last of which are kept: conditions are taken one after another, each against clean."""
+        key = (repr(measure), subject.entry.key, condition)
+        scored = self._scored.pop(key, None) or measure.scored(subject.rows[condition])
+        self._scored[key] = scored
+        if len(self._scored) > SCORES_KEPT:
+            del self._scored[next(iter(self._scored))]
+        return scored
 
     def accuracy(self, subject: Subject, condition: str, level: float | None = None) -> Estimate:
         """Share of right answers; at a level of its own where it is one of many (``measures.selection``)."""
-        at = self.level if level is None else level
-        key = ("accuracy", subject.entry.key, condition, repr(at))
-        return self._once(key, lambda: measures.accuracy(subject.rows[condition], self.rule, at))
+        return self.measured(Accuracy(), subject, condition, level)[None]
 
     def error(self, subject: Subject, condition: str) -> Estimate:
         """Share of wrong answers."""
-        key = ("error", subject.entry.key, condition)
-        return self._once(key, lambda: measures.error_rate(subject.rows[condition], self.rule, self.level))
+        return self.measured(ErrorRate(), subject, condition)[None]
 
     def lowest_accuracy(self, subject: Subject, conditions: Sequence[str]) -> tuple[str, Estimate]:
         """The condition with the lowest accuracy of these, in an interval for the lowest of them all."""
@@ -56,10 +117,10 @@ class Numbers:
 
     def drop(self, subject: Subject, condition: str) -> Estimate:
         """Accuracy lost against clean, on the same images."""
-        key = ("drop", subject.entry.key, condition)
-        return self._once(
-            key, lambda: measures.error_increase(subject.rows[condition], subject.rows[CLEAN], self.rule, self.level)
-        )
+        found = self.apart(ErrorRate(), subject, condition, subject, CLEAN)
+        if found is None:
+            raise NoSamplesError(f"{subject.entry.name} has no image both under {condition} and clean")
+        return found
 
     def mean_error(self, subject: Subject, conditions: Sequence[str], level: float | None = None) -> Estimate:
         """Error averaged over conditions with equal weight, on the images that all of them share."""
@@ -141,15 +202,11 @@ class Numbers:
 
     def ece(self, subject: Subject, condition: str, level: float | None = None) -> Estimate:
         """Expected calibration error."""
-        at = self.level if level is None else level
-        key = ("ece", subject.entry.key, condition, repr(at))
-        return self._once(key, lambda: measures.ece(subject.rows[condition], BINS, at))
+        return self.measured(CalibrationError(), subject, condition, level)[None]
 
     def rms(self, subject: Subject, condition: str, level: float | None = None) -> Estimate:
         """Root mean squared calibration error."""
-        at = self.level if level is None else level
-        key = ("rms", subject.entry.key, condition, repr(at))
-        return self._once(key, lambda: measures.rms_calibration(subject.rows[condition], level=at))
+        return self.measured(RmsCalibrationError(), subject, condition, level)[None]
 
     def bins(self, subject: Subject, condition: str) -> tuple[measures.ReliabilityBin, ...]:
         """The bins of the reliability diagram."""

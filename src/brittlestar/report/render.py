@@ -22,8 +22,8 @@ from brittlestar.report.section import Section
 from brittlestar.report.words import away, count, decimals_of, family_title, interval, number
 
 
-def render_html(report: Report) -> str:
-    """The page. Every name is escaped; nothing is loaded from anywhere."""
+def render_html(report: Report, refresh: int = 0) -> str:
+    """The page, reloading itself every ``refresh`` seconds. Every name is escaped; nothing is loaded from anywhere."""
     drawn = [(section, Markup(_section(report, section))) for section in report.sections]
     return (
         environment()
@@ -31,6 +31,7 @@ def render_html(report: Report) -> str:
         .render(
             report=report,
             page=report.header,
+            refresh=refresh,
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
             css=Markup(styles(report)),

@@ -38,7 +38,11 @@ class ModelEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class DataEntry:
-    """A data set in the report; ``about`` is the manifest's entry, ``chance`` is ``measures.chance`` of its labels."""
+    """A data set in the report.
+
+    ``classes`` are what people call them, ``about`` is the manifest's entry, ``chance`` is ``measures.chance`` of its
+    labels.
+    """
 
     name: str
     classes: tuple[str, ...]

@@ -2,6 +2,6 @@
 
 from brittlestar.reproduce.experiments import EXPERIMENTS, reproduce
 from brittlestar.reproduce.published import PublishedFiles
-from brittlestar.reproduce.study import Reproduction, Setting, Verdict
+from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Setting
 
-__all__ = ["EXPERIMENTS", "PublishedFiles", "Reproduction", "Setting", "Verdict", "reproduce"]
+__all__ = ["EXPERIMENTS", "ClaimVerdict", "PublishedFiles", "Reproduction", "Setting", "reproduce"]

@@ -14,7 +14,7 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.compare import holm
 from brittlestar.measures.effects import Effect, Part, additive_effect, halves, kept_effect, mean_effect, ratio_effect
 from brittlestar.measures.sensitivity import ALPHA, sign_of
-from brittlestar.reproduce.study import LEVEL, State, Study, Table, Verdict, percent, points
+from brittlestar.reproduce.study import LEVEL, ClaimVerdict, State, Study, Table, percent, points
 
 SEEDS = 5
 """Trainings a recipe from which on a claim about the recipe is made: with fewer, Student's multiplier is so large (10.9
@@ -57,7 +57,7 @@ class Direction:
     """One directed claim about a recipe.
 
     Fields:
-        claim, claimed: As in ``Verdict``.
+        claim, claimed: As in ``ClaimVerdict``.
         sign: -1 where the recipe is claimed to be more sensitive than what it is held against, 1 for less.
         changes: Of some of the images, one change a seed.
         follows: Whether it goes on from the direction before it, and is tested only where that is shown.
@@ -89,7 +89,7 @@ def between(study: Study, recipe: str, base: str, version: str, clean: str = "cl
     return lambda part: change((shifted[0], shifted[1]), (plain[0], plain[1]), study.chance, part)
 
 
-def judge(study: Study, directions: Sequence[Direction]) -> list[Verdict]:
+def judge(study: Study, directions: Sequence[Direction]) -> list[ClaimVerdict]:
     """A verdict a direction.
 
     With ``SEEDS`` trainings or more a direction is confirmed where both measures against clean have the claimed sign
@@ -98,7 +98,7 @@ def judge(study: Study, directions: Sequence[Direction]) -> list[Verdict]:
     is claimed of the recipe, and what the models at hand show is said.
     """
     adjusted = holm([_p(study, d) for d in directions])
-    verdicts: list[Verdict] = []
+    verdicts: list[ClaimVerdict] = []
     for direction, p in zip(directions, adjusted, strict=True):
         found = _verdict(study, direction, float(p), len(directions))
         if direction.follows and not verdicts[-1].shown:
@@ -154,7 +154,7 @@ def _p(study: Study, direction: Direction) -> float:
     return largest
 
 
-def _verdict(study: Study, direction: Direction, p: float, family: int) -> Verdict:
+def _verdict(study: Study, direction: Direction, p: float, family: int) -> ClaimVerdict:
     changes = direction.changes(WHOLE)
     both = _measures(changes)
     raw, clean = (over_seeds([getattr(c, name) for c in changes]) for name in ("raw", "clean"))
@@ -163,7 +163,7 @@ def _verdict(study: Study, direction: Direction, p: float, family: int) -> Verdi
     if both is None:
         text += f"beyond clean {points(over_seeds([c.additive for c in changes]))}; a model is not shown to be above "
         text += "chance on clean images, so nothing is said of what is kept"
-        return Verdict(claim=direction.claim, claimed=direction.claimed, measured=text, state="not tested")
+        return ClaimVerdict(claim=direction.claim, claimed=direction.claimed, measured=text, state="not tested")
     additive, ratio = (over_seeds(effects) for effects in both)
     text += f"beyond clean {points(additive)}; kept of the accuracy above chance {points(ratio)}"
     shown = p < ALPHA
@@ -192,14 +192,14 @@ def _verdict(study: Study, direction: Direction, p: float, family: int) -> Verdi
     if study.setting.seeds < SEEDS:
         several = f"these {study.setting.seeds} pairs of models on average"
         models = "these two models" if study.setting.seeds == 1 else several
-        return Verdict(
+        return ClaimVerdict(
             claim=direction.claim,
             claimed=direction.claimed,
             measured=f"{text}; of {models}: {words}{', on each half of the images' if shown else ''}{corrected}",
             state="no claim",
             shown=shown,
         )
-    return Verdict(
+    return ClaimVerdict(
         claim=direction.claim,
         claimed=direction.claimed,
         measured=f"{text}; {words}{corrected}",

@@ -14,7 +14,7 @@ from brittlestar.measures.effects import Part
 from brittlestar.reproduce import features, figure_1, maps, published, surface_statistics
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
 from brittlestar.reproduce.page import write_page
-from brittlestar.reproduce.study import Reproduction, Setting, Study, Table, Verdict
+from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Setting, Study, Table
 from brittlestar.shifts import (
     BandNoise,
     Contrast,
@@ -177,7 +177,7 @@ def _features(study: Study) -> Reproduction:
 def _reproduction(
     name: str,
     study: Study,
-    verdicts: list[Verdict],
+    verdicts: list[ClaimVerdict],
     pictures: tuple[tuple[str, str], ...] = (),
     tables: tuple[Table, ...] = (),
 ) -> Reproduction:

@@ -15,7 +15,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.data import open_source
 from brittlestar.models import load_model
 from brittlestar.reproduce.claims import Direction, against_clean, between, judge
-from brittlestar.reproduce.study import Study, Table, Verdict, above, percent
+from brittlestar.reproduce.study import ClaimVerdict, Study, Table, above, percent
 from brittlestar.training import L2Adversarial, Natural
 from brittlestar.training.fit import fit
 from brittlestar.training.start import reopened
@@ -33,7 +33,7 @@ BASES = ("natural", "d_nr")
 _FROM = {"d_rand": "natural", "d_det": "natural", "d_nr": "natural", "d_r": "adversarial"}
 
 
-def compare(study: Study) -> tuple[list[Verdict], tuple[str, ...], tuple[Table, ...]]:
+def compare(study: Study) -> tuple[list[ClaimVerdict], tuple[str, ...], tuple[Table, ...]]:
     """Train on the images, on the four sets made of them, test all on clean and attacked images.
 
     Returns:
@@ -86,10 +86,10 @@ def directions(study: Study, attacked: str, recipe: str = "d_r", bases: Sequence
     ]
 
 
-def _learns(study: Study, kind: str, claimed: str) -> Verdict:
+def _learns(study: Study, kind: str, claimed: str) -> ClaimVerdict:
     found = study.accuracy(kind, "clean")
     which = "random" if kind == "d_rand" else "the next class's"
-    return Verdict(
+    return ClaimVerdict(
         claim=f"Trained on attacked images under the attack's labels ({which}): above chance on clean images",
         claimed=claimed,
         measured=f"{percent(found)}; chance {study.chance:.1%}",

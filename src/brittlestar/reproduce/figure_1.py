@@ -14,7 +14,7 @@ import torch
 from brittlestar.core.keys import SampleKeys
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
 from brittlestar.reproduce.page import filter_pictures
-from brittlestar.reproduce.study import Study, Table, Verdict, above, below, percent
+from brittlestar.reproduce.study import ClaimVerdict, Study, Table, above, below, percent
 from brittlestar.shifts.base import Images
 from brittlestar.training import Filtered, Natural
 
@@ -65,7 +65,7 @@ def uniformity(images: Images) -> Uniformity:
 
 def compare(
     study: Study,
-) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
+) -> tuple[list[ClaimVerdict], tuple[Table, ...], tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Train and test a model a filter strength, and measure how uniform its images look.
 
     Returns:
@@ -164,13 +164,13 @@ def _filtered(recipe: Filtered, images: Images, batch: int = 250) -> Uniformity:
     )
 
 
-def _learned(study: Study, name: str, looks: Uniformity) -> Verdict:
+def _learned(study: Study, name: str, looks: Uniformity) -> ClaimVerdict:
     own = study.accuracy(name, name)
     share = f"{percent(looks.share())} of images span at most {LEVELS:g} levels"
     right = f"right in {percent(own)}, {against_chance(own, study.chance)} ({100 * study.chance:.1f} %)"
     spans = looks.peak_to_peak.max(1)
     low, high = np.quantile(spans, (0.05, 0.95))
-    return Verdict(
+    return ClaimVerdict(
         claim=f"Images {name} lowest frequencies (the mean with them) look uniform, and a model trained and tested on "
         "them is right well above chance",
         claimed="about 50 % top-1 on ImageNet, where images look uniform (filter strength not stated)",
@@ -182,9 +182,9 @@ def _learned(study: Study, name: str, looks: Uniformity) -> Verdict:
     )
 
 
-def _control(study: Study, name: str) -> Verdict:
+def _control(study: Study, name: str) -> ClaimVerdict:
     kept, free = study.accuracy("natural", kept_name(name)), study.accuracy("natural", name)
-    return Verdict(
+    return ClaimVerdict(
         claim=f"Control: a model trained on unfiltered images is near chance on images {name}, channel means kept",
         claimed="not stated",
         measured=f"{percent(kept)}; without the means, so that brightness alone misleads it, {percent(free)}",

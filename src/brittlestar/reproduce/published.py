@@ -14,7 +14,7 @@ from brittlestar.core.options import option
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
 from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean, read_types
 from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
-from brittlestar.reproduce.study import Reproduction, Table, Verdict, above, percent
+from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Table, above, percent
 
 BASES = ("Standard", "resnet50")
 _CLAIMED = {"fog": "more sensitive", "contrast": "more sensitive", "gaussian_noise": "less sensitive"}
@@ -289,7 +289,7 @@ def _counted(models: list[str], holds: Callable[[str], bool]) -> str:
     )
 
 
-def _verdict(table: PublishedTable) -> Verdict:
+def _verdict(table: PublishedTable) -> ClaimVerdict:
     changes = {m: table.changes(m) for m in table.models}
 
     def rawly(model: str) -> bool:
@@ -315,7 +315,7 @@ def _verdict(table: PublishedTable) -> Verdict:
         why = "undefined, near chance" if some else f"clean unknown for {which}"
         points = _ranges([changes[m] for m in table.adversarial], "points", "+.1f", lambda c: 100 * c.raw)
         measured = f"{why}; {raw}; {points}"
-        return Verdict(claim=claim, claimed=claimed, measured=measured, state="not tested")
+        return ClaimVerdict(claim=claim, claimed=claimed, measured=measured, state="not tested")
     own = [changes[m] for m in known]
     measured = "; ".join(
         (
@@ -328,7 +328,7 @@ def _verdict(table: PublishedTable) -> Verdict:
             raw,
         )
     )
-    return Verdict(claim=claim, claimed=claimed, measured=measured, state=above(papers(known, holds), 0.5))
+    return ClaimVerdict(claim=claim, claimed=claimed, measured=measured, state=above(papers(known, holds), 0.5))
 
 
 def _tally(texts: Iterable[str]) -> str:

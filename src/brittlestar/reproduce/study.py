@@ -69,7 +69,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class ClaimVerdict:
     """One claim: what was claimed, what was measured here, and whether its direction holds.
 
     Claims about what one model can do are read off an interval. Claims about what a *recipe* does to sensitivity are
@@ -100,7 +100,7 @@ class Reproduction:
     title: str
     paper: str
     conditions: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[ClaimVerdict, ...]
     tables: tuple[Table, ...]
     pictures: tuple[tuple[str, str], ...] = ()
 

@@ -17,7 +17,7 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.effects import Effect, kept_effect, mean_effect
 from brittlestar.models import zoo
 from brittlestar.reproduce.claims import SEEDS
-from brittlestar.reproduce.study import LEVEL, Right, State, Study, Table, Verdict, above, points
+from brittlestar.reproduce.study import LEVEL, ClaimVerdict, Right, State, Study, Table, above, points
 from brittlestar.training import FullyAugmented, Recipe
 
 HARDLY = 0.75
@@ -41,7 +41,7 @@ def architectures(text: str) -> tuple[str, ...]:
     return names
 
 
-def compare(study: Study) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, ...]]:
+def compare(study: Study) -> tuple[list[ClaimVerdict], tuple[Table, ...], tuple[str, ...]]:
     """For each architecture, train a model on each version of the images and one on all, test each on every version.
 
     Args:
@@ -61,7 +61,7 @@ def compare(study: Study) -> tuple[list[Verdict], tuple[Table, ...], tuple[str, 
         f"architectures of different depth are compared, {', '.join(studies)} have the same number of layers",
         UsageError,
     )
-    verdicts: list[Verdict] = []
+    verdicts: list[ClaimVerdict] = []
     tables: list[Table] = []
     for name, own in studies.items():
         own.train(_recipes(own))
@@ -180,7 +180,7 @@ def _right(study: Study, model: str) -> dict[str, Right]:
     return {version: hits for (m, version), hits in study.right.items() if m == model}
 
 
-def _gaps(study: Study, start: str) -> list[Verdict]:
+def _gaps(study: Study, start: str) -> list[ClaimVerdict]:
     """A gap of every training version, and whether training on all of them reduces it."""
     verdicts, gaps = [], {}
     for model in study.files:
@@ -189,7 +189,7 @@ def _gaps(study: Study, start: str) -> list[Verdict]:
         gaps[model] = study.gap(model, best, worst)
         if model != UNION:
             verdicts.append(
-                Verdict(
+                ClaimVerdict(
                     claim=f"{start}rained on {model}: a gap between test versions (best {best}, worst {worst})",
                     claimed="up to 28 points (SVHN, CIFAR-10, ResNets)",
                     measured=points(gaps[model]),
@@ -205,7 +205,7 @@ def _gaps(study: Study, start: str) -> list[Verdict]:
     state, words = judged(*((shown, spread) for _, shown, spread in scales))
     measured = f"{points(gaps['unfiltered'])} to {points(gaps[UNION])}: {_both(*(less for less, _, _ in scales))}"
     verdicts.append(
-        Verdict(
+        ClaimVerdict(
             claim=f"{start}raining on all versions reduces the gap of training on the unfiltered one",
             claimed="to a few points",
             measured=measured + words,
@@ -215,7 +215,7 @@ def _gaps(study: Study, start: str) -> list[Verdict]:
     return verdicts
 
 
-def _depth(shallow: Study, deep: Study, model: str, family: int) -> Verdict:
+def _depth(shallow: Study, deep: Study, model: str, family: int) -> ClaimVerdict:
     first, second = _right(deep, model), _right(shallow, model)
     names = shallow.setting.architecture, deep.setting.architecture
     changes, scales = [], []
@@ -226,7 +226,7 @@ def _depth(shallow: Study, deep: Study, model: str, family: int) -> Verdict:
         scales.append((left is not None and left.low > 0, spread))
     state, words = judged(*scales)
     there = _smallest_gap(second, family) > 0
-    return Verdict(
+    return ClaimVerdict(
         claim=f"Trained on {model}: the gap hardly decreases with depth (more than {100 * HARDLY:.0f} % of that of "
         f"{names[0]} is left in {names[1]})",
         claimed="it hardly decreases from 92 to 200 layers (no figure)",

@@ -34,14 +34,14 @@ def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited
         if f in place_of
     ]
     chosen = np.random.default_rng(seed).permutation(len(stored))[:cells]
-    found = []
+    audited = []
     for model, c, start, stop in sorted(stored[i] for i in chosen):
         again = bench.rows(start, stop, [(model, [c])])[model, c]
         condition = bench.spec.conditions[c]
         kept = bench.store.read(bench.spec.fingerprints[model], [condition.fingerprint])[condition.fingerprint]
         kept = kept.take((kept.position >= start) & (kept.position < stop))
-        found.append(_compare(names[model], condition.info.id, start, stop, kept, again))
-    return found
+        audited.append(_compare(names[model], condition.info.id, start, stop, kept, again))
+    return audited
 
 
 def _compare(model: str, condition: str, start: int, stop: int, kept: Rows, again: Rows) -> Audited:

@@ -137,7 +137,7 @@ class Bench:
         places = range(start + piece.start, start + piece.stop)
         lacking = [p for p in places if p not in self._pictures]
         read = self.spec.source.pictures(self.spec.order[lacking]) if lacking else []
-        found = self._pictures | {p: torch.from_numpy(x) for p, x in zip(lacking, read, strict=True)}
-        if sum(x.nbytes for x in found.values()) <= _PICTURES:
-            self._pictures = found
-        return [found[p] for p in places]
+        pictures = self._pictures | {p: torch.from_numpy(x) for p, x in zip(lacking, read, strict=True)}
+        if sum(x.nbytes for x in pictures.values()) <= _PICTURES:
+            self._pictures = pictures
+        return [pictures[p] for p in places]

@@ -136,7 +136,7 @@ def _fill_frames(
             kept = stored(frame, condition.info.storage)
         for place, model in enumerate(models):
             frames[place][number].append(_answers(model, kept))
-    found = []
+    answers = []
     for model, by_frame in zip(models, frames, strict=True):
         parts = [
             dataclasses.replace(
@@ -145,8 +145,8 @@ def _fill_frames(
             )
             for number, logits in enumerate(by_frame)
         ]
-        found.append(Rows.concatenate(parts).sorted())
-    return found
+        answers.append(Rows.concatenate(parts).sorted())
+    return answers
 
 
 def _slices(count: int, batch: int) -> Iterator[slice]:

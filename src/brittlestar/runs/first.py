@@ -86,8 +86,8 @@ def first_answers(
         for start in range(len(right), look, batch):
             stop = min(start + batch, look)
             images = torch.from_numpy(source.load(order[start:stop]))
-            found = infer(model, images, batch).argmax(1).cpu().numpy() == labels[start:stop]
-            right = np.concatenate([right, found])
+            hits = infer(model, images, batch).argmax(1).cpu().numpy() == labels[start:stop]
+            right = np.concatenate([right, hits])
         judgement = judge(right, labels[: len(right)])
         late = budget is not None and time.monotonic() - began > PART * budget
         if judgement.near is not None or late:

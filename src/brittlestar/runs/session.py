@@ -187,7 +187,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
-        store.begin_session(dataclasses.replace(record, near_chance=near.found))
+        store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
         began, stop = time.perf_counter(), "failed"
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
@@ -300,7 +300,7 @@ def _checked(
 class _Near:
     """Models near chance by name with [right, asked], and notes on those that could not be told from it."""
 
-    found: dict[str, list[int]]
+    by_name: dict[str, list[int]]
     notes: dict[str, tuple[str, ...]]
 
 

@@ -35,7 +35,7 @@ def divide(source: Source, seed: int, samples: int | None, held_out: float) -> t
             or would hold out none at all.
     """
     require(0 <= held_out < 1, f"the share held out must be in [0, 1), got {held_out}", UsageError)
-    require(samples is None or samples >= 1, f"samples must be at least 1, got {samples}", UsageError)
+    require(samples is None or samples >= 1, f"{option('samples')} must be at least 1, got {samples}", UsageError)
     order = source.order(seed)[:samples]
     labels = np.asarray(source.labels)[order]
     classes, counts = np.unique(labels, return_counts=True)

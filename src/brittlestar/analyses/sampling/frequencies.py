@@ -63,8 +63,8 @@ def image_features(images: npt.NDArray[np.uint8]) -> Floats:
     far = np.hypot(np.fft.fftfreq(height, 1 / height)[:, None], np.arange(power.shape[2])[None])
     octave = np.floor(np.log2(np.maximum(far, 0.5)))
     energy = [power[:, octave == o].sum(1) for o in range(int(octave.max()) + 1)]
-    found = np.stack([*x.mean((2, 3)).T, *x.std((2, 3)).T, *np.log(np.array(energy) + 1e-6)], axis=1)
-    return np.asarray(found, np.float32)
+    features = np.stack([*x.mean((2, 3)).T, *x.std((2, 3)).T, *np.log(np.array(energy) + 1e-6)], axis=1)
+    return np.asarray(features, np.float32)
 
 
 def margins(logits: Floats, labels: npt.NDArray[np.int64]) -> Floats:

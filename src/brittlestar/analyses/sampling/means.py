@@ -33,16 +33,16 @@ class Tables:
 
     def __call__(self, f: Ints, i: Ints, own: Floats | None = None) -> torch.Tensor:
         """(n, features) of cells; ``own`` is what was seen in them and is left out."""
-        found = []
+        features = []
         for kind, total, count in self.tables:
             at = kind[f, i]
             there, number = total[f, at], count[f, at]
             if own is not None:
                 there, number = there - own, number - 1
-            found.append(there / (number + _WEIGHT))
-            if len(found) == 1:
+            features.append(there / (number + _WEIGHT))
+            if len(features) == 1:
                 weight = np.log1p(np.maximum(number, 0)) / 3
-        return torch.from_numpy(np.stack([*found, weight], axis=1).astype(np.float32))
+        return torch.from_numpy(np.stack([*features, weight], axis=1).astype(np.float32))
 
 
 class Mean(nn.Module):
@@ -87,9 +87,9 @@ class Mean(nn.Module):
         of_condition = self.parts[0](torch.from_numpy(self.auxiliary.condition))
         of_sample = self.parts[1](torch.from_numpy(self.auxiliary.sample[samples]))
         of_pattern = self.parts[2](torch.eye(PATTERNS))
-        found = np.empty((len(of_condition), len(samples)), np.float32)
-        for f in range(len(found)):
+        expected = np.empty((len(of_condition), len(samples)), np.float32)
+        for f in range(len(expected)):
             local = (self.tables(np.full(len(samples), f), samples) - self.centre) / self.scale
             pattern = of_pattern[torch.from_numpy(self.auxiliary.pattern[f, samples]).long()]
-            found[f] = self.head(of_condition[f] + of_sample + pattern + self.parts[3](local))[:, 0].numpy()
-        return found
+            expected[f] = self.head(of_condition[f] + of_sample + pattern + self.parts[3](local))[:, 0].numpy()
+        return expected

@@ -95,16 +95,16 @@ def active_estimate(
         if sampling.grown > REFIT:
             guess = guessed(auxiliary, sampling.seen, seed + len(sampling.stages))
             sampling.grown = 0.0
-        found = rates(sampling.stages, sampling.outcomes, guess)
-        wide = found.half_width(level) > half_width
+        estimate = rates(sampling.stages, sampling.outcomes, guess)
+        wide = estimate.half_width(level) > half_width
         if not wide.any() or len(sampling.stages) >= STAGES:
             break
-        tail = normal_tail(found.freedom, each)
-        room = np.where(wide, _room(half_width, found.typical, tail, samples), np.inf)
-        if not sampling.more(guess, found, room):
+        tail = normal_tail(estimate.freedom, each)
+        room = np.where(wide, _room(half_width, estimate.typical, tail, samples), np.inf)
+        if not sampling.more(guess, estimate, room):
             break
     passes = tuple(len(stage.condition) for stage in sampling.stages)
-    return ActiveEstimate(found, stand_ins(sampling.stages, sampling.outcomes, guess), passes)
+    return ActiveEstimate(estimate, stand_ins(sampling.stages, sampling.outcomes, guess), passes)
 
 
 def _room(half_width: float, rate: Array, tail: Array | float, samples: int) -> Array:
@@ -134,10 +134,12 @@ class _Sampling:
         before = 1 / np.sum([1 / np.maximum(stage.expected, 1e-12) for stage in self.stages], axis=0)
         self._sized(guess, before, room, np.full(len(guess), SHARE))
 
-    def more(self, guess: Floats, found: Rates, room: Array) -> bool:
-        """The same from a variance that was found; whether there was anything left to look at."""
-        share = np.clip(0.95 * found.surprise, 0.75, 1.2)
-        return any(self._sized(guess, found.sampling, room, share, least) for least in (LEAST, 4 * LEAST, 16 * LEAST))
+    def more(self, guess: Floats, estimate: Rates, room: Array) -> bool:
+        """The same from a variance that was estimated; whether there was anything left to look at."""
+        share = np.clip(0.95 * estimate.surprise, 0.75, 1.2)
+        return any(
+            self._sized(guess, estimate.sampling, room, share, least) for least in (LEAST, 4 * LEAST, 16 * LEAST)
+        )
 
     def _sized(self, guess: Floats, before: Array, room: Array, share: Array, least: float = 0.0) -> bool:
         """Look with probabilities in proportion to the guesses' standard deviations (Neyman), bounded from below."""

@@ -14,6 +14,23 @@
     try { localStorage.setItem("brittlestar-theme", root.dataset.theme); } catch { /* private mode */ }
   });
 
+  // While a run goes on: reload, and keep the place, the folds that are open and what was typed into the filters
+  const seconds = +document.body.dataset.refresh, kept = "brittlestar-place";
+  try {
+    const was = JSON.parse(sessionStorage.getItem(kept) ?? "null");
+    sessionStorage.removeItem(kept);
+    if (was) addEventListener("load", () => {
+      $$("details").forEach((fold, i) => { fold.open ||= was.open.includes(i); });
+      $$("input[type=search]").forEach((field, i) => { if (was.typed[i]) { field.value = was.typed[i]; field.dispatchEvent(new Event("input")); } });
+      scrollTo({ top: was.top, behavior: "instant" });
+    });
+  } catch { /* private mode */ }
+  if (seconds) setTimeout(() => {
+    const open = $$("details").flatMap((fold, i) => (fold.open ? [i] : [])), typed = $$("input[type=search]").map((field) => field.value);
+    try { sessionStorage.setItem(kept, JSON.stringify({ top: scrollY, open, typed })); } catch { /* private mode */ }
+    location.reload();
+  }, 1000 * seconds);
+
   // One tip for cells, points and maps
   const tip = $("#tip");
   const showTip = (text, x, y, thumbs = []) => {

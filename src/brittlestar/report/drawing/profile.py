@@ -39,17 +39,17 @@ def limits(estimate: Estimate) -> str:
 def strip(profile: Profile, row: ProfileRow, lane: int, anchor: str) -> Markup:
     """One family: every model in a lane of its own, its mean as a mark, its interval as a line, conditions as ticks."""
     height = lane * len(profile.models) + 8
-    parts = _frame(profile, height)
+    parts = [AXIS]
     for place, dot in enumerate(row.dots):
         if dot is not None:
             parts.append(_lane(dot, 4 + lane * (place + 0.5), anchor))
     told = "; ".join(f"{d.model.name} {said(d.estimate)}" for d in row.dots if d is not None)
-    return _svg(parts, height, f"{row.title}: {told}")
+    return _svg(parts, height, row.title, told)
 
 
-def blank(profile: Profile, height: int) -> Markup:
+def blank(height: int) -> Markup:
     """Only the axis, so that its lines run on between families."""
-    return element("svg", Markup("").join(_frame(profile, height)), width="100%", height=height, aria_hidden="true")
+    return element("svg", AXIS, width="100%", height=height, aria_hidden="true")
 
 
 def hole(height: int) -> Markup:
@@ -58,23 +58,21 @@ def hole(height: int) -> Markup:
     return element("svg", line, width="100%", height=height, aria_hidden="true")
 
 
-def cell(profile: Profile, dot: Dot | None, title: str, anchor: str) -> Markup:
+def cell(dot: Dot | None, title: str, anchor: str) -> Markup:
     """One model in one family, where models stand below each other."""
     height = 26
-    parts = _frame(profile, height)
     if dot is None:
-        return element("svg", Markup("").join(parts), width="100%", height=height, aria_hidden="true")
+        return blank(height)
+    parts = [AXIS]
     parts.append(element("line", x1="0%", x2=percent_of(dot.estimate.value), y1=13, y2=13, class_="stem"))
     parts.append(_lane(dot, 13, anchor, many=True, ticks=False))
-    return _svg(parts, height, f"{title}: {said(dot.estimate)}")
+    return _svg(parts, height, title, said(dot.estimate))
 
 
 def clean_strip(profile: Profile, lane: int, names: Sequence[str]) -> Markup:
     """Names and clean accuracy, written on the clean line: no legend is needed."""
     height = lane * len(profile.models) + 8
-    parts = [] if profile.kept else _frame(profile, height)
-    if profile.kept:
-        parts = [_vertical(0.0, height, "ends"), _vertical(1.0, height, "clean")]
+    parts = [_vertical(0.0, "ends"), _vertical(1.0, "clean")] if profile.kept else [AXIS]
     for place, (model, estimate, name) in enumerate(zip(profile.models, profile.clean, names, strict=True)):
         if estimate is None:
             continue
@@ -91,7 +89,7 @@ def clean_strip(profile: Profile, lane: int, names: Sequence[str]) -> Markup:
         for model, e in zip(profile.models, profile.clean, strict=True)
         if e is not None
     )
-    return _svg(parts, height, f"Clean accuracy: {told}")
+    return _svg(parts, height, "Clean accuracy", told)
 
 
 def axis(profile: Profile) -> Markup:
@@ -105,16 +103,22 @@ def axis(profile: Profile) -> Markup:
     return element("svg", Markup("").join(text), width="100%", height=16, aria_hidden="true")
 
 
-def _frame(profile: Profile, height: float) -> list[Markup]:
-    lines = [_vertical(x, height, "grid") for x in QUARTERS]
-    lines += [_vertical(0.0, height, "ends"), _vertical(1.0, height, "clean" if profile.kept else "ends")]
+AXIS = element("use", href="#profile-axis")
+"""The lines that all strips share stand on the page once (``frame``)."""
+
+
+def frame(profile: Profile) -> Markup:
+    """The lines of the axis, as wide and high as what uses them."""
+    lines = [_vertical(x, "grid") for x in QUARTERS]
+    lines += [_vertical(0.0, "ends"), _vertical(1.0, "clean" if profile.kept else "ends")]
     if not profile.kept and profile.guessing is not None:
-        lines.append(_vertical(profile.guessing, height, "guess"))
-    return lines
+        lines.append(_vertical(profile.guessing, "guess"))
+    symbol = element("symbol", Markup("").join(lines), id="profile-axis", overflow="visible")
+    return element("svg", symbol, width=0, height=0, aria_hidden="true", class_="shared")
 
 
-def _vertical(value: float, height: float, class_: str) -> Markup:
-    return element("line", x1=percent_of(value), x2=percent_of(value), y1=0, y2=height, class_=class_)
+def _vertical(value: float, class_: str) -> Markup:
+    return element("line", x1=percent_of(value), x2=percent_of(value), y1="0", y2="100%", class_=class_)
 
 
 def _lane(dot: Dot, y: float, anchor: str, many: bool = False, ticks: bool = True) -> Markup:
@@ -129,5 +133,6 @@ def _lane(dot: Dot, y: float, anchor: str, many: bool = False, ticks: bool = Tru
     return element("g", link, class_=colour_class(dot.model.place))
 
 
-def _svg(parts: Sequence[Markup], height: float, label: str) -> Markup:
-    return element("svg", Markup("").join(parts), width="100%", height=height, role="img", aria_label=label)
+def _svg(parts: Sequence[Markup], height: float, title: str, told: str) -> Markup:
+    body = element("title", title) + element("desc", told) + Markup("").join(parts)
+    return element("svg", body, width="100%", height=height, role="img", aria_label=f"{title}: {told}")

@@ -40,8 +40,17 @@ def spark(chart: Spark, many: bool) -> Markup:
             ring = element("circle", cx=steps[found.condition], cy=_y(found.value), r=4, class_="ring")
             parts.append(element("g", ring, class_=colour_class(line.model.place)))
     parts += _ticks(labels, steps, chart.condition)
-    body = element("title", f"{chart.axis}: {_told(own or lines)}") + Markup("").join(parts)
-    return element("svg", body, viewBox=f"0 0 {WIDTH} {HEIGHT}", width=WIDTH, height=HEIGHT, role="img", class_="line")
+    told = _told(own or lines)
+    body = element("title", chart.axis) + element("desc", told) + Markup("").join(parts)
+    return element(
+        "svg",
+        body,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        width=WIDTH,
+        height=HEIGHT,
+        role="img",
+        aria_label=f"{chart.axis}: {told}",
+    )
 
 
 def _axis() -> list[Markup]:

@@ -12,6 +12,7 @@ from brittlestar.report.sections.explained import Explained
 from brittlestar.report.sections.filters import Filters
 from brittlestar.report.sections.frequencies import Frequencies
 from brittlestar.report.sections.grid import ConditionGrid
+from brittlestar.report.sections.measured import Measured
 from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
@@ -32,6 +33,7 @@ SECTIONS: tuple[type[Section], ...] = (
     Filters,
     Attacks,
     Calibration,
+    Measured,
     Comparison,
     Examples,
     Pending,

@@ -124,8 +124,6 @@ def _note(row: ModelCalibration) -> str:
 
 
 def _results(row: ModelCalibration) -> Iterator[tuple[str, str, Estimate]]:
-    yield row.clean.condition, "ece", row.clean.ece
-    yield row.clean.condition, "rms_calibration", row.clean.rms
     if row.shifted is not None:
         worst = row.shifted.worst
         yield worst.condition, f"ece_highest_of_{row.shifted.conditions}", worst.ece

@@ -80,6 +80,8 @@
     button.addEventListener("click", () => enlarge(place));
     text.append(...words(one));
     li.append(button, text);
+    li.dataset.c = one.condition;
+    li.dataset.m = one.m;
     return li;
   };
   const apply = () => {
@@ -121,7 +123,7 @@
   };
   addEventListener("hashchange", visit);
   const go = (event) => {
-    const cell = event.target.closest?.("[data-c][data-m]"), one = cell && data.conditions.find((c) => c[0] === cell.dataset.c);
+    const cell = event.target.closest?.("[data-c][data-m]:not(li)"), one = cell && data.conditions.find((c) => c[0] === cell.dataset.c);
     if (!one) return;
     const hash = `#example-${cell.dataset.m}-${one[1]}`;
     if (location.hash === hash) visit(); else location.hash = hash;

@@ -99,7 +99,7 @@ class Examples(Section):
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
-        stored = _stored(gathered)
+        stored = stored_examples(gathered)
         failures = build_failures(gathered, stored)
         if not failures:
             return None
@@ -161,7 +161,7 @@ Entry = dict[str, Any]
 Stored = Mapping[str, Sequence[tuple[Path, Entry]]]
 
 
-def _stored(gathered: Gathered) -> Stored:
+def stored_examples(gathered: Gathered) -> Stored:
     """The examples that the runs hold, by model: (folder, entry), those first that are to be seen first."""
     found = {}
     for subject in gathered.subjects:

@@ -88,7 +88,7 @@ class Models(Section):
             table=_table(gathered),
             notes=(*build_notes(gathered), *gathered.once(explanation)[1]),
             worst=_worst_conditions(gathered),
-            lines=condition_results(gathered),
+            lines=gathered.once(condition_results).lines,
             told=tuple(told),
         )
 

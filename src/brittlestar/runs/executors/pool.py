@@ -13,7 +13,7 @@ from typing import ClassVar, final
 import torch
 
 from brittlestar.core.errors import BrittlestarError, UsageError, require
-from brittlestar.core.options import option
+from brittlestar.core.options import Language, option, speak, spoken
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.executors.base import Executor
 from brittlestar.runs.process import die_with, keep_memory
@@ -40,7 +40,10 @@ class Pool(Executor):
         """See ``Executor.start``; processes begin when they are needed."""
         # Spawned, not forked: torch's threads and CUDA do not survive a fork.
         self._pool = ProcessPoolExecutor(
-            self._workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(bench.spec, os.getpid())
+            self._workers,
+            mp_context=get_context("spawn"),
+            initializer=_begin,
+            initargs=(bench.spec, os.getpid(), spoken()),
         )
         self._futures = set()
 
@@ -81,10 +84,11 @@ class Pool(Executor):
 _bench: Bench | None = None
 
 
-def _begin(spec: BenchSpec, parent: int) -> None:
+def _begin(spec: BenchSpec, parent: int, language: Language) -> None:
     """In a fresh worker: one torch thread, deaf to Ctrl-C (the parent decides), gone when the parent is."""
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    speak(language)
     die_with(parent)
     keep_memory()
     torch.set_num_threads(1)
