@@ -18,13 +18,10 @@ import pytest
 
 import synthetic
 from brittlestar.report import build
+from brittlestar.report.chromium import FLAGS, chromium
 from brittlestar.report.render import json_for_script
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
-)
 KEYS = {"left": "\ue012", "right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
 
 
@@ -33,7 +30,7 @@ class Browser:
 
     def __init__(self, port: int, profile: Path, chromium: str) -> None:
         self.base = f"http://127.0.0.1:{port}"
-        options = {"binary": chromium, "args": [*FLAGS, f"--user-data-dir={profile}"]}
+        options = {"binary": chromium, "args": [*FLAGS, "--no-sandbox", f"--user-data-dir={profile}"]}
         capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         made = self.send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
         self.base += f"/session/{made['sessionId']}"
@@ -92,14 +89,10 @@ class Browser:
         return [e["message"] for e in entries if e["level"] in ("SEVERE", "WARNING")]
 
 
-def _found(*names: str) -> str | None:
-    return next((path for name in names if (path := shutil.which(name))), None)
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    chromium, driver = _found("chromium", "chromium-browser", "google-chrome"), _found("chromedriver")
-    if chromium is None or driver is None:
+    program, driver = chromium(), shutil.which("chromedriver")
+    if program is None or driver is None:
         if os.environ.get("CI") == "true":
             pytest.fail("the browser tests need chromium and chromedriver (apt-get install chromium chromium-driver)")
         pytest.skip("chromium and chromedriver are not installed")
@@ -117,7 +110,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
                     break
             except OSError:
                 time.sleep(0.1)
-        opened = Browser(port, folder / "profile", chromium)
+        opened = Browser(port, folder / "profile", program)
         yield opened
         opened.send("DELETE", "")
     finally:
