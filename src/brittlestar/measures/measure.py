@@ -12,7 +12,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Literal, final, get_args
 
 import numpy as np
 
@@ -75,6 +75,21 @@ class Measure(Definition):
     highest: ClassVar[float] = 1.0
     by_class: ClassVar[bool] = False
     anytime: ClassVar[bool] = True
+
+    @classmethod
+    def check_class(cls) -> None:
+        """Hold the class to what every measure declares."""
+        super().check_class()
+        better = ", ".join(get_args(Better))
+        cls.must(getattr(cls, "better", "") in get_args(Better), f"say which way is `better: ClassVar`: {better}")
+        for name, example in (("text", '"share of answers that are right"'), ("unit", '"share"')):
+            cls.must(getattr(cls, name, ""), f"give it a `{name}: ClassVar`, like {example}")
+        columns = [field.name for field in dataclasses.fields(Rows)]
+        needs = getattr(cls, "needs", ())
+        cls.must(
+            needs and isinstance(needs, tuple) and {*cls.columns()} <= {*columns},
+            f"its `needs` are {needs!r}, and should be a tuple of columns of Rows: {', '.join(columns)}",
+        )
 
     @classmethod
     def summary(cls) -> str:

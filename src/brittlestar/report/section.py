@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from markupsafe import Markup
 
+from brittlestar.core.errors import UsageError, require
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.subjects import ModelEntry
 
@@ -181,3 +184,31 @@ class Section(ABC):
     def script(self) -> Mapping[str, Any]:
         """Data for the page's script: plain values by a name of the section's own."""
         return {}
+
+
+def listed(*sections: type[Section]) -> tuple[type[Section], ...]:
+    """The sections, held to what every one must have.
+
+    Raises:
+        UsageError: Which section lacks what, and what to write.
+    """
+    folder = resources.files("brittlestar.report").joinpath("sections")
+    seen: set[str] = set()
+    for section in sections:
+        name = getattr(section, "id", "")
+        template = f"{name}.html"
+        needed = {
+            f"it lacks {', '.join(sorted(section.__abstractmethods__))}": not section.__abstractmethods__,
+            "write `@dataclass(frozen=True, kw_only=True)` above it": "__dataclass_params__" in vars(section),
+            "give it an `id: ClassVar[str]` of small letters, digits and underscores": re.fullmatch(
+                "[a-z][a-z0-9_]*", name
+            ),
+            f"another section has the id {name!r}": name not in seen,
+            "give it a `nav: ClassVar[str]`, a word or two for the navigation": getattr(section, "nav", ""),
+            "give it a `title: ClassVar[str]`, the heading": getattr(section, "title", ""),
+            f"write its template, report/sections/{template}": folder.joinpath(template).is_file(),
+        }
+        for mend, holds in needed.items():
+            require(bool(holds), f"{section.__module__}.{section.__qualname__} cannot be listed: {mend}", UsageError)
+        seen.add(name)
+    return sections

@@ -1,6 +1,6 @@
 """The sections of a report, in the order of the page. A new one is a file, a template beside it, and a line here."""
 
-from brittlestar.report.section import Section
+from brittlestar.report.section import Section, listed
 from brittlestar.report.sections.attacks import Attacks
 from brittlestar.report.sections.breaks import Breaks
 from brittlestar.report.sections.calibration import Calibration
@@ -20,7 +20,7 @@ from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
 
-SECTIONS: tuple[type[Section], ...] = (
+SECTIONS: tuple[type[Section], ...] = listed(
     Models,
     Corruptions,
     ConditionGrid,

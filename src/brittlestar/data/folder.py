@@ -1,0 +1,82 @@
+"""Image folders: one sub-folder a class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from brittlestar.core.errors import DataError, require
+from brittlestar.data.decode import Pixels
+from brittlestar.data.encoded import EncodedSource, png
+from brittlestar.data.reader import Asked, Reader
+
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+
+
+class FolderSource(EncodedSource):
+    """A folder with one sub-folder a class; classes are the sub-folders' names in sorted order."""
+
+    def __init__(
+        self,
+        root: Path,
+        asked: Asked,
+    ) -> None:
+        require(
+            asked.group is None, "an image folder has no column to group samples by; use Parquet or arrays", DataError
+        )
+        folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        require(
+            bool(folders),
+            f"{root} has no sub-folders: an image folder holds one sub-folder a class with its images inside",
+            DataError,
+        )
+        files: list[tuple[Path, int]] = []
+        for label, folder in enumerate(folders):
+            found = sorted(
+                p
+                for p in folder.rglob("*")
+                if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file()
+            )
+            require(bool(found), f"{folder} holds no images ({', '.join(sorted(EXTENSIONS))})", DataError)
+            files += [(p, label) for p in found]
+        self.root = root
+        classes = tuple(folder.name for folder in folders)
+        listing = ((_read(p), str(p.relative_to(root)), label) for p, label in files)
+        kept = self._index(listing, len(files), "folder", str(root), root.resolve().name, classes, asked)
+        self.files = [str(files[place][0].relative_to(root)) for place in kept]
+
+    def names(self) -> Sequence[str]:
+        """See ``Source.names``."""
+        return [Path(file).as_posix() for file in self.files]
+
+    def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
+        """See ``EncodedSource.contents``."""
+        for place in index:
+            yield _read(self.root / self.files[place]), self.files[place]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:
+    for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+        file = folder / "images" / f"class {label}" / f"{place}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(png(image))
+    return folder / "images"
+
+
+FOLDER = Reader(
+    form="FOLDER/",
+    text="images in one sub-folder a class (JPEG, PNG, WebP, BMP, TIFF, GIF)",
+    takes=Path.is_dir,
+    open=FolderSource,
+    write=_write,
+)
