@@ -99,7 +99,9 @@ class FirstScreen:
         cards = []
         for finding in leading(findings):
             subject = subjects.get(finding.model.key) if finding.model is not None else None
-            pair = pair_of(gathered, subject, finding.condition) if subject and finding.condition else None
+            pair = None
+            if subject is not None and finding.condition:
+                pair = pair_of(gathered, subject, finding.condition, finding.classes)
             cards.append(Card(finding=finding, pair=pair))
         return cls(
             profile=build_profile(gathered),

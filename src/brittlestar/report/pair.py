@@ -45,15 +45,25 @@ class Pair:
     confidence: float
 
 
-def pair_of(gathered: Gathered, subject: Subject, condition: str) -> Pair | None:
-    """The example that the model is surest of; ``None`` where the run stored none under this condition."""
+def pair_of(
+    gathered: Gathered, subject: Subject, condition: str, classes: tuple[int, int] | None = None
+) -> Pair | None:
+    """The example that the model is surest of; ``None`` where the run stored none under this condition.
+
+    ``classes`` are a label and an answer: an example of these comes first.
+    """
     stored = gathered.once(stored_examples)[subject.entry.key]
     own = [(folder, e) for folder, e in stored if e.get("condition") == condition]
-    for folder, entry in sorted(own, key=lambda one: -float(one[1].get("confidence", 0))):
+    own.sort(key=lambda one: (_classes(one[1]) != classes, -float(one[1].get("confidence", 0))))
+    for folder, entry in own:
         pictures = [_picture(folder, str(entry.get(which, ""))) for which in ("clean", "shifted")]
         if pictures[0] is not None and pictures[1] is not None:
             return _pair(subject, entry, pictures[0], pictures[1])
     return None
+
+
+def _classes(entry: Mapping[str, Any]) -> tuple[Any, Any]:
+    return entry.get("label"), entry.get("prediction")
 
 
 def _picture(folder: Path, name: str) -> Image.Image | None:
