@@ -89,7 +89,7 @@ def test_a_status_comes_first_and_is_short(tmp_path: Path, monkeypatch: pytest.M
     report = report_of([RunStore.open(store.path)])
     assert {s.kind for s in report.header.statuses} == {fault}
     text = str(first_screen(report.first_screen, report.header))
-    assert words_of(text) <= MOST_WORDS and text.index('<details class="status') < text.index('class="split"')
+    assert words_of(text) <= MOST_WORDS and text.index('<details class="status') < text.index('class="split')
     assert report.first_screen.profile.kept == (fault == "guard")
     if fault == "near chance":
         assert "<h2>Accuracy</h2>" in text and report.first_screen.cards == ()
