@@ -44,11 +44,12 @@ class PerClass(Section):
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
-        subjects = [s for s in gathered.subjects if enough(s)]
-        if not subjects:
+        made = [(s, classes_of(gathered, s, asked_of(s))) for s in gathered.subjects if enough(s)]
+        # The images that all conditions of an unfinished run share may be too few where those of one were enough.
+        made = [(subject, found) for subject, found in made if len(found.shown) >= 2]
+        if not made:
             return None
-        asked = [asked_of(s) for s in subjects]
-        models = tuple(classes_of(gathered, s, a) for s, a in zip(subjects, asked, strict=True))
+        subjects, models = [s for s, _ in made], tuple(found for _, found in made)
         rows = rows_of(gathered, subjects, models)
         sure = frozenset(s.entry.key for s in gathered.once(trusted).subjects)
         return cls(models=models, rows=rows, trusted=sure, pictured=gathered.of(Examples) is not None)
