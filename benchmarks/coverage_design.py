@@ -1,4 +1,4 @@
-"""Cases for ``coverage.py``: ratios, calibration, Fourier maps and stability on groups and on classes of unequal size.
+"""Cases of interval coverage: ratios, calibration, Fourier maps and stability on groups and unequal classes.
 
 An image has a difficulty; whether a model errs on it is drawn once for every condition. Groups of a size are copies, or
 share the difficulty alone. Classes of unequal size: the first n of the seeded order, for the whole set's mix.

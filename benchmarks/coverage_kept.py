@@ -1,4 +1,4 @@
-"""Coverage of the share of accuracy kept, and of overconfidence, near their ends: cases for ``coverage.py``."""
+"""Coverage of the share of accuracy kept, and of overconfidence, near their ends: cases of ``interval_coverage``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases for ``coverage.py``: Brier score, log loss and recall, by themselves and paired, fixed and at every look.
+"""Cases of ``interval_coverage``: Brier score, log loss and recall, by themselves and paired, fixed and at every look.
 
 Models answer with logits: a class's own skill, a difficulty an image, and a temperature. The dear ones are those that
 are sure where they are wrong: few samples carry most of the loss. Each case is (place, asked coverage, old, new).

@@ -1,4 +1,4 @@
-"""Coverage of what is said of one model against another, beyond clean: cases for ``coverage.py``."""
+"""Coverage of what is said of one model against another, beyond clean: cases of ``interval_coverage``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases for ``coverage.py``: shares near 0 and 1, copies and groups, classes of unequal size, looking several times.
+"""Cases: shares near 0 and 1, copies and groups, classes of unequal size, looking several times.
 
 Each case is (place, asked coverage, old, new). ``old`` is what was shown before: Wilson's interval (or Bonett and
 Price's) for independent samples that count alike. Both are simulated on the same seeded draws.

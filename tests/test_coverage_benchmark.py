@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-RUNNER = Path(__file__).parents[1] / "benchmarks" / "coverage.py"
+RUNNER = Path(__file__).parents[1] / "benchmarks" / "interval_coverage.py"
 FAKE = """
 def held(share):
     return lambda repetitions: (round(share * repetitions), repetitions)
@@ -17,9 +17,9 @@ CASES = [("one place", 0.94, None, held({new})), ("another place", 0.93, held(0.
 
 def table(folder: Path, new: float, *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "coverage_shares.py").write_text(FAKE.format(new=new))
-    (folder / "coverage.py").write_text(RUNNER.read_text())
+    (folder / "interval_coverage.py").write_text(RUNNER.read_text())
     words = ("--repetitions", "1000", *words)
-    return subprocess.run([sys.executable, folder / "coverage.py", *words], capture_output=True, text=True)
+    return subprocess.run([sys.executable, folder / "interval_coverage.py", *words], capture_output=True, text=True)
 
 
 def test_it_prints_old_new_and_asked(tmp_path: Path) -> None:

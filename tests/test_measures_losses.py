@@ -14,7 +14,7 @@ from benchmark_tools import benchmark
 from brittlestar import measures
 from brittlestar.core.errors import UsageError
 from brittlestar.core.rows import Rows
-from brittlestar.measures import BrierScore, LogLoss, NotAvailableError, Recall, TopKError
+from brittlestar.measures import BrierScore, LogLoss, NotAvailableError, Recall, TopKError, per_class
 from brittlestar.measures.means import bounded_mean, unbounded_mean
 from brittlestar.measures.samples import Samples
 from test_measures_contract import CLASSES, answers
@@ -78,6 +78,16 @@ def test_recall_has_the_interval_of_statsmodels() -> None:
     sequence = Recall().estimates(ROWS, "anytime")[0]
     k, n = int(ROWS.correct[ROWS.label == 0].sum()), int((ROWS.label == 0).sum())
     assert sequence == measures.confidence_sequence(k, n)
+
+
+def test_the_recall_of_one_condition_is_that_of_the_section_on_classes() -> None:
+    group = np.arange(len(ROWS)) // 2
+    for rows in (ROWS, dataclasses.replace(ROWS, group=group), dataclasses.replace(WEIGHTED, unseen=0.1)):
+        for own, estimate in Recall().estimates(rows).items():
+            other = per_class.recall(rows, own)
+            assert (estimate.low, estimate.value, estimate.high, estimate.n) == pytest.approx(
+                (other.low, other.value, other.high, other.n)
+            )
 
 
 def test_classes_without_samples_have_no_recall() -> None:

@@ -18,13 +18,11 @@ import pytest
 
 import synthetic
 from brittlestar.report import build
+from brittlestar.report.chromium import FLAGS, chromium
+from brittlestar.report.render import json_for_script
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
-)
-KEYS = {"right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
+KEYS = {"left": "\ue012", "right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
 
 
 class Browser:
@@ -32,7 +30,7 @@ class Browser:
 
     def __init__(self, port: int, profile: Path, chromium: str) -> None:
         self.base = f"http://127.0.0.1:{port}"
-        options = {"binary": chromium, "args": [*FLAGS, f"--user-data-dir={profile}"]}
+        options = {"binary": chromium, "args": [*FLAGS, "--no-sandbox", f"--user-data-dir={profile}"]}
         capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         made = self.send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
         self.base += f"/session/{made['sessionId']}"
@@ -91,14 +89,10 @@ class Browser:
         return [e["message"] for e in entries if e["level"] in ("SEVERE", "WARNING")]
 
 
-def _found(*names: str) -> str | None:
-    return next((path for name in names if (path := shutil.which(name))), None)
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    chromium, driver = _found("chromium", "chromium-browser", "google-chrome"), _found("chromedriver")
-    if chromium is None or driver is None:
+    program, driver = chromium(), shutil.which("chromedriver")
+    if program is None or driver is None:
         if os.environ.get("CI") == "true":
             pytest.fail("the browser tests need chromium and chromedriver (apt-get install chromium chromium-driver)")
         pytest.skip("chromium and chromedriver are not installed")
@@ -116,7 +110,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
                     break
             except OSError:
                 time.sleep(0.1)
-        opened = Browser(port, folder / "profile", chromium)
+        opened = Browser(port, folder / "profile", program)
         yield opened
         opened.send("DELETE", "")
     finally:
@@ -257,6 +251,60 @@ def test_the_gallery_filters_by_model_and_word(page: Browser) -> None:
     page.type("#gallery-filter", "zebra")
     assert page.run(visible) == 0
     assert page.run("return document.querySelector('.gallery-tools .shown').textContent") == "No example fits"
+
+
+def test_a_cell_leads_to_its_examples_and_says_so_where_there_are_none(page: Browser) -> None:
+    here = "return [...document.querySelectorAll('.gallery li')].map(l => [l.dataset.c, l.dataset.m])"
+    note = "return document.getElementById('example-note').textContent"
+    data = page.run("return JSON.parse(document.getElementById('data').textContent).examples")
+    ids = [condition for condition, _, _ in data["conditions"]]
+    model, place, *_ = next(one for one in data["list"] if ids[one[1]].startswith("fog"))
+    page.click(f"#grid-table td[data-c='{ids[place]}'][data-m='{model}']")
+    assert {tuple(pair) for pair in page.run(here)} == {(ids[place], model)}
+    failed, right, _ = data["counts"][model][place]
+    assert f"{failed} of {right} images right when clean fail here" in page.run(note)
+    page.click("#gallery-more")
+    assert len(page.run(here)) == 12 and page.run("return document.getElementById('example-note').hidden") is True
+
+
+def test_a_condition_without_examples_says_so(browser: Browser, report: Path, tmp_path: Path) -> None:
+    text = report.read_text()
+    start = text.index('<script type="application/json" id="data">') + len('<script type="application/json" id="data">')
+    end = text.index("</script>", start)
+    values = json.loads(text[start:end])
+    data = values["examples"]
+    (model, place, *_), *_ = data["list"]
+    mark = data["conditions"][place][1]
+    data["list"] = [one for one in data["list"] if one[:2] != [model, place]]
+    for told, said in (([0, 90, 0], "as none of 90"), ([7, 90, 0], "stored no example"), ([7, 90, 2], "no room")):
+        data["counts"][model][place] = told
+        changed = tmp_path / f"{said.split()[0]}.html"
+        changed.write_text(text[:start] + json_for_script(values) + text[end:])
+        browser.open(changed)
+        browser.run(f"location.hash = 'example-{model}-{mark}'; dispatchEvent(new Event('hashchange')); return 0")
+        assert browser.run("return document.querySelectorAll('.gallery li').length") == 0
+        assert said in browser.run("return document.getElementById('example-note').textContent")
+
+
+def test_pictures_are_enlarged_and_walked_through(page: Browser) -> None:
+    words = "return document.querySelector('#zoom .words').innerText"
+    page.run("document.querySelector('.gallery button').click(); return 0")
+    assert page.run("return document.getElementById('zoom').open") is True
+    first = page.run(words)
+    assert "images right when clean fail here" in first
+    assert page.run("return document.querySelectorAll('#zoom .pictures.pixels img').length") == 3
+    page.press("right")
+    assert page.run(words) != first
+    page.press("left")
+    assert page.run(words) == first
+    page.press("escape")
+    assert page.run("return document.getElementById('zoom').open") is False
+
+
+def test_a_class_tells_its_recall_and_who_else_is_called_so(page: Browser) -> None:
+    page.hover("#per-class-table tbody tr:nth-child(3) td:nth-child(4)")
+    text = page.run("return document.getElementById('tip').innerText")
+    assert "% [" in text and "of the other images get this answer" in text and "n = " in text
 
 
 def test_the_theme_is_switched_and_remembered(page: Browser) -> None:

@@ -62,7 +62,7 @@ def test_the_confusion_that_fog_creates_is_told(two: RunStore) -> None:
     assert only.condition.startswith("fog") and only.shifted.value == pytest.approx(0.71) and only.clean.value == 0
     assert 0.4 < only.increase.low < 0.71 < only.increase.high
     finding = next(f for f in found.findings() if f.model is told.model and f.claim)
-    assert finding.claim == "“defect” passes for “functional” under Fog" and finding.slot == "trust"
+    assert finding.claim == "“defect” passes for “functional” under fog" and finding.slot == "trust"
     assert "71.0" in finding.lead and "one chosen of" in finding.text and len(finding.claim.split()) <= 12
     assert finding.lost is not None and 0 < finding.lost.low < finding.lost.value == pytest.approx(0.355)
     assert finding.spark is not None and finding.spark.condition == finding.condition == only.condition

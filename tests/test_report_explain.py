@@ -22,7 +22,7 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, sensitivity
 from brittlestar.report import build
-from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
+from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
 from brittlestar.report.explained_words import Case, _times, agreements
 from brittlestar.report.sections.explained import correlated
 from brittlestar.shifts.ops.spectrum import basis_vector
@@ -312,7 +312,7 @@ def test_it_belongs_to_one_state_of_the_run(images: tuple[Path, dict[str, torch.
     data, models = images
     made = api.evaluate(models, str(data), suite=["fourier", "bands"], out=tmp_path / "run", samples=30)
     assert explained_again(made.path) is not None
-    assert fits(RunStore.open(made.path)) and seen([made.path]).explained is not None
+    assert is_current(RunStore.open(made.path)) and seen([made.path]).explained is not None
     assert explained_again(made.path) is None, "nothing new, nothing is computed"
     api.evaluate(models, str(data), suite=["fourier", "bands"], out=tmp_path / "run", samples=60)
     content = seen([made.path])

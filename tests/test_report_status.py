@@ -58,7 +58,7 @@ def test_a_run_that_is_not_finished_says_so_first_everywhere(cut: RunStore) -> N
     assert list(told)[:2] == ["title", "statuses"] and told["statuses"][0]["text"].startswith(text)
     page = content.html()
     said = '<details class="status not-finished"><summary><b>NOT FINISHED:</b> 40 of'
-    assert 0 < page.index(said) < page.index('<div class="split">')
+    assert 0 < page.index(said) < page.index('<div class="split')
     rows = list(csv.DictReader(io.StringIO(content.csv())))
     states = {row["condition"]: row["status"] for row in rows if row["measure"] == "accuracy"}
     assert (

@@ -12,7 +12,9 @@ from PIL import Image
 
 import brittlestar as bs
 from brittlestar.cli.run import read_classes
+from brittlestar.core.rows import Rows
 from brittlestar.data import open_source
+from brittlestar.runs.examples import _failures
 from brittlestar.store import RunStore
 from brittlestar.store.store import readable
 from store_tools import make_store
@@ -98,3 +100,41 @@ def test_what_cannot_be_printed_is_written_out() -> None:
     assert readable("a b/ü.png") == "a b/ü.png"
     assert readable("x\n\u202e\udce9") == r"x\n\u202e\udce9"
     json.dumps(readable("\udce9")).encode()
+
+
+def answered(label: list[int], prediction: list[int], sure: list[float]) -> Rows:
+    n = len(label)
+    zeros = np.zeros(n, np.float32)
+    return Rows(
+        position=np.arange(n, dtype=np.int32),
+        frame=np.zeros(n, np.int16),
+        label=np.array(label, np.int32),
+        prediction=np.array(prediction, np.int32),
+        label_logit=zeros,
+        top_logit=np.log(np.array(sure, np.float32)),
+        log_sum_exp=zeros,
+    )
+
+
+def test_examples_are_of_several_kinds() -> None:
+    """The surest failure, one of the commonest confusion, one of another class; never what was wrong before."""
+    label = [0, 0, 1, 1, 1, 1, 2, 2]
+    before = answered(label, [0, 0, 1, 1, 1, 1, 2, 1], [0.9] * 8)
+    after = answered(label, [1, 2, 0, 0, 0, 1, 0, 1], [0.9, 0.95, 0.5, 0.6, 0.4, 0.99, 0.3, 1.0])
+    assert _failures(after, before) == (1, 3, 6)
+    assert _failures(before, before) == ()
+    alone = answered(label, [0, 0, 0, 0, 0, 0, 2, 1], [0.9, 0.9, 0.5, 0.6, 0.4, 0.7, 0.9, 0.9])
+    assert _failures(alone, before) == (5, 3, 2)
+
+
+def test_examples_say_where_the_image_is_found(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(MODEL)
+    bs.evaluate(f"torch:{tmp_path}/model.py:model", str(folder), suite="noise", out=tmp_path / "run", anyway=True)
+    store = RunStore.open(tmp_path / "run")
+    names, (ids, labels) = store.names(), store.samples()
+    listed = json.loads((tmp_path / "run" / "examples" / "examples.json").read_text())["examples"]
+    assert listed and names is not None
+    for entry in listed:
+        place = entry["position"]
+        assert entry["name"] == names[place] and entry["sample_id"] == ids[place] and entry["label"] == labels[place]
+        assert (tmp_path / "run" / "examples" / entry["shifted"]).is_file()

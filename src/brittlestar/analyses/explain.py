@@ -25,7 +25,7 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.spectra import FEWEST_GROUPS, correlation, predicted_error, share_above
-from brittlestar.report.explained import NAME, SCHEMA, SIDE, fits, identity_of
+from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
 from brittlestar.report.explained_words import Case, explained_sentences, points
 from brittlestar.report.figure import fourier_maps
 from brittlestar.shifts import SHIFTS
@@ -261,7 +261,7 @@ def explained_again(folder: Path, most: int = 200) -> Explanation | None:
     data, kinds = store.manifest.data, {i.kind for i in store.manifest.conditions.values()}
     how = data.get("how") or {}
     given = data.get("kind") != "array" and "resize" in how
-    if not {"clean", "shift"} <= kinds or not given or fits(store):
+    if not {"clean", "shift"} <= kinds or not given or is_current(store):
         return None
     try:
         fourier_maps(store)

@@ -279,22 +279,23 @@ def _candidates(pair: Answers, classes: int, level: float, fewest: int) -> list[
     now, before = pair.prediction[:, 0], pair.prediction[:, 1]
     size = np.bincount(label, minlength=classes)
     moved = now != before
-    codes, more = np.unique((label * classes + now)[moved & (now != label)], return_counts=True)
-    gone, less = np.unique((label * classes + before)[moved], return_counts=True)
+    into, out = (moved & (given >= 0) & (given < classes) for given in (now, before))
+    codes, more = np.unique((label * classes + now)[into & (now != label)], return_counts=True)
+    gone, less = np.unique((label * classes + before)[out], return_counts=True)
     fewer = np.zeros(len(codes), np.int64)
     if len(gone) and len(codes):
         at = np.minimum(np.searchsorted(gone, codes), len(gone) - 1)
         fewer = np.where(gone[at] == codes, less[at], 0)
     n = size[codes // classes]
     kept = (n >= fewest) & (more > fewer)
-    codes, counts = codes[kept], np.stack([more, fewer, n])[:, kept]
+    codes, more, fewer, n = codes[kept], more[kept], fewer[kept], n[kept]
     if not len(codes):
         return []
-    # Most counts come many times, and limits cost more than all the rest.
-    (more, fewer, n), which = np.unique(counts, axis=1, return_inverse=True)
+    # Most counts come many times, and limits cost more than all the rest. Counts stay far under 2 ** 21.
+    _, first, which = np.unique((more << 42) + (fewer << 21) + n, return_index=True, return_inverse=True)
     both = of_many(2, level)
-    low = (exact_limits(more, n, both)[0] - exact_limits(fewer, n, both)[1])[which.ravel()]
-    value = ((more - fewer) / n)[which.ravel()]
+    limits = exact_limits(more[first], n[first], both)[0] - exact_limits(fewer[first], n[first], both)[1]
+    low, value = limits[which], (more - fewer) / n
     return [
         ((int(codes[i]) // classes, int(codes[i]) % classes), float(low[i]), float(value[i]))
         for i in np.flatnonzero(low > 0)

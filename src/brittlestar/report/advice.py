@@ -25,6 +25,9 @@ WIDE = 0.2
 WORTH = 0.15
 """So much more must be kept before it is worth a training: 14 % instead of 4 % is still a failure."""
 
+USEFUL = 0.25
+"""What is recommended is shown to keep more than this."""
+
 RECIPE = re.compile(r"trained with the recipe (\w+)")
 
 MEASURED: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {
@@ -83,7 +86,9 @@ def _of_run(a: Advice) -> Action | None:
     better = [
         (s, kept)
         for s, found, kept in a.compared
-        if found.state == "more sensitive" and kept.low > a.shown.high and kept.value - a.shown.value > WORTH
+        if found.state == "more sensitive"
+        and kept.low > max(a.shown.high, USEFUL)
+        and kept.value - a.shown.value > WORTH
     ]
     if not better:
         return None

@@ -27,6 +27,9 @@ from brittlestar.report.words import chosen, images, number, points, share
 HALF = 0.5
 """Under this share of its accuracy a model counts as fallen."""
 
+BROKEN = 0.1
+"""Under this share hardly anything is left: the claim says that the shift breaks the model, not that it halves it."""
+
 HOLDS = 0.75
 """A model is said to hold where it is shown to keep more than this."""
 
@@ -156,7 +159,8 @@ def _finding(hit: _Hit, scale: Scale, slot: Slot, cells: int, curves: int) -> Fi
     info = hit.subject.infos[condition]
     step = step_of(Series.label(info), at, len(hit.conditions))
     verb = "keeps" if scale.kept else "is right in"
-    lead = claim_of(hit.series, struck, hit.subjects, step if fell else "", bool(fell))
+    verb_of = "break" if fell and shown.high < BROKEN else "halve" if fell else "hurt"
+    lead = claim_of(hit.series, struck, hit.subjects, step if fell else "", verb_of)
     lead = _with_holding(lead, holding if fell and len(struck) == 1 else [], hit.subjects)
     of_what = " of its accuracy above guessing" if scale.kept else ""
     text = (
@@ -206,18 +210,17 @@ def _compared(hit: _Hit, numbers: Numbers) -> tuple[tuple[Subject, Sensitivity],
     return tuple((s, e) for (s, _), e in zip(known, corrected, strict=True))
 
 
-def claim_of(series: Series, struck: Sequence[Subject], subjects: Sequence[Subject], step: str, fell: bool) -> str:
+def claim_of(series: Series, struck: Sequence[Subject], subjects: Sequence[Subject], step: str, does: str) -> str:
     """``Fog halves natural by severity 3``, ``all three fail without low frequencies``."""
     alone = len(subjects) == 1
     taken = WITHOUT.get((series.shift, series.series))
     if taken is not None:
         whom, many = ("It", False) if alone else (who(struck, subjects), len(struck) > 1)
-        verb = "fail" if fell else "lean"
-        return _capital(f"{whom} {verb}{'' if many else 's'} {'without' if fell else 'on'} {taken}")
+        verb, how = ("lean", "on") if does == "hurt" else ("fail", "without")
+        return _capital(f"{whom} {verb}{'' if many else 's'} {how} {taken}")
     whom = "accuracy" if alone else who(struck, subjects)
     plural = series.title.split(",")[0].endswith(("edges", "lines", "frequencies"))
-    verb = ("halve" if fell else "hurt") + ("" if plural else "s")
-    return f"{series.title} {verb} {whom}{step}"
+    return f"{series.title} {does}{'' if plural else 's'} {whom}{step}"
 
 
 def _with_holding(claim: str, holding: Sequence[Subject], subjects: Sequence[Subject]) -> str:

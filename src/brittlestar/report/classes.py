@@ -21,6 +21,7 @@ from brittlestar.measures.per_class import (
     worst_confusions,
 )
 from brittlestar.measures.samples import mean_of
+from brittlestar.report.claims import axis_of
 from brittlestar.report.gather import Gathered
 from brittlestar.report.section import Spark, SparkLine, SparkPoint
 from brittlestar.report.series import Series, condition_title, series_of
@@ -180,7 +181,7 @@ def _spark(gathered: Gathered, subject: Subject, found: Confusion) -> Spark | No
         for c in (CLEAN, *conditions)
     )
     line = SparkLine(model=subject.entry, points=points)
-    return Spark(axis=series.axis, lines=(line,), model=subject.entry.key, condition=found.condition)
+    return Spark(axis=axis_of(series), lines=(line,), model=subject.entry.key, condition=found.condition)
 
 
 def _taken(rows: Rows, found: Confusion) -> float:

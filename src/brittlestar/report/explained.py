@@ -117,7 +117,7 @@ def identity_of(store: RunStore) -> str:
     return fingerprint_of([manifest.data["fingerprint"], manifest.seed, sorted(wanted), answered, rules])
 
 
-def fits(store: RunStore) -> bool:
+def is_current(store: RunStore) -> bool:
     """Whether the run folder has an explanation of its present state."""
     try:
         kept = json.loads((Path(store.path) / NAME).read_text(encoding="utf-8"))

@@ -99,7 +99,9 @@ class FirstScreen:
         cards = []
         for finding in leading(findings):
             subject = subjects.get(finding.model.key) if finding.model is not None else None
-            pair = pair_of(gathered, subject, finding.condition) if subject and finding.condition else None
+            pair = None
+            if subject is not None and finding.condition:
+                pair = pair_of(gathered, subject, finding.condition, finding.classes)
             cards.append(Card(finding=finding, pair=pair))
         return cls(
             profile=build_profile(gathered),
@@ -257,7 +259,10 @@ def shown_number(shown: Shown) -> str:
     return number(100 * shown.estimate.value, 0, sign=shown.sign) + (f"{THIN}{shown.unit}" if shown.unit else "")
 
 
-SAID_FIRST = 9
+REMEDY = {"near chance": "check the normalisation"}
+"""What stands in the open although it comes late in a status's text."""
+
+SAID_FIRST = 12
 """Words of a status that stand in the open; the rest of it is folded."""
 
 
@@ -269,9 +274,10 @@ def told(statuses: Sequence[Status]) -> list[dict[str, Any]]:
     lines = []
     for kind, group in groups.items():
         first = re.split(r"[;(]|\. ", group[0].text)[0].strip().rstrip(".")
-        words = first.split()
+        words = first.split(" ")  # no other white space: it holds numbers and their units together
         text = " ".join(words[:SAID_FIRST]) + (" …" if len(words) > SAID_FIRST else "")
         if len(group) > 1:
             text = f"{len(group)} models" if kind == "near chance" else f"{len(group)} notes"
+        text = f"{text}; {REMEDY[kind]}" if kind in REMEDY else text
         lines.append({"kind": kind.replace(" ", "-"), "lead": group[0].lead, "text": text, "all": group})
     return lines

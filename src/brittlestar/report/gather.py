@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -17,13 +17,19 @@ from brittlestar.measures import WIDE, wide_columns
 from brittlestar.measures.chance import chance
 from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.section import Section
 from brittlestar.report.subjects import CLEAN, SEQUENCE, DataEntry, ModelEntry, Subject
 from brittlestar.report.words import set_title
 from brittlestar.store import RunStore, stopping_rule
 
 T = TypeVar("T")
-AnySection = TypeVar("AnySection", bound=Section)
+Made = TypeVar("Made", covariant=True)
+
+
+class Built(Protocol[Made]):
+    """A section of the report (``Section``), as far as it is known here: what knows it must not be known by it."""
+
+    def build(self, gathered: Gathered, /) -> Made | None:
+        """The section; ``None`` where these runs have nothing to say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,7 @@ class Gathered:
         made: T = self._memory[build]
         return made
 
-    def of(self, section: type[AnySection]) -> AnySection | None:
+    def of(self, section: Built[Made]) -> Made | None:
         """A section of the report on these runs, built once; ``None`` where it has nothing to say."""
         return self.once(section.build)
 

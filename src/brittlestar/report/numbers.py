@@ -42,8 +42,8 @@ class Numbers:
 
     def __init__(self, rule: str = "fixed", level: float = LEVEL) -> None:
         self.rule, self.level = rule, level
-        self._known: dict[tuple[str, ...], Any] = {}
-        self._scored: dict[tuple[str, ...], Scored] = {}
+        self._known: dict[tuple[Any, ...], Any] = {}
+        self._scored: dict[tuple[Any, ...], Scored] = {}
 
     def measured(
         self, measure: Measure, subject: Subject, condition: str, level: float | None = None
@@ -54,7 +54,7 @@ class Numbers:
             NotAvailableError: The run's rows lack what the measure needs.
         """
         at = self.level if level is None else level
-        key = ("measured", repr(measure), subject.entry.key, condition, repr(at))
+        key = ("measured", measure, subject.entry.key, condition, repr(at))
         if isinstance(measure, MeanMeasure):
             return self._once(
                 key, lambda: {None: measure.mean(self._scores(measure, subject, condition), self.rule, at)}
@@ -71,7 +71,7 @@ class Numbers:
         """
         if condition not in subject.rows or against not in other.rows:
             return None
-        key = ("apart", repr(measure), subject.entry.key, condition, other.entry.key, against)
+        key = ("apart", measure, subject.entry.key, condition, other.entry.key, against)
         try:
             return self._once(key, lambda: self._apart(measure, subject, condition, other, against))
         except NoSamplesError:
@@ -86,7 +86,7 @@ class Numbers:
 
     def _scores(self, measure: MeanMeasure, subject: Subject, condition: str) -> Scored:
         """Scores, the last of which are kept: conditions are taken one after another, each against clean."""
-        key = (repr(measure), subject.entry.key, condition)
+        key = (measure, subject.entry.key, condition)
         scored = self._scored.pop(key, None) or measure.scored(subject.rows[condition])
         self._scored[key] = scored
         if len(self._scored) > SCORES_KEPT:
@@ -224,7 +224,7 @@ class Numbers:
         shifted = [subject.rows[c] for c in conditions]
         return self._once(key, lambda: measures.mean_ece_increase(shifted, subject.rows[CLEAN], BINS, self.level))
 
-    def _once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+    def _once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         if key not in self._known:
             self._known[key] = make()
         found: T = self._known[key]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from brittlestar.report.gather import Gathered
+from brittlestar.report.sections.examples import class_name, stored_examples
 from brittlestar.report.subjects import Subject
 
 SIDE = 112
@@ -45,24 +45,25 @@ class Pair:
     confidence: float
 
 
-def pair_of(gathered: Gathered, subject: Subject, condition: str) -> Pair | None:
-    """The example that the model is surest of; ``None`` where the run stored none under this condition."""
-    folder = Path(gathered.stores[subject.run].path) / "examples"
-    name = subject.entry.about.get("name", subject.entry.name)
-    own = [e for e in _listed(folder) if e.get("model") == name and e.get("condition") == condition]
-    for entry in sorted(own, key=lambda e: -float(e.get("confidence", 0))):
+def pair_of(
+    gathered: Gathered, subject: Subject, condition: str, classes: tuple[int, int] | None = None
+) -> Pair | None:
+    """The example that the model is surest of; ``None`` where the run stored none under this condition.
+
+    ``classes`` are a label and an answer: an example of these comes first.
+    """
+    stored = gathered.once(stored_examples)[subject.entry.key]
+    own = [(folder, e) for folder, e in stored if e.get("condition") == condition]
+    own.sort(key=lambda one: (_classes(one[1]) != classes, -float(one[1].get("confidence", 0))))
+    for folder, entry in own:
         pictures = [_picture(folder, str(entry.get(which, ""))) for which in ("clean", "shifted")]
         if pictures[0] is not None and pictures[1] is not None:
             return _pair(subject, entry, pictures[0], pictures[1])
     return None
 
 
-def _listed(folder: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads((folder / "examples.json").read_text())["examples"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [entry for entry in found if isinstance(entry, dict)]
+def _classes(entry: Mapping[str, Any]) -> tuple[Any, Any]:
+    return entry.get("label"), entry.get("prediction")
 
 
 def _picture(folder: Path, name: str) -> Image.Image | None:
@@ -86,15 +87,10 @@ def _pair(subject: Subject, entry: Mapping[str, Any], clean: Image.Image, shifte
         width=round(clean.width * scale),
         height=round(clean.height * scale),
         pixelated=whole,
-        label=_class(subject, int(entry["label"])),
-        prediction=_class(subject, int(entry["prediction"])),
+        label=class_name(subject, int(entry["label"])),
+        prediction=class_name(subject, int(entry["prediction"])),
         confidence=float(entry["confidence"]),
     )
-
-
-def _class(subject: Subject, index: int) -> str:
-    names = subject.data.classes
-    return names[index] if 0 <= index < len(names) else f"class {index}"
 
 
 def _embedded(picture: Image.Image) -> str:

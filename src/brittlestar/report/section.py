@@ -110,6 +110,7 @@ class Finding:
         lost: Accuracy lost in [0, 1]: findings rank by its lower limit.
         condition: What the number, the pictures and the ring of the spark are of.
         spark, action: Beside the claim.
+        classes: The class and the answer that its pictures show, where it is about such a pair.
     """
 
     lead: str
@@ -125,6 +126,7 @@ class Finding:
     condition: str = ""
     spark: Spark | None = None
     action: Action | None = None
+    classes: tuple[int, int] | None = None
 
 
 class Section(ABC):

@@ -36,7 +36,7 @@ class _Choice:
     Fields:
         place: Of the model.
         positions: Of the samples, in the order in which they are shown.
-        shifted, clean: The model's rows.
+        shifted, clean: The model's rows of these.
     """
 
     place: int
@@ -66,7 +66,8 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
             rows = store.read(fingerprint, [condition.fingerprint], detail=False).get(condition.fingerprint)
             positions = () if rows is None else _failures(rows, before)
             if rows is not None and positions:
-                chosen.setdefault(condition.fingerprint, []).append(_Choice(place, positions, rows, before))
+                own = [r.take(np.isin(r.position, positions)) for r in (rows, before)]
+                chosen.setdefault(condition.fingerprint, []).append(_Choice(place, positions, *own))
     folder = spec.folder / "examples"
     beside = spec.folder / ".examples.tmp"
     shutil.rmtree(beside, ignore_errors=True)
@@ -97,7 +98,7 @@ def _failures(rows: Rows, before: Rows) -> tuple[int, ...]:
     chosen = [0]
     for fits in ((label == commonest[0]) & (answer == commonest[1]), ~np.isin(label, [label[0], commonest[0]])):
         chosen += [int(i) for i in np.flatnonzero(fits) if i not in chosen][:1]
-    chosen += [i for i in range(len(surest)) if i not in chosen]
+    chosen += [i for i in range(min(len(surest), PER_CONDITION)) if i not in chosen]
     return tuple(int(p) for p in rows.position[surest[chosen[:PER_CONDITION]]])
 
 

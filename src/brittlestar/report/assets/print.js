@@ -1,12 +1,14 @@
 "use strict";
 // On paper a table of colours that is too wide goes on below itself: as many models as fit, the shifts' names again
 (() => {
-  const width = 1130, names = 178, cell = 27, gap = 24;  // print.css has the same sizes
+  // In the units of print.css: a page, the shifts' names, what a model has beside its cells; a cell with its sign and digits
+  const width = 1130, names = 178, gap = 24, cellOf = (table) => (table.classList.contains("classes") ? 27 : 36);
   const parts = [];
   addEventListener("beforeprint", () => {
     for (const table of document.querySelectorAll("table.heat:not(.whole)")) {
       const groups = table.querySelectorAll("thead .group").length;
-      const fit = Math.max(1, Math.floor((width - names) / ((+table.dataset.steps + 1) * cell + gap)));
+      const each = (+table.dataset.steps + 1) * cellOf(table) + gap;
+      const fit = Math.max(1, Math.floor((width - names) / each));
       if (groups <= fit) continue;
       const step = Math.ceil(groups / Math.ceil(groups / fit));
       for (let start = 0; start < groups; start += step) {

@@ -118,7 +118,7 @@ def frame(profile: Profile) -> Markup:
 
 
 def _vertical(value: float, class_: str) -> Markup:
-    return element("line", x1=percent_of(value), x2=percent_of(value), y1="0", y2="100%", class_=class_)
+    return element("line", x1=percent_of(value), x2=percent_of(value), y1="0", y2="100%", class_=f"axis-{class_}")
 
 
 def _lane(dot: Dot, y: float, anchor: str, many: bool = False, ticks: bool = True) -> Markup:

@@ -5,7 +5,7 @@
   if (!data || !gallery) return;
   const $ = (selector) => document.querySelector(selector), zoom = $("#zoom");
   const nameOf = Object.fromEntries(data.keys.map((key, i) => [key, page.models[i]]));
-  const percent = (share) => (100 * share).toFixed(1) + " %", whole = (n) => n.toLocaleString("en");
+  const percent = (share) => (share > 0.999 ? "> 99.9 %" : (100 * share).toFixed(1) + " %"), whole = (n) => n.toLocaleString("en");
   const all = data.list.map(([m, c, label, answer, sure, before, beforeSure, file, clean, shifted, change, gain]) => {
     const [condition, mark, title] = data.conditions[c];
     return { m, c, condition, mark, title, label, answer, sure, before, beforeSure, file, gain, pictures: [clean, shifted, change],
@@ -26,9 +26,8 @@
 
   // The difference of two pictures around middle grey, as large as fits
   const difference = (first, second, told) => {
-    const made = make("canvas");
-    made.setAttribute("role", "img");
-    made.setAttribute("aria-label", "difference of the two");
+    const made = make("canvas"), shown = make("img");
+    shown.alt = "difference of the two";
     Promise.all([first.decode(), second.decode()]).then(() => {
       const [a, b] = [first, second].map((one) => {
         made.width = one.naturalWidth;
@@ -43,9 +42,10 @@
       const gain = [16, 8, 4, 2, 1].find((g) => most * g <= 255) ?? 1;
       for (let i = 0; i < a.data.length; i++) a.data[i] = i % 4 < 3 ? 127.5 + (b.data[i] - a.data[i]) * gain / 2 : 255;
       made.getContext("2d").putImageData(a, 0, 0);
+      shown.src = made.toDataURL();
       told(most ? gain : 1);
     }).catch(() => {});
-    return made;
+    return shown;
   };
   const pictures = (one) => {
     const change = (gain) => (gain === 1 ? "change" : `change × ${gain}`);
@@ -142,6 +142,7 @@
     box.replaceChildren(...parts);
     zoom.querySelector(".words").replaceChildren(...words(one));
     if (!zoom.open) zoom.showModal();
+    zoom.scrollTop = 0;
   };
   zoom.addEventListener("click", (event) => {
     const step = event.target.dataset?.step;
@@ -152,7 +153,7 @@
     if (step) { event.preventDefault(); enlarge(at + step); }
   });
 
-  addEventListener("beforeprint", () => { only = null; limit = 20; apply(); });
+  addEventListener("beforeprint", () => { only = null; limit = 24; apply(); });
   apply();
   visit();
 })();

@@ -99,7 +99,7 @@ class Examples(Section):
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
-        stored = stored_examples(gathered)
+        stored = gathered.once(stored_examples)
         failures = build_failures(gathered, stored)
         if not failures:
             return None
@@ -238,10 +238,10 @@ def _failure(subject: Subject, folder: Path, entry: dict[str, Any]) -> Failure |
         title=condition_title(subject, info.id),
         sample=str(entry.get("sample_id", "")),
         name=str(entry.get("name", "")),
-        label=_class(subject, entry["label"]),
-        prediction=_class(subject, entry["prediction"]),
+        label=class_name(subject, entry["label"]),
+        prediction=class_name(subject, entry["prediction"]),
         confidence=float(entry["confidence"]),
-        clean_prediction=_class(subject, entry["clean_prediction"]),
+        clean_prediction=class_name(subject, entry["clean_prediction"]),
         clean_confidence=float(entry["clean_confidence"]),
         clean=pictures[0],
         shifted=pictures[1],
@@ -250,7 +250,8 @@ def _failure(subject: Subject, folder: Path, entry: dict[str, Any]) -> Failure |
     )
 
 
-def _class(subject: Subject, index: int) -> str:
+def class_name(subject: Subject, index: int) -> str:
+    """The readable name of a class."""
     names = subject.data.classes
     return names[index] if 0 <= index < len(names) else f"class {index}"
 

@@ -12,8 +12,10 @@ from brittlestar.measures.per_class import (
     Confusion,
 )
 from brittlestar.report.anchors import example_anchor
+from brittlestar.report.claims import MOST_WORDS, small
 from brittlestar.report.classes import MOST_CLASSES, ClassRow, ModelClasses, asked_of, classes_of, enough, rows_of
 from brittlestar.report.gather import Gathered
+from brittlestar.report.names import middle
 from brittlestar.report.section import Finding, Result, Section, Shown
 from brittlestar.report.sections.examples import Examples
 from brittlestar.report.status import trusted
@@ -42,11 +44,12 @@ class PerClass(Section):
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
-        subjects = [s for s in gathered.subjects if enough(s)]
-        if not subjects:
+        made = [(s, classes_of(gathered, s, asked_of(s))) for s in gathered.subjects if enough(s)]
+        # The images that all conditions of an unfinished run share may be too few where those of one were enough.
+        made = [(subject, found) for subject, found in made if len(found.shown) >= 2]
+        if not made:
             return None
-        asked = [asked_of(s) for s in subjects]
-        models = tuple(classes_of(gathered, s, a) for s, a in zip(subjects, asked, strict=True))
+        subjects, models = [s for s, _ in made], tuple(found for _, found in made)
         rows = rows_of(gathered, subjects, models)
         sure = frozenset(s.entry.key for s in gathered.once(trusted).subjects)
         return cls(models=models, rows=rows, trusted=sure, pictured=gathered.of(Examples) is not None)
@@ -55,6 +58,11 @@ class PerClass(Section):
     def steps(self) -> int:
         """Columns a model."""
         return max(len(m.shown) for m in self.models)
+
+    @property
+    def upright(self) -> bool:
+        """Whether the heads of the columns are too long to lie."""
+        return any(len(m.title(label)) > 3 for m in self.models for label in m.shown)
 
     def findings(self) -> Iterator[Finding]:
         for found in self.models:
@@ -118,7 +126,7 @@ def _whole(value: float | None) -> int | None:
 
 def _short(title: str) -> str:
     """A name that fits a column's head; the whole stands in its tip."""
-    return title if len(title) <= 20 else f"{title[:11].rstrip()}…{title[-8:].lstrip()}"
+    return middle(title, 17)
 
 
 def _findings(found: ModelClasses) -> Iterator[Finding]:
@@ -147,7 +155,8 @@ def _findings(found: ModelClasses) -> Iterator[Finding]:
 def _created(found: ModelClasses, c: Confusion, many: int) -> Finding:
     label, other, under = found.title(c.label), found.title(c.prediction), found.names[c.condition]
     rest = f" {count(many - 1, 'more is', 'more are')} listed under “{PerClass.title}”." if many > 1 else ""
-    claim = f"“{label}” passes for “{other}” under {under.partition(',')[0]}"
+    shift = small(under.partition(",")[0])
+    claim = f"“{label}” passes for “{other}” under {shift}"
     return Finding(
         model=found.model,
         lead=f"Under {under}, {percent(c.shifted)} of “{label}” pass for “{other}”:",
@@ -156,9 +165,12 @@ def _created(found: ModelClasses, c: Confusion, many: int) -> Finding:
         estimates=(c.shifted, c.clean, c.increase),
         tone="bad",
         slot="trust",
-        claim=claim if len(claim.split()) <= 12 else f"One class passes for another under {under.partition(',')[0]}",
-        number=Shown(estimate=c.shifted, after=f"of “{_short(label)}” taken for “{_short(other)}”"),
+        claim=claim if len(claim.split()) <= MOST_WORDS else f"One class passes for another under {shift}",
+        number=Shown(
+            estimate=c.shifted, before=f"{found.model.name} takes", after=f"of “{_short(label)}” for “{_short(other)}”"
+        ),
         lost=found.lost,
         condition=c.condition,
         spark=found.spark,
+        classes=(c.label, c.prediction),
     )
