@@ -26,7 +26,7 @@ CONTRACTS = {
         "tests/test_show.py",
     ],
     "A measure": ["tests/test_measures_contract.py", "tests/test_report_measured.py"],
-    "A section of the report": ["tests/test_report_html.py", "tests/test_report_content.py"],
+    "A section of the report": ["tests/test_report_html.py"],
     "A source": ["tests/test_data_contract.py"],
     "A form of data": ["tests/test_data_contract.py", "tests/test_data_sources.py"],
     "A verb": ["tests/test_cli_failures.py", "-k", "every_verb or conditions"],
