@@ -132,7 +132,7 @@ def page(browser: Browser, report: Path) -> Browser:
 
 
 VISIBLE = """
-return [...document.querySelectorAll('#grid-table tbody tr')].filter(r => !r.hidden)
+return [...document.querySelectorAll('#grid-table tbody tr[data-text]')].filter(r => !r.hidden)
   .map(r => r.cells[0].firstChild.textContent)
 """
 
@@ -157,28 +157,78 @@ def test_typing_filters_the_grid(page: Browser) -> None:
     assert page.run(VISIBLE) == every
 
 
-def test_clicking_a_header_sorts_and_clicking_on_restores(page: Browser) -> None:
-    before = page.run(VISIBLE)
-    values = "return [...document.querySelectorAll('#grid-table tbody tr')].map(r => +r.cells[1].dataset.v)"
+BLOCKS = """
+return [...document.querySelectorAll('#grid-table tbody')]
+  .map(b => [...b.querySelectorAll('tr[data-text]')].map(r => r.cells[%s].%s))
+"""
+"""What stands in a column of the grid, by block."""
+
+
+def test_clicking_a_header_sorts_every_block_and_clicking_on_restores(page: Browser) -> None:
+    names = page.run(BLOCKS % (0, "firstChild.textContent"))
+    assert len(names) > 1 and all(names)
+    means = BLOCKS % (1, "dataset.v")
     page.click("#grid-table [data-sort='0:0']")
-    down = page.run(values)
-    assert down == sorted(down, reverse=True)
+    for block in page.run(means):
+        assert block == sorted(block, key=float, reverse=True)
     assert page.run("return document.querySelector(\"[data-sort='0:0']\").getAttribute('aria-sort')") == "descending"
     page.click("#grid-table [data-sort='0:0']")
-    assert page.run(values) == sorted(down)
+    for block in page.run(means):
+        assert block == sorted(block, key=float)
     page.click("#grid-table [data-sort='0:0']")
-    assert page.run(VISIBLE) == before
+    assert page.run(BLOCKS % (0, "firstChild.textContent")) == names
     page.click("#grid-table [data-sort='name']")
-    assert page.run(VISIBLE) == sorted(before, key=str.casefold)
+    for block, before in zip(page.run(BLOCKS % (0, "firstChild.textContent")), names, strict=True):
+        assert block == sorted(before, key=str.casefold)
 
 
-def test_rows_without_a_value_sort_last(page: Browser) -> None:
-    page.click("#grid-table [data-sort='0:6']")
-    last = page.run(
-        "return [...document.querySelectorAll('#grid-table tbody tr')].map(r => r.cells[7].dataset.v ?? null)"
+def test_a_severity_sorts_its_own_block_only(page: Browser) -> None:
+    names = page.run(BLOCKS % (0, "firstChild.textContent"))
+    head = "#grid-table .heads [data-sort='0:2']"
+    place = page.run(
+        "return [...document.querySelectorAll('#grid-table tbody')]"
+        f".indexOf(document.querySelector(\"{head}\").closest('tbody'))"
     )
-    given = [v for v in last if v is not None]
-    assert len(given) < len(last) and last[: len(given)] == given
+    page.click(head)
+    after = page.run(BLOCKS % (0, "firstChild.textContent"))
+    values = [float(v) for v in page.run(BLOCKS % (3, "dataset.v"))[place]]
+    assert values == sorted(values, reverse=True) and sorted(after[place]) == sorted(names[place])
+    assert [b for i, b in enumerate(after) if i != place] == [b for i, b in enumerate(names) if i != place]
+
+
+def test_columns_carry_the_names_of_the_severities(page: Browser) -> None:
+    heads = page.run(
+        "return [...document.querySelectorAll('#grid-table .heads')]"
+        ".map(h => [...h.querySelectorAll('.g0')].map(c => c.innerText.trim()))"
+    )
+    assert ["mean", "1", "3", "5"] in [[h for h in head if h] for head in heads]
+
+
+def test_the_table_of_models_sorts_best_first(page: Browser) -> None:
+    column = "return [...document.querySelectorAll('#models-table tbody tr')].map(r => +r.cells[%d].dataset.v)"
+    page.click("#models-table th:nth-child(2) .sort")
+    assert page.run(column % 1) == sorted(page.run(column % 1), reverse=True)
+    page.click("#models-table th:nth-child(3) .sort")
+    assert page.run(column % 2) == sorted(page.run(column % 2)), "of errors the lowest comes first"
+
+
+def test_a_page_that_grows_reloads_in_its_place(browser: Browser, report: Path, tmp_path: Path) -> None:
+    grown = tmp_path / "grown.html"
+    text = report.read_text(encoding="utf-8")
+    grown.write_text(text.replace("<body>", '<body data-refresh="1">', 1), encoding="utf-8")
+    browser.size(1400, 900)
+    browser.open(grown)
+    browser.run(
+        "window.old = true; document.querySelector('#models details').open = true;"
+        "scrollTo({top: 1500, behavior: 'instant'})"
+    )
+    for _ in range(600):
+        if browser.run("return window.old === undefined && document.readyState === 'complete' && scrollY > 1000"):
+            break
+        time.sleep(0.1)
+    assert browser.run("return window.old") is None, "it was never loaded again"
+    assert abs(browser.run("return scrollY") - 1500) < 60
+    assert browser.run("return document.querySelector('#models details').open") is True
 
 
 def test_a_cell_tells_its_interval_count_and_failing_images(page: Browser) -> None:

@@ -137,7 +137,7 @@ def sections_of(page: Page) -> list[str]:
 def test_all_sections_of_a_full_run_are_there(page: Page) -> None:
     assert set(sections_of(page)) >= {
         "first-screen", "models", "grid", "curves", "breaks", "per_class", "frequencies", "filters", "attacks",
-        "calibration", "comparison", "examples", "missing", "method",
+        "calibration", "measured", "comparison", "examples", "missing", "method",
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@
   });
 
   // While a run goes on: reload, and keep the place, the folds that are open and what was typed into the filters
-  const seconds = +document.body.dataset.refresh, kept = "brittlestar-place";
+  const seconds = +document.body.dataset.refresh, kept = "brittlestar-place " + location.pathname;
   try {
     const was = JSON.parse(sessionStorage.getItem(kept) ?? "null");
     sessionStorage.removeItem(kept);
