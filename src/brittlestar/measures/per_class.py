@@ -54,10 +54,14 @@ class Answers:
         """
         samples, _ = together(parts)
         require(not repeated(samples.position), "classes are told apart on still images, not on frames", UsageError)
-        index = [np.searchsorted(rows.position, samples.position, sorter=_order(rows)) for rows in parts]
-        columns = [rows.prediction[_order(rows)[i]] for rows, i in zip(parts, index, strict=True)]
-        first = parts[0].label[_order(parts[0])[index[0]]]
-        return cls(samples, first, np.stack(columns, axis=1))
+        index = [_index(rows, samples) for rows in parts]
+        columns = [rows.prediction[i] for rows, i in zip(parts, index, strict=True)]
+        return cls(samples, parts[0].label[index[0]], np.stack(columns, axis=1))
+
+    @functools.cached_property
+    def right(self) -> Outcomes:
+        """(n, conditions) whether the answer is the sample's class."""
+        return np.asarray(self.prediction == self.label[:, None])
 
     def counts(self) -> dict[int, int]:
         """Samples by class, for the classes that have any."""
@@ -89,11 +93,15 @@ class Answers:
 
     def recall(self, label: int, rule: str = "fixed", level: float = LEVEL) -> Estimate:
         """See ``recall``."""
-        return self.share(self.label == label, self.prediction == label, rule, level)
+        return self.share(self.label == label, self.right, rule, level)
 
 
-def _order(rows: Rows) -> npt.NDArray[np.intp]:
-    return np.argsort(rows.position, kind="stable")
+def _index(rows: Rows, samples: Samples) -> npt.NDArray[np.intp] | slice:
+    """Where the samples stand in the rows."""
+    if np.array_equal(rows.position, samples.position):
+        return slice(None)
+    order = np.argsort(rows.position, kind="stable")
+    return order[np.searchsorted(rows.position, samples.position, sorter=order)]
 
 
 def recall(parts: Rows | Sequence[Rows], label: int, rule: str = "fixed", level: float = LEVEL) -> Estimate:
@@ -145,7 +153,7 @@ def confusion(answers: Answers, classes: int) -> Scores:
 
 def recalls(answers: Answers, classes: int) -> Scores:
     """(classes,) the diagonal of ``confusion``."""
-    right = (answers.prediction == answers.label[:, None]).mean(axis=1)
+    right = answers.right.mean(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(
             np.bincount(answers.label, right, minlength=classes) / np.bincount(answers.label, minlength=classes)

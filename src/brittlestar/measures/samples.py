@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -155,9 +156,9 @@ def shared(parts: Sequence[Rows]) -> list[Rows]:
     """
     if not parts:
         raise NoSamplesError("nothing to measure: no condition was given")
-    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
-    if all(np.array_equal(keys[0], key) for key in keys[1:]):
+    if all(_same_samples(parts[0], other) for other in parts[1:]):
         return list(parts)
+    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
     common = keys[0]
     for key in keys[1:]:
         common = np.intersect1d(common, key)
@@ -171,11 +172,15 @@ def shared(parts: Sequence[Rows]) -> list[Rows]:
 
 
 def _ascending(position: Positions) -> bool:
-    return bool(np.all(position[1:] > position[:-1]))
+    return bool((position[1:] > position[:-1]).all())
 
 
 def _same_samples(a: Rows, b: Rows) -> bool:
-    return np.array_equal(a.position, b.position) and np.array_equal(a.frame, b.frame)
+    return _same(a.position, b.position) and _same(a.frame, b.frame)
+
+
+def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    return a is b or np.array_equal(a, b)
 
 
 def repeated(position: Positions) -> bool:
