@@ -100,6 +100,7 @@ def _drawn(e: Explanation) -> dict[str, Any]:
         "table": _table(e),
         "spectrum_scale": maps.bar(),
         "correlated": correlated,
+        "changed": _changed,
     }
 
 
@@ -278,6 +279,11 @@ def _pictures(spectra: Sequence[ShiftSpectrum], e: Explanation, step: int = 1) -
             plane = np.maximum.reduceat(plane, range(0, size, step), axis)
         found.append(maps.picture_of(plane, sequential(), least, most))
     return found
+
+
+def _changed(spectrum: ShiftSpectrum) -> float:
+    """What a spectrum is worth where not all are printed: how much its shift changes."""
+    return float(np.nansum(10**spectrum.plane))
 
 
 Row = tuple[ShiftSpectrum, str, list[tuple[str, str, str]]]
