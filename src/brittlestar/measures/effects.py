@@ -72,7 +72,7 @@ class Effect:
         if units < 2:
             half = math.inf
         elif rule == "fixed":
-            half = error * float(special.stdtrit(units - 1, 0.5 + level / 2))
+            half = error * _student(units - 1, level)
         else:
             spread = units * _rho() + 1
             half = error * math.sqrt(2 * spread / (units * _rho()) * math.log(math.sqrt(spread) / (1 - level)))
@@ -109,6 +109,13 @@ class Effect:
         return math.sqrt(squares * units / max(units - 1, 1)) / n, units
 
 
+@functools.lru_cache(maxsize=1024)
+def _student(freedom: int, level: float) -> float:
+    """The two-sided quantile."""
+    return float(special.stdtrit(freedom, 0.5 + level / 2))
+
+
+@functools.cache
 def _rho() -> float:
     start = -2 * math.log(0.05)
     return (start + math.log(start + 1)) / _TUNED_FOR

@@ -145,7 +145,8 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
         position, correct = samples.position, np.stack(columns, axis=1)
     if len(position) == 0:
         raise NoSamplesError("no samples in common: what is compared must share samples")
-    return dataclasses.replace(samples, unseen=max(samples.unseen, *(rows.unseen for rows in parts))), correct
+    unseen = max(samples.unseen, *(rows.unseen for rows in parts))
+    return samples if unseen == samples.unseen else dataclasses.replace(samples, unseen=unseen), correct
 
 
 def shared(parts: Sequence[Rows]) -> list[Rows]:

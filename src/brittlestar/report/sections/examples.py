@@ -164,11 +164,9 @@ Stored = Mapping[str, Sequence[tuple[Path, Entry]]]
 
 def stored_examples(gathered: Gathered) -> Stored:
     """The examples that the runs hold, by model: (folder, entry), those first that are to be seen first."""
-    found = {}
-    for subject in gathered.subjects:
-        folder = Path(gathered.stores[subject.run].path) / "examples"
-        found[subject.entry.key] = [(folder, e) for e in _in_turn(subject, _listed(folder))]
-    return found
+    folders = [Path(store.path) / "examples" for store in gathered.stores]
+    listed = [_listed(folder) for folder in folders]
+    return {s.entry.key: [(folders[s.run], e) for e in _in_turn(s, listed[s.run])] for s in gathered.subjects}
 
 
 def build_failures(gathered: Gathered, stored: Stored, budget: int | None = None) -> tuple[Failure, ...]:
