@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,17 @@ def test_every_module_says_what_it_is() -> None:
         and not ast.get_docstring(ast.parse(text))
     ]
     assert mute == []
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = Counter(
+        statement.name
+        for name, text in texts().items()
+        if name.startswith("src/") and name.endswith(".py")
+        for statement in ast.parse(text).body
+        if isinstance(statement, ast.ClassDef)
+    )
+    assert {name: times for name, times in names.items() if times > 1} == {}
 
 
 def test_every_test_can_fail() -> None:

@@ -83,7 +83,7 @@ class ExplainedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation:
+class ExplainedRun:
     """All that is kept.
 
     Fields:
@@ -126,7 +126,7 @@ def is_current(store: RunStore) -> bool:
         return False
 
 
-def explanation(gathered: Gathered) -> tuple[Explanation | None, tuple[str, ...]]:
+def explanation(gathered: Gathered) -> tuple[ExplainedRun | None, tuple[str, ...]]:
     """What explains the failures of one run that was explained, and notes on what was left out."""
     if len(gathered.stores) != 1:
         return None, ()
@@ -149,7 +149,7 @@ def explanation(gathered: Gathered) -> tuple[Explanation | None, tuple[str, ...]
     return made, ()
 
 
-def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explanation:
+def _built(gathered: Gathered, kept: Mapping[str, Any]) -> ExplainedRun:
     """
     Raises:
         ValueError, KeyError, TypeError, AttributeError: The content is not what ``brittlestar explain`` writes.
@@ -180,7 +180,7 @@ def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explanation:
             )
     if not models:
         raise ValueError("no cases")
-    return Explanation(
+    return ExplainedRun(
         bandwidth=_count(kept["bandwidth"]),
         images=_count(kept["images"]),
         models=tuple(models),

@@ -16,7 +16,7 @@ from brittlestar.report.drawing import maps
 from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.palette import sequential
 from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, outline
-from brittlestar.report.explained import ExplainedCase, ExplainedModel, Explanation, ShiftSpectrum, explanation
+from brittlestar.report.explained import ExplainedCase, ExplainedModel, ExplainedRun, ShiftSpectrum, explanation
 from brittlestar.report.gather import Gathered
 from brittlestar.report.section import Section
 from brittlestar.report.values import estimate_values
@@ -37,7 +37,7 @@ class Explained(Section):
     title: ClassVar[str] = "What explains a failure"
     without: ClassVar[Mapping[str, Any]] = {"explained": None}
 
-    explanation: Explanation
+    explanation: ExplainedRun
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
@@ -71,7 +71,7 @@ class Explained(Section):
         return _drawn(self.explanation)
 
 
-def _drawn(e: Explanation) -> dict[str, Any]:
+def _drawn(e: ExplainedRun) -> dict[str, Any]:
     x = _reach([c.predicted for m in e.models for c in m.cases])
     y = _limits([c.measured for m in e.models for c in m.cases])
     others = [m for m in e.models if any(c.against for c in m.cases)]
@@ -185,7 +185,7 @@ def _tip(c: ExplainedCase, apart: bool) -> str:
     return f"{c.spectrum.name}\n{told}\nn = {c.measured.n:,}"
 
 
-def _pictures(spectra: Sequence[ShiftSpectrum], e: Explanation, step: int = 1) -> list[str]:
+def _pictures(spectra: Sequence[ShiftSpectrum], e: ExplainedRun, step: int = 1) -> list[str]:
     """All on one logarithmic scale from the largest magnitude down; what does not change is darkest.
 
     A pixel is the largest of ``step`` x ``step`` frequencies.
@@ -205,7 +205,7 @@ def _pictures(spectra: Sequence[ShiftSpectrum], e: Explanation, step: int = 1) -
 Row = tuple[ShiftSpectrum, str, list[tuple[str, str, str]]]
 
 
-def _table(e: Explanation) -> list[Row]:
+def _table(e: ExplainedRun) -> list[Row]:
     """(spectrum, picture, per model predicted, error added and difference) a condition, by high-frequency energy."""
     known = [{c.spectrum.condition: c for c in m.cases} for m in e.models]
     return [
