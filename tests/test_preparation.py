@@ -228,10 +228,10 @@ def test_what_differs_from_the_published_preparation(
 
 def test_bad_preparations_are_refused_in_one_line(tmp_path: Path) -> None:
     for wrong, said in (
-        ({"resize": 200, "crop": 224}, "larger than --resize"),
+        ({"resize": 200, "crop": 224}, "larger than resize="),
         ({"resize": 256, "filter": "bicubik"}, "did you mean bicubic"),
-        ({"filter": "bicubic"}, "--resize-filter bicubic goes with --resize"),
-        ({"rounding": "nearest"}, "--resize-rounding nearest goes with"),
+        ({"filter": "bicubic"}, "resize_filter=.bicubic. goes with resize="),
+        ({"rounding": "nearest"}, "resize_rounding=.nearest. goes with"),
         ({"prepare": "imagenet-c", "resize": 256}, "says it all"),
         ({"prepare": "imagenet"}, "did you mean imagenet-"),
     ):

@@ -104,9 +104,9 @@ def cell(row: int, column: int, text: str) -> Callable[[list[list[str]]], list[l
         (cell(2, 3, ""), "got ''"),
         (cell(2, 0, ""), "row 3 names no model"),
         (cell(3, 0, "Standard"), "row 4: Standard is there twice"),
-        (cell(2, 0, "Plain"), "no model 'Standard' or 'resnet50'.*--published-base, of Plain"),
+        (cell(2, 0, "Plain"), "no model 'Standard' or 'resnet50'.*base=.*, of Plain"),
         (lambda rows: [*rows[:4], rows[4][:-1]], "row 5 has 25 cells, the header 26"),
-        (lambda rows: [rows[0], rows[1], rows[2], rows[5]], "--published-adversarial, of AugMix"),
+        (lambda rows: [rows[0], rows[1], rows[2], rows[5]], "adversarial=.*, of AugMix"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(
