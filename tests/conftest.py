@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from browser_tools import browser as browser
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

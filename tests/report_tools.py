@@ -12,7 +12,7 @@ from brittlestar.report.section import Section
 from brittlestar.report.sections.attacks import Attacks
 from brittlestar.report.sections.breaks import Breaks
 from brittlestar.report.sections.calibration import Calibration
-from brittlestar.report.sections.comparison import Comparison
+from brittlestar.report.sections.comparison import PairedDifferences
 from brittlestar.report.sections.corruptions import Corruptions
 from brittlestar.report.sections.curves import Curves
 from brittlestar.report.sections.examples import Examples
@@ -38,7 +38,7 @@ PARTS: dict[str, tuple[type[Section], str, Any]] = {
     "spectrum": (Frequencies, "spectrum", None),
     "explained": (Explained, "explanation", None),
     "attacks": (Attacks, "attacks", ()),
-    "comparison": (Comparison, "differences", None),
+    "comparison": (PairedDifferences, "differences", None),
     "failures": (Examples, "failures", ()),
     "failures_note": (Examples, "note", ""),
     "missing": (NotAsked, "families", ()),

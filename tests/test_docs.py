@@ -94,17 +94,17 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     assert any(line[:2] == ["brittlestar", "run"] for line in words)
 
 
-def test_the_example_of_a_shift_in_contributing_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_of_a_shift_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     from brittlestar.core.definition import Catalogue
     from brittlestar.suites import own
 
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "docs" / "adding.md").read_text()
     code = next(body for body in blocks(text, "python") if "class Fade" in body)
-    (tmp_path / "fade_of_contributing.py").write_text(code)
+    (tmp_path / "fade_of_the_page.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    fade = importlib.import_module("fade_of_contributing").Fade
+    fade = importlib.import_module("fade_of_the_page").Fade
     monkeypatch.setattr(own, "SHIFTS", Catalogue("shift", [fade]))
     assert [len(suite.conditions((3, 8, 8))) for suite in own.own_suites()] == [6], "clean and five severities"
     images = torch.rand(2, 3, 8, 8)

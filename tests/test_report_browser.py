@@ -3,119 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import synthetic
 from brittlestar.report import build
-from brittlestar.report.chromium import FLAGS, chromium
 from brittlestar.report.render import json_for_script
-
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-KEYS = {"left": "\ue012", "right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
-
-
-class Browser:
-    """A few words of WebDriver over plain HTTP."""
-
-    def __init__(self, port: int, profile: Path, chromium: str) -> None:
-        self.base = f"http://127.0.0.1:{port}"
-        options = {"binary": chromium, "args": [*FLAGS, "--no-sandbox", f"--user-data-dir={profile}"]}
-        capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        made = self.send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
-        self.base += f"/session/{made['sessionId']}"
-
-    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        data = json.dumps(body or {}).encode() if method == "POST" else None
-        request = urllib.request.Request(self.base + path, data=data, method=method)
-        request.add_header("Content-Type", "application/json")
-        try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(error.read().decode()[:600]) from error
-
-    def open(self, page: Path) -> None:
-        self.send("POST", "/url", {"url": page.as_uri()})
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
-
-    def find(self, selector: str) -> str:
-        return str(self.send("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT])
-
-    def click(self, selector: str) -> None:
-        self.run(
-            "document.querySelector(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", selector
-        )
-        self.send("POST", f"/element/{self.find(selector)}/click")
-
-    def type(self, selector: str, text: str) -> None:
-        self.send("POST", f"/element/{self.find(selector)}/value", {"text": text})
-
-    def press(self, *names: str) -> None:
-        actions = [{"type": kind, "value": KEYS[n]} for n in names for kind in ("keyDown", "keyUp")]
-        self.send("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
-
-    def hover(self, selector: str, x: int = 0, y: int = 0) -> None:
-        self.run(
-            "document.querySelector(arguments[0]).scrollIntoView({block: 'center', behavior: 'instant'})", selector
-        )
-        origin = {ELEMENT: self.find(selector)}
-        move = {"type": "pointerMove", "duration": 0, "x": x, "y": y, "origin": origin}
-        pointer = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [move]}
-        self.send("POST", "/actions", {"actions": [pointer]})
-
-    def size(self, width: int, height: int) -> None:
-        """The page's own size, also below the smallest window."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
-
-    def devtools(self, command: str, parameters: dict[str, Any]) -> Any:
-        return self.send("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
-
-    def errors(self) -> list[str]:
-        entries = self.send("POST", "/se/log", {"type": "browser"})
-        return [e["message"] for e in entries if e["level"] in ("SEVERE", "WARNING")]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program, driver = chromium(), shutil.which("chromedriver")
-    if program is None or driver is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("the browser tests need chromium and chromedriver (apt-get install chromium chromium-driver)")
-        pytest.skip("chromium and chromedriver are not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("chromium")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([driver, f"--port={port}"], stdout=log, stderr=log)
-    try:
-        opened = None
-        for _ in range(100):
-            try:
-                with socket.create_connection(("127.0.0.1", port), timeout=1):
-                    break
-            except OSError:
-                time.sleep(0.1)
-        opened = Browser(port, folder / "profile", program)
-        yield opened
-        opened.send("DELETE", "")
-    finally:
-        process.terminate()
-        process.wait(20)
+from browser_tools import Browser
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +28,7 @@ def page(browser: Browser, report: Path) -> Browser:
 
 
 VISIBLE = """
-return [...document.querySelectorAll('#grid-table tbody tr')].filter(r => !r.hidden)
+return [...document.querySelectorAll('#grid-table tbody tr[data-text]')].filter(r => !r.hidden)
   .map(r => r.cells[0].firstChild.textContent)
 """
 
@@ -157,28 +53,78 @@ def test_typing_filters_the_grid(page: Browser) -> None:
     assert page.run(VISIBLE) == every
 
 
-def test_clicking_a_header_sorts_and_clicking_on_restores(page: Browser) -> None:
-    before = page.run(VISIBLE)
-    values = "return [...document.querySelectorAll('#grid-table tbody tr')].map(r => +r.cells[1].dataset.v)"
+BLOCKS = """
+return [...document.querySelectorAll('#grid-table tbody')]
+  .map(b => [...b.querySelectorAll('tr[data-text]')].map(r => r.cells[%s].%s))
+"""
+"""What stands in a column of the grid, by block."""
+
+
+def test_clicking_a_header_sorts_every_block_and_clicking_on_restores(page: Browser) -> None:
+    names = page.run(BLOCKS % (0, "firstChild.textContent"))
+    assert len(names) > 1 and all(names)
+    means = BLOCKS % (1, "dataset.v")
     page.click("#grid-table [data-sort='0:0']")
-    down = page.run(values)
-    assert down == sorted(down, reverse=True)
+    for block in page.run(means):
+        assert block == sorted(block, key=float, reverse=True)
     assert page.run("return document.querySelector(\"[data-sort='0:0']\").getAttribute('aria-sort')") == "descending"
     page.click("#grid-table [data-sort='0:0']")
-    assert page.run(values) == sorted(down)
+    for block in page.run(means):
+        assert block == sorted(block, key=float)
     page.click("#grid-table [data-sort='0:0']")
-    assert page.run(VISIBLE) == before
+    assert page.run(BLOCKS % (0, "firstChild.textContent")) == names
     page.click("#grid-table [data-sort='name']")
-    assert page.run(VISIBLE) == sorted(before, key=str.casefold)
+    for block, before in zip(page.run(BLOCKS % (0, "firstChild.textContent")), names, strict=True):
+        assert block == sorted(before, key=str.casefold)
 
 
-def test_rows_without_a_value_sort_last(page: Browser) -> None:
-    page.click("#grid-table [data-sort='0:6']")
-    last = page.run(
-        "return [...document.querySelectorAll('#grid-table tbody tr')].map(r => r.cells[7].dataset.v ?? null)"
+def test_a_severity_sorts_its_own_block_only(page: Browser) -> None:
+    names = page.run(BLOCKS % (0, "firstChild.textContent"))
+    head = "#grid-table .heads [data-sort='0:2']"
+    place = page.run(
+        "return [...document.querySelectorAll('#grid-table tbody')]"
+        f".indexOf(document.querySelector(\"{head}\").closest('tbody'))"
     )
-    given = [v for v in last if v is not None]
-    assert len(given) < len(last) and last[: len(given)] == given
+    page.click(head)
+    after = page.run(BLOCKS % (0, "firstChild.textContent"))
+    values = [float(v) for v in page.run(BLOCKS % (3, "dataset.v"))[place]]
+    assert values == sorted(values, reverse=True) and sorted(after[place]) == sorted(names[place])
+    assert [b for i, b in enumerate(after) if i != place] == [b for i, b in enumerate(names) if i != place]
+
+
+def test_columns_carry_the_names_of_the_severities(page: Browser) -> None:
+    heads = page.run(
+        "return [...document.querySelectorAll('#grid-table .heads')]"
+        ".map(h => [...h.querySelectorAll('.g0')].map(c => c.innerText.trim()))"
+    )
+    assert ["mean", "1", "3", "5"] in [[h for h in head if h] for head in heads]
+
+
+def test_the_table_of_models_sorts_best_first(page: Browser) -> None:
+    column = "return [...document.querySelectorAll('#models-table tbody tr')].map(r => +r.cells[%d].dataset.v)"
+    page.click("#models-table th:nth-child(2) .sort")
+    assert page.run(column % 1) == sorted(page.run(column % 1), reverse=True)
+    page.click("#models-table th:nth-child(3) .sort")
+    assert page.run(column % 2) == sorted(page.run(column % 2)), "of errors the lowest comes first"
+
+
+def test_a_page_that_grows_reloads_in_its_place(browser: Browser, report: Path, tmp_path: Path) -> None:
+    grown = tmp_path / "grown.html"
+    text = report.read_text(encoding="utf-8")
+    grown.write_text(text.replace("<body>", '<body data-refresh="1">', 1), encoding="utf-8")
+    browser.size(1400, 900)
+    browser.open(grown)
+    browser.run("window.old = true; document.querySelector('#models details').open = true")
+    browser.run("document.getElementById('curves').scrollIntoView({block: 'start'}); scrollBy(0, 200)")
+    place = "return document.getElementById('curves').getBoundingClientRect().top"
+    before = browser.run(place)
+    for _ in range(600):
+        if browser.run("return window.old === undefined && document.readyState === 'complete'"):
+            break
+        time.sleep(0.1)
+    assert browser.run("return window.old") is None, "it was never loaded again"
+    assert abs(browser.run(place) - before) < 60
+    assert browser.run("return document.querySelector('#models details').open") is True
 
 
 def test_a_cell_tells_its_interval_count_and_failing_images(page: Browser) -> None:

@@ -23,9 +23,9 @@ from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_cur
 from brittlestar.report.sections.explained import correlated
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
+from browser_tools import Browser
 from report_tools import seen
 from test_fourier_exact import Linear
-from test_report_browser import Browser, browser  # noqa: F401
 from test_report_html import EVIL, EVIL_TOO, Page, evil_conditions
 from tiny import command, make_world
 
@@ -312,7 +312,7 @@ def test_run_explains_by_itself(tmp_path: Path) -> None:
     assert done.returncode == 2 and "is not the data of the run" in done.stderr
 
 
-def test_the_marks_answer_to_pointer_and_keys(made: tuple[RunStore, Kept], browser: Browser) -> None:  # noqa: F811
+def test_the_marks_answer_to_pointer_and_keys(made: tuple[RunStore, Kept], browser: Browser) -> None:
     browser.size(1400, 900)
     browser.open(build([made[0]]))
     tip = "const t = document.getElementById('tip'); return t.hidden ? '' : t.innerText"

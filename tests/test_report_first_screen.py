@@ -17,6 +17,7 @@ from brittlestar.report.gather import gather
 from brittlestar.report.names import apart, middle, shortened, words_of
 from brittlestar.report.profile import build_profile
 from brittlestar.report.render import first_screen
+from brittlestar.report.series import series_of
 from brittlestar.store import RunStore
 
 LONG = tuple(f"convnextv2_large_{i:02d}.fb_in22k_augreg_ft_in1k_laion2b_epochs_90_wd_run_{i:02d}" for i in range(12))
@@ -138,6 +139,20 @@ def test_a_family_is_the_mean_of_its_curves(tmp_path: Path) -> None:
         kept.setdefault(subject.infos[tick.condition].shift, []).append(tick.value)
     assert len({len(v) for v in kept.values()}) > 1, "curves of unequal length"
     assert dot.estimate.value == pytest.approx(np.mean([np.mean(v) for v in kept.values()]))
+
+
+def test_without_pictures_no_findings_are_more_than_others(tmp_path: Path) -> None:
+    clean = synthetic.make_run(tmp_path / "clean", models=1, samples=60, fourier=False, attacks=False, shifts=False)
+    assert re.search(r">\d findings</a>", screen_of(clean)), "no card stands above them"
+    shifted = synthetic.make_run(tmp_path / "shifted", models=1, samples=60, fourier=False, attacks=False)
+    assert re.search(r">\d+ more findings</a>", screen_of(shifted))
+
+
+def test_axes_of_shares_say_so(tmp_path: Path) -> None:
+    gathered = gather([synthetic.make_run(tmp_path / "run", models=1, samples=60, fourier=False, attacks=False)])
+    axes = {series.shift: series.axis for series in series_of(gathered, "shift")}
+    assert axes["impulse_noise"] == "share of values" and axes["translation"] == "share of the side"
+    assert axes["gaussian_noise"] == "σ" and not [axis for axis in axes.values() if axis.startswith("of ")]
 
 
 def test_it_stands_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import synthetic
 from brittlestar.report import build
-from test_report_browser import Browser, browser  # noqa: F401
+from browser_tools import Browser
 
 LAYOUT = (Path(__file__).parent / "layout.js").read_text()
 WIDTHS = (1600, 1400, 1280, 1241, 1240, 1100, 961, 900, 720, 641, 640, 390, 320)
@@ -32,7 +32,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ["one", "three", "twelve"])
-def test_nothing_lies_over_anything(browser: Browser, pages: dict[str, Path], name: str) -> None:  # noqa: F811
+def test_nothing_lies_over_anything(browser: Browser, pages: dict[str, Path], name: str) -> None:
     browser.open(pages[name])
     for width in WIDTHS:
         browser.size(width, 900)
@@ -43,7 +43,7 @@ def test_nothing_lies_over_anything(browser: Browser, pages: dict[str, Path], na
             assert seen["height"] < 900, "one screen"
 
 
-def test_headings_of_the_matrix_sort_it(browser: Browser, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_headings_of_the_matrix_sort_it(browser: Browser, pages: dict[str, Path]) -> None:
     browser.size(1400, 900)
     browser.open(pages["twelve"])
     values = "return [...document.querySelectorAll('.matrix tbody tr')].map(r => +r.cells[1].dataset.v)"
@@ -56,7 +56,7 @@ def test_headings_of_the_matrix_sort_it(browser: Browser, pages: dict[str, Path]
     assert browser.run("return document.querySelector('.matrix [aria-sort]').className") == "cl"
 
 
-def test_a_name_that_was_cut_is_whole_on_focus(browser: Browser, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_a_name_that_was_cut_is_whole_on_focus(browser: Browser, pages: dict[str, Path]) -> None:
     browser.size(1400, 900)
     browser.open(pages["twelve"])
     told = browser.run(
@@ -66,7 +66,7 @@ def test_a_name_that_was_cut_is_whole_on_focus(browser: Browser, pages: dict[str
     assert len(told[0]) < 30 and told[1] in LONG and told[2] == f'"{told[1]}"'
 
 
-def test_more_findings_unfold(browser: Browser, pages: dict[str, Path]) -> None:  # noqa: F811
+def test_more_findings_unfold(browser: Browser, pages: dict[str, Path]) -> None:
     browser.size(1400, 900)
     browser.open(pages["three"])
     assert not browser.run("return document.querySelector('#all-findings').open")

@@ -13,7 +13,7 @@ from brittlestar.cli.report import write_report
 from brittlestar.core.errors import UsageError
 from brittlestar.report import build
 from brittlestar.report.chromium import chromium
-from test_report_browser import Browser, browser  # noqa: F401
+from browser_tools import Browser
 
 PAGE = 703
 """Width of a page between its margins, in CSS pixels: 186 mm."""
@@ -45,7 +45,7 @@ return {
 LEFT_OUT = re.compile(r"Printed: the (first )?\d+ .+; (\d+) more on the page\.")
 
 
-def laid_out(browser: Browser, page: Path) -> Any:  # noqa: F811
+def laid_out(browser: Browser, page: Path) -> Any:
     """The page as print sees it, without the cuts between pages."""
     browser.size(PAGE, 1000)
     browser.open(page)
@@ -62,7 +62,7 @@ def test_all_models_stand_on_the_paper(
     models: int,
     classes: int,
     side: int,
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     tmp_path: Path,
 ) -> None:
     names = [f"model_{i}_with_a_name_that_goes_on_and_on_and_says_little_{i}" for i in range(models)]

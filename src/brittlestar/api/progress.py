@@ -123,7 +123,7 @@ class Screen:
         return sorted(errors, reverse=True)
 
 
-class _Drawn(Screen):
+class _Redrawn(Screen):
     """Draws on a terminal, over and over in one place."""
 
     live: Live | None = None
@@ -151,11 +151,11 @@ class _Drawn(Screen):
         return Text(self.line(progress), no_wrap=True, overflow="ellipsis")
 
 
-class OneLine(_Drawn):
+class OneLine(_Redrawn):
     """One line that changes: for a script on a terminal."""
 
 
-class Board(_Drawn):
+class Board(_Redrawn):
     """A bar, the time and a table of the worst conditions: for a command on a terminal."""
 
     def drawing(self, progress: Progress) -> Any:
@@ -169,7 +169,7 @@ class Board(_Drawn):
         return Group(bar, Text(self.status(progress)), table)
 
 
-class Cell(Screen):
+class NotebookCell(Screen):
     """A display under a notebook's cell that changes, and warnings that stay."""
 
     def __init__(self) -> None:
@@ -229,5 +229,5 @@ def shown(progress: bool | None = None) -> contextlib.AbstractContextManager[Wat
     if progress is False:
         return contextlib.nullcontext(Watch(warn=lambda text: warnings.warn(text, UserWarning, stacklevel=2)))
     if in_a_notebook():
-        return drawn_by(Cell())
+        return drawn_by(NotebookCell())
     return drawn_by(OneLine() if Console(stderr=True).is_terminal else Screen())

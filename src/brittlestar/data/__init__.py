@@ -22,7 +22,7 @@ from brittlestar.data.fashion_mnist import FASHION_MNIST
 from brittlestar.data.folder import FOLDER
 from brittlestar.data.npz import NPZ
 from brittlestar.data.parquet import PARQUET
-from brittlestar.data.reader import Asked, NamedSet, Progress, Reader
+from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
@@ -91,7 +91,7 @@ def open_source(
         f"data are a path, a name or (images, labels), got {type(spec).__name__}",
         DataError,
     )
-    asked = Asked(how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress, group=groups)
+    asked = OpenRequest(how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress, group=groups)
     path = Path(spec)
     name, _, part = str(spec).partition(":")
     for named in SOURCES:
@@ -107,7 +107,7 @@ def open_source(
     raise DataError(f"cannot read {path}: data are {', '.join(forms[:-1])} or {forms[-1]}")
 
 
-def _open_named(named: NamedSet, part: str, asked: Asked) -> Source:
+def _open_named(named: NamedSet, part: str, asked: OpenRequest) -> Source:
     if (part or named.parts[0]) not in named.parts:
         raise unknown(f"part of {named.name}", part, named.parts)
     require(asked.group is None, f"{named.name} has no column to group samples by", DataError)

@@ -24,7 +24,7 @@ _SIXTEEN_BIT = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 @dataclass(frozen=True)
-class Header:
+class ImageHeader:
     """What a file says before its pixels are decoded.
 
     Fields:
@@ -40,7 +40,7 @@ class Header:
     turned: bool = False
 
 
-def read_header(content: bytes, name: str) -> Header:
+def read_header(content: bytes, name: str) -> ImageHeader:
     """The header of an encoded image; ``DataError`` names the file where it cannot be used."""
     with _opened(content, name) as image:
         try:
@@ -49,7 +49,7 @@ def read_header(content: bytes, name: str) -> Header:
             raise damaged(name, error) from error
         size = image.size[::-1] if turn in (5, 6, 7, 8) else image.size
         grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
-        return Header(size, 1 if grey else 3, image.format in ("JPEG", "MPO"), turn in range(2, 9))
+        return ImageHeader(size, 1 if grey else 3, image.format in ("JPEG", "MPO"), turn in range(2, 9))
 
 
 def damaged(name: str, error: Exception) -> DataError:

@@ -18,9 +18,9 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import DataInfo, Source
-from brittlestar.data.decode import Header, Pixels, decode, looks_whole, read_header
+from brittlestar.data.decode import ImageHeader, Pixels, decode, looks_whole, read_header
 from brittlestar.data.order import copies, digest_of, sample_ids
-from brittlestar.data.reader import Asked
+from brittlestar.data.reader import OpenRequest
 
 
 def class_notes(labels: npt.NDArray[np.int32]) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class EncodedSource(Source):
         spec: str,
         name: str,
         classes: tuple[str, ...],
-        asked: Asked,
+        asked: OpenRequest,
         named: Sequence[Any] | None = None,
     ) -> npt.NDArray[np.int64]:
         """Hash every image and read its header; decode it where its end is missing or ``skip_bad`` is set.
@@ -84,7 +84,7 @@ class EncodedSource(Source):
         kinds: Counter[str] = Counter()
         for place, (content, file, label) in enumerate(listing):
             try:
-                header: Header = read_header(content, file)
+                header: ImageHeader = read_header(content, file)
                 if skip_bad or not looks_whole(content):
                     decode(content, file, want)
             except DataError:

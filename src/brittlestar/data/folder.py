@@ -11,7 +11,7 @@ import numpy.typing as npt
 from brittlestar.core.errors import DataError, require
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
-from brittlestar.data.reader import Asked, Reader
+from brittlestar.data.reader import OpenRequest, Reader
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
@@ -22,7 +22,7 @@ class FolderSource(EncodedSource):
     def __init__(
         self,
         root: Path,
-        asked: Asked,
+        asked: OpenRequest,
     ) -> None:
         require(
             asked.group is None, "an image folder has no column to group samples by; use Parquet or arrays", DataError

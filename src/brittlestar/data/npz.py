@@ -12,10 +12,10 @@ import numpy as np
 from brittlestar.core.errors import DataError, require
 from brittlestar.data.arrays import ArraySource
 from brittlestar.data.decode import Pixels
-from brittlestar.data.reader import Asked, Reader
+from brittlestar.data.reader import OpenRequest, Reader
 
 
-def _open(path: Path, asked: Asked) -> ArraySource:
+def _open(path: Path, asked: OpenRequest) -> ArraySource:
     """An ``.npz`` with ``x``, ``y`` and, if there, ``classes``. Uncompressed uint8 pixels stay on disk.
 
     ``asked.group`` names an array, one value an image, of what depends on each other.

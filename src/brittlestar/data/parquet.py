@@ -14,7 +14,7 @@ import numpy.typing as npt
 from brittlestar.core.errors import DataError, require
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
-from brittlestar.data.reader import Asked, Reader
+from brittlestar.data.reader import OpenRequest, Reader
 
 
 class ParquetSource(EncodedSource):
@@ -23,7 +23,7 @@ class ParquetSource(EncodedSource):
     def __init__(
         self,
         path: Path,
-        asked: Asked,
+        asked: OpenRequest,
     ) -> None:
         self.paths = sorted(map(str, path.glob("*.parquet"))) if path.is_dir() else [str(path)]
         require(bool(self.paths), f"{path} holds no .parquet files", DataError)

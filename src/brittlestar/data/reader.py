@@ -16,7 +16,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class OpenRequest:
     """What is asked of data on disk.
 
     Fields:
@@ -50,7 +50,7 @@ class Reader:
     form: str
     text: str
     takes: Callable[[Path], bool]
-    open: Callable[[Path, Asked], Source]
+    open: Callable[[Path, OpenRequest], Source]
     write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path]
 
 

@@ -16,7 +16,7 @@ from brittlestar import measures
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.advice import Advice, advised
 from brittlestar.report.gather import Gathered
-from brittlestar.report.kept import Scale, answered, families_of, scale_of, shared
+from brittlestar.report.kept import KeptScale, answered, families_of, scale_of, shared
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.section import Finding, Shown, Spark, SparkLine, SparkPoint
 from brittlestar.report.series import OCTAVE, Series
@@ -142,7 +142,7 @@ def _hit(series: Series, subjects: Sequence[Subject], numbers: Numbers) -> _Hit 
     return _Hit(series=series, conditions=tuple(conditions[0]), subjects=asked, losses=losses, worst=worst)
 
 
-def _finding(hit: _Hit, scale: Scale, slot: Slot, cells: int, curves: int) -> Finding:
+def _finding(hit: _Hit, scale: KeptScale, slot: Slot, cells: int, curves: int) -> Finding:
     level = measures.of_many(max(cells, 1))
     found = [[scale.at(s, c, level) for c in hit.conditions] for s in hit.subjects]
     values = [[_plain(e, scale) for e in of_model if e is not None] for of_model in found]
@@ -196,7 +196,7 @@ def _at(hit: _Hit, values: Sequence[Sequence[Estimate]], subject: Subject, at: i
     return values[hit.subjects.index(subject)][at]
 
 
-def _plain(found: Estimate, scale: Scale) -> Estimate:
+def _plain(found: Estimate, scale: KeptScale) -> Estimate:
     """An estimate that is one of many, at the level at which all of them hold together."""
     return dataclasses.replace(found, level=scale.numbers.level)
 
@@ -258,7 +258,7 @@ def _strengths(count: int) -> str:
     return f"its {count} strengths" if count > 1 else "it"
 
 
-def _spark(hit: _Hit, values: Sequence[Sequence[Estimate]], condition: str, scale: Scale) -> Spark | None:
+def _spark(hit: _Hit, values: Sequence[Sequence[Estimate]], condition: str, scale: KeptScale) -> Spark | None:
     if len(hit.conditions) < 2:
         return None
     lines = []
@@ -279,7 +279,7 @@ def axis_of(series: Series) -> str:
     if axis.startswith("severity"):
         return f"{title} severity"
     joined = f"{title}, {axis}"
-    return joined if axis and not axis.startswith("of ") and len(joined) <= LONGEST_AXIS else title
+    return joined if axis and not axis.startswith("share of ") and len(joined) <= LONGEST_AXIS else title
 
 
 def small(title: str) -> str:
@@ -322,7 +322,7 @@ def confidence_claims(gathered: Gathered) -> tuple[Finding, ...]:
 
 
 def _sure(
-    scale: Scale,
+    scale: KeptScale,
     subjects: Sequence[Subject],
     subject: Subject,
     series: Series,
@@ -365,7 +365,12 @@ def _sure(
 
 
 def _sure_spark(
-    scale: Scale, asked: Sequence[Subject], subject: Subject, series: Series, conditions: Sequence[str], condition: str
+    scale: KeptScale,
+    asked: Sequence[Subject],
+    subject: Subject,
+    series: Series,
+    conditions: Sequence[str],
+    condition: str,
 ) -> Spark | None:
     """Accuracy of all, and what the model says of itself."""
     if len(conditions) < 2:

@@ -18,7 +18,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class ModelPair:
     """Two models on the same samples: error of ``model`` minus error of ``against``, over the conditions both have.
 
     ``sensitivity`` is that of the mean over shifts; ``families`` have (family, conditions, raw, against clean).
@@ -41,7 +41,7 @@ class Differences:
     ``test`` is what each of them is, in words.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ModelPair, ...]
     grid: Grid
     tests: int
     test: str = "exact McNemar test"
@@ -115,7 +115,7 @@ def reference_pairs(gathered: Gathered) -> list[tuple[Subject, Subject]]:
 
 def _pair(
     gathered: Gathered, numbers: Numbers, a: Subject, b: Subject, found: dict[str, tuple[Estimate, float]]
-) -> Pair:
+) -> ModelPair:
     families: dict[str, list[str]] = {}
     for condition in found:
         info = gathered.infos[condition]
@@ -127,7 +127,7 @@ def _pair(
             shift = family != "clean"
             rows.append((family, len(conditions), e, numbers.sensitivity(a, b, conditions) if shift else None))
     shifts = [c for c in found if gathered.infos[c].kind == "shift"]
-    return Pair(
+    return ModelPair(
         model=a.entry,
         against=b.entry,
         mean=numbers.mean_difference(a, b, shifts) if shifts else None,

@@ -83,7 +83,7 @@ class ExplainedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation:
+class ExplainedRun:
     """All that is kept.
 
     Fields:
@@ -128,7 +128,7 @@ def is_current(store: RunStore) -> bool:
         return False
 
 
-def explanation(gathered: Gathered) -> tuple[Explanation | None, tuple[str, ...]]:
+def explanation(gathered: Gathered) -> tuple[ExplainedRun | None, tuple[str, ...]]:
     """What explains the failures of one run that was explained, and notes on what was left out."""
     if len(gathered.stores) != 1:
         return None, ()
@@ -151,7 +151,7 @@ def explanation(gathered: Gathered) -> tuple[Explanation | None, tuple[str, ...]
     return made, ()
 
 
-def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explanation:
+def _built(gathered: Gathered, kept: Mapping[str, Any]) -> ExplainedRun:
     """
     Raises:
         ValueError, KeyError, TypeError, AttributeError: The content is not what ``brittlestar explain`` writes.
@@ -188,7 +188,7 @@ def _built(gathered: Gathered, kept: Mapping[str, Any]) -> Explanation:
     for one in told or ():
         if unknown := {s.condition for s in (*one.shifts, *one.exceptions)} - set(spectra):
             raise ValueError(f"agreements under {unknown}")
-    return Explanation(
+    return ExplainedRun(
         bandwidth=count_of(kept["bandwidth"]),
         images=count_of(kept["images"]),
         models=tuple(models),

@@ -22,7 +22,7 @@ from brittlestar.report.drawing.svg import element
 from brittlestar.report.findings import leading, ranked
 from brittlestar.report.gather import Gathered
 from brittlestar.report.names import apart, middle, shortened
-from brittlestar.report.pair import Pair, pair_of
+from brittlestar.report.pair import PicturePair, pair_of
 from brittlestar.report.profile import Profile, ProfileRow, build_profile
 from brittlestar.report.section import Finding, Section, Shown
 from brittlestar.report.status import Status
@@ -73,7 +73,7 @@ class Card:
     """A finding of the screen with its pair of pictures, where the run stored one of that model and condition."""
 
     finding: Finding
-    pair: Pair | None
+    pair: PicturePair | None
 
 
 @dataclass(frozen=True, kw_only=True)

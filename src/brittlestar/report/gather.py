@@ -25,7 +25,7 @@ T = TypeVar("T")
 Made = TypeVar("Made", covariant=True)
 
 
-class Built(Protocol[Made]):
+class Buildable(Protocol[Made]):
     """A section of the report (``Section``), as far as it is known here: what knows it must not be known by it."""
 
     def build(self, gathered: Gathered, /) -> Made | None:
@@ -63,7 +63,7 @@ class Gathered:
         made: T = self._memory[build]
         return made
 
-    def of(self, section: Built[Made]) -> Made | None:
+    def of(self, section: Buildable[Made]) -> Made | None:
         """A section of the report on these runs, built once; ``None`` where it has nothing to say."""
         return self.once(section.build)
 

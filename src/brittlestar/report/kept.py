@@ -14,7 +14,7 @@ from brittlestar.report.subjects import CLEAN, Subject
 
 
 @dataclass(frozen=True)
-class Scale:
+class KeptScale:
     """The one quantity of the first screen.
 
     Fields:
@@ -39,8 +39,8 @@ class Scale:
         return self.of(subject, [[condition]], level)
 
 
-def value_at(scale: Scale, subject: Subject, condition: str) -> float | None:
-    """The value of ``Scale.at`` without its interval, where many are drawn."""
+def value_at(scale: KeptScale, subject: Subject, condition: str) -> float | None:
+    """The value of ``KeptScale.at`` without its interval, where many are drawn."""
     rows, clean = subject.rows[condition], subject.clean
     if not scale.kept or clean is None:
         return scale.numbers.accuracy(subject, condition).value
@@ -51,7 +51,7 @@ def value_at(scale: Scale, subject: Subject, condition: str) -> float | None:
     return (scale.numbers.accuracy(subject, condition).value - subject.chance) / above
 
 
-def scale_of(gathered: Gathered) -> Scale:
+def scale_of(gathered: Gathered) -> KeptScale:
     """The scale that suits all models of a report."""
     numbers = gathered.numbers
     kept = all(
@@ -59,7 +59,7 @@ def scale_of(gathered: Gathered) -> Scale:
         for s in gathered.subjects
         if s.rows
     )
-    return Scale(numbers, kept)
+    return KeptScale(numbers, kept)
 
 
 def answered(series: Iterable[Series], subject: Subject) -> list[list[str]]:

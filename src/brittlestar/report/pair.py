@@ -24,7 +24,7 @@ WIDEST = 120
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class PicturePair:
     """An example of a model under one condition.
 
     Fields:
@@ -47,7 +47,7 @@ class Pair:
 
 def pair_of(
     gathered: Gathered, subject: Subject, condition: str, classes: tuple[int, int] | None = None
-) -> Pair | None:
+) -> PicturePair | None:
     """The example that the model is surest of; ``None`` where the run stored none under this condition.
 
     ``classes`` are a label and an answer: an example of these comes first.
@@ -76,12 +76,12 @@ def _picture(folder: Path, name: str) -> Image.Image | None:
         return None
 
 
-def _pair(subject: Subject, entry: Mapping[str, Any], clean: Image.Image, shifted: Image.Image) -> Pair:
+def _pair(subject: Subject, entry: Mapping[str, Any], clean: Image.Image, shifted: Image.Image) -> PicturePair:
     side = max(clean.size)
     zoom = round(SIDE / side)
     whole = zoom > 1 and zoom * side <= WIDEST
     scale = zoom if whole else SIDE / side
-    return Pair(
+    return PicturePair(
         clean=_embedded(clean),
         shifted=_embedded(shifted),
         width=round(clean.width * scale),

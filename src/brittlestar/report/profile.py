@@ -9,7 +9,7 @@ import numpy as np
 
 from brittlestar.measures import Estimate, NoSamplesError
 from brittlestar.report.gather import Gathered
-from brittlestar.report.kept import APART, FAMILIES, NEVER_ASKED, Scale, families_of, scale_of, shared, value_at
+from brittlestar.report.kept import APART, FAMILIES, NEVER_ASKED, KeptScale, families_of, scale_of, shared, value_at
 from brittlestar.report.series import Series
 from brittlestar.report.subjects import CLEAN, ModelEntry, Subject
 
@@ -107,7 +107,7 @@ def _unasked(titles: Sequence[str]) -> list[ProfileRow]:
     return [ProfileRow(key=title.lower(), title=title, part="unasked", dots=()) for title in titles]
 
 
-def _row(key: str, listed: Sequence[Series], subjects: Sequence[Subject], scale: Scale) -> ProfileRow:
+def _row(key: str, listed: Sequence[Series], subjects: Sequence[Subject], scale: KeptScale) -> ProfileRow:
     """A family's dots, all means of the same conditions: those that every model asked any of has answered."""
     having = [s for s in subjects if any(i.id in s.rows for series in listed for i in series.infos)]
     by_data = {s.entry.data: shared(listed, [o for o in having if o.entry.data == s.entry.data]) for s in having}
@@ -117,7 +117,9 @@ def _row(key: str, listed: Sequence[Series], subjects: Sequence[Subject], scale:
     return ProfileRow(key=key, title=title, part=part, dots=tuple(dots))
 
 
-def _dot(subject: Subject, curves: list[list[str]], listed: Sequence[Series], scale: Scale, whole: bool) -> Dot | None:
+def _dot(
+    subject: Subject, curves: list[list[str]], listed: Sequence[Series], scale: KeptScale, whole: bool
+) -> Dot | None:
     curves = curves or [[i.id for i in s.infos if i.id in subject.rows] for s in listed]
     curves = [curve for curve in curves if curve]
     try:

@@ -81,7 +81,8 @@ class Series:
         """The title of a chart's axis."""
         if self.series == OCTAVE:
             return "octave (cycles per image)"
-        return AXES.get((self.shift, self.series), self.unit)
+        axis = AXES.get((self.shift, self.series), self.unit)
+        return f"share {axis}" if axis.startswith("of ") else axis
 
     @property
     def span(self) -> str:

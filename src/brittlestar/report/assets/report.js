@@ -15,19 +15,23 @@
   });
 
   // While a run goes on: reload, and keep the place, the folds that are open and what was typed into the filters
-  const seconds = +document.body.dataset.refresh, kept = "brittlestar-place";
+  const seconds = +document.body.dataset.refresh, kept = "brittlestar-place " + location.pathname;
   try {
     const was = JSON.parse(sessionStorage.getItem(kept) ?? "null");
     sessionStorage.removeItem(kept);
     if (was) addEventListener("load", () => {
       $$("details").forEach((fold, i) => { fold.open ||= was.open.includes(i); });
       $$("input[type=search]").forEach((field, i) => { if (was.typed[i]) { field.value = was.typed[i]; field.dispatchEvent(new Event("input")); } });
-      scrollTo({ top: was.top, behavior: "instant" });
+      // From the section that was at the top: what stands above it may have grown.
+      const first = document.getElementById(was.section);
+      scrollTo({ top: was.top + (first ? first.getBoundingClientRect().top + scrollY : 0), behavior: "instant" });
     });
   } catch { /* private mode */ }
   if (seconds) setTimeout(() => {
     const open = $$("details").flatMap((fold, i) => (fold.open ? [i] : [])), typed = $$("input[type=search]").map((field) => field.value);
-    try { sessionStorage.setItem(kept, JSON.stringify({ top: scrollY, open, typed })); } catch { /* private mode */ }
+    const first = $$("main > section").findLast((section) => section.getBoundingClientRect().top < 100);
+    const top = first ? -first.getBoundingClientRect().top : scrollY;
+    try { sessionStorage.setItem(kept, JSON.stringify({ section: first?.id, top, open, typed })); } catch { /* private mode */ }
     location.reload();
   }, 1000 * seconds);
 
@@ -159,7 +163,7 @@
       setEntry();
     }));
     if (chips.length) {
-      const room = table.closest("section").clientWidth - 222, each = (steps + 1) * 38 + 22;
+      const room = +document.body.dataset.room - 222, each = (steps + 1) * 38 + 22;
       const fits = Math.max(1, Math.floor(room / each));
       chips.forEach((chip, i) => setGroup(chip, i < fits));
     }

@@ -45,7 +45,7 @@ def error_map(model: ModelEntry, values: Matrix, low: float, high: float, plane:
     mean = float(np.nanmean(values)) * 100
     described = f"Error from {np.nanmin(values) * 100:.1f} % to {np.nanmax(values) * 100:.1f} %, mean {mean:.1f} %."
     images = [(picture_of(values, sequential(), low, high), None)]
-    below = Scale(f"{low * 100:.0f}", "error, %", f"{high * 100:.0f}", bar()) if scale else None
+    below = ColourScale(f"{low * 100:.0f}", "error, %", f"{high * 100:.0f}", bar()) if scale else None
     return _framed(f"Fourier map of {model.name}", described, images, plane, below)
 
 
@@ -61,7 +61,7 @@ def difference_map(
     below = None
     if scale:
         end = f"{limit * 100:.0f}"
-        below = Scale(f"−{end}", f"error less {against.name}’s, points", f"+{end}", bar(diverging(False)))
+        below = ColourScale(f"−{end}", f"error less {against.name}’s, points", f"+{end}", bar(diverging(False)))
     return _framed(f"Fourier map of {model.name} minus {against.name}", described, images, plane, below)
 
 
@@ -75,7 +75,7 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """What a map's colours mean: the ends, the unit, and the colours as a picture."""
 
     low: str
@@ -85,7 +85,7 @@ class Scale:
 
 
 def _framed(
-    title: str, described: str, images: Sequence[tuple[str, str | None]], plane: Plane, scale: Scale | None
+    title: str, described: str, images: Sequence[tuple[str, str | None]], plane: Plane, scale: ColourScale | None
 ) -> Markup:
     left, top = 24.0, 2.0
     cell = SIDE / max(len(plane.rows), len(plane.columns))

@@ -4,7 +4,7 @@ from brittlestar.report.section import Section, listed
 from brittlestar.report.sections.attacks import Attacks
 from brittlestar.report.sections.breaks import Breaks
 from brittlestar.report.sections.calibration import Calibration
-from brittlestar.report.sections.comparison import Comparison
+from brittlestar.report.sections.comparison import PairedDifferences
 from brittlestar.report.sections.corruptions import Corruptions
 from brittlestar.report.sections.curves import Curves
 from brittlestar.report.sections.examples import Examples
@@ -34,7 +34,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Attacks,
     Calibration,
     Measured,
-    Comparison,
+    PairedDifferences,
     Examples,
     Pending,
     NotAsked,

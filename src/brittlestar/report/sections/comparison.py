@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from markupsafe import Markup
 
 from brittlestar.measures import Sensitivity
-from brittlestar.report.compare import Differences, Pair, paired_differences
+from brittlestar.report.compare import Differences, ModelPair, paired_differences
 from brittlestar.report.compared import beyond, compare_models
 from brittlestar.report.drawing.heat import heats
 from brittlestar.report.gather import Gathered
@@ -21,7 +21,7 @@ from brittlestar.report.words import away, count, points
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison(Section):
+class PairedDifferences(Section):
     """Whether models really differ: paired differences, tests, and what a shift adds beyond clean.
 
     Fields:
@@ -79,7 +79,7 @@ class Comparison(Section):
         return {"tally": _tally}
 
 
-def _tally(pair: Pair) -> str:
+def _tally(pair: ModelPair) -> str:
     rest = pair.conditions - pair.better - pair.worse
     asked = count(pair.conditions, "condition")
     text = f"Better in {pair.better}, worse in {pair.worse} of {asked}; no difference shown in {rest}."

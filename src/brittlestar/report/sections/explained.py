@@ -12,13 +12,13 @@ from markupsafe import Markup
 
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.measures.spectra import FEWEST_GROUPS
-from brittlestar.report.agreements import SENSITIVE, Agreement, Contrast
+from brittlestar.report.agreements import SENSITIVE, Against, Agreement
 from brittlestar.report.drawing import maps
 from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.forest import ForestRow, ends_of, forest, legend
 from brittlestar.report.drawing.palette import sequential
 from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, outline
-from brittlestar.report.explained import ExplainedCase, ExplainedModel, Explanation, ShiftSpectrum, explanation
+from brittlestar.report.explained import ExplainedCase, ExplainedModel, ExplainedRun, ShiftSpectrum, explanation
 from brittlestar.report.gather import Gathered
 from brittlestar.report.section import Section
 from brittlestar.report.subjects import ModelEntry
@@ -40,7 +40,7 @@ class Explained(Section):
     title: ClassVar[str] = "What explains a failure"
     without: ClassVar[Mapping[str, Any]] = {"explained": None}
 
-    explanation: Explanation
+    explanation: ExplainedRun
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
@@ -77,7 +77,7 @@ class Explained(Section):
         return _drawn(self.explanation)
 
 
-def _drawn(e: Explanation) -> dict[str, Any]:
+def _drawn(e: ExplainedRun) -> dict[str, Any]:
     x = _reach([c.predicted for m in e.models for c in m.cases])
     y = _limits([c.measured for m in e.models for c in m.cases])
     others = [m for m in e.models if any(c.against for c in m.cases)]
@@ -118,7 +118,7 @@ class Told:
     model: ModelEntry
     found: Agreement
     svg: Markup
-    rows: tuple[tuple[str, float | None, Contrast], ...]
+    rows: tuple[tuple[str, float | None, Against], ...]
     undecided: tuple[str, ...]
     opposite: tuple[str, ...]
 
@@ -129,16 +129,16 @@ class Told:
         return known[0] if all(e == known[0] for e in known) else None
 
 
-def _titles(e: Explanation) -> dict[str, str]:
+def _titles(e: ExplainedRun) -> dict[str, str]:
     return {s.condition: s.name for s in e.spectra}
 
 
-def _agreed(e: Explanation, named: bool = False) -> list[Told]:
+def _agreed(e: ExplainedRun, named: bool = False) -> list[Told]:
     """Every agreement with its picture, all on one scale; ``named``: the picture says what its marks are."""
     entries, titles = {str(m.model.about["name"]): m.model for m in e.models}, _titles(e)
     found = e.agreements or ()
 
-    def row(title: str, c: Contrast, own: bool = False) -> ForestRow:
+    def row(title: str, c: Against, own: bool = False) -> ForestRow:
         return ForestRow(title=title, estimates=(c.raw, c.beyond, c.kept), own=own)
 
     rows = [
@@ -264,7 +264,7 @@ def _tip(c: ExplainedCase, apart: bool) -> str:
     return f"{c.spectrum.name}\n{told}\nn = {c.measured.n:,}"
 
 
-def _pictures(spectra: Sequence[ShiftSpectrum], e: Explanation, step: int = 1) -> list[str]:
+def _pictures(spectra: Sequence[ShiftSpectrum], e: ExplainedRun, step: int = 1) -> list[str]:
     """All on one logarithmic scale from the largest magnitude down; what does not change is darkest.
 
     A pixel is the largest of ``step`` x ``step`` frequencies.
@@ -289,7 +289,7 @@ def _changed(spectrum: ShiftSpectrum) -> float:
 Row = tuple[ShiftSpectrum, str, list[tuple[str, str, str]]]
 
 
-def _table(e: Explanation) -> list[Row]:
+def _table(e: ExplainedRun) -> list[Row]:
     """(spectrum, picture, per model predicted, error added and difference) a condition, by high-frequency energy."""
     known = [{c.spectrum.condition: c for c in m.cases} for m in e.models]
     return [
