@@ -30,11 +30,19 @@ const titles = (id) => [...document.querySelectorAll(`#${id} table.heat thead .g
   .map((e) => e.title || e.querySelector("[title]")?.title || e.textContent.trim());
 return {
   beyond, over: over.map((e) => e.id), grid: titles("grid"),
-  folded: [...document.querySelectorAll("#first-screen li")].filter((e) => !seen(e)).length,
+  folded: [...document.querySelectorAll("#first-screen li:not(.unprinted)")].filter((e) => !seen(e)).length,
+  unprinted: [...document.querySelectorAll(".unprinted")].filter((e) => !e.closest("table.heat:not([id])")).length,
+  shown: [...document.querySelectorAll(".unprinted")].filter(seen).length,
+  lines: [...document.querySelectorAll(".left-out")].filter(seen).map((e) => e.textContent),
+  examples: document.querySelectorAll(".gallery li").length,
+  undrawn: [...document.querySelectorAll(".gallery img")].filter((e) => !e.naturalWidth).map((e) => e.alt),
   scrolled: [...document.querySelectorAll(".scroller")]
     .filter((e) => seen(e) && getComputedStyle(e).overflowY !== "visible").length,
 };
 """
+
+
+LEFT_OUT = re.compile(r"Printed: the (first )?\d+ .+; (\d+) more on the page\.")
 
 
 def laid_out(browser: Browser, page: Path) -> Any:
@@ -66,8 +74,12 @@ def test_all_models_stand_on_the_paper(
     assert found["beyond"] == [] and found["over"] == []
     assert found["folded"] == found["scrolled"] == 0
     assert len(found["grid"]) == models
+    assert 0 < found["examples"] <= 12 and found["undrawn"] == [], "no picture is still empty when the page is printed"
+    told = [LEFT_OUT.fullmatch(line) for line in found["lines"]]
+    assert found["shown"] == 0 and told and all(told), "what is left out says so"
+    assert sum(int(match[2]) for match in told if match) == found["unprinted"]
     browser.run("dispatchEvent(new Event('afterprint'))")
-    assert browser.run("return document.querySelectorAll('table.heat.whole').length") == 0
+    assert browser.run("return document.querySelectorAll('table.heat.whole, .unprinted, .left-out').length") == 0
     assert browser.errors() == []
 
 

@@ -7,8 +7,8 @@
 
   // What is worth paper: of a list with data-paper="N" the N items of the largest data-w (of each data-g), and a line on the rest
   const choose = (list) => {
-    const groups = Object.groupBy(list.querySelectorAll("[data-w]"), (item) => item.dataset.g ?? "");
-    const rest = Object.values(groups).flatMap((items) => items.sort((a, b) => b.dataset.w - a.dataset.w).slice(+list.dataset.paper));
+    const taken = {}, items = [...list.querySelectorAll("[data-w]")].sort((a, b) => b.dataset.w - a.dataset.w);
+    const rest = items.filter(({ dataset: { g = "" } }) => (taken[g] = (taken[g] ?? 0) + 1) > +list.dataset.paper);
     if (!rest.length) return;
     rest.forEach((item) => item.classList.add("unprinted"));
     const line = document.createElement("p");
