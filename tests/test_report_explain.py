@@ -18,12 +18,8 @@ import torch
 import synthetic
 from brittlestar import api
 from brittlestar.analyses.explain import explained_again
-from brittlestar.measures import Estimate
-from brittlestar.measures.fourier import FourierMap
-from brittlestar.measures.sensitivity import Sensitivity, sensitivity
 from brittlestar.report import build
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
-from brittlestar.report.explained_words import Case, _times, agreements
 from brittlestar.report.sections.explained import correlated
 from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
@@ -186,6 +182,8 @@ BROKEN: dict[str, Callable[[Kept], str]] = {
     "bandwidth of text": broken(lambda kept: kept.update(bandwidth="<b>")),
     "no images": broken(lambda kept: kept.update(images=0)),
     "sentences": broken(lambda kept: kept.update(sentences=None)),
+    "agreements of text": broken(lambda kept: kept.update(agreements="x")),
+    "agreements without numbers": broken(lambda kept: kept.update(agreements=[{"model": "natural"}])),
     "fit": broken(lambda kept: kept["fit"].update(natural={"value": 1})),
     "fit out of range": broken(lambda kept: kept["fit"].update(natural=estimate(0.5) | {"high": 7.0})),
     "measured missing": with_case(measured=None),
@@ -250,53 +248,6 @@ def test_too_few_shifts_are_said_to_be_too_few(made: tuple[RunStore, Kept]) -> N
     few = type(model)(model=model.model, cases=tuple(three), fit=None, trade=None)
     assert correlated(None, few) == "too few for a correlation: 3 shifts, and it takes 8"
     assert correlated(None, model).endswith("the values do not vary")
-
-
-def wave(errors: tuple[float, float], samples: int = 400, turn: int = 0) -> FourierMap:
-    """A map of a low and a high wave that differ in error; ``turn`` says which samples err."""
-    wrong = np.stack([np.roll(np.arange(samples) < e * samples, turn) for e in errors]).astype(np.float32)
-    return FourierMap(16, 16, ((0, 1), (7, 7)), wrong, np.arange(samples, dtype=np.int32))
-
-
-def test_a_sentence_has_the_ratio_only_where_its_interval_leaves_out_1() -> None:
-    base, worse = wave((0.1, 0.3)), wave((0.4, 0.32))
-    times = _times(worse, base, 0.0, 0.25, "fixed")
-    found = re.fullmatch(r" \(([\d.]+) times \[([\d.]+), ([\d.]+)\] as often\)", times)
-    assert found is not None and float(found[1]) == 4 and 1 < float(found[2]) < 4 < float(found[3])
-    assert _times(wave((0.4, 0.32), turn=200), base, 0.5, np.inf, "fixed") == "", "0.32 and 0.3 are not shown to differ"
-    assert _times(worse, wave((0.0, 0.3)), 0.0, 0.25, "fixed") == "", "nothing to divide by"
-
-
-def held(accuracy: float, base: float = 0.6, clean: float = 0.8) -> Sensitivity:
-    """A model of a clean accuracy against one that falls from .8 to ``base``, on 4,000 images."""
-    rng = np.random.default_rng(0)
-    a, b, a_clean, b_clean = (rng.random(4000) < share for share in (accuracy, base, clean, 0.8))
-    return sensitivity((a, b), (a_clean, b_clean), 0.1)
-
-
-def test_a_sentence_needs_shift_and_band_to_agree_beyond_clean() -> None:
-    def case(high_share: float) -> Case:
-        any_ = Estimate(value=0.2, low=0.1, high=0.3, n=400, method="test")
-        return Case(
-            model="worse", condition="fog/5", shift="fog", high=high_share, predicted=0.1, measured=any_, against=any_
-        )
-
-    def said(high_share: float, shift: Sensitivity, low: Sensitivity, high: Sensitivity) -> list[str]:
-        bands = {("worse", "low"): low, ("worse", "high"): high}
-        found = agreements([case(high_share)], bands, {("worse", "fog/5"): shift}, "base", 8, lambda *_: " (TIMES)")
-        return [text for _, text in found]
-
-    worse, same, weak = held(0.3), held(0.6), held(0.4, clean=0.6)
-    (sentence,) = said(0.06, worse, worse, same)
-    assert sentence.startswith(
-        "94% of its change lies inside the lowest 8 x 8 frequencies. worse is more sensitive than"
-    )
-    assert "beyond clean -" in sentence and "kept above chance -" in sentence and "(TIMES); on clean images" in sentence
-    assert said(0.06, same, worse, same) == [], "the shift does not tell them apart"
-    assert said(0.06, worse, same, worse) == [], "the band does not"
-    assert said(0.06, worse, held(0.75), same) == [], "they disagree"
-    assert weak.raw.high < 0 and said(0.06, weak, weak, same) == [], "worse by what it is worse on clean images"
-    assert len(said(0.95, worse, same, worse)) == 1 and said(0.95, worse, worse, same) == []
 
 
 @pytest.fixture(scope="module")

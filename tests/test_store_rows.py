@@ -244,3 +244,21 @@ def test_writing_a_group_and_reading_a_large_run_are_fast(tmp_path: Path) -> Non
     began = time.perf_counter()
     assert {n for n, _ in store.tallies("m").values()} == {5000}
     assert time.perf_counter() - began < 0.5
+
+
+def test_a_column_that_only_some_files_have_is_absent(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    full, bare = random_rows(0, 20), random_rows(20, 40, kind="outcome")
+    store.write_cells("m", 0, 20, [("a", full)])
+    store.write_cells("m", 20, 40, [("a", bare)])
+    found = store.read("m", ["a"])["a"]
+    assert found.logits is None
+    np.testing.assert_array_equal(found.prediction, np.concatenate([full.prediction, bare.prediction]))
+
+
+def test_rows_of_the_same_samples_share_their_positions(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run")
+    for start in (0, 20):
+        store.write_cells("m", start, start + 20, cells(start, start + 20, ["a", "b"]))
+    found = store.read("m", ["a", "b"])
+    assert found["a"].position is found["b"].position and list(found["a"].position) == list(range(40))

@@ -25,8 +25,9 @@ from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.spectra import FEWEST_GROUPS, correlation, predicted_error, share_above
+from brittlestar.report.agreements import Agreement, plain
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
-from brittlestar.report.explained_words import Case, explained_sentences, points
+from brittlestar.report.explained_words import Case, agreements_of, points, sentences
 from brittlestar.report.figure import fourier_maps
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
@@ -62,7 +63,8 @@ class Explanation:
         cases: One a model and condition.
         correlation: By model, Pearson's r of predicted and measured over its conditions; ``None`` where undefined.
         trade: By model but the first, r of the high-frequency share and the error less the first model's.
-        sentences: What the intervals bear out, in words.
+        agreements: Where a shift and a band of the map say the same of two models.
+        sentences: The same in words.
         spectra: One a condition that changes anything.
     """
 
@@ -71,6 +73,7 @@ class Explanation:
     cases: tuple[Case, ...]
     correlation: dict[str, Estimate | None]
     trade: dict[str, Estimate | None]
+    agreements: tuple[Agreement, ...]
     sentences: tuple[str, ...]
     spectra: tuple[ChangeSpectrum, ...] = ()
 
@@ -136,14 +139,15 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         for m in names[1:]
     }
     names_of = {i.id: f"{i.title}, {i.label}" if i.label else i.title for i in infos}
-    sentences = tuple(explained_sentences(store, cases, maps, side, rule, names_of))
+    agreed = agreements_of(store, cases, maps, rule)
     return Explanation(
         bandwidth=side,
         images=len(images),
         cases=tuple(cases),
         correlation=predicted_and_measured,
         trade=trade,
-        sentences=sentences,
+        agreements=agreed,
+        sentences=tuple(sentences(agreed, side, names_of)),
         spectra=tuple(spectra.values()),
     )
 
@@ -221,6 +225,7 @@ def keep(explanation: Explanation, store: RunStore) -> Path:
         "fit": {name: None if e is None else asdict(e) for name, e in explanation.correlation.items()},
         "trade": {name: None if e is None else asdict(e) for name, e in explanation.trade.items()},
         "sentences": list(explanation.sentences),
+        "agreements": [plain(one) for one in explanation.agreements],
         "spectra": [
             {
                 "condition": s.info.id,

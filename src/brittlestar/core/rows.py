@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ class Rows:
         """The columns that there are, by name."""
         return {name: column for name in _COLUMNS if (column := getattr(self, name)) is not None}
 
-    @property
+    @functools.cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether the prediction is the label, (n,)."""
         return np.asarray(self.prediction == self.label)

@@ -65,19 +65,22 @@ def enclosing(value: float, low: float, high: float, n: int, level: float, metho
 
 def check_level(level: float) -> None:
     """Refuse a confidence level outside (0, 1)."""
-    require(0 < level < 1, f"a confidence level lies between 0 and 1, for instance 0.95; got {level}", UsageError)
+    if not 0 < level < 1:
+        raise UsageError(f"a confidence level lies between 0 and 1, for instance 0.95; got {level}")
 
 
 def check_rule(rule: str) -> None:
     """Refuse a rule that is neither ``fixed`` nor ``anytime``."""
-    require(rule in ("fixed", "anytime"), f"the rule is 'fixed' or 'anytime', got {rule!r}", UsageError)
+    if rule not in ("fixed", "anytime"):
+        raise UsageError(f"the rule is 'fixed' or 'anytime', got {rule!r}")
 
 
 def check_counts(k: float, n: float) -> None:
     """Refuse counts with no samples or with more successes than samples."""
     if n == 0:
         raise NoSamplesError("no samples: a share of nothing is undefined")
-    require(0 <= k <= n, f"k of n needs 0 <= k <= n, got k = {k} and n = {n}", UsageError)
+    if not 0 <= k <= n:
+        raise UsageError(f"k of n needs 0 <= k <= n, got k = {k} and n = {n}")
 
 
 def checked_scores(scores: npt.ArrayLike, lowest: float, highest: float) -> Scores:
@@ -93,11 +96,8 @@ def checked_scores(scores: npt.ArrayLike, lowest: float, highest: float) -> Scor
         raise NoSamplesError("no samples: a mean of nothing is undefined")
     least, most = float(values.min()), float(values.max())
     slack = 1e-9
-    require(
-        least >= lowest - slack and most <= highest + slack,
-        f"scores must be finite and in [{lowest:g}, {highest:g}], got {least:g} to {most:g}",
-        UsageError,
-    )
+    if not (least >= lowest - slack and most <= highest + slack):
+        raise UsageError(f"scores must be finite and in [{lowest:g}, {highest:g}], got {least:g} to {most:g}")
     return np.clip(values, lowest, highest)
 
 

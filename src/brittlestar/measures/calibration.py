@@ -118,7 +118,7 @@ def mean_ece_increase(parts: Sequence[Rows], clean: Rows, bins: int = 15, level:
 def _together(parts: Sequence[Rows], bins: int) -> Signed:
     """Conditions on the same samples, with bins of their own."""
     place = [at * bins + _equal_width(_confidence(rows), bins) for at, rows in enumerate(parts)]
-    return signed(Rows.concatenate(parts), np.concatenate(place), len(parts) * bins)
+    return signed(Rows.concatenate(parts), np.concatenate(place), len(parts) * bins, len(parts))
 
 
 def _overall(rows: Rows, level: float) -> float:

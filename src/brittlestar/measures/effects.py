@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
@@ -71,7 +72,7 @@ class Effect:
         if units < 2:
             half = math.inf
         elif rule == "fixed":
-            half = error * float(special.stdtrit(units - 1, 0.5 + level / 2))
+            half = error * _student(units - 1, level)
         else:
             spread = units * _rho() + 1
             half = error * math.sqrt(2 * spread / (units * _rho()) * math.log(math.sqrt(spread) / (1 - level)))
@@ -108,6 +109,13 @@ class Effect:
         return math.sqrt(squares * units / max(units - 1, 1)) / n, units
 
 
+@functools.lru_cache(maxsize=1024)
+def _student(freedom: int, level: float) -> float:
+    """The two-sided quantile."""
+    return float(special.stdtrit(freedom, 0.5 + level / 2))
+
+
+@functools.cache
 def _rho() -> float:
     start = -2 * math.log(0.05)
     return (start + math.log(start + 1)) / _TUNED_FOR
@@ -118,7 +126,10 @@ def mean_effect(scores: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> E
     x = np.asarray(scores, np.float64)
     if x.size == 0:
         raise NoSamplesError("no samples: a mean of nothing is undefined")
-    w = np.ones(len(x)) if weight is None else np.asarray(weight, np.float64)
+    if weight is None:
+        mean = float(x.mean())
+        return Effect(mean, x - mean)
+    w = np.asarray(weight, np.float64)
     w = w / w.mean()
     value = float((w * x).mean())
     return Effect(value, w * (x - value))
@@ -154,10 +165,19 @@ def halves(n: int, group: Groups | None = None) -> tuple[npt.NDArray[np.bool_], 
 
     Never by place alone: orders of samples cycle through the classes.
     """
-    of = np.arange(n) if group is None else np.unique(group, return_inverse=True)[1]
-    units = int(of.max()) + 1 if n else 0
+    if group is None:
+        return _halves(n)
+    of = np.unique(group, return_inverse=True)[1]
+    return tuple(half[of] for half in _halves(int(of.max()) + 1 if n else 0))
+
+
+@functools.lru_cache(maxsize=16)
+def _halves(units: int) -> tuple[npt.NDArray[np.bool_], ...]:
     if units < 2:
         return ()
     chosen = np.zeros(units, bool)
     chosen[np.random.default_rng(units).permutation(units)[: units // 2]] = True
-    return chosen[of], ~chosen[of]
+    both = chosen, ~chosen
+    for half in both:
+        half.flags.writeable = False
+    return both

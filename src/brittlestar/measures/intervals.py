@@ -95,6 +95,7 @@ def wilson_many(k: npt.ArrayLike, n: npt.ArrayLike, level: float = LEVEL) -> tup
     return np.minimum(low, p), np.maximum(high, p)
 
 
+@functools.lru_cache(maxsize=65536)
 def clopper_pearson(k: float, n: float, level: float = LEVEL) -> Estimate:
     """The share k / n in [0, 1] with the exact (conservative) interval of Clopper and Pearson.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ class Measure(Definition):
         if len(rows) == 0:
             raise NoSamplesError(f"no samples: {self.key} is undefined")
         for need in self.needs:
-            if all(getattr(rows, column) is None for column in need.split(" or ")):
+            if getattr(rows, need, None) is None and all(getattr(rows, c) is None for c in need.split(" or ")):
                 raise NotAvailableError(f"{self.key} needs {_explained(need)}")
 
     @classmethod
@@ -229,6 +230,8 @@ class MeanMeasure(Measure):
         self._check(rows)
         scores = np.asarray(self.scores(rows), np.float64)
         require(scores.shape == (len(rows),), f"{self.key}: one score a row, got shape {scores.shape}", UsageError)
+        if self.lowest <= scores.min() and scores.max() <= min(self.highest, sys.float_info.max):
+            return Scored(rows, scores, self.reach(rows))
         missing = int(np.count_nonzero(~np.isfinite(scores)))
         if missing:
             raise NotAvailableError(f"{self.key} of {missing:,} of {len(rows):,} samples is not a finite number")

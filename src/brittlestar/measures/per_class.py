@@ -54,10 +54,14 @@ class Answers:
         """
         samples, _ = together(parts)
         require(not repeated(samples.position), "classes are told apart on still images, not on frames", UsageError)
-        index = [np.searchsorted(rows.position, samples.position, sorter=_order(rows)) for rows in parts]
-        columns = [rows.prediction[_order(rows)[i]] for rows, i in zip(parts, index, strict=True)]
-        first = parts[0].label[_order(parts[0])[index[0]]]
-        return cls(samples, first, np.stack(columns, axis=1))
+        index = [_index(rows, samples) for rows in parts]
+        columns = [rows.prediction[i] for rows, i in zip(parts, index, strict=True)]
+        return cls(samples, parts[0].label[index[0]], np.stack(columns, axis=1))
+
+    @functools.cached_property
+    def right(self) -> Outcomes:
+        """(n, conditions) whether the answer is the sample's class."""
+        return np.asarray(self.prediction == self.label[:, None])
 
     def counts(self) -> dict[int, int]:
         """Samples by class, for the classes that have any."""
@@ -89,11 +93,15 @@ class Answers:
 
     def recall(self, label: int, rule: str = "fixed", level: float = LEVEL) -> Estimate:
         """See ``recall``."""
-        return self.share(self.label == label, self.prediction == label, rule, level)
+        return self.share(self.label == label, self.right, rule, level)
 
 
-def _order(rows: Rows) -> npt.NDArray[np.intp]:
-    return np.argsort(rows.position, kind="stable")
+def _index(rows: Rows, samples: Samples) -> npt.NDArray[np.intp] | slice:
+    """Where the samples stand in the rows."""
+    if np.array_equal(rows.position, samples.position):
+        return slice(None)
+    order = np.argsort(rows.position, kind="stable")
+    return order[np.searchsorted(rows.position, samples.position, sorter=order)]
 
 
 def recall(parts: Rows | Sequence[Rows], label: int, rule: str = "fixed", level: float = LEVEL) -> Estimate:
@@ -145,7 +153,7 @@ def confusion(answers: Answers, classes: int) -> Scores:
 
 def recalls(answers: Answers, classes: int) -> Scores:
     """(classes,) the diagonal of ``confusion``."""
-    right = (answers.prediction == answers.label[:, None]).mean(axis=1)
+    right = answers.right.mean(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(
             np.bincount(answers.label, right, minlength=classes) / np.bincount(answers.label, minlength=classes)
@@ -251,12 +259,7 @@ def worst_confusions(
     total = sum((classes - 1) * sum(n >= fewest for n in pair.counts().values()) for pair in pairs.values())
     if total == 0:
         return ()
-    each = of_many(total, level)
-    ranked = [
-        (low, value, name, key)
-        for name, pair in pairs.items()
-        for key, low, value in _candidates(pair, classes, each, fewest)
-    ]
+    ranked = _ranked(pairs, classes, of_many(total, level), fewest)
     ranked.sort(key=lambda one: one[:2], reverse=True)
     found: list[Confusion] = []
     seen: set[Any] = set()
@@ -273,8 +276,33 @@ def worst_confusions(
     return tuple(sorted(found, key=lambda c: (c.increase.low, c.increase.value), reverse=True))
 
 
-def _candidates(pair: Answers, classes: int, level: float, fewest: int) -> list[tuple[tuple[int, int], float, float]]:
-    """((class, other), lower limit, increase) of those shown to have grown, as if all samples were independent."""
+def _ranked(
+    pairs: Mapping[str, Answers], classes: int, level: float, fewest: int
+) -> list[tuple[float, float, str, tuple[int, int]]]:
+    """(lower limit, increase, condition, (class, other)) of those shown to have grown, as if all samples were
+    independent."""
+    names = list(pairs)
+    grown = [_grown(pair, classes, fewest) for pair in pairs.values()]
+    codes, more, fewer, n = (np.concatenate(columns) for columns in zip(*grown, strict=True))
+    if not len(codes):
+        return []
+    condition = np.repeat(np.arange(len(names)), [len(columns[0]) for columns in grown])
+    # Most counts come many times, and limits cost more than all the rest. Counts stay far under 2 ** 21.
+    _, first, which = np.unique((more << 42) + (fewer << 21) + n, return_index=True, return_inverse=True)
+    both = of_many(2, level)
+    limits = exact_limits(more[first], n[first], both)[0] - exact_limits(fewer[first], n[first], both)[1]
+    low, value = limits[which], (more - fewer) / n
+    return [
+        (float(low[i]), float(value[i]), names[condition[i]], (int(codes[i]) // classes, int(codes[i]) % classes))
+        for i in np.flatnonzero(low > 0)
+    ]
+
+
+Counts = npt.NDArray[np.int64]
+
+
+def _grown(pair: Answers, classes: int, fewest: int) -> tuple[Counts, Counts, Counts, Counts]:
+    """(class * classes + other, samples that went there, that came back, samples of the class) where more went."""
     label = pair.label.astype(np.int64)
     now, before = pair.prediction[:, 0], pair.prediction[:, 1]
     size = np.bincount(label, minlength=classes)
@@ -288,18 +316,7 @@ def _candidates(pair: Answers, classes: int, level: float, fewest: int) -> list[
         fewer = np.where(gone[at] == codes, less[at], 0)
     n = size[codes // classes]
     kept = (n >= fewest) & (more > fewer)
-    codes, more, fewer, n = codes[kept], more[kept], fewer[kept], n[kept]
-    if not len(codes):
-        return []
-    # Most counts come many times, and limits cost more than all the rest. Counts stay far under 2 ** 21.
-    _, first, which = np.unique((more << 42) + (fewer << 21) + n, return_index=True, return_inverse=True)
-    both = of_many(2, level)
-    limits = exact_limits(more[first], n[first], both)[0] - exact_limits(fewer[first], n[first], both)[1]
-    low, value = limits[which], (more - fewer) / n
-    return [
-        ((int(codes[i]) // classes, int(codes[i]) % classes), float(low[i]), float(value[i]))
-        for i in np.flatnonzero(low > 0)
-    ]
+    return codes[kept], more[kept], fewer[kept], n[kept]
 
 
 def _told(pair: Answers, label: int, prediction: int, name: str, total: int, rule: str, level: float) -> Confusion:

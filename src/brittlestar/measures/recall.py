@@ -10,9 +10,9 @@ import numpy as np
 
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import Estimate
-from brittlestar.measures.means import share
+from brittlestar.measures.means import rate, share
 from brittlestar.measures.measure import Measure
-from brittlestar.measures.samples import Samples
+from brittlestar.measures.samples import Samples, repeated
 
 
 @final
@@ -36,7 +36,13 @@ class Recall(Measure):
         # One sort and slices: a mask a class would read the rows a thousand times for a thousand classes.
         order = np.argsort(rows.label, kind="stable")
         classes, starts = np.unique(rows.label[order], return_index=True)
-        samples = dataclasses.replace(Samples.of(rows, order), weight=None, label=None, unseen=0.0)
         right = rows.correct[order]
+        if rows.group is None and not repeated(rows.position):
+            found = np.add.reduceat(right.astype(np.int64), starts)
+            counts = np.diff([*starts, len(rows)])
+            return {
+                int(own): rate(int(k), int(n), rule, level) for own, k, n in zip(classes, found, counts, strict=True)
+            }
+        samples = dataclasses.replace(Samples.of(rows, order), weight=None, label=None, unseen=0.0)
         parts = zip(classes, starts, [*starts[1:], len(rows)], strict=True)
         return {int(own): share(samples.cut(np.arange(a, b)), right[a:b], rule, level) for own, a, b in parts}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +145,8 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
         position, correct = samples.position, np.stack(columns, axis=1)
     if len(position) == 0:
         raise NoSamplesError("no samples in common: what is compared must share samples")
-    return dataclasses.replace(samples, unseen=max(samples.unseen, *(rows.unseen for rows in parts))), correct
+    unseen = max(samples.unseen, *(rows.unseen for rows in parts))
+    return samples if unseen == samples.unseen else dataclasses.replace(samples, unseen=unseen), correct
 
 
 def shared(parts: Sequence[Rows]) -> list[Rows]:
@@ -155,9 +157,9 @@ def shared(parts: Sequence[Rows]) -> list[Rows]:
     """
     if not parts:
         raise NoSamplesError("nothing to measure: no condition was given")
-    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
-    if all(np.array_equal(keys[0], key) for key in keys[1:]):
+    if all(_same_samples(parts[0], other) for other in parts[1:]):
         return list(parts)
+    keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
     common = keys[0]
     for key in keys[1:]:
         common = np.intersect1d(common, key)
@@ -171,11 +173,15 @@ def shared(parts: Sequence[Rows]) -> list[Rows]:
 
 
 def _ascending(position: Positions) -> bool:
-    return bool(np.all(position[1:] > position[:-1]))
+    return bool((position[1:] > position[:-1]).all())
 
 
 def _same_samples(a: Rows, b: Rows) -> bool:
-    return np.array_equal(a.position, b.position) and np.array_equal(a.frame, b.frame)
+    return _same(a.position, b.position) and _same(a.frame, b.frame)
+
+
+def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    return a is b or np.array_equal(a, b)
 
 
 def repeated(position: Positions) -> bool:

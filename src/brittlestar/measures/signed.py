@@ -63,18 +63,21 @@ class Signed:
         return most * (found.high - found.low) / 2
 
 
-def signed(rows: Rows, place: npt.NDArray[np.int64], bins: int) -> Signed:
+def signed(rows: Rows, place: npt.NDArray[np.int64], bins: int, times: int = 1) -> Signed:
     """The sum over bins of the absolute gap of each, weighted by its share of the rows.
 
     Args:
         rows: At least one.
         place: (rows,) the bin of each.
         bins: How many there are.
+        times: The same samples stand so many times one after another, in one order.
     """
     apart = rows.confidence - rows.correct
-    n = len(np.unique(rows.position)) if repeated(rows.position) else len(rows)
+    once = rows if times == 1 else rows.take(slice(len(rows) // times))
+    n = len(np.unique(once.position)) if repeated(once.position) else len(once)
     # Positions are a drawn order, so their rank modulo the folds is as good as a draw and the same for all conditions.
-    unit, units = independent(rows)
+    unit, units = independent(once)
+    unit = unit if times == 1 else np.tile(unit, times)
     if rows.weight is not None:
         apart = apart * (rows.weight * (len(rows) / rows.weight.sum()))
 

@@ -7,7 +7,6 @@ with a fingerprint of the conditions, models, seed and answers it belongs to. A 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.measures import Estimate
 from brittlestar.measures.sampled import sampled_map
+from brittlestar.report.agreements import Agreement, agreement_of, count_of, estimate_of, share_of
 from brittlestar.report.gather import Gathered
 from brittlestar.report.panels import Matrix
 from brittlestar.report.status import near_chance_of
@@ -92,6 +92,7 @@ class ExplainedRun:
         models: With their cases.
         spectra: One a condition, from low to high frequencies.
         sentences: What the intervals bear out.
+        agreements: The same as numbers, between models of the page; ``None`` in files from before they were kept.
         first: Name of the model that the others are compared with.
     """
 
@@ -100,6 +101,7 @@ class ExplainedRun:
     models: tuple[ExplainedModel, ...]
     spectra: tuple[ShiftSpectrum, ...]
     sentences: tuple[str, ...]
+    agreements: tuple[Agreement, ...] | None
     first: str
 
 
@@ -161,9 +163,9 @@ def _built(gathered: Gathered, kept: Mapping[str, Any]) -> ExplainedRun:
         cases = tuple(
             ExplainedCase(
                 spectrum=spectra[c["condition"]],
-                predicted=_share(c["predicted"]),
-                measured=_estimate(c["measured"], -1.0),
-                against=None if c["against"] is None else _estimate(c["against"], -1.0),
+                predicted=share_of(c["predicted"]),
+                measured=estimate_of(c["measured"], -1.0),
+                against=None if c["against"] is None else estimate_of(c["against"], -1.0),
             )
             for c in kept["cases"]
             if c["model"] == name
@@ -174,18 +176,25 @@ def _built(gathered: Gathered, kept: Mapping[str, Any]) -> ExplainedRun:
                 ExplainedModel(
                     model=subject.entry,
                     cases=cases,
-                    fit=None if fit is None else _estimate(fit, -1.0),
-                    trade=None if trade is None else _estimate(trade, -1.0),
+                    fit=None if fit is None else estimate_of(fit, -1.0),
+                    trade=None if trade is None else estimate_of(trade, -1.0),
                 )
             )
     if not models:
         raise ValueError("no cases")
+    agreements = kept.get("agreements")
+    told = None if agreements is None else tuple(agreement_of(a) for a in list(agreements))
+    shown = {str(m.model.about["name"]) for m in models}
+    for one in told or ():
+        if unknown := {s.condition for s in (*one.shifts, *one.exceptions)} - set(spectra):
+            raise ValueError(f"agreements under {unknown}")
     return ExplainedRun(
-        bandwidth=_count(kept["bandwidth"]),
-        images=_count(kept["images"]),
+        bandwidth=count_of(kept["bandwidth"]),
+        images=count_of(kept["images"]),
         models=tuple(models),
         spectra=tuple(sorted(spectra.values(), key=lambda s: s.high)),
         sentences=tuple(str(s) for s in list(kept["sentences"])),
+        agreements=None if told is None else tuple(a for a in told if {a.model, a.first} <= shown),
         first=models[0].model.name,
     )
 
@@ -200,34 +209,7 @@ def _spectrum(gathered: Gathered, kept: Mapping[str, Any]) -> ShiftSpectrum:
         shift=info.shift,
         title=gathered.subjects[0].titles[info.id],
         label=info.label,
-        high=_share(kept["high"]),
+        high=share_of(kept["high"]),
         plane=plane,
         strongest=bool(kept["strongest"]),
     )
-
-
-def _estimate(kept: Mapping[str, Any], least: float) -> Estimate:
-    low, value, high = (float(kept[key]) for key in ("low", "value", "high"))
-    if not least <= low <= value <= high <= 1:
-        raise ValueError(f"an estimate of {value} in [{low}, {high}]")
-    return Estimate(
-        value=value,
-        low=low,
-        high=high,
-        n=_count(kept["n"]),
-        level=float(kept["level"]),
-        method=str(kept["method"]),
-    )
-
-
-def _share(kept: Any) -> float:
-    value = float(kept)
-    if not (math.isfinite(value) and -1e-9 <= value <= 1 + 1e-9):
-        raise ValueError(f"a share of {value}")
-    return min(max(value, 0.0), 1.0)
-
-
-def _count(kept: Any) -> int:
-    if not isinstance(kept, int) or kept < 1:
-        raise ValueError(f"a count of {kept!r}")
-    return kept

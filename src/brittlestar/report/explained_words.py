@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brittlestar import measures
@@ -13,6 +13,7 @@ from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, corrected_together
 from brittlestar.measures.spectra import band_ratio
+from brittlestar.report.agreements import SENSITIVE, Agreement, ModelContrast, ShiftContrast
 from brittlestar.report.figure import map_rule
 from brittlestar.store import RunStore
 
@@ -41,18 +42,13 @@ class Case:
     against: Estimate | None
 
 
-def explained_sentences(
-    store: RunStore,
-    cases: Sequence[Case],
-    maps: Mapping[str, FourierMap],
-    side: int,
-    rule: str,
-    names_of: Mapping[str, str],
-) -> list[str]:
-    """A sentence where shift and band agree that a model is more, or less, sensitive than the first.
+def agreements_of(
+    store: RunStore, cases: Sequence[Case], maps: Mapping[str, FourierMap], rule: str
+) -> tuple[Agreement, ...]:
+    """Where shift and band agree that a model is more, or less, sensitive than the first.
 
     Both against clean on two scales (``measures.sensitivity``), Holm-corrected over all shifts and bands that were
-    looked at. Of each kind of shift the condition with the largest raw difference is told.
+    looked at.
     """
     clean, chance = _clean_rows(store, list(maps))
     first, *others = maps
@@ -78,12 +74,9 @@ def explained_sentences(
         shifts[case.model, case.condition] = measures.row_sensitivity(
             [a], [b], clean[case.model], clean[first], chance, rule, measures.of_many(len(wanted))
         )
-    return [
-        f"{names_of[case.condition]}: {said}"
-        for case, said in agreements(
-            wanted, bands, shifts, first, side, lambda n, low, high: _times(maps[n], maps[first], low, high, rule)
-        )
-    ]
+    return agreements(
+        wanted, bands, shifts, first, lambda name, low, high: _times(maps[name], maps[first], low, high, rule)
+    )
 
 
 def agreements(
@@ -91,54 +84,92 @@ def agreements(
     bands: Mapping[tuple[str, str], Sensitivity],
     shifts: Mapping[tuple[str, str], Sensitivity],
     first: str,
-    side: int,
-    times: Callable[[str, float, float], str],
-) -> list[tuple[Case, str]]:
-    """The cases whose shift and band agree, the one that differs most of each kind of shift, and what is said of it.
+    times: Callable[[str, float, float], Estimate | None],
+) -> tuple[Agreement, ...]:
+    """The bands that some shift agrees with; of each kind of shift the condition that differs most.
 
     Args:
         cases: Models under shifts that change low frequencies only, or high ones only.
         bands: By (model, band), against the first model.
         shifts: By (model, condition), against the first model.
         first: Its name.
-        side: Of the square of low frequencies.
-        times: The ratio of the errors of a model and the first in a band, in words.
+        times: The ratio of the errors of a model and the first in a band, where there is one to tell.
     """
     judged = corrected_together([*bands.values(), *shifts.values()])
     of_band = dict(zip(bands, judged, strict=False))
     of_shift = dict(zip(shifts, judged[len(bands) :], strict=True))
-    found = []
+    agreed = []
     for (name, band), apart in of_band.items():
-        strongest: dict[str, Case] = {}
+        if apart.state not in SENSITIVE:
+            continue
+        alike: dict[str, ShiftContrast] = {}
+        unlike: dict[str, ShiftContrast] = {}
         for case in cases:
             if case.model != name or (case.high < LOW) != (band == "low"):
                 continue
-            own = of_shift[name, case.condition]
-            if own.state != apart.state or own.state not in ("more sensitive", "less sensitive"):
-                continue
-            best = strongest.get(case.shift)
-            if best is None or abs(own.raw.value) > abs(of_shift[name, best.condition].raw.value):
-                strongest[case.shift] = case
+            own = ModelContrast.of(of_shift[name, case.condition])
+            told = alike if own.state == apart.state else unlike
+            best = told.get(case.shift)
+            if best is None or _weight(own) > _weight(best.contrast):
+                share = 1 - case.high if band == "low" else case.high
+                told[case.shift] = ShiftContrast(condition=case.condition, share=share, contrast=own)
+        if not alike:
+            continue
         _, low, high = next(b for b in measures.BANDS if b[0] == band)
-        ratio = times(name, low, high) if strongest else ""
-        for case in strongest.values():
-            own = of_shift[name, case.condition]
-            share = 1 - case.high if band == "low" else case.high
-            text = (
-                f"{share:.0%} of its change lies {'inside' if band == 'low' else 'outside'} the lowest {side} x {side} "
-                f"frequencies. {name} is {own.state} than {first} to it ({_spelt(own)}; intervals for one chosen of "
-                f"{len(shifts):,}) and to waves of {band} frequency ({_spelt(apart)}){ratio}; on clean images "
-                f"{points(own.clean)} of accuracy."
+        agreed.append(
+            Agreement(
+                model=name,
+                first=first,
+                band=band,
+                waves=ModelContrast.of(apart),
+                times=times(name, low, high),
+                shifts=_largest_first(alike.values()),
+                exceptions=_largest_first(told for shift, told in unlike.items() if shift not in alike),
+                of_bands=len(bands),
+                of_shifts=len(shifts),
             )
-            found.append((case, text))
-    return found
+        )
+    return tuple(agreed)
 
 
-def _spelt(found: Sensitivity) -> str:
-    assert found.ratio is not None
+def _weight(found: ModelContrast) -> tuple[bool, float]:
+    """What is told of a kind of shift: a difference in sensitivity before none, then the largest raw difference."""
+    return found.state in SENSITIVE, abs(found.raw.value)
+
+
+def _largest_first(shifts: Iterable[ShiftContrast]) -> tuple[ShiftContrast, ...]:
+    return tuple(sorted(shifts, key=lambda s: _weight(s.contrast), reverse=True))
+
+
+def sentences(agreed: Sequence[Agreement], side: int, names_of: Mapping[str, str]) -> list[str]:
+    """One for each shift that agrees with its band.
+
+    Args:
+        agreed: With their shifts.
+        side: Of the square of low frequencies.
+        names_of: A name for people, by condition.
+    """
+    return [_sentence(one, shift, side, names_of[shift.condition]) for one in agreed for shift in one.shifts]
+
+
+def _sentence(one: Agreement, shift: ShiftContrast, side: int, name: str) -> str:
     return (
-        f"accuracy raw {points(found.raw)}, beyond clean {points(found.additive)}, "
-        f"kept above chance {points(found.ratio)}"
+        f"{name}: {shift.share:.0%} of its change lies {'inside' if one.band == 'low' else 'outside'} the lowest "
+        f"{side} x {side} frequencies. {one.model} is {one.state} than {one.first} to it ({_spelt(shift.contrast)}; "
+        f"intervals for one chosen of {one.of_shifts:,}) and to waves of {one.band} frequency ({_spelt(one.waves)})"
+        f"{_as_often(one.times)}; on clean images {points(shift.contrast.clean)} of accuracy."
+    )
+
+
+def _as_often(times: Estimate | None) -> str:
+    """`` (3.10 times [2.20, 4.50] as often)``."""
+    return "" if times is None else f" ({times.value:.2f} times [{times.low:.2f}, {times.high:.2f}] as often)"
+
+
+def _spelt(found: ModelContrast) -> str:
+    assert found.kept is not None
+    return (
+        f"accuracy raw {points(found.raw)}, beyond clean {points(found.beyond)}, kept above chance {points(found.kept)}"
     )
 
 
@@ -155,17 +186,16 @@ def _rows_of(store: RunStore, model: str, condition: str) -> Rows:
     return store.read(store.manifest.models[model]["fingerprint"], [fingerprint], detail=False)[fingerprint]
 
 
-def _times(own: FourierMap, base: FourierMap, low: float, high: float, rule: str) -> str:
-    """`` (3.10 times [2.20, 4.50] as often)``, where the interval has an end and leaves out 1."""
+def _times(own: FourierMap, base: FourierMap, low: float, high: float, rule: str) -> Estimate | None:
+    """The ratio of errors in a band, where its interval, as it is printed, has an end and leaves out 1."""
     if not (own.complete and base.complete):
-        return ""
+        return None
     try:
         ratio = band_ratio(own, base, low, high, rule=rule)
     except NoSamplesError:
-        return ""
+        return None
     low_end, high_end = round(ratio.low, 2), round(ratio.high, 2)
-    shown = math.isfinite(high_end) and (low_end > 1 or high_end < 1)
-    return f" ({ratio.value:.2f} times [{low_end:.2f}, {high_end:.2f}] as often)" if shown else ""
+    return ratio if math.isfinite(high_end) and (low_end > 1 or high_end < 1) else None
 
 
 def points(found: Estimate) -> str:

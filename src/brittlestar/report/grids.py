@@ -139,6 +139,11 @@ def grid_of(
     return Grid(groups=groups, blocks=tuple(blocks), steps=max(len(c) for r in every for c in r.cells), limit=limit)
 
 
+def largest(row: GridRow) -> float:
+    """What a row is worth where not all are printed: its largest number, whatever its sign."""
+    return max((abs(cell.value.value) for cells in row.cells for cell in cells if cell is not None), default=0.0)
+
+
 def mean_tip(grid: Grid, row: GridRow, group: int) -> str:
     """What the mean of a row says when pointed at."""
     e = row.means[group]

@@ -79,7 +79,7 @@ class Numbers:
 
     def _apart(self, measure: MeanMeasure, subject: Subject, condition: str, other: Subject, against: str) -> Estimate:
         first, second = subject.rows[condition], other.rows[against]
-        if not np.array_equal(first.position, second.position):
+        if first.position is not second.position and not np.array_equal(first.position, second.position):
             return measure.difference(first, second, self.rule, self.level)
         one, two = self._scores(measure, subject, condition), self._scores(measure, other, against)
         return measure.apart(one, two, self.rule, self.level)

@@ -15,7 +15,7 @@ from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.palette import BUCKETS, MODEL_COLOURS, bucket, stylesheet
 from brittlestar.report.drawing.profile import limits, rounded, said
 from brittlestar.report.first_screen import LADDER, MOST_WORDS, FirstScreen, shown_number
-from brittlestar.report.grids import cell_tip, mean_tip
+from brittlestar.report.grids import cell_tip, largest, mean_tip
 from brittlestar.report.names import middle, words_of
 from brittlestar.report.page import Header, Report
 from brittlestar.report.section import Section
@@ -102,6 +102,7 @@ def environment() -> jinja2.Environment:
         cell=lambda v: number(v * 100),
         pct=lambda v: f"{number(v * 100)} %",
         bucket=bucket,
+        weight=largest,
         away=away,
         difference=_difference,
         signed=_signed,

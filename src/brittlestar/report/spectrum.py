@@ -147,11 +147,12 @@ def _map(subject: Subject, found: FourierMap, rows: Sequence[int], columns: Sequ
     planes = [np.full((len(rows), len(columns)), np.nan) for _ in range(3)]
     row_of, column_of = ({f: place for place, f in enumerate(axis)} for axis in (rows, columns))
     low, high = found.limits(level)
+    error = found.error
     for place, (row, column) in enumerate(found.frequencies):
         for r, c in ((row, column), (-row, -column)):
             r, c = _wrapped(r, found.height), _wrapped(c, found.width)
             if r in row_of and c in column_of:
-                for plane, values in zip(planes, (found.error, low, high), strict=True):
+                for plane, values in zip(planes, (error, low, high), strict=True):
                     plane[row_of[r], column_of[c]] = values[place]
     return SpectrumMap(model=subject.entry, value=planes[0], low=planes[1], high=planes[2], samples=found.samples)
 

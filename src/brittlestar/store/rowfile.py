@@ -40,6 +40,8 @@ def connection() -> duckdb.DuckDBPyConnection:
                 "autoload_known_extensions": False,
             }
         )
+        # A query of more than two seconds would print a bar into what people or programs read from our output.
+        _local.connection.execute("SET enable_progress_bar = false")
         _local.process = os.getpid()
     opened: duckdb.DuckDBPyConnection = _local.connection
     return opened
@@ -71,7 +73,11 @@ def write_rows(path: Path, parts: Sequence[Rows]) -> None:
 
 
 def read_rows(
-    paths: Sequence[Path], wanted: Sequence[int] | None = None, *, detail: bool = False
+    paths: Sequence[Path],
+    wanted: Sequence[int] | None = None,
+    *,
+    detail: bool = False,
+    known: dict[bytes, npt.NDArray[Any]] | None = None,
 ) -> list[tuple[int, Rows]]:
     """(place in the group, rows) of files of one group, in the order of the files where a place comes several times.
 
@@ -79,20 +85,41 @@ def read_rows(
         paths: Row files of one model and one group.
         wanted: Places to read; ``None`` for all.
         detail: Whether to read the wide columns too.
+        known: Positions and frames by their bytes, to be added to: rows of the same samples get the same array, so
+            that whoever pairs them sees it at once.
 
     Raises:
         StoreError: A file is damaged.
     """
-    names = ", ".join(["condition", *SIMPLE])
+    names = "*" if detail else ", ".join(["condition", *SIMPLE])
     where = "" if wanted is None else f"WHERE condition IN ({', '.join(map(str, wanted))})"
+    select = f"SELECT {names} FROM {{files}} {where}"
+    known = {} if known is None else known
     found: list[tuple[int, Rows]] = []
-    if detail:
-        for path in paths:
-            found += _parts(query([path], f"SELECT * FROM {{files}} {where}"))
-    else:
-        for first in range(0, len(paths), _AT_ONCE):
-            found += _parts(query(paths[first : first + _AT_ONCE], f"SELECT {names} FROM {{files}} {where}"))
+    for first in range(0, len(paths), _AT_ONCE):
+        some = paths[first : first + _AT_ONCE]
+        together = _complete(some, select) if detail and len(some) > 1 else None
+        if together is not None or not detail:
+            found += _parts(together or query(some, select), known)
+            continue
+        for path in some:
+            found += _parts(query([path], select), known)
     return found
+
+
+def _complete(paths: Sequence[Path], select: str) -> dict[str, Any] | None:
+    """The columns of all files; ``None`` where a file lacks one or a wide one has gaps: what is missing is told by the
+    file."""
+    try:
+        table = query(paths, select)
+    except StoreError:
+        return None
+    wide = (column for name, column in table.items() if name.startswith(tuple(prefix for _, prefix, *_ in _WIDE)))
+    return None if any(np.ma.getmaskarray(column).any() for column in wide if _masked(column)) else table
+
+
+def _masked(column: Any) -> bool:
+    return isinstance(column, np.ma.MaskedArray)
 
 
 def query(paths: Sequence[Path], sql: str) -> dict[str, Any]:
@@ -136,16 +163,25 @@ def _columns_of(parts: Sequence[Rows]) -> dict[str, Any]:
     return columns
 
 
-def _parts(table: dict[str, Any]) -> list[tuple[int, Rows]]:
+def _parts(table: dict[str, Any], known: dict[bytes, npt.NDArray[Any]]) -> list[tuple[int, Rows]]:
     place = np.ma.getdata(table["condition"])
     if not len(place):
         return []
     simple = {name: _plain(table[name], name) for name in SIMPLE}
     wide = {name: _stacked(table, prefix, first) for name, prefix, first, _ in _WIDE if f"{prefix}{first}" in table}
+    if not (np.diff(place) >= 0).all():
+        # Of several files: one sort of the whole table puts a condition's rows together, where joining them condition
+        # by condition would take tens of thousands of small steps.
+        order = np.argsort(place, kind="stable")
+        place = place[order]
+        simple = {name: column[order] for name, column in simple.items()}
+        wide = {name: (value[order], missing[order]) for name, (value, missing) in wide.items()}
     edges = np.flatnonzero(np.diff(place)) + 1
     parts = []
     for a, b in zip([0, *edges.tolist()], [*edges.tolist(), len(place)], strict=True):
         columns: dict[str, Any] = {name: column[a:b] for name, column in simple.items()}
+        for name in ("position", "frame"):
+            columns[name] = known.setdefault(columns[name].tobytes(), columns[name])
         for name, (value, missing) in wide.items():
             kept = ~missing[a:b].all(axis=0)
             if kept.any():

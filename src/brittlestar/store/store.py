@@ -51,6 +51,7 @@ class RunStore:
         self.manifest = manifest
         self._groups: dict[str, tuple[str, ...]] = {}
         self._design: Design | None = None
+        self._known: dict[bytes, npt.NDArray[Any]] = {}
 
     @classmethod
     def open(cls, path: Path | str) -> RunStore:
@@ -287,7 +288,8 @@ class RunStore:
             places = [place for place, condition in enumerate(group) if condition in wanted]
             if places:
                 chosen = None if len(places) == len(group) else places
-                for place, rows in read_rows([file.path for file in files], chosen, detail=detail):
+                paths = [file.path for file in files]
+                for place, rows in read_rows(paths, chosen, detail=detail, known=self._known):
                     parts.setdefault(group[place], []).append(rows)
         found = {c: _one_each(parts[c]) for c in conditions if c in parts}
         if not found or not self._samples.exists():
@@ -377,7 +379,7 @@ def _overlapping(files: Iterable[RowFile]) -> set[str]:
 
 def _one_each(parts: list[Rows]) -> Rows:
     """Sorted by (position, frame), each pair once (an interrupted compaction leaves equal rows twice)."""
-    rows = Rows.concatenate(sorted(parts, key=lambda part: int(part.position[0])))
+    rows = parts[0] if len(parts) == 1 else Rows.concatenate(sorted(parts, key=lambda part: int(part.position[0])))
     key = (rows.position.astype(np.int64) << 16) + rows.frame
     if (np.diff(key) > 0).all():
         return rows

@@ -163,7 +163,7 @@
       setEntry();
     }));
     if (chips.length) {
-      const room = table.closest("section").clientWidth - 222, each = (steps + 1) * 38 + 22;
+      const room = +document.body.dataset.room - 222, each = (steps + 1) * 38 + 22;
       const fits = Math.max(1, Math.floor(room / each));
       chips.forEach((chip, i) => setGroup(chip, i < fits));
     }

@@ -55,13 +55,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its caption."""
+    """A chart with its caption; where not all are printed, those of the largest ``weight`` are."""
 
     title: str
     svg: Markup
     note: str = ""
     hue: str = ""
     against: str = ""
+    weight: float = 0.0
 
 
 SMALL = Look()

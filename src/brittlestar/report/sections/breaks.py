@@ -61,7 +61,7 @@ class Breaks(Section):
                     yield Result(model=model, data=data, condition=row.key, measure="breaking_point", estimate=at)
 
     def context(self) -> Mapping[str, Any]:
-        return {"breaking": _breaking}
+        return {"breaking": _breaking, "weight": _weight}
 
 
 def _breaks(gathered: Gathered) -> tuple[Break, ...]:
@@ -93,6 +93,11 @@ def _breaks(gathered: Gathered) -> tuple[Break, ...]:
             )
         )
     return tuple(found)
+
+
+def _weight(row: Break) -> float:
+    """What a row is worth where not all are printed: how low the mean accuracy of some model is."""
+    return 1 - min((area.value for area in row.areas if area is not None), default=1.0)
 
 
 def _breaking(p: BreakingPoint) -> str:

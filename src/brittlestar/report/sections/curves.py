@@ -42,6 +42,13 @@ class Curves(Section):
 
     def context(self) -> Mapping[str, Any]:
         return {
-            "figures": [Figure(p.title, curves(p, SMALL), family_title(p.family)) for p in self.panels],
+            "figures": [
+                Figure(p.title, curves(p, SMALL), family_title(p.family), weight=1 - _lowest(p)) for p in self.panels
+            ],
             "table": curve_table(self.panels, self.models),
         }
+
+
+def _lowest(panel: Panel) -> float:
+    """The lowest accuracy of any model."""
+    return min((p.estimate.value for line in panel.lines for p in line.points), default=1.0)

@@ -28,7 +28,9 @@
   const difference = (first, second, told) => {
     const made = make("canvas"), shown = make("img");
     shown.alt = "difference of the two";
-    Promise.all([first.decode(), second.decode()]).then(() => {
+    // At once where both are there, so that it is there too when the page is printed.
+    const draw = () => {
+      if (!(first.complete && second.complete && first.naturalWidth && second.naturalWidth)) return;
       const [a, b] = [first, second].map((one) => {
         made.width = one.naturalWidth;
         made.height = one.naturalHeight;
@@ -44,7 +46,9 @@
       made.getContext("2d").putImageData(a, 0, 0);
       shown.src = made.toDataURL();
       told(most ? gain : 1);
-    }).catch(() => {});
+    };
+    for (const one of [first, second]) one.addEventListener("load", draw, { once: true });
+    draw();
     return shown;
   };
   const pictures = (one) => {
@@ -120,9 +124,13 @@
     apply();
     note.textContent = told(place, found[1], kept);
     $("#examples").scrollIntoView();
+    note.focus({ preventScroll: true });
   };
   addEventListener("hashchange", visit);
   const go = (event) => {
+    // A link that was followed before changes no hash, and its anchor is no element.
+    const link = event.type === "click" && event.target.closest?.("a[href^='#example-']");
+    if (link && link.hash === location.hash) visit();
     const cell = event.target.closest?.("[data-c][data-m]:not(li)"), one = cell && data.conditions.find((c) => c[0] === cell.dataset.c);
     if (!one) return;
     const hash = `#example-${cell.dataset.m}-${one[1]}`;
@@ -153,7 +161,13 @@
     if (step) { event.preventDefault(); enlarge(at + step); }
   });
 
-  addEventListener("beforeprint", () => { only = null; limit = 24; apply(); });
+  // On paper the first dozen, whatever was looked for
+  addEventListener("beforeprint", () => {
+    if (only || limit !== 12 || kept.length !== all.length) { only = null; limit = 12; input.value = ""; if (pick) pick.value = ""; apply(); }
+    note.hidden = all.length <= limit;
+    note.textContent = `The first ${limit} of ${all.length} examples; the others are on the page.`;
+  });
+  addEventListener("afterprint", () => { note.hidden = true; });
   apply();
   visit();
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 import itertools
@@ -163,11 +164,9 @@ Stored = Mapping[str, Sequence[tuple[Path, Entry]]]
 
 def stored_examples(gathered: Gathered) -> Stored:
     """The examples that the runs hold, by model: (folder, entry), those first that are to be seen first."""
-    found = {}
-    for subject in gathered.subjects:
-        folder = Path(gathered.stores[subject.run].path) / "examples"
-        found[subject.entry.key] = [(folder, e) for e in _in_turn(subject, _listed(folder))]
-    return found
+    folders = [Path(store.path) / "examples" for store in gathered.stores]
+    listed = [_listed(folder) for folder in folders]
+    return {s.entry.key: [(folders[s.run], e) for e in _in_turn(s, listed[s.run])] for s in gathered.subjects}
 
 
 def build_failures(gathered: Gathered, stored: Stored, budget: int | None = None) -> tuple[Failure, ...]:
@@ -225,11 +224,12 @@ def _round_robin(queues: Sequence[Sequence[Any]]) -> Iterator[Any]:
 
 
 def _failure(subject: Subject, folder: Path, entry: dict[str, Any]) -> Failure | None:
-    clean, shifted = (_pixels(folder, str(entry.get(which, ""))) for which in ("clean", "shifted"))
-    if clean is None or shifted is None:
+    thumbnails = [_thumbnail(folder, str(entry.get(which, ""))) for which in ("clean", "shifted")]
+    if any(thumbnail is None for thumbnail in thumbnails):
         return None
+    (clean, _), (shifted, _) = read = [thumbnail for thumbnail in thumbnails if thumbnail is not None]
     info = subject.infos[entry["condition"]]
-    pictures = [_embedded(clean), _embedded(shifted)]
+    pictures = [_as_stored(data) or _embedded(pixels) for pixels, data in read]
     difference, gain = _difference(clean, shifted)
     exact = all(p.startswith("data:image/png") for p in pictures) and max(clean.shape[:2]) <= LARGEST
     return Failure(
@@ -256,17 +256,40 @@ def class_name(subject: Subject, index: int) -> str:
     return names[index] if 0 <= index < len(names) else f"class {index}"
 
 
-@functools.lru_cache(maxsize=64)
-def _read(path: Path, _stamp: int) -> Pixels | None:
+Thumbnail = tuple[Pixels, bytes]
+
+
+# A clean picture comes again with every shift that it fails under, hundreds of others between.
+@functools.lru_cache(maxsize=1024)
+def _read(path: Path, _stamp: int) -> Thumbnail | None:
     try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("L" if picture.mode in ("L", "1", "I;16") else "RGB"))
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("L" if picture.mode in ("L", "1", "I;16") else "RGB")), data
     except (OSError, ValueError):
         return None
 
 
-def _pixels(folder: Path, name: str) -> Pixels | None:
-    """The thumbnail, if it lies in the folder itself."""
+def _as_stored(data: bytes) -> str:
+    """The file as text that a page can hold, where it is small and nothing but pixels as ``_embedded`` would store
+    them; empty for any other."""
+    header = data[:8] == b"\x89PNG\r\n\x1a\n" and data[8:16] == b"\0\0\0\rIHDR"
+    width, height, depth, colour = (
+        int.from_bytes(data[a:b], "big") for a, b in ((16, 20), (20, 24), (24, 25), (25, 26))
+    )
+    if not header or max(width, height) > SMALL or depth != 8 or colour not in (0, 2):  # grey or RGB
+        return ""
+    at, kind = 33, b""
+    while at < len(data) and kind != b"IEND":
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind not in (b"IDAT", b"IEND"):
+            return ""
+        at += 12 + size
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}" if at == len(data) and kind == b"IEND" else ""
+
+
+def _thumbnail(folder: Path, name: str) -> Thumbnail | None:
+    """Pixels and file of a thumbnail, if it lies in the folder itself."""
     path = folder / Path(name).name
     return _read(path, path.stat().st_mtime_ns) if name and path.is_file() else None
 

@@ -12,13 +12,16 @@ from markupsafe import Markup
 
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.measures.spectra import FEWEST_GROUPS
+from brittlestar.report.agreements import SENSITIVE, Agreement, ModelContrast
 from brittlestar.report.drawing import maps
 from brittlestar.report.drawing.charts import model_class
+from brittlestar.report.drawing.forest import ForestRow, ends_of, forest, legend
 from brittlestar.report.drawing.palette import sequential
 from brittlestar.report.drawing.svg import Canvas, element, nice_ticks, outline
 from brittlestar.report.explained import ExplainedCase, ExplainedModel, ExplainedRun, ShiftSpectrum, explanation
 from brittlestar.report.gather import Gathered
 from brittlestar.report.section import Section
+from brittlestar.report.subjects import ModelEntry
 from brittlestar.report.values import estimate_values
 from brittlestar.report.words import count, decimals_of, interval, number, points
 
@@ -51,6 +54,7 @@ class Explained(Section):
                 "bandwidth": e.bandwidth,
                 "images": e.images,
                 "sentences": list(e.sentences),
+                "agreements": None if e.agreements is None else [a.values(_titles(e)) for a in e.agreements],
                 "models": [
                     {
                         "model": m.model.name,
@@ -65,7 +69,9 @@ class Explained(Section):
     def figures(self) -> Mapping[str, Markup]:
         drawn = _drawn(self.explanation)
         fits = {f"explained/fit-{m.model.key}": svg for m, svg in drawn["fits"]}
-        return fits | {f"explained/trade-{m.model.key}": svg for m, svg in drawn["trades"]}
+        trades = {f"explained/trade-{m.model.key}": svg for m, svg in drawn["trades"]}
+        told = _agreed(self.explanation, named=True)
+        return fits | trades | {f"explained/agreement-{t.model.key}-{t.found.band}": t.svg for t in told}
 
     def context(self) -> Mapping[str, Any]:
         return _drawn(self.explanation)
@@ -77,8 +83,11 @@ def _drawn(e: ExplainedRun) -> dict[str, Any]:
     others = [m for m in e.models if any(c.against for c in m.cases)]
     apart = _limits([c.against for m in others for c in m.cases if c.against])
     strongest = [s for s in e.spectra if s.strongest]
+    agreed = _agreed(e)
     beyond = f"energy outside the lowest {e.bandwidth} x {e.bandwidth} frequencies (%)"
     return {
+        "agreed": agreed,
+        "marks": legend(),
         "fits": [
             (m, scatter(m, _predicted, _measured, (x, y), ("error that the map predicts (%)", "error added (points)")))
             for m in e.models
@@ -91,7 +100,77 @@ def _drawn(e: ExplainedRun) -> dict[str, Any]:
         "table": _table(e),
         "spectrum_scale": maps.bar(),
         "correlated": correlated,
+        "changed": _changed,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """An agreement as it is shown.
+
+    Fields:
+        model, found: Whose, and its numbers.
+        svg: A row a shift, below that of the waves.
+        rows: (what, share in the band or nothing, its numbers) for the table, the waves first.
+        undecided, opposite: Names of the shifts of the band that do not agree.
+    """
+
+    model: ModelEntry
+    found: Agreement
+    svg: Markup
+    rows: tuple[tuple[str, float | None, ModelContrast], ...]
+    undecided: tuple[str, ...]
+    opposite: tuple[str, ...]
+
+    @property
+    def clean(self) -> Estimate | None:
+        """The difference on clean images where it is one for all shifts."""
+        known = [shift.contrast.clean for shift in self.found.shifts]
+        return known[0] if all(e == known[0] for e in known) else None
+
+
+def _titles(e: ExplainedRun) -> dict[str, str]:
+    return {s.condition: s.name for s in e.spectra}
+
+
+def _agreed(e: ExplainedRun, named: bool = False) -> list[Told]:
+    """Every agreement with its picture, all on one scale; ``named``: the picture says what its marks are."""
+    entries, titles = {str(m.model.about["name"]): m.model for m in e.models}, _titles(e)
+    found = e.agreements or ()
+
+    def row(title: str, c: ModelContrast, own: bool = False) -> ForestRow:
+        return ForestRow(title=title, estimates=(c.raw, c.beyond, c.kept), own=own)
+
+    rows = [
+        [row(f"waves of {a.band} frequency", a.waves, True), *(row(titles[s.condition], s.contrast) for s in a.shifts)]
+        for a in found
+    ]
+    ends = ends_of([one for part in rows for one in part])
+    told = []
+    for a, part in zip(found, rows, strict=True):
+        own, first = entries[a.model], entries[a.first]
+        picture = forest(
+            f"{own.name} against {first.name}, shifts of {a.band} frequency",
+            f"accuracy less that of {first.name} (points)",
+            own,
+            part,
+            ends,
+            named,
+        )
+        listed = [(titles[s.condition], s.share, s.contrast) for s in (*a.shifts, *a.exceptions)]
+        opposite = [s.contrast.state in SENSITIVE for s in a.exceptions]
+        names = [titles[s.condition] for s in a.exceptions]
+        told.append(
+            Told(
+                model=own,
+                found=a,
+                svg=picture,
+                rows=((f"waves of {a.band} frequency", None, a.waves), *listed),
+                undecided=tuple(name for name, against in zip(names, opposite, strict=True) if not against),
+                opposite=tuple(name for name, against in zip(names, opposite, strict=True) if against),
+            )
+        )
+    return told
 
 
 def correlated(found: Estimate | None, model: ExplainedModel) -> str:
@@ -200,6 +279,11 @@ def _pictures(spectra: Sequence[ShiftSpectrum], e: ExplainedRun, step: int = 1) 
             plane = np.maximum.reduceat(plane, range(0, size, step), axis)
         found.append(maps.picture_of(plane, sequential(), least, most))
     return found
+
+
+def _changed(spectrum: ShiftSpectrum) -> float:
+    """What a spectrum is worth where not all are printed: how much its shift changes."""
+    return float(np.nansum(10**spectrum.plane))
 
 
 Row = tuple[ShiftSpectrum, str, list[tuple[str, str, str]]]

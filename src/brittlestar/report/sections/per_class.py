@@ -107,7 +107,7 @@ class PerClass(Section):
         }
 
     def context(self) -> Mapping[str, Any]:
-        return {"limit": MOST_CLASSES, "fewest": FEWEST, "short": _short, "anchor": example_anchor}
+        return {"limit": MOST_CLASSES, "fewest": FEWEST, "short": _short, "anchor": example_anchor, "weight": _weight}
 
     def script(self) -> Mapping[str, Any]:
         lists = {
@@ -122,6 +122,12 @@ class PerClass(Section):
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else round(100 * value)
+
+
+def _weight(row: ClassRow) -> float:
+    """What a row is worth where not all are printed: how far its answers are from perfect, in the mean."""
+    known = [1 - cell.worth for cells in row.cells for cell in cells if cell is not None]
+    return sum(known) / len(known) if known else 0.0
 
 
 def _short(title: str) -> str:
