@@ -49,6 +49,19 @@ def lines_with(pattern: str) -> list[str]:
     ]
 
 
+def test_no_line_of_a_template_has_more_than_160_characters() -> None:
+    templates = {n: t for n, t in texts().items() if n.startswith("src/") and n.endswith(".html")}
+    long = [f"{n}:{i}" for n, t in templates.items() for i, line in enumerate(t.splitlines(), 1) if len(line) > 160]
+    assert len(templates) > 10 and not long, long
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    """Shifts and measures are named by their files' readers, so a name that two packages use misleads."""
+    sources = {n: t for n, t in texts().items() if n.startswith("src/") and n.endswith(".py")}
+    names = Counter(name for t in sources.values() for name in re.findall(r"^class (\w+)", t, re.MULTILINE))
+    assert not [name for name, times in names.items() if times > 1]
+
+
 def test_no_source_file_has_more_than_400_lines() -> None:
     long = {n: c for n, t in texts().items() if n.endswith((".py", ".js", ".css")) and (c := t.count("\n")) > 400}
     assert long == {}

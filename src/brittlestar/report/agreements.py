@@ -19,7 +19,7 @@ SENSITIVE = ("more sensitive", "less sensitive")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelContrast:
+class Against:
     """A model less the first one: how accuracy differs, on three scales.
 
     Fields:
@@ -37,7 +37,7 @@ class ModelContrast:
     kept: Estimate | None
 
     @classmethod
-    def of(cls, found: Sensitivity) -> ModelContrast:
+    def of(cls, found: Sensitivity) -> Against:
         """The part of a comparison that is told."""
         return cls(state=found.state, raw=found.raw, clean=found.clean, beyond=found.additive, kept=found.ratio)
 
@@ -48,7 +48,7 @@ class ShiftContrast:
 
     condition: str
     share: float
-    contrast: ModelContrast
+    contrast: Against
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Agreement:
     model: str
     first: str
     band: str
-    waves: ModelContrast
+    waves: Against
     times: Estimate | None
     shifts: tuple[ShiftContrast, ...]
     exceptions: tuple[ShiftContrast, ...]
@@ -99,7 +99,7 @@ class Agreement:
         }
 
 
-def _values(found: ModelContrast) -> dict[str, Any]:
+def _values(found: Against) -> dict[str, Any]:
     return {
         "state": found.state,
         "accuracy_difference": estimate_values(found.raw),
@@ -133,8 +133,8 @@ def agreement_of(kept: Mapping[str, Any]) -> Agreement:
     return made
 
 
-def _contrast(kept: Mapping[str, Any]) -> ModelContrast:
-    return ModelContrast(
+def _contrast(kept: Mapping[str, Any]) -> Against:
+    return Against(
         state=str(kept["state"]),
         raw=estimate_of(kept["raw"], -1.0),
         clean=estimate_of(kept["clean"], -1.0),

@@ -13,7 +13,7 @@ from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, corrected_together
 from brittlestar.measures.spectra import band_ratio
-from brittlestar.report.agreements import SENSITIVE, Agreement, ModelContrast, ShiftContrast
+from brittlestar.report.agreements import SENSITIVE, Against, Agreement, ShiftContrast
 from brittlestar.report.figure import map_rule
 from brittlestar.store import RunStore
 
@@ -107,7 +107,7 @@ def agreements(
         for case in cases:
             if case.model != name or (case.high < LOW) != (band == "low"):
                 continue
-            own = ModelContrast.of(of_shift[name, case.condition])
+            own = Against.of(of_shift[name, case.condition])
             told = alike if own.state == apart.state else unlike
             best = told.get(case.shift)
             if best is None or _weight(own) > _weight(best.contrast):
@@ -121,7 +121,7 @@ def agreements(
                 model=name,
                 first=first,
                 band=band,
-                waves=ModelContrast.of(apart),
+                waves=Against.of(apart),
                 times=times(name, low, high),
                 shifts=_largest_first(alike.values()),
                 exceptions=_largest_first(told for shift, told in unlike.items() if shift not in alike),
@@ -132,7 +132,7 @@ def agreements(
     return tuple(agreed)
 
 
-def _weight(found: ModelContrast) -> tuple[bool, float]:
+def _weight(found: Against) -> tuple[bool, float]:
     """What is told of a kind of shift: a difference in sensitivity before none, then the largest raw difference."""
     return found.state in SENSITIVE, abs(found.raw.value)
 
@@ -166,7 +166,7 @@ def _as_often(times: Estimate | None) -> str:
     return "" if times is None else f" ({times.value:.2f} times [{times.low:.2f}, {times.high:.2f}] as often)"
 
 
-def _spelt(found: ModelContrast) -> str:
+def _spelt(found: Against) -> str:
     assert found.kept is not None
     return (
         f"accuracy raw {points(found.raw)}, beyond clean {points(found.beyond)}, kept above chance {points(found.kept)}"

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.measures.spectra import FEWEST_GROUPS
-from brittlestar.report.agreements import SENSITIVE, Agreement, ModelContrast
+from brittlestar.report.agreements import SENSITIVE, Against, Agreement
 from brittlestar.report.drawing import maps
 from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.forest import ForestRow, ends_of, forest, legend
@@ -118,7 +118,7 @@ class Told:
     model: ModelEntry
     found: Agreement
     svg: Markup
-    rows: tuple[tuple[str, float | None, ModelContrast], ...]
+    rows: tuple[tuple[str, float | None, Against], ...]
     undecided: tuple[str, ...]
     opposite: tuple[str, ...]
 
@@ -138,7 +138,7 @@ def _agreed(e: ExplainedRun, named: bool = False) -> list[Told]:
     entries, titles = {str(m.model.about["name"]): m.model for m in e.models}, _titles(e)
     found = e.agreements or ()
 
-    def row(title: str, c: ModelContrast, own: bool = False) -> ForestRow:
+    def row(title: str, c: Against, own: bool = False) -> ForestRow:
         return ForestRow(title=title, estimates=(c.raw, c.beyond, c.kept), own=own)
 
     rows = [
