@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -89,19 +90,25 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program, driver = chromium(), shutil.which("chromedriver")
-    if program is None or driver is None:
+    if chromium() is None or shutil.which("chromedriver") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("the browser tests need chromium and chromedriver (apt-get install chromium chromium-driver)")
         pytest.skip("chromium and chromedriver are not installed")
+    with browsing(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def browsing(folder: Path) -> Iterator[Browser]:
+    """A headless Chromium that keeps what it writes in a folder; it and its driver must be installed."""
+    program, driver = chromium(), shutil.which("chromedriver")
+    assert program is not None and driver is not None, "apt-get install chromium chromium-driver"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("chromium")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([driver, f"--port={port}"], stdout=log, stderr=log)
     try:
-        opened = None
         for _ in range(100):
             try:
                 with socket.create_connection(("127.0.0.1", port), timeout=1):
