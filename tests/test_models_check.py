@@ -177,3 +177,11 @@ def test_labels_are_mapped_by_class_name() -> None:
     np.testing.assert_array_equal(map_labels(["dog", "ant"], ["ant", "bee", "cat", "dog"]), [3, 0])
     with pytest.raises(DataError, match="2 of the data's 3 classes are none of the model's 2: elk, fox"):
         map_labels(["ant", "elk", "fox"], ["ant", "bee"])
+
+
+def test_numbers_are_places_of_outputs_where_no_output_is_called_by_one() -> None:
+    np.testing.assert_array_equal(map_labels(["0", "2"], ["ant", "bee", "cat"]), [0, 2])
+    np.testing.assert_array_equal(map_labels(["1", "2"], ["2", "1"]), [1, 0], "a name is a name")
+    for beyond in (["0", "3"], ["00", "1"], ["-1", "0"], ["0", "ant"]):
+        with pytest.raises(DataError, match="are none of the model's 3"):
+            map_labels(beyond, ["ant", "bee", "cat"])

@@ -232,6 +232,17 @@ def test_a_condition_without_examples_says_so(browser: Browser, report: Path, tm
         assert said in browser.run("return document.getElementById('example-note').textContent")
 
 
+def test_a_finding_leads_to_its_images_again_and_takes_the_keyboard_there(page: Browser) -> None:
+    above = "return document.querySelector('#examples').getBoundingClientRect().top < 200 && scrollY > 500"
+    there = "return document.activeElement.id"
+    follow = "document.querySelector('.finding a.pair').click(); return new Promise(r => setTimeout(() => r(1), 0))"
+    page.run("document.documentElement.style.scrollBehavior = 'auto'")
+    for _ in ("first", "the same link again"):
+        page.run("scrollTo(0, 0); document.activeElement.blur()")
+        page.run(follow)
+        assert page.run(above) is True and page.run(there) == "example-note"
+
+
 def test_pictures_are_enlarged_and_walked_through(page: Browser) -> None:
     words = "return document.querySelector('#zoom .words').innerText"
     page.run("document.querySelector('.gallery button').click(); return 0")

@@ -20,6 +20,7 @@ from brittlestar.core.errors import UsageError
 from brittlestar.report import Report, chromium, paper, report_of
 from brittlestar.report.drawing.alone import Alone, stand_alone
 from brittlestar.report.drawing.sheet import Sheet, resolved
+from brittlestar.report.names import set_names
 from synthetic_sets import moving, published
 
 pytest.importorskip("matplotlib", reason="figures need the extra plots")
@@ -65,6 +66,13 @@ def test_every_section_with_charts_has_figures(charts: Mapping[str, Alone]) -> N
         "calibration",
     }
     assert "frequencies/map-natural" in charts and "calibration/ünnütz-b-" in charts
+
+
+def test_published_sets_are_called_by_their_names(charts: Mapping[str, Alone]) -> None:
+    assert "corruptions/imagenet-c" in charts and "corruptions/imagenet-c/fog" in charts
+    assert "stability/imagenet-p" in charts
+    keys = ["imagenet-c/jpeg85/not prepared as published: 24 x 24", "tiny-c", "imagenet-c"]
+    assert set_names(keys) == ["imagenet-c", "tiny-c", "imagenet-c-2"]
 
 
 def test_every_chart_stands_alone(charts: Mapping[str, Alone]) -> None:

@@ -70,8 +70,9 @@ def evaluate(
         skip_bad: Leave unreadable images out (they are counted in the report).
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
-        classes: Class names in the order of the model's outputs, where they are not the data's own classes; a mapping
-            also says what people call each (``{"n01440764": "tench", ...}``), which the report shows.
+        classes: Class names in the order of the model's outputs, where they are not the data's own classes (which may
+            be mere numbers: places among the outputs); a mapping also says what people call each
+            (``{"n01440764": "tench", ...}``), which the report shows.
         tune: Whether models may answer in a faster way that gives the same logits to 1e-4 (batch norms folded into
             convolutions, channels-last memory); gradients are always taken through the model as it was given.
         normalise: Whether a model's mean and std are applied before it (true) or it applies them itself (false); by

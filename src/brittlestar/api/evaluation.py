@@ -100,7 +100,7 @@ class Evaluation:
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
-        require(self.workers == 1 or portable, specifications, UsageError)
+        require(self.workers <= 1 or portable, specifications, UsageError)
         folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
         for note in source.info.notes:
             watch.note(note)

@@ -228,12 +228,17 @@ def _looks(logits: torch.Tensor, scale: float) -> list[str]:
 
 
 def map_labels(source_classes: Sequence[str], model_classes: Sequence[str]) -> npt.NDArray[np.int32]:
-    """For each class of the data, its place among the model's outputs, by name.
+    """For each class of the data, its place among the model's outputs: by name, or by number.
+
+    Arrays and Parquet files often know their classes only as 0, 1, 2, ...; where no name of the model's is such a
+    number, the number is the place of the output.
 
     Raises:
         DataError: A class of the data is none of the model's.
     """
     place = {name: i for i, name in enumerate(model_classes)}
+    if not any(name in place for name in source_classes):
+        place = {str(i): i for i in range(len(model_classes))}
     missing = [name for name in source_classes if name not in place]
     require(
         not missing,

@@ -71,3 +71,13 @@ class _Counter(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self.open or self.open[-1] == "summary":
             self.seen.append(data)
+
+
+def set_names(keys: Sequence[str]) -> list[str]:
+    """Names of published sets that can be typed: ``imagenet-c``, and ``imagenet-c-2`` where it stands a second time.
+
+    A set's key (``imagenet-c/jpeg85/not prepared as published ...``) says all that tells it from others.
+    """
+    tables = [key.split("/")[0] for key in keys]
+    turns = [tables[: place + 1].count(table) for place, table in enumerate(tables)]
+    return [table if turn == 1 else f"{table}-{turn}" for table, turn in zip(tables, turns, strict=True)]

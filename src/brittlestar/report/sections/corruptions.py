@@ -18,6 +18,7 @@ from brittlestar.report.drawing.lanes import lanes
 from brittlestar.report.drawing.published import spark, sums_table
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import both, set_table
+from brittlestar.report.names import set_names
 from brittlestar.report.panels import Curve, Panel
 from brittlestar.report.section import Finding, Result, Section
 from brittlestar.report.status import near_chance_of
@@ -101,8 +102,8 @@ class Corruptions(Section):
 
     def figures(self) -> Mapping[str, Markup]:
         drawn = {}
-        for found in self.sets:
-            drawn[f"corruptions/{found.key}"] = lanes(
+        for found, name in zip(self.sets, set_names([s.key for s in self.sets]), strict=True):
+            drawn[f"corruptions/{name}"] = lanes(
                 f"{found.title}: error by corruption",
                 "error (%)",
                 [m.model for m in found.models],
@@ -111,7 +112,7 @@ class Corruptions(Section):
             if found.curved:
                 look = dataclasses.replace(COLUMN, error=True, clean=False)
                 for row in found.rows:
-                    drawn[f"corruptions/{found.key}/{row.corruption}"] = curves(_panel(found, row), look)
+                    drawn[f"corruptions/{name}/{row.corruption}"] = curves(_panel(found, row), look)
         return drawn
 
     def context(self) -> Mapping[str, Any]:

@@ -124,9 +124,13 @@
     apply();
     note.textContent = told(place, found[1], kept);
     $("#examples").scrollIntoView();
+    note.focus({ preventScroll: true });
   };
   addEventListener("hashchange", visit);
   const go = (event) => {
+    // A link that was followed before changes no hash, and its anchor is no element.
+    const link = event.type === "click" && event.target.closest?.("a[href^='#example-']");
+    if (link && link.hash === location.hash) visit();
     const cell = event.target.closest?.("[data-c][data-m]:not(li)"), one = cell && data.conditions.find((c) => c[0] === cell.dataset.c);
     if (!one) return;
     const hash = `#example-${cell.dataset.m}-${one[1]}`;

@@ -14,6 +14,7 @@ from brittlestar.report.drawing.lanes import lanes
 from brittlestar.report.drawing.published import dots, sums_table
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import both, set_table
+from brittlestar.report.names import set_names
 from brittlestar.report.section import Finding, Result, Section
 from brittlestar.report.stability import REMEMBERED, StabilityModel, StabilitySet, build_stability, means, plain
 from brittlestar.report.status import near_chance_of
@@ -99,13 +100,13 @@ class Stability(Section):
 
     def figures(self) -> Mapping[str, Markup]:
         return {
-            f"stability/{found.key}": lanes(
+            f"stability/{name}": lanes(
                 f"{found.title}: flip probability by sequence",
                 "flip probability (%)",
                 [m.model for m in found.models],
                 [(row.title, [cell.flips if cell else None for cell in row.cells]) for row in found.rows],
             )
-            for found in self.sets
+            for found, name in zip(self.sets, set_names([s.key for s in self.sets]), strict=True)
         }
 
     def context(self) -> Mapping[str, Any]:
