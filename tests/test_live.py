@@ -12,7 +12,7 @@ import brittlestar as bs
 from brittlestar.core.errors import UsageError
 from brittlestar.report import build, live
 
-REFRESH = re.compile(r'<body data-refresh="(\d+)">')
+REFRESH = re.compile(r'<body data-refresh="(\d+)" ')
 
 
 def evaluated(folder: Path) -> bs.Run:

@@ -127,6 +127,21 @@ def test_a_page_that_grows_reloads_in_its_place(browser: Browser, report: Path, 
     assert browser.run("return document.querySelector('#models details').open") is True
 
 
+def test_a_page_that_nobody_writes_any_more_stops_reloading(browser: Browser, report: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left.html"
+    text = report.read_text(encoding="utf-8")
+    left.write_text(text.replace("<body>", '<body data-refresh="0.05" data-written="noon">', 1), encoding="utf-8")
+    browser.size(1400, 900)
+    browser.open(left)
+    for _ in range(600):
+        if "No longer reloading: nothing was written since noon" in browser.run("return document.body.innerText"):
+            break
+        time.sleep(0.1)
+    browser.run("window.kept = true")
+    time.sleep(0.5)
+    assert browser.run("return window.kept") is True
+
+
 def test_a_cell_tells_its_interval_count_and_failing_images(page: Browser) -> None:
     shown = "return [...document.querySelectorAll('.gallery li')].map(l => [l.dataset.c, l.dataset.m])"
     condition, model = next(pair for pair in page.run(shown) if pair[0].startswith("gaussian_noise"))

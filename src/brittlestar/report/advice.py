@@ -149,7 +149,9 @@ def _measured(a: Advice) -> Action | None:
 def _more(a: Advice) -> Action | None:
     if a.shown.high - a.shown.low <= WIDE or a.subject.data.count <= a.shown.n:
         return None
-    more = option("samples", min(4 * a.shown.n, a.subject.data.count))
+    # Intervals shrink with the square root of the count: so many, in round hundreds, make this one no wider than WIDE.
+    wanted = math.ceil(a.shown.n * ((a.shown.high - a.shown.low) / WIDE) ** 2 / 100) * 100
+    more = option("samples", min(wanted, a.subject.data.count))
     half_done = a.shown.n < a.subject.entry.samples
     return Action(verb="measure", what="more images", evidence="the same command goes on" if half_done else more)
 

@@ -45,8 +45,8 @@ class LiveReport:
         self.next = ended + self.pause
 
     def close(self) -> None:
-        """Write the page a last time, without reloading, where there is one."""
-        if self.told:
+        """Write the page a last time, without reloading, where there is one (an earlier session may have left it)."""
+        if self.told or (self.folder / "report" / "report.html").is_file():
             self._write(refresh=0)
 
     def _write(self, refresh: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 from importlib import resources
@@ -32,6 +33,7 @@ def render_html(report: Report, refresh: int = 0) -> str:
             report=report,
             page=report.header,
             refresh=refresh,
+            written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
             css=Markup(styles(report)),

@@ -15,9 +15,11 @@
   });
 
   // While a run goes on: reload, and keep the place, the folds that are open and what was typed into the filters
-  const seconds = +document.body.dataset.refresh, kept = "brittlestar-place " + location.pathname;
+  const { written, refresh } = document.body.dataset, seconds = +refresh, kept = "brittlestar-place " + location.pathname;
+  let alike = 0;  // reloads that brought nothing new: the run may have been killed
   try {
     const was = JSON.parse(sessionStorage.getItem(kept) ?? "null");
+    if (was?.written === written) alike = was.alike + 1;
     sessionStorage.removeItem(kept);
     if (was) addEventListener("load", () => {
       $$("details").forEach((fold, i) => { fold.open ||= was.open.includes(i); });
@@ -27,11 +29,16 @@
       scrollTo({ top: was.top + (first ? first.getBoundingClientRect().top + scrollY : 0), behavior: "instant" });
     });
   } catch { /* private mode */ }
-  if (seconds) setTimeout(() => {
+  if (seconds && alike >= 10) {
+    const note = document.createElement("p");
+    note.className = "note";
+    note.textContent = `No longer reloading: nothing was written since ${written}. Reload by hand to look again.`;
+    $("footer").prepend(note);
+  } else if (seconds) setTimeout(() => {
     const open = $$("details").flatMap((fold, i) => (fold.open ? [i] : [])), typed = $$("input[type=search]").map((field) => field.value);
     const first = $$("main > section").findLast((section) => section.getBoundingClientRect().top < 100);
     const top = first ? -first.getBoundingClientRect().top : scrollY;
-    try { sessionStorage.setItem(kept, JSON.stringify({ section: first?.id, top, open, typed })); } catch { /* private mode */ }
+    try { sessionStorage.setItem(kept, JSON.stringify({ section: first?.id, top, open, typed, written, alike })); } catch { /* private mode */ }
     location.reload();
   }, 1000 * seconds);
 

@@ -49,9 +49,9 @@ class Filters(Section):
             for series in series_of(gathered, "shift")
             if len(series.infos) > 1 and series.family == "spectral"
         )
+        if not panels:
+            return None  # Gaussian noise alone stands among the curves
         noise = _noise(gathered)
-        if not panels and noise is None:
-            return None
         guessing = {d.chance for d in gathered.data}
         chance = guessing.pop() if len(guessing) == 1 and 0.02 <= min(guessing) < 1 else None
         return cls(
