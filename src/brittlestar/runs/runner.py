@@ -98,11 +98,11 @@ def run(
         deadline: ``time.monotonic()``; no task begins that would end later, judged by the pace so far.
         enough: Asked after every finished block; ``True`` stops the run.
         on_progress: Called after every task.
-        on_interrupt: Called at Ctrl-C, before the tasks in hand are finished.
+        on_interrupt: Called at Ctrl-C, before the executor is closed.
 
     Returns:
-        Why it ended: ``complete``, ``budget``, ``precision`` or ``interrupted`` (Ctrl-C: tasks in hand are finished
-        and written first).
+        Why it ended: ``complete``, ``budget``, ``precision`` or ``interrupted`` (Ctrl-C: an executor finishes the tasks
+        in hand, or drops them, as its ``stopping`` says).
     """
     left: dict[int, int] = {}
     for task in tasks:

@@ -202,7 +202,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                         deadline=deadline,
                         enough=watch.enough,
                         on_progress=watch.progress,
-                        on_interrupt=lambda: note("stopping: finishing the cells in hand"),
+                        on_interrupt=lambda: note(executor.stopping),
                     )
                     if request.follow_up and stop == "complete":
                         stop = _followed(request.follow_up, executor, spec, store, note, progress)
@@ -231,7 +231,7 @@ def _followed(
     try:
         progress.images += follow_up.do(executor, spec, store, note)
     except KeyboardInterrupt:
-        note("stopping: finishing the answers in hand")
+        note(executor.stopping)
         executor.close()
         return "interrupted"
     return "complete"

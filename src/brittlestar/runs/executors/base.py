@@ -20,9 +20,11 @@ class Executor(ABC):
         local: Whether tasks are run with the models that this process has loaded. An executor that is not local has
             ``Bench.build`` make a bench from the picklable ``bench.spec`` where it computes, for which models must
             have been given as specifications.
+        stopping: What a person who pressed Ctrl-C is told.
     """
 
     local: ClassVar[bool]
+    stopping: ClassVar[str] = "stopping: finishing the cells in hand"
 
     @abstractmethod
     def start(self, bench: Bench) -> None:

@@ -16,6 +16,7 @@ class ThisProcess(Executor):
     """One task at a time, here."""
 
     local: ClassVar[bool] = True
+    stopping: ClassVar[str] = "stopping: finished cells are written, those in hand are left for the next time"
 
     def __init__(self) -> None:
         self._bench: Bench | None = None
