@@ -87,16 +87,19 @@ def _of_run(a: Advice) -> Action | None:
         (s, kept)
         for s, found, kept in a.compared
         if found.state == "more sensitive"
+        # Intervals that do not meet, and a gap worth acting on: a difference can be sure and still too small.
         and kept.low > max(a.shown.high, USEFUL)
         and kept.value - a.shown.value > WORTH
     ]
     if not better:
         return None
+    # By the lower limit, as findings rank.
     best, kept = max(better, key=lambda one: one[1].low)
     recipe, own = recipe_of(best), recipe_of(a.subject)
     if not recipe or recipe == own:
         return Action(verb="choose", what=best.entry.name, evidence="kept", estimate=kept)
     seeds = [k for s, _, k in a.compared if recipe_of(s) == recipe]
+    # ``compared`` leaves out the model hit hardest, which is itself one of the trainings with its recipe.
     against = [a.shown, *(k for s, _, k in a.compared if recipe_of(s) == own)]
     trained = over_seeds(seeds)
     if own and trained is not None and helped(seeds, against):
@@ -109,6 +112,7 @@ def over_seeds(kept: Sequence[Estimate]) -> Estimate | None:
     if len(kept) < SEEDS:
         return None
     values = np.array([e.value for e in kept])
+    # Trainings are the sample here: an interval over images would say nothing about the next seed.
     half = _reach(values) * float(special.stdtrit(len(values) - 1, 0.5 + kept[0].level / 2))
     value = float(values.mean())
     return Estimate(
@@ -127,6 +131,7 @@ def helped(recipe: Sequence[Estimate], other: Sequence[Estimate]) -> bool:
         return False
     a, b = (np.array([e.value for e in group]) for group in (recipe, other))
     first, second = _reach(a) ** 2, _reach(b) ** 2
+    # Welch and Satterthwaite's degrees of freedom; without any spread they would be 0 / 0.
     freedom = (first + second) ** 2 / (first**2 / (len(a) - 1) + second**2 / (len(b) - 1)) if first + second else 1.0
     half = math.sqrt(first + second) * float(special.stdtrit(freedom, 0.975))
     return bool(a.mean() - b.mean() > half)
@@ -141,6 +146,7 @@ def _measured(a: Advice) -> Action | None:
     if not recipe or recipe_of(a.subject) == recipe:
         return None
     name = str(a.subject.data.about.get("name", ""))
+    # The name of a half or a split begins with that of its data set; a bare prefix would take in other data sets.
     data = next((d for d in where if name == d or name.startswith((f"{d}-", f"{d}:"))), "")
     verb = "train with" if data else "try"
     return Action(verb=verb, what=recipe, evidence=f"five trainings on {data or where[0]} kept more")

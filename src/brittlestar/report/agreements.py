@@ -128,6 +128,8 @@ def agreement_of(kept: Mapping[str, Any]) -> Agreement:
         of_bands=count_of(kept["of_bands"]),
         of_shifts=count_of(kept["of_shifts"]),
     )
+    # Agreements are only written of a difference that is shown, with a shift in it: anything else was changed or
+    # damaged.
     if made.state not in SENSITIVE or made.waves.kept is None or not made.shifts:
         raise ValueError(f"an agreement on {made.state!r} under {len(made.shifts)} shifts")
     return made
@@ -153,6 +155,7 @@ def _shift(kept: Mapping[str, Any]) -> ShiftContrast:
 def estimate_of(kept: Mapping[str, Any], least: float, most: float = 1.0) -> Estimate:
     """An estimate from plain values, inside ``[least, most]`` and finite."""
     low, value, high = (float(kept[key]) for key in ("low", "value", "high"))
+    # A NaN fails every comparison; the difference keeps out infinite ends where ``least`` and ``most`` let them pass.
     if not (least <= low <= value <= high <= most and math.isfinite(high - low)):
         raise ValueError(f"an estimate of {value} in [{low}, {high}]")
     return Estimate(
@@ -168,6 +171,7 @@ def estimate_of(kept: Mapping[str, Any], least: float, most: float = 1.0) -> Est
 def share_of(kept: Any) -> float:
     """A share in [0, 1] from a plain value."""
     value = float(kept)
+    # Sums of shares miss 0 and 1 by rounding; by more than that they are damaged.
     if not (math.isfinite(value) and -1e-9 <= value <= 1 + 1e-9):
         raise ValueError(f"a share of {value}")
     return min(max(value, 0.0), 1.0)

@@ -14,4 +14,5 @@ def example_anchor(model: ModelEntry, condition: str) -> str:
 
 def condition_mark(condition: str) -> str:
     """Eight letters and digits that stand for a condition's id, which may hold anything."""
+    # Eight hexadecimal digits: what examples.js looks for in a link.
     return hashlib.blake2b(condition.encode(), digest_size=4).hexdigest()

@@ -53,6 +53,7 @@ def _of_run(gathered: Gathered, run: int) -> Iterator[Asked]:
     listed = {i: c if isinstance(c, ConditionInfo) else ConditionInfo(**c) for i, c in manifest.conditions.items()}
     last: dict[tuple[str, str], tuple[int, str]] = {}
     for session in map(plain, manifest.sessions):
+        # Records of earlier versions name neither models nor conditions: those sessions asked all of them.
         models = session.get("models") or list(manifest.models)
         for name in models:
             for condition in session.get("conditions") or listed:
@@ -63,7 +64,9 @@ def _of_run(gathered: Gathered, run: int) -> Iterator[Asked]:
             continue
         info, answered = listed[condition], counts.get((name, condition), 0)
         state = DONE
+        # A record may lack the number of images; an answer is at least one.
         if answered < max(samples, 1):
+            # A precision that was reached excuses fewer images, but not none: such a condition was never looked at.
             state = STATES.get(stop, NOT_YET) if answered or stop != "precision" else NOT_YET
             if info.kind == "attack" and not answered and not plain(manifest.models[name]).get("differentiable"):
                 state = LEFT_OUT
@@ -76,6 +79,7 @@ def _answered(gathered: Gathered, run: int) -> Mapping[tuple[str, str], int]:
         if subject.run == run:
             name = str(subject.entry.about["name"])
             found.update({(name, c): len(rows) for c, rows in subject.rows.items()})
+            # A sequence has a row for each frame of an image.
             found.update({(name, c): len(np.unique(rows.position)) for c, rows in subject.frames.items()})
     return found
 

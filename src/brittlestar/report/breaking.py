@@ -36,6 +36,7 @@ def half_level(subject: Subject, numbers: Numbers) -> tuple[float, str]:
     """The accuracy under which a model counts as broken (see ``broken_below``), and its name."""
     level = broken_below(subject, numbers)
     assert level is not None
+    # Exact on floats: ``broken_below`` makes the same division.
     half = level == numbers.accuracy(subject, CLEAN).value / 2
     return level, "half of its clean accuracy" if half else "half way from its clean accuracy to guessing"
 
@@ -70,6 +71,7 @@ def first_for_sure(first: Breaking, listed: Sequence[Series], numbers: Numbers, 
         for series in listed
         if series is not first.series
         for place, info in enumerate(series.infos)
+        # What another curve does further along does not take the first place from this one.
         if reach(place, len(series.infos)) <= first.reach
     )
 
@@ -84,6 +86,7 @@ def ordinary_series(gathered: Gathered, subject: Subject) -> list[Series]:
     listed = []
     for s in series_of(gathered, "shift"):
         own = tuple(i for i in s.infos if i.id in subject.rows)
+        # Filters take away information on purpose: that they break a model says little (``kept.APART``).
         if own and s.family != "spectral":
             listed.append(Series(s.family, s.shift, s.series, s.title, s.kind, own))
     return listed
@@ -106,6 +109,7 @@ def breaking_findings(gathered: Gathered, subject: Subject, numbers: Numbers) ->
                 estimates=(clean,),
             )
         ]
+    # A model that guesses has nothing to lose: its flat curves would read as robustness.
     if clean.low <= subject.chance:
         return [
             Finding(

@@ -55,10 +55,12 @@ def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0) -> Wri
     target = Path(out) if out is not None else Path(gathered.stores[0].path) / "report"
     page = target if target.suffix == ".html" else target / "report.html"
     report = _report(gathered)
+    # Drawn before the first file is written: a template that fails leaves the old report as it was.
     html = render_html(report, refresh)
     write_atomic(page.parent / "results.csv", export.csv_text(report))
     write_atomic(page.parent / "results.md", export.markdown(report))
     write_atomic(page.parent / "summary.json", export.summary_json(report))
+    # Last, so that a new page never stands beside old numbers.
     write_atomic(page, html)
     return Written(page, report.header.statuses)
 
@@ -86,6 +88,7 @@ def _report(gathered: Gathered) -> Report:
 def first_screen_html(runs: Runs) -> str:
     """The first screen of a report as a fragment of HTML with its own style, for a notebook (errors: ``build``)."""
     gathered = gather(runs)
+    # Sections without findings cannot reach the first screen, and building them takes time.
     telling = [section for section in SECTIONS if section.findings is not Section.findings]
     built = [made for section in telling if (made := gathered.of(section)) is not None]
     return standing_alone(FirstScreen.build(gathered, built).unlinked(), _header(gathered))
@@ -112,6 +115,7 @@ def _by_model(gathered: Gathered, results: Sequence[Result]) -> tuple[Result, ..
     """The rows of one model together, what has no answer yet last."""
     place = {s.entry.name: s.entry.place for s in gathered.subjects}
     last = len(place)
+    # ``sorted`` is stable: within a model the order of the sections stays.
     return tuple(sorted(results, key=lambda r: last if r.estimate is None else place.get(r.model, last)))
 
 
@@ -124,6 +128,7 @@ def _title(gathered: Gathered) -> str:
 
 def _facts(gathered: Gathered, kind: str, level: float) -> tuple[str, ...]:
     counts = {len(rows) for s in gathered.subjects for rows in s.rows.values()}
+    # Runs of sequences alone have no rows of single images.
     counts = counts or {s.entry.samples for s in gathered.subjects}
     few, many = min(counts), max(counts)
     images = count(many, "image") if few == many else f"{few:,} to {many:,} images a condition"

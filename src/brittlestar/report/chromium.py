@@ -19,6 +19,7 @@ NAMES = (
 
 FLAGS = (
     *("--headless", "--disable-gpu", "--no-first-run", "--hide-scrollbars", "--disable-extensions", "--disable-quic"),
+    # --disable-dev-shm-usage: containers often have a /dev/shm that is too small for a large page.
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
     # Whatever a page may name, no address is ever looked up.
     "--host-resolver-rules=MAP * ~NOTFOUND",
@@ -77,7 +78,9 @@ def picture(page: Path, path: Path, size: tuple[int, int], scale: float) -> None
 def _run(page: Path, path: Path, *flags: str) -> None:
     program = check_chromium(f"{path.suffix[1:].upper() or 'this'} output")
     with tempfile.TemporaryDirectory(prefix="brittlestar-chromium-", ignore_cleanup_errors=True) as folder:
+        # Made elsewhere and copied: Chromium writes in place, and half a file must not be left at ``path``.
         made = Path(folder) / f"made{path.suffix}"
+        # A profile of its own: with the user's, a Chromium that is open already would take the page over.
         command = [program, *FLAGS, f"--user-data-dir={folder}/profile", *(flag.format(made) for flag in flags)]
         if os.geteuid() == 0:  # Chromium's sandbox refuses to start for root, as in most containers.
             command.insert(1, "--no-sandbox")
@@ -87,6 +90,7 @@ def _run(page: Path, path: Path, *flags: str) -> None:
             )
         except subprocess.TimeoutExpired as error:
             raise BrittlestarError(f"{program} did not finish {page} within {PATIENCE:.0f} seconds") from error
+        # Chromium may end with 0 and have written nothing.
         if done.returncode or not made.exists():
             last = " / ".join(done.stderr.strip().splitlines()[-3:]) or "no message"
             raise BrittlestarError(f"{program} could not make {path} (exit code {done.returncode}): {last}")

@@ -92,6 +92,7 @@ def filter_claims(gathered: Gathered) -> tuple[Finding, ...]:
     """What filters, noise in a band and scrambled phases say of what a model reads, one a direction."""
     groups: dict[str, list[Series]] = {}
     for series in families_of(gathered).get("frequencies", []):
+        # Nothing gets stronger along octaves, so there is no curve whose loss could be told.
         if series.kind == "shift" and series.series != OCTAVE:
             groups.setdefault(WITHOUT.get((series.shift, series.series), series.title), []).append(series)
     return tuple(_claims(gathered, groups, "why"))
@@ -147,6 +148,7 @@ def _finding(hit: _Hit, scale: KeptScale, slot: Slot, cells: int, curves: int) -
     found = [[scale.at(s, c, level) for c in hit.conditions] for s in hit.subjects]
     values = [[_plain(e, scale) for e in of_model if e is not None] for of_model in found]
     own = values[hit.worst]
+    # HALF is a share of what is kept; of plain accuracy it would mean something else for every model.
     fell = [place for place, e in enumerate(own) if scale.kept and e.high < HALF]
     at = fell[0] if fell else min(range(len(own)), key=lambda place: own[place].value)
     condition, shown = hit.conditions[at], own[at]
@@ -219,6 +221,7 @@ def claim_of(series: Series, struck: Sequence[Subject], subjects: Sequence[Subje
         verb, how = ("lean", "on") if does == "hurt" else ("fail", "without")
         return _capital(f"{whom} {verb}{'' if many else 's'} {how} {taken}")
     whom = "accuracy" if alone else who(struck, subjects)
+    # Titles are singular but for those of drawn lines and edges and of frequencies: the verb has to agree.
     plural = series.title.split(",")[0].endswith(("edges", "lines", "frequencies"))
     return f"{series.title} {does}{'' if plural else 's'} {whom}{step}"
 
@@ -337,11 +340,13 @@ def _sure(
     gap = {s.entry.key: measures.overconfidence(s.rows[condition], scale.numbers.rule, level) for s in asked}
     sure = [s for s in asked if gap[s.entry.key].low > SURE]
     conditions = [i.id for i in series.infos if i.id in subject.rows]
+    # Findings rank by accuracy lost: points of confidence are on another scale.
     lost = Numbers(scale.numbers.rule, measures.of_many(max(curves, 1))).mean_drop(subject, conditions)
     whom = "it" if len(subjects) == 1 else who(sure, subjects)
     claim = f"{series.title} leaves {whom} sure yet wrong"
     right = scale.numbers.accuracy(subject, condition)
     label = Series.label(subject.infos[condition])
+    # Confidence is accuracy plus the gap, so that the sentence's numbers add up.
     says = f"{number(100 * (right.value + shown.value))} %"
     text = (
         f"under {small(series.title)}{f', {label}' if label else ''}, {subject.entry.name} is {says} sure on average "

@@ -135,10 +135,12 @@ def classes_of(gathered: Gathered, subject: Subject, asked: Sequence[str]) -> Mo
     shown = tuple(sorted(sizes))
     if shifted is not None and len(sizes) > MOST_CLASSES:
         own = recalls(shifted, len(titles))
+        # Ties go by number, so that the same run shows the same columns.
         ordered = sorted(able, key=lambda c: (own[c], c))
         shown = tuple(ordered[:MOST_CLASSES])
         lines = _lines(subject, asked, ordered, sizes)
     moved = {c: subject.rows[c] for c in asked if c != CLEAN}
+    # Strengths of one shift create the same confusion, which is told once.
     curve = {c: "/".join((subject.infos[c].shift, subject.infos[c].series, subject.infos[c].table)) for c in moved}
     confusions = (
         worst_confusions(moved, clean, len(titles), numbers.rule, numbers.level, curves=curve)
@@ -193,6 +195,7 @@ def _lost(gathered: Gathered, subject: Subject, found: Confusion) -> Estimate:
     _, conditions = _curve(gathered, subject, found.condition)
     answers = Answers.of([subject.rows[CLEAN], *(subject.rows[c] for c in conditions)])
     right = (answers.label == found.label) & (answers.prediction[:, 0] == found.label)
+    # A share of all images and not of the class's: findings rank by it beside what whole models lose.
     taken = (right[:, None] & (answers.prediction[:, 1:] == found.prediction)).mean(axis=1)
     level = measures.of_many(found.candidates, gathered.numbers.level)
     return mean_of(answers.samples, taken, gathered.rule, level, cap=len(conditions))
@@ -200,6 +203,7 @@ def _lost(gathered: Gathered, subject: Subject, found: Confusion) -> Estimate:
 
 def _share_of_answers(subject: Subject, found: Confusion) -> float:
     rows = subject.rows[found.condition]
+    # Weighted: the images that were answered may not have the set's mix of classes.
     return float(np.average(rows.prediction == found.prediction, weights=rows.weight))
 
 

@@ -61,6 +61,7 @@ def paired_differences(gathered: Gathered, numbers: Numbers) -> Differences | No
                     raw[place, condition] = found
     if not raw:
         return None
+    # All pairs and conditions are one family: a reader looks through all of them for a difference.
     corrected = dict(zip(raw, numbers.holm([p for _, p in raw.values()]), strict=True))
     groups = tuple(
         GridGroup(title=f"{a.entry.name} − {b.entry.name}", model=a.entry, against=b.entry) for a, b in pairs
@@ -76,6 +77,7 @@ def paired_differences(gathered: Gathered, numbers: Numbers) -> Differences | No
             label=Series.label(info),
             value=raw[place, info.id][0],
             accuracy=(numbers.accuracy(subject, info.id), numbers.accuracy(against, info.id)),
+            # By the corrected test: the interval is not corrected for the number of cells.
             shown=p < ALPHA,
             p=p,
         )
@@ -124,8 +126,10 @@ def _pair(
     for family, conditions in families.items():
         e = numbers.mean_difference(a, b, conditions)
         if e is not None:
+            # Clean images hold nothing beyond clean that could be compared.
             shift = family != "clean"
             rows.append((family, len(conditions), e, numbers.sensitivity(a, b, conditions) if shift else None))
+    # No attacks: their budget is a choice (``kept.APART``).
     shifts = [c for c in found if gathered.infos[c].kind == "shift"]
     return ModelPair(
         model=a.entry,

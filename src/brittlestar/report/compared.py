@@ -43,6 +43,7 @@ def compare_models(
         *_bands(spectrum),
         *_tests(gathered, numbers, comparison),
     ]
+    # Claims first, words after: Holm's correction needs all of them before any sentence can be written.
     corrected = iter(corrected_together([found for s in sentences for found in s.found]))
     return [s.spelt(tuple(next(corrected) for _ in s.found)) for s in sentences]
 
@@ -95,7 +96,9 @@ def _least(subjects: list[Subject], numbers: Numbers, where: str) -> list[_Draft
     known = [(o, gap, found) for o, gap, found in gaps if gap is not None and found is not None]
     if not known:
         return []  # no two models answered the same images
+    # A model that answered other images might be better still.
     best_of_all = len(known) == len(rest) and all(away(gap) and gap.value > 0 for _, gap, _ in known)
+    # In the order of their errors: of many models the next best and the worst are told.
     told = known if len(known) <= COMPARED else [known[0], known[-1]]
 
     def write(corrected: tuple[Sensitivity, ...]) -> Finding:
@@ -213,6 +216,7 @@ def _tests(gathered: Gathered, numbers: Numbers, comparison: Differences | None)
 
 def _turned(error: Estimate) -> Estimate:
     """A difference of errors as one of accuracies, so that a sentence has one direction."""
+    # ``0.0 - x`` and not ``-x``, which would make a negative zero of 0.
     return dataclasses.replace(error, value=0.0 - error.value, low=0.0 - error.high, high=0.0 - error.low)
 
 

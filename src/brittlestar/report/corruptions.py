@@ -41,6 +41,7 @@ MNIST_GROUPS = {
 }
 
 MARK = "†"
+# AlexNet's published errors are those of a choice among so many; a choice among fewer is easier.
 ALEXNET_CLASSES = 1000
 
 
@@ -123,6 +124,7 @@ def published_name(info: ConditionInfo) -> str:
     """What the condition's published set calls its shift; empty where it is none of the set's corruptions."""
     name = info.shift
     if info.table == "mnist-c":
+        # Ours carry the set's name where a shift of the same name has another definition.
         name = name.removeprefix("mnist_")
         name = RENAMED.get(name, name)
     return name if name in CORRUPTION_SETS.get(info.table, ()) else ""
@@ -168,6 +170,8 @@ def _section(
         with contextlib.suppress(NoSamplesError):  # a normaliser run on other images
             if normaliser is not None:
                 ce = measures.corruption_errors(conditions, normaliser, **how)
+                # Relative CE subtracts the normaliser's clean error too: a published one is known, a run's must have
+                # been asked.
                 if subject.clean is not None and (isinstance(normaliser, PublishedErrors) or normaliser.clean):
                     relative = measures.relative_corruption_errors(conditions, subject.clean, normaliser, **how)
         errors.append(ce)
@@ -231,6 +235,8 @@ def _normalisers(
     subjects: Sequence[Subject], table: str, infos: Mapping[str, ConditionInfo]
 ) -> tuple[list[Normaliser | None], str]:
     """What each model's errors are divided by: AlexNet's, or the first model's; and why not AlexNet's."""
+    # The model's outputs count and not the data's classes: ten of ImageNet's classes may be asked of a model of
+    # 1,000.
     outputs = {int(s.entry.about.get("classes") or len(s.data.classes)) for s in subjects}
     if table == ALEXNET.table and outputs == {ALEXNET_CLASSES}:
         return [ALEXNET] * len(subjects), ""
@@ -241,6 +247,7 @@ def _normalisers(
     first, *rest = subjects
     base = RunErrors(name=first.entry.name, conditions=_conditions(first, infos), clean=first.clean)
     shared = [base if any(key in base.conditions for key in _conditions(s, infos)) else None for s in rest]
+    # The first model over itself would be 100 % everywhere.
     return [None, *shared], why
 
 
@@ -304,6 +311,7 @@ def _part(found: NormalisedSet | None, corruption: str) -> Estimate | None:
 
 
 def _basis(models: Sequence[SetModel], table: str) -> str:
+    # In an unfinished run the models have not come equally far.
     most = max((m.mean for m in models), key=lambda mean: (len(mean.parts), mean.conditions))
     asked, every = len(most.parts), len(CORRUPTION_SETS[table])
     words = f"all {every} corruptions" if asked == every else f"{asked} of the {every} corruptions"

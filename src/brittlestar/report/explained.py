@@ -113,8 +113,10 @@ def identity_of(store: RunStore) -> str:
     for model in manifest.models.values():
         known = str(model["fingerprint"])
         counts = {c: list(n) for c, n in store.tallies(known).items() if c in wanted}
+        # A survey that goes on keeps its name: the number of its passes tells its states apart.
         survey = sampled_map(Path(store.path), known)
         answered[known] = [counts, None if survey is None else survey.passes]
+    # A later session that looks at results widens the intervals, and sentences rest on these.
     rules = [stopping_rule(manifest.sessions).rule]
     return fingerprint_of([manifest.data["fingerprint"], manifest.seed, sorted(wanted), answered, rules])
 
@@ -124,12 +126,14 @@ def is_current(store: RunStore) -> bool:
     try:
         kept = json.loads((Path(store.path) / NAME).read_text(encoding="utf-8"))
         return bool(kept["schema"] == SCHEMA and kept["identity"] == identity_of(store))
+    # RecursionError is what json raises for thousands of nested brackets.
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
 def explanation(gathered: Gathered) -> tuple[ExplainedRun | None, tuple[str, ...]]:
     """What explains the failures of one run that was explained, and notes on what was left out."""
+    # An explanation is computed from one run; for models of several nobody has made one.
     if len(gathered.stores) != 1:
         return None, ()
     store = gathered.stores[0]
@@ -202,6 +206,7 @@ def _built(gathered: Gathered, kept: Mapping[str, Any]) -> ExplainedRun:
 def _spectrum(gathered: Gathered, kept: Mapping[str, Any]) -> ShiftSpectrum:
     info = gathered.infos[kept["condition"]]
     plane = np.array([[np.nan if v is None else float(v) for v in row] for row in kept["plane"]], np.float64)
+    # NaN says that nothing changes there; infinity would stretch the scale that all spectra share.
     if plane.ndim != 2 or not 1 <= min(plane.shape) <= max(plane.shape) <= SIDE or np.isinf(plane).any():
         raise ValueError(f"a spectrum of {plane.shape}")
     return ShiftSpectrum(

@@ -66,6 +66,7 @@ def agreements_of(
             map_rule(rule, maps[name], maps[first]),
         )
         for name in others
+        # Not the middle band: shifts that change mainly what lies there are none of ``wanted``.
         for band, low, high in (measures.BANDS[0], measures.BANDS[2])
     }
     shifts = {}
@@ -96,6 +97,7 @@ def agreements(
         times: The ratio of the errors of a model and the first in a band, where there is one to tell.
     """
     judged = corrected_together([*bands.values(), *shifts.values()])
+    # Not strict: ``judged`` goes on with the shifts.
     of_band = dict(zip(bands, judged, strict=False))
     of_shift = dict(zip(shifts, judged[len(bands) :], strict=True))
     agreed = []
@@ -124,6 +126,7 @@ def agreements(
                 waves=Against.of(apart),
                 times=times(name, low, high),
                 shifts=_largest_first(alike.values()),
+                # A kind of shift that agrees at one strength is no exception at another.
                 exceptions=_largest_first(told for shift, told in unlike.items() if shift not in alike),
                 of_bands=len(bands),
                 of_shifts=len(shifts),

@@ -74,16 +74,19 @@ def summary_json(report: Report) -> str:
         ],
     }
     corrected = _corrected(report)
+    # Who reads the file finds every key, whether a run has something to say under it or not.
     for absent in report.absent:
         values |= absent.without
     for section in report.sections:
         values |= section.summary(corrected)
+    # NaN and infinity are no JSON: better an error here than in every reader of the file.
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
 def _corrected(report: Report) -> dict[int, Sensitivity]:
     """The sections' claims by ``id``, corrected for the number of all of them."""
     claims = [claim for section in report.sections for claim in section.claims()]
+    # By identity: equal numbers at two places are two claims.
     return {id(claim): c for claim, c in zip(claims, corrected_together(claims), strict=True)}
 
 

@@ -38,6 +38,7 @@ def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
             rows = {(int(i.config["row"]), int(i.config["column"])): cells[i.fingerprint] for i in mine}
             height, width = store.manifest.data["shape"][1:]
             found[name] = measures.fourier_map(rows, height, width)
+        # A map that was asked in full needs no estimate from a part of it.
         elif sampled is not None:
             found[name] = sampled
     require(
@@ -68,6 +69,7 @@ def draw(maps: Mapping[str, FourierMap], path: Path, rule: str = "fixed") -> Non
         UsageError: Another ending, or matplotlib is not installed (the extra ``plots``).
     """
     check_figure(path)
+    # Without pyplot, which would choose a backend and may want a screen.
     from matplotlib.figure import Figure
 
     names = list(maps)
@@ -127,6 +129,7 @@ def cropped(planes: Mapping[str, Matrix]) -> tuple[dict[str, Matrix], tuple[floa
     """
     known = np.any([np.isfinite(plane) for plane in planes.values()], axis=0)
     (top, bottom), (left, right) = (np.flatnonzero(known.any(axis=axis))[[0, -1]] for axis in (1, 0))
+    # A frequency stands in the middle of its pixel, so edges lie half a cycle further out.
     rows, columns = (size // 2 + 0.5 for size in known.shape)
     extent = (left - columns, right + 1 - columns, bottom + 1 - rows, top - rows)
     parts = {name: plane[top : bottom + 1, left : right + 1] for name, plane in planes.items()}
@@ -150,6 +153,7 @@ def check_figure(path: Path) -> None:
 def _differences(figure: Any, grid: Any, matrices: Mapping[str, Any], extent: tuple[float, ...]) -> None:
     names = list(matrices)
     base = matrices[names[0]]
+    # Equal maps differ nowhere, and a scale needs two ends.
     reach = max(float(np.nanmax(np.abs(m - base))) for m in matrices.values()) or 1.0
     below = []
     for place, name in enumerate(names[1:], 1):

@@ -30,9 +30,11 @@ def _weight(finding: Finding) -> tuple[bool, float]:
 
 def leading(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings of the first screen: guards, then one a slot, then the next best; only those with a claim."""
+    # ``sorted`` is stable: among guards, curves and single levels the ranking stays.
     listed = sorted((f for f in ranked(findings) if f.claim), key=lambda f: (f.slot != "guard", f.spark is None))
     chosen = [f for f in listed if f.slot == "guard"][: len(SLOTS)]
     for slot in SLOTS[: len(SLOTS) - len(chosen)]:
         chosen += [f for f in listed if f.slot == slot][:1]
+    # By identity: two findings may be equal, and both may be told.
     rest = [f for f in listed if not any(f is one for one in chosen)]
     return tuple(chosen + rest[: len(SLOTS) - len(chosen)])

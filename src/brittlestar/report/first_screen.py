@@ -175,6 +175,7 @@ class FirstScreen:
 
         def weight(place: int) -> float:
             dot = lead.dots[place] if lead is not None else None
+            # Models without a number come last: what is kept hardly falls below 0.
             return -dot.estimate.value if dot is not None else 2.0
 
         order = sorted(range(len(self.profile.models)), key=weight)
@@ -204,6 +205,7 @@ class FirstScreen:
     def _card(self, card: Card, dress: Dress, brevity: Brevity) -> dict[str, Any]:
         finding, pair = card.finding, card.pair
         whole = finding.spark.lines if finding.spark is not None else ()
+        # Counted by model: the dashed line of confidence belongs to one that has a line already.
         models = {line.model.key for line in whole}
         labels = apart(pair.label, pair.prediction, brevity.label) if pair is not None else ("", "")
         return {
@@ -228,7 +230,9 @@ class Dress:
 
     def __init__(self, models: Sequence[ModelEntry], names: Mapping[str, str]) -> None:
         self.names = {m.name: (m, names[m.key]) for m in models}
+        # The longest first: ``net`` would otherwise be found inside of ``net-2``.
         listed = sorted(self.names, key=len, reverse=True)
+        # Not \b, which finds no end of a name that ends in a bracket.
         self.pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in listed))
 
     def __call__(self, text: str) -> Markup:

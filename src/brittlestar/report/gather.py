@@ -54,6 +54,7 @@ class Gathered:
     @property
     def numbers(self) -> Numbers:
         """The estimates of these runs, each computed once."""
+        # A function of the module: ``once`` knows what it has made by the function's identity.
         return self.once(_numbers)
 
     def once(self, build: Callable[[Gathered], T]) -> T:
@@ -94,10 +95,13 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
         raise UsageError("no run folder given: name at least one, for instance `brittlestar report runs/digits`")
     stores = tuple(run if isinstance(run, RunStore) else RunStore.open(Path(run)) for run in runs)
     told = [stopping_rule(store.manifest.sessions) for store in stores]
+    # Where n depended on results in one run, so does every comparison with it.
     rule = next((t for t in told if t.rule == "anytime"), told[0])
     data, data_of, common = _data(stores)
     infos: dict[str, ConditionInfo] = {}
     sequences: dict[str, ConditionInfo] = {}
+    # What a condition is called depends on those of all runs: subjects share this mapping, which is filled at the
+    # end.
     titles: dict[str, str] = {}
     subjects: list[Subject] = []
     names = _names(stores, data, data_of)
@@ -232,10 +236,12 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
                 )
             )
         data_of.append(places[key])
+        # One run is paired with itself: its own positions will do.
         if len(stores) == 1:
             maps.append(None)
             continue
         known = index.setdefault(key, {})
+        # By id: runs of other seeds have the same images in another order.
         maps.append(np.array([known.setdefault(str(i), len(known)) for i in sample_ids(store)], np.int32))
     return _distinct(entries), data_of, maps
 

@@ -135,6 +135,7 @@ def grid_of(
         blocks.append(GridBlock(title=title, heads=tuple(map(str, heads)), rows=tuple(rows)))
     every = [row for block in blocks for row in block.rows]
     values = [abs(c.value.value) for row in every for group in row.cells for c in group if c is not None]
+    # A round end, and never under 10 points: on a scale of its own a tiny loss would look like a large one.
     limit = min(max(math.ceil(max(values) * 10) / 10, 0.1), 1.0)
     return Grid(groups=groups, blocks=tuple(blocks), steps=max(len(c) for r in every for c in r.cells), limit=limit)
 

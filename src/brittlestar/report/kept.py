@@ -47,6 +47,7 @@ def value_at(scale: KeptScale, subject: Subject, condition: str) -> float | None
     if len(rows) != len(clean):  # the share is of the images that both have
         found = scale.at(subject, condition)
         return None if found is None else found.value
+    # Never 0: ``kept`` says that every model is measurably above guessing.
     above = scale.numbers.accuracy(subject, CLEAN).value - subject.chance
     return (scale.numbers.accuracy(subject, condition).value - subject.chance) / above
 
@@ -54,6 +55,7 @@ def value_at(scale: KeptScale, subject: Subject, condition: str) -> float | None
 def scale_of(gathered: Gathered) -> KeptScale:
     """The scale that suits all models of a report."""
     numbers = gathered.numbers
+    # One scale for all models: with two, marks of one row could not be compared.
     kept = all(
         s.clean is not None and measures.measurable(numbers.accuracy(s, CLEAN), s.chance)
         for s in gathered.subjects

@@ -52,6 +52,7 @@ class LiveReport:
     def _write(self, refresh: int) -> None:
         try:
             written = write([self.folder], refresh=refresh)
+        # The page is a by-product: what goes wrong with it must not end the run.
         except (BrittlestarError, OSError) as error:
             self.note(f"no page was written: {error}")
             return

@@ -27,6 +27,7 @@ def shortened(names: Sequence[str], width: int) -> list[str]:
     """Names cut in the middle that stay different; with their number where they would not."""
     cut = [middle(name, width) for name in names]
     return [
+        # Three characters less: a space and a number of two digits.
         name if cut.count(name) == 1 or len(set(names)) < len(names) else f"{middle(names[i], width - 3)} {i + 1}"
         for i, name in enumerate(cut)
     ]
@@ -49,6 +50,7 @@ def words_of(markup: str) -> int:
     counter = _Counter()
     counter.feed(markup)
     counter.close()
+    # With spaces between: the texts of two elements are two words, though no space parts them in the markup.
     return len(WORD.findall(" ".join(counter.seen)))
 
 

@@ -79,6 +79,7 @@ class Numbers:
 
     def _apart(self, measure: MeanMeasure, subject: Subject, condition: str, other: Subject, against: str) -> Estimate:
         first, second = subject.rows[condition], other.rows[against]
+        # Identity is asked first: it costs nothing, and conditions that were read together often share the array.
         if first.position is not second.position and not np.array_equal(first.position, second.position):
             return measure.difference(first, second, self.rule, self.level)
         one, two = self._scores(measure, subject, condition), self._scores(measure, other, against)
@@ -87,6 +88,7 @@ class Numbers:
     def _scores(self, measure: MeanMeasure, subject: Subject, condition: str) -> Scored:
         """Scores, the last of which are kept: conditions are taken one after another, each against clean."""
         key = (measure, subject.entry.key, condition)
+        # Taken out and put in again at the end: the first key is then the one that was not used for longest.
         scored = self._scored.pop(key, None) or measure.scored(subject.rows[condition])
         self._scored[key] = scored
         if len(self._scored) > SCORES_KEPT:

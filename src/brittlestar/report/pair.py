@@ -68,6 +68,7 @@ def _classes(entry: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def _picture(folder: Path, name: str) -> Image.Image | None:
     """The thumbnail, if it lies in the folder itself."""
+    # The name alone: an entry that names a path elsewhere must not bring that file onto the page.
     path = folder / Path(name).name
     try:
         with Image.open(path) as picture:
@@ -100,6 +101,7 @@ def _embedded(picture: Image.Image) -> str:
         picture.save(buffer, "PNG", optimize=True)
     else:
         kind, small = "webp", picture.copy()
+        # Screens have up to two dots a CSS pixel.
         small.thumbnail((2 * SIDE, 2 * SIDE))
         small.save(buffer, "WEBP", quality=80, method=4)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -34,6 +34,7 @@ MANY = 4
 """With more models the page's script asks for thinner lines and paler ribbons."""
 
 _UNITS = {"mm": 1.0, "cm": 10.0, "in": 25.4, "pt": 25.4 / 72}
+# CSS counts 96 pixels an inch, whatever the screen.
 _PIXELS = 96 / 25.4
 
 
@@ -55,6 +56,7 @@ def figures(report: Report) -> dict[str, Markup]:
     """The charts of all sections by name, ``SECTION/CHART``; a model's key in it (``m0``) becomes the model's name."""
     named = {m.key: re.sub(r"[^\w.+-]+", "-", m.name) for m in report.header.models}
     if len(set(named.values())) < len(named):
+        # Different names may become one when they are made fit for a file.
         named = {key: f"{name}-{key}" for key, name in named.items()}
     return {
         re.sub(r"(?<=[/-])m\d+$", lambda match: named.get(match[0], match[0]), name): svg
@@ -117,6 +119,7 @@ def save(chart: Alone, path: Path) -> None:
         if kind == ".pdf":
             chromium.print_pdf(page, path)
             return
+        # A window has whole CSS pixels: it is taken a little too large, and the picture is cut to the size asked.
         wide, high = (math.ceil(side * _PIXELS) for side in (chart.width, chart.height))
         taken = Path(folder) / "figure.png"
         chromium.picture(page, taken, (wide, high), DENSITY / 96)
@@ -127,9 +130,11 @@ def save(chart: Alone, path: Path) -> None:
 
 def _page(chart: Alone) -> str:
     """A page of the chart's size that holds nothing else."""
+    # An XML declaration has no place inside of HTML.
     svg = chart.svg.partition("?>")[2]
     return (
         '<!doctype html><meta charset="utf-8"><title>figure</title>'
+        # Names in a chart come from data: nothing runs, and nothing is fetched.
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         'img-src data:; font-src data:">'
         f"<style>@page{{size:{chart.width:g}mm {chart.height:.3f}mm;margin:0}}html,body{{margin:0;background:#fff}}"

@@ -16,6 +16,7 @@ CELL = 150
 """Pictures are shown this wide and high."""
 
 _GAP, _LABEL, _HEAD = 6, 190, 64
+# The colours of the light page, from report.css.
 _PAPER, _INK, _SOFT, _RULE = "#fbfaf8", "#16191d", "#5b636e", "#e3e0da"
 
 

@@ -88,7 +88,9 @@ def build_profile(gathered: Gathered) -> Profile:
     apart = [rows[key] for key in APART if key in rows]
     every = [series for key, listed in families.items() if key not in APART for series in listed]
     whole = [_row("all", every, gathered.subjects, scale)] if len(shifts) > 1 else []
+    # A survey of waves makes no row of the profile, but it was asked.
     in_part = {"frequencies"} if any(s.sampled is not None for s in gathered.subjects) else set()
+    # Only MNIST-C draws over images: for other data that is no gap.
     unasked = [title for key, title in FAMILIES.items() if key not in {*rows, *in_part, "overlay"}]
     return Profile(
         models=tuple(s.entry for s in gathered.subjects),
@@ -110,6 +112,7 @@ def _unasked(titles: Sequence[str]) -> list[ProfileRow]:
 def _row(key: str, listed: Sequence[Series], subjects: Sequence[Subject], scale: KeptScale) -> ProfileRow:
     """A family's dots, all means of the same conditions: those that every model asked any of has answered."""
     having = [s for s in subjects if any(i.id in s.rows for series in listed for i in series.infos)]
+    # Models of different data sets share no images, so each set has its own conditions in common.
     by_data = {s.entry.data: shared(listed, [o for o in having if o.entry.data == s.entry.data]) for s in having}
     dots = [_dot(s, by_data[s.entry.data], listed, scale, key == "all") if s in having else None for s in subjects]
     title = "All shifts" if key == "all" else FAMILIES.get(key, key.capitalize())
@@ -120,6 +123,7 @@ def _row(key: str, listed: Sequence[Series], subjects: Sequence[Subject], scale:
 def _dot(
     subject: Subject, curves: list[list[str]], listed: Sequence[Series], scale: KeptScale, whole: bool
 ) -> Dot | None:
+    # Where the models share no condition, each shows what it has.
     curves = curves or [[i.id for i in s.infos if i.id in subject.rows] for s in listed]
     curves = [curve for curve in curves if curve]
     try:

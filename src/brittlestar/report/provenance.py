@@ -83,6 +83,7 @@ def build_notes(gathered: Gathered) -> tuple[str, ...]:
     if small:
         least = min(s.entry.samples for s in small)
         notes.append(
+            # An interval is widest at 50 %: to either side 1.96 * 0.5 / sqrt(n), which is 98 points / sqrt(n).
             f"Few images: with n = {least} an interval spans up to about {2 * 98 / least**0.5:.0f} points. "
             "Run on more to tell close numbers apart."
         )
@@ -214,6 +215,7 @@ def build_sessions(gathered: Gathered) -> tuple[dict[str, str], ...]:
     turns: dict[int, int] = {}
     for run, session in gathered.sessions():
         turns[run] = turns.get(run, 0) + 1
+        # The rule as it was when this session ended: later looks do not change what was said then.
         rule = stopping_rule(gathered.stores[run].manifest.sessions[: turns[run]]).rule
         wall = session.get("wall_s")
         line = {"Run": str(gathered.stores[run].path.name)} if len(gathered.stores) > 1 else {}
@@ -252,6 +254,7 @@ def build_commands(gathered: Gathered) -> tuple[str, ...]:
         typed = [str(s["command"]) for s in sessions if s.get("command")]
         commands += typed or [_command(gathered, run, sessions[-1] if sessions else {})]
         _ = store
+    # A run that was resumed has the same command several times.
     return tuple(dict.fromkeys(commands))
 
 

@@ -54,6 +54,7 @@ def condition_results(gathered: Gathered) -> ConditionResults:
     reference: dict[int, Subject] = {}
     for subject in gathered.subjects:
         alone = subject.entry.key in apart
+        # A model near chance is its own reference, and never that of others.
         first = subject if alone else reference.setdefault(subject.entry.data, subject)
         own = _Own(subject, first, numbers)
         listed = (*own.conditions(), *_over_shifts(subject, numbers))
@@ -105,6 +106,7 @@ class _Own:
         except NotAvailableError as error:
             self.lacking[measure.key, str(error)] += 1
             return {}
+        # Told once a measure: all conditions ask the same images.
         if measure.by_class and measure.key not in self.empty:
             self.empty[measure.key] = [name for own, name in enumerate(self.names) if own not in found]
         return found

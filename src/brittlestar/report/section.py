@@ -199,6 +199,7 @@ def listed(*sections: type[Section]) -> tuple[type[Section], ...]:
         template = f"{name}.html"
         needed = {
             f"it lacks {', '.join(sorted(section.__abstractmethods__))}": not section.__abstractmethods__,
+            # In the class's own names: the decorator of a parent would be found otherwise.
             "write `@dataclass(frozen=True, kw_only=True)` above it": "__dataclass_params__" in vars(section),
             "give it an `id: ClassVar[str]` of small letters, digits and underscores": re.fullmatch(
                 "[a-z][a-z0-9_]*", name

@@ -72,6 +72,7 @@ class Series:
         """What the numbers of ``axis_labels`` are: the words that the labels share, else the strength's name."""
         head, _, tail = strength_labels([self.label(i) for i in self.infos])
         name = self.infos[0].strength_name
+        # A sign alone names nothing, nor does a word that the strength's own name has in it.
         if name and (not head + tail or head + tail in ("x", "×", "±") or (head and head in name)):
             return name
         return f"{head} … {tail}" if head and tail else head or tail or name
@@ -81,6 +82,7 @@ class Series:
         """The title of a chart's axis."""
         if self.series == OCTAVE:
             return "octave (cycles per image)"
+        # Labels of shares have "of values" in common, which alone does not say that they are shares.
         axis = AXES.get((self.shift, self.series), self.unit)
         return f"share {axis}" if axis.startswith("of ") else axis
 
@@ -108,6 +110,8 @@ def series_of(gathered: Gathered, *kinds: str) -> list[Series]:
     groups: dict[tuple[str, str, str, str], list[ConditionInfo]] = {}
     for info in gathered.infos.values():
         if info.kind in kinds:
+            # A set's severities and strengths of one's own are different scales, and other storage makes other
+            # images.
             published = f"{info.table} {info.storage}" if info.severity or info.table in CORRUPTION_SETS else ""
             groups.setdefault((info.family, info.shift, info.series, published), []).append(info)
     families = list(dict.fromkeys(family for family, *_ in groups))

@@ -85,6 +85,7 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
     for subject in gathered.subjects:
         infos = subject.of_kind("fourier")
         if norm is None:
+            # One norm for all: under larger waves every model errs more, so maps of two norms cannot be compared.
             norm = _norm(infos[0]) if infos else subject.sampled.norm if subject.sampled else None
         own = {(int(i.config["row"]), int(i.config["column"])): subject.rows[i.id] for i in infos if _norm(i) == norm}
         _, height, width = subject.data.shape
@@ -102,6 +103,8 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
     plane = found[0][1]
     rows, columns = _axis(found, 0), _axis(found, 1)
     bands = _bands(found, numbers)
+    # The Nyquist frequency in cycles: of a square image half its side, of others the root mean square over both
+    # sides.
     scale = math.hypot(plane.height / 2, plane.width / 2) / math.sqrt(2)
     measured = max(int(m.multiplicity.sum()) for _, m in found)
     return Spectrum(
@@ -138,7 +141,9 @@ def _axis(found: Found, axis: int) -> tuple[int, ...]:
     """The signed frequencies along an axis: all of them, or the lattice that was measured, in even steps."""
     size = found[0][1].height if axis == 0 else found[0][1].width
     have = {f[axis] for _, m in found for f in m.frequencies}
+    # A real image's spectrum is symmetric: f and -f are one wave, and only one of them is asked.
     have |= {-f if -f >= -(size // 2) and -f < size - size // 2 else f for f in have}
+    # 0 where the mean is the only frequency along this axis.
     step = math.gcd(*have) or 1
     return tuple(range(min(have), max(have) + 1, step))
 

@@ -29,6 +29,7 @@ from brittlestar.report.words import count, images, number
 
 TITLES = {"imagenet-p": "ImageNet-P", "cifar-p": "CIFAR-P", "tiny-p": "Tiny-ImageNet-P"}
 VIDEO = "the published ones are H.264 video, whose compression changes the numbers"
+# AlexNet's flip probabilities come from two memories that agree with each other, not from the paper.
 REMEMBERED = "not verified against the paper"
 ALEXNET_CLASSES = 1000
 
@@ -135,6 +136,7 @@ def _section(
     ten = _ten(table, infos)
     for info in infos.values():
         if info.shift in SEQUENCE_SETS.get(ten, ()):
+            # The first of a name: harder variants of a sequence are in no mean of the set.
             counted.setdefault(info.shift, info.id)
     compare = {infos[i].shift: _compare(infos[i]) for i in counted.values()}
     how: dict[str, Any] = {"rule": numbers.rule, "level": numbers.level, "compare": compare}
@@ -150,6 +152,7 @@ def _section(
     rows = []
     harder = sorted({int(d) for i in infos.values() if (d := i.series.removeprefix("difficulty ")).isdigit()})
     for info in infos.values():
+        # Frames d apart mean nothing where every frame is compared with the first.
         steps = harder if _compare(info) == "previous" else ()
         cells = tuple(_cell(s, info, numbers, r, steps) for s, r in zip(subjects, rates, strict=True))
         sample = next(s.frames[info.id] for s in subjects if info.id in s.frames)
@@ -190,6 +193,7 @@ def _section(
 
 def _ten(table: str, infos: Mapping[str, ConditionInfo]) -> str:
     """The set whose ten sequences are meant: ImageNet-P's where its own were made at the strengths for small images."""
+    # CIFAR-10-P has spatter where ImageNet-P has snow; the other nine are the same.
     asked = {info.shift for info in infos.values()}
     return "imagenet-p" if table == "cifar-p" and "snow" in asked and "spatter" not in asked else table
 
@@ -223,6 +227,7 @@ def _cell(
         flips=measures.flip_probability(rows, **how),
         harder={d: measures.flip_probability(rows, difficulty=d, **how) for d in harder},
         distance=measures.top5_distance(rows, **how) if _ranked(rows) else None,
+        # It weighs the ranks of all classes, not of the first five.
         zipf=measures.zipf_distance(rows, **how) if rows.logits is not None else None,
         rate=part.estimate if part is not None else None,
     )

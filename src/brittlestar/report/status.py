@@ -77,6 +77,7 @@ def trusted(gathered: Gathered) -> Gathered:
     """The runs without the models near chance, of which nothing else is said."""
     near = gathered.once(near_chance_of)
     kept = tuple(s for s in gathered.subjects if s.entry.key not in near)
+    # The same object where all are kept: what it remembers need not be computed again.
     return gathered if len(kept) == len(gathered.subjects) else dataclasses.replace(gathered, subjects=kept)
 
 
@@ -121,6 +122,7 @@ def _unfinished(gathered: Gathered, asked: Sequence[Asked], run: int) -> list[St
 
 def _why(gathered: Gathered, run: int, stop: str) -> str:
     sessions = [plain(s) for s in gathered.stores[run].manifest.sessions]
+    # The last session may have ended well; the one that left these conditions open says why.
     last = next((s for s in reversed(sessions) if s.get("stop") == stop), sessions[-1] if sessions else {})
     why = {
         "budget": f"It stopped at its time budget of {duration(float(last.get('budget_s') or 0))}.",
@@ -149,6 +151,7 @@ def with_statuses(gathered: Gathered, results: Iterable[Result]) -> tuple[Result
     found = []
     for result in results:
         key = result.model, result.condition
+        # Means over conditions are no condition that was asked: they lack what any of theirs lacks.
         made_of_many = key not in listed and result.model in unfinished
         own = [*told.get(result.model, ()), *([part[key]] if key in part else ["not finished"] if made_of_many else [])]
         found.append(dataclasses.replace(result, status="; ".join(own)) if own else result)

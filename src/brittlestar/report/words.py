@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from brittlestar.measures.base import Estimate
 
+# Numbers stay on one line with their units, and intervals whole.
 NBSP = "\u00a0"
 THIN = "\u202f"
 MINUS = "\u2212"
@@ -112,6 +113,7 @@ def p_value(p: float) -> str:
 
 def duration(seconds: float) -> str:
     """``48 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    # Rounded before it is divided: 119.7 s are 2 min 0 s, not 1 min 60 s.
     whole = round(seconds)
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -137,6 +139,7 @@ def strength_labels(labels: Sequence[str]) -> tuple[str, tuple[str, ...], str]:
     if len(words) < 2 or any(len(w) < 2 for w in words):
         return "", tuple(labels), ""
     head = _same(words)
+    # Of what the head leaves: no word may be counted to both.
     tail = _same([list(reversed(w[head:])) for w in words])
     if any(len(w) - head - tail < 1 for w in words):
         return "", tuple(labels), ""

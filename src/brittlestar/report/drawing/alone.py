@@ -96,8 +96,10 @@ def stand_alone(chart: str, sheet: Sheet, width: float, key: Sequence[tuple[str,
     Raises:
         UsageError: The font cannot be embedded (see ``fonts.embedded``).
     """
+    # Without its namespace an element keeps its plain tag; the namespace comes back below.
     root = ET.fromstring(_UNWRITABLE.sub("\ufffd", chart).replace(f' xmlns="{SVG}"', "", 1))
     left, top, right, bottom = _box(root)
+    # The key comes first, so that its lines and names get their styles with all others.
     bottom += _add_key(root, [m for m in key if _drawn(root, *m)], left + 2, bottom, right - left - 4)
     _bake(root, sheet, [("body", frozenset(around.split()))], sheet.root)
     words = list(_words(root, _Word("", 0.0, 0.0, _ROOT_SIZE, False, "start")))
@@ -106,6 +108,7 @@ def stand_alone(chart: str, sheet: Sheet, width: float, key: Sequence[tuple[str,
     left = min([left, *(x - _MARGIN for x, _ in spans)])
     right = max([right, *(x + _MARGIN for _, x in spans)])
     top = min([top, *(word.y - word.size for word in words)])
+    # Letters such as g and p reach about a quarter of their size below the line.
     bottom = max([bottom, *(word.y + 0.25 * word.size for word in words)])
     faces = {bold: "".join(sorted({c for w in words if w.bold is bold for c in w.text})) for bold in (False, True)}
     style = ET.Element("style")
@@ -194,6 +197,7 @@ def _bake(element: ET.Element, sheet: Sheet, above: Sequence[Element], known: Ma
     for name in _ATTRIBUTES & set(style):
         value = resolved(style[name], own)
         if value is not None:
+            # Numbers of an SVG are in user units already, and not every program reads ``1.8px``.
             element.set(name, re.sub(r"(?<=\d)px\b", "", value.strip()))
     _weigh(element)
     for name in list(element.attrib):

@@ -74,6 +74,7 @@ COLUMN = Look(width=300, height=206, named=True)
 def model_class(model: ModelEntry) -> str:
     """Colour class, and a dash class once the colours repeat."""
     turn, place = divmod(model.place, len(MODEL_COLOURS))
+    # report.css has three kinds of dashes.
     return f"m{place}" + (f" dash{turn % 3}" if turn else "")
 
 
@@ -145,6 +146,7 @@ def _draw(
             data_tip=f"{line.model.name}\nclean: {share(line.clean)}\nn = {line.clean.n:,}",
         )
     for p, (x, y), (_, high), (_, low) in zip(line.points, track, upper, lower, strict=True):
+        # More whiskers would hide the curve, and the ribbon shows the intervals too.
         if len(line.points) <= 12:
             canvas.line(x, high, x, low, f"whisker {kind}")
         tip = f"{line.model.name}\n{p.label}: {share(p.estimate)}\nn = {p.estimate.n:,}"
@@ -159,6 +161,7 @@ def _horizontal(
     if len(xs) == 1:
         return (lambda _: (start + stop) / 2), [((start + stop) / 2, _tick(labels[xs[0]]))]
     gaps = [b - a for a, b in itertools.pairwise(xs)]
+    # At true distances marks and labels of strengths much closer than the others would lie over each other.
     even = min(gaps) < 0.35 * (xs[-1] - xs[0]) / len(gaps) if look.even is None else look.even
     step = (stop - start) / (len(xs) - 1)
     if even:
@@ -179,6 +182,7 @@ def _horizontal(
     def apart(first: float, second: float, *texts: str) -> bool:
         return second - first >= HALF_LETTER * sum(map(len, texts)) + 5
 
+    # The last label always stands: it tells how far the curve goes.
     end, last = place[xs[-1]], _tick(labels[xs[-1]])
     for x in xs:
         text = _tick(labels[x])
@@ -289,6 +293,7 @@ def reliability(model: ModelEntry, clean: Reliability, shifted: Reliability | No
                 f"{model.name}, {what.title}\nconfidence {number(b.confidence * 100)} %: right {share(b.accuracy)}\n"
                 f"n = {b.accuracy.n:,} ({number(b.share * 100)} % of the images)"
             )
+            # By the root, as the eye compares areas.
             radius = 2.0 + 3.2 * math.sqrt(b.share)
             canvas.add("circle", cx=x, cy=y_of(b.accuracy.value), r=radius, class_=f"{mark} {kind}", data_tip=tip)
     return canvas.markup()

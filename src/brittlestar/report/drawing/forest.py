@@ -39,6 +39,7 @@ class ForestRow:
 def ends_of(rows: Sequence[ForestRow]) -> tuple[float, float]:
     """The scale, in points, on which all these rows and 0 have room."""
     known = [e for row in rows for e in row.estimates if e is not None]
+    # A hundredth at least: a scale needs two ends even where nothing differs.
     ticks = nice_ticks(100 * min((0.0, *(e.low for e in known))), 100 * max((0.01, *(e.high for e in known))), 4)
     return ticks[0], ticks[-1]
 

@@ -27,6 +27,7 @@ def lanes(title: str, axis: str, models: Sequence[ModelEntry], rows: Sequence[Ro
     known = [e for _, values in rows for e in values if e is not None]
     ticks = nice_ticks(0, 100 * max((e.high for e in known), default=1.0), 4)
     left, top = 8 + min(LETTER * max((len(name) for name, _ in rows), default=0), 130.0), 4.0
+    # A row is never lower than a line of its title.
     width, each = 300.0, max(LANE * len(models) + 4, 13.0)
     right, base = width - 12, top + each * len(rows)
     described = "; ".join(f"{name} {', '.join(share(e) for e in values if e)}" for name, values in rows[:6])

@@ -30,6 +30,7 @@ def data_uri(picture: Image.Image, kind: str = "PNG", **options: object) -> str:
 def picture_of(values: Matrix, table: npt.NDArray[np.uint8], low: float, high: float) -> str:
     """A PNG with one pixel a value; NaN is transparent."""
     known = np.isfinite(values)
+    # NaN has no colour; any will do, as it is made transparent.
     rgb = colours(np.where(known, values, low), table, low, high)
     rgba = np.dstack([rgb, np.where(known, 255, 0).astype(np.uint8)])
     return data_uri(Image.fromarray(rgba, "RGBA") if not known.all() else Image.fromarray(rgb), optimize=True)
@@ -54,6 +55,7 @@ def difference_map(
 ) -> Markup:
     """Difference in error over frequency on the diverging scale, for light and for dark pages; see ``error_map``."""
     described = f"Difference in error from {np.nanmin(values) * 100:.1f} to {np.nanmax(values) * 100:.1f} points."
+    # Zero has the colour of the page, so light and dark pages need pictures of their own.
     images = [
         (picture_of(values, diverging(dark), -limit, limit), "on-dark" if dark else "on-light")
         for dark in (False, True)
@@ -108,8 +110,10 @@ def _framed(
         canvas.text(left, y + 19, scale.low)
         canvas.text(left + width / 2, y + 19, scale.unit, "", "middle")
         canvas.text(left + width, y + 19, scale.high, "", "end")
+    # Twice, light on dark, to be seen on every colour of the map; so are the rings.
     for kind in ("cross under", "cross"):
         canvas.add("rect", width=cell, height=cell, class_=kind, style="display:none")
+    # The arrow keys move the cross (report.js), so the picture can have the focus.
     return Markup(str(canvas.markup()).replace("<svg ", '<svg tabindex="0" ', 1))
 
 

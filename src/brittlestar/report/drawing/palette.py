@@ -41,6 +41,7 @@ def oklch(lightness: float, chroma: float, hue: float) -> RGB:
     """sRGB bytes of an OKLCH colour; chroma is lowered until the colour exists."""
     while chroma > 0:
         rgb = _linear(lightness, chroma, hue)
+        # The matrices are rounded: white may come out a hair above 1.
         if all(-1e-4 <= v <= 1 + 1e-4 for v in rgb):
             break
         chroma -= 0.002
@@ -50,6 +51,7 @@ def oklch(lightness: float, chroma: float, hue: float) -> RGB:
 
 
 def _linear(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
+    # Ottosson 2020: OKLab to the roots of the cones' responses, their cubes to linear sRGB.
     a, b = chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     middle = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
@@ -63,6 +65,7 @@ def _linear(lightness: float, chroma: float, hue: float) -> tuple[float, float, 
 
 def _encode(value: float) -> int:
     value = min(max(value, 0.0), 1.0)
+    # The transfer curve of sRGB (IEC 61966-2-1).
     return round(255 * (12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055))
 
 
@@ -116,6 +119,7 @@ def stylesheet() -> str:
     models = "".join(f".m{i}{{--c:var(--m{i})}}" for i in range(len(MODEL_COLOURS)))
     return (
         f":root{{{light}}}@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"
+        # Three times :root weighs more than a theme that a reader chose.
         f":root[data-theme=dark]{{{dark}}}@media print{{:root:root:root{{{light}}}}}{classes}{models}"
     )
 
@@ -140,6 +144,7 @@ def contrast(first: Sequence[int], second: Sequence[int]) -> float:
 
     def luminance(rgb: Sequence[int]) -> float:
         parts = [v / 255 for v in rgb]
+        # sRGB's own threshold; the 0.03928 of WCAG's text gives the same for every 8-bit value.
         r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
         return 0.2126 * r + 0.7152 * g + 0.0722 * b
 

@@ -76,6 +76,7 @@ def clean_strip(profile: Profile, lane: int, names: Sequence[str]) -> Markup:
     for place, (model, estimate, name) in enumerate(zip(profile.models, profile.clean, names, strict=True)):
         if estimate is None:
             continue
+        # Of what is kept, clean images have 100 % by definition: the accuracy itself stands in the text.
         y, x = 4 + lane * (place + 0.5), 1.0 if profile.kept else estimate.value
         left = x > 0.5  # names stand where there is room
         text = element("tspan", name, class_="who") + element("tspan", f"{number(100 * estimate.value)}{THIN}%", dx=7)
@@ -129,6 +130,7 @@ def _lane(dot: Dot, y: float, anchor: str, many: bool = False, ticks: bool = Tru
         parts += element("line", x1=x, x2=x, y1=y - 4, y2=y + 4, class_="rug")
     parts += element("line", x1=percent_of(e.low), x2=percent_of(e.high), y1=y, y2=y, class_="whisker")
     parts += at(e.value, y, element("path", d=shape(dot.model.place, many), class_="mark"))
+    # Not a stop of the Tab key: the heading of the row leads to the same place.
     link = element("a", parts, href=f"#{anchor}", tabindex="-1") if anchor else parts
     return element("g", link, class_=colour_class(dot.model.place))
 

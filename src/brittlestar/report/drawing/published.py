@@ -85,6 +85,7 @@ def sums_table(
     listed: Sequence[tuple[ModelEntry, list[tuple[str, Normalised]]]], distances: Sequence[Normalised] = ()
 ) -> Sums:
     """The table of summaries; ``distances`` are those that are no shares."""
+    # Columns as the model with most has them: the first often lacks those that it is the normaliser of.
     fullest = sorted(listed, key=lambda pair: -len(pair[1]))
     columns = list(dict.fromkeys((name, n.normaliser) for _, numbers in fullest for name, n in numbers))
     rows = []

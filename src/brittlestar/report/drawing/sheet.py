@@ -51,6 +51,7 @@ class Sheet:
                     self.root.update((name, value) for name, value in style.items() if name.startswith("--"))
                 elif (rule := _rule(selector, style, order)) is not None:
                     self._rules.append(rule)
+        # The lightest first, so that heavier ones overwrite it.
         self._rules.sort(key=lambda rule: rule.weight)
 
     def style(self, lineage: Sequence[Element]) -> Style:
@@ -64,6 +65,7 @@ class Sheet:
 
 def resolved(value: str, known: Mapping[str, str]) -> str | None:
     """A value with its custom properties filled in; ``None`` where one is not known and has no fallback."""
+    # The last one is innermost: the fallback of a property may ask for another.
     while (start := value.rfind("var(")) >= 0:
         inner, _, rest = value[start + 4 :].partition(")")
         name, _, fallback = inner.partition(",")
@@ -121,5 +123,6 @@ def _fits(rule: _Rule, place: int, lineage: Sequence[Element], at: int) -> bool:
     name, own = lineage[at]
     if tag not in ("*", name) or not classes <= own:
         return False
+    # Every ancestor is tried: the nearest that fits may not stand below what the rule asks for further out.
     above = [at - 1] if rule.child[place] else range(at - 1, -1, -1)
     return place == 0 or any(a >= 0 and _fits(rule, place - 1, lineage, a) for a in above)

@@ -32,6 +32,7 @@ def spark(chart: Spark, many: bool) -> Markup:
     own = [line for line in lines if line.model.key == chart.model]
     parts += _shade(own, steps)
     parts += [_line(line, steps, "") for line in lines if line.model.key != chart.model]
+    # After the others: SVG paints what comes later over what came before.
     parts += [_line(line, steps, "own dashed" if line.dashed else "own") for line in own]
     parts += [_ends(line, steps) for line in lines if not line.dashed and not many]
     for line in own:

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 def _format(value: object) -> str:
     if isinstance(value, float):
+        # A tenth of a unit is less than can be seen, and a page has thousands of these numbers.
         return f"{value:.1f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.0f}"
     return str(value)
 
@@ -82,6 +83,7 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
         high = low + 1
     raw = (high - low) / max(about, 1)
     power = 10.0 ** math.floor(math.log10(raw))
+    # The factor and the two small terms below are for rounding: 0.30000000000000004 must not ask for one step more.
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)

@@ -70,6 +70,7 @@ class Attacks(Section):
 
 
 def _drawn(attack: AttackCurve, size: Look = WIDE) -> Markup:
+    # Budgets are distances, so their axis is true to scale.
     return curves(attack.panel, dataclasses.replace(size, clean=False, even=False))
 
 

@@ -68,6 +68,7 @@ def _breaks(gathered: Gathered) -> tuple[Break, ...]:
     numbers = gathered.numbers
     found = []
     for series in series_of(gathered, "shift", "attack"):
+        # A breaking point lies between strengths: it takes two at least, and an order among them.
         if len(series.infos) < 2 or series.series == OCTAVE or any(i.strength is None for i in series.infos):
             continue
         points: list[BreakingPoint | None] = []

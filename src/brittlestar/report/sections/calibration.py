@@ -137,6 +137,7 @@ def _shifted(subject: Subject, numbers: Numbers) -> ShiftedCalibration | None:
     if not conditions:
         return None
     worst, error = numbers.highest_ece(subject, conditions)
+    # The condition was chosen for its calibration error: its other numbers, too, are of one of many.
     level = measures.of_many(len(conditions), numbers.level)
     found = _reliability(subject, worst, condition_title(subject, worst), numbers, level)
     return ShiftedCalibration(

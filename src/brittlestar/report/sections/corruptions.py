@@ -144,6 +144,7 @@ def _findings(sets: Sequence[CorruptionSet], model: ModelEntry) -> Iterator[Find
             continue
         others = [
             f"{name} {share(n.estimate)}" if n.estimate is not None else f"{name} undefined ({n.undefined})"
+            # The first is the mean error, which leads the sentence.
             for name, n in summaries(entry)[1:]
         ]
         name, worst = entry.worst

@@ -129,6 +129,7 @@ class Examples(Section):
                 place[f.condition],
                 *(f.label, f.prediction, round(f.confidence, 3), f.clean_prediction, round(f.clean_confidence, 3)),
                 f.name or f"sample {f.sample}",
+                # Each picture stands on the page once: a clean one comes again with every shift.
                 *(pictures.setdefault(p, len(pictures)) if p else -1 for p in (f.clean, f.shifted, f.difference)),
                 f.gain,
             ]
@@ -172,6 +173,7 @@ def stored_examples(gathered: Gathered) -> Stored:
 def build_failures(gathered: Gathered, stored: Stored, budget: int | None = None) -> tuple[Failure, ...]:
     """As many failing examples as the budget allows, spread over models and shifts."""
     failures: list[Failure] = []
+    # With 50,000 bytes less for each further model, a page on twelve stays under 5 MB.
     left = max(BUDGET - 50_000 * max(len(gathered.subjects) - 4, 0), 300_000) if budget is None else budget
     seen: set[str] = set()
     queues = [[(subject, *pair) for pair in stored[subject.entry.key]] for subject in gathered.subjects]
@@ -279,11 +281,14 @@ def _as_stored(data: bytes) -> str:
     )
     if not header or max(width, height) > SMALL or depth != 8 or colour not in (0, 2):  # grey or RGB
         return ""
+    # Behind the signature (8 bytes) and the header's chunk (25).
     at, kind = 33, b""
     while at < len(data) and kind != b"IEND":
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        # Other chunks may hold text or a colour profile: such a file is decoded and written anew.
         if kind not in (b"IDAT", b"IEND"):
             return ""
+        # A chunk has its length, kind and checksum around its content, 4 bytes each.
         at += 12 + size
     return f"data:image/png;base64,{base64.b64encode(data).decode()}" if at == len(data) and kind == b"IEND" else ""
 
@@ -301,6 +306,7 @@ def _difference(clean: Pixels, shifted: Pixels) -> tuple[Pixels | None, float]:
     change = shifted.astype(np.float64) - clean.astype(np.float64)
     largest = float(np.abs(change).max())
     gain = next((g for g in (16.0, 8.0, 4.0, 2.0, 1.0) if largest * g <= 255), 1.0) if largest else 1.0
+    # Changes lie in -255 to 255: halved around the middle they fit a byte.
     return np.clip(127.5 + change * gain / 2, 0, 255).astype(np.uint8), gain
 
 
@@ -311,6 +317,7 @@ def _embedded(pixels: Pixels) -> str:
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     lossless = io.BytesIO()
     picture.save(lossless, "PNG", optimize=True)
+    # A picture of few colours is small without loss too, and then the page can make the difference itself.
     if lossless.tell() < 2500:
         return data_uri(picture, optimize=True)
     return data_uri(picture, "WEBP", quality=78, method=4)

@@ -224,6 +224,7 @@ def scatter(
     """A mark a condition, with a thin line for its interval; the arrow keys walk through them from left to right."""
     width, height, left, top, base = 320.0, 252.0, 36.0, 26.0, 216.0
     right = width - 10
+    # By x alone: where two are equal, estimates have no order.
     cases = sorted(((x_value(c), e, c) for c in m.cases if (e := y_value(c)) is not None), key=lambda t: t[:1])
     described = f"{count(len(cases), 'condition')}, a mark each."
     canvas = Canvas(width, height, f"{m.model.name}: {axes[1]} over {axes[0]}", described, "chart scatter")
@@ -246,6 +247,7 @@ def scatter(
     canvas.text((left + right) / 2, height - 5, axes[0], "axis-title", "middle")
     kind = model_class(m.model)
     bars = "".join(outline([(x_of(x), y_of(e.high)), (x_of(x), y_of(e.low))]) for x, e, _ in cases)
+    # All intervals in one path: a report on many models has thousands of marks.
     canvas.add("path", d=bars, class_=f"whisker {kind}")
     marks = [
         element("circle", cx=x_of(x), cy=y_of(e.value), r=2.4, data_tip=_tip(c, y_value is _against))
@@ -294,6 +296,7 @@ def _table(e: ExplainedRun) -> list[Row]:
     known = [{c.spectrum.condition: c for c in m.cases} for m in e.models]
     return [
         (s, picture, [_cells(cases.get(s.condition)) for cases in known])
+        # Half as fine: in the table pictures are as small as a line, and there is one for every condition.
         for s, picture in zip(e.spectra, _pictures(e.spectra, e, 2), strict=True)
     ]
 

@@ -191,6 +191,7 @@ def _drawn(s: Spectrum, size: Look = LARGE, scaled: bool = False) -> dict[str, A
     """
     values = np.concatenate([m.value[np.isfinite(m.value)] for m in s.maps])
     low, high = float(np.floor(values.min() * 20) / 20), float(np.ceil(values.max() * 20) / 20)
+    # One error everywhere would leave the scale without a length.
     high = max(high, low + 0.05)
     first = s.maps[0]
     pairs = [
@@ -231,6 +232,7 @@ def _drawn(s: Spectrum, size: Look = LARGE, scaled: bool = False) -> dict[str, A
 
 def _map_data(s: Spectrum) -> dict[str, Any]:
     def tenths(values: Any) -> list[int | None]:
+        # As whole numbers, which take fewer bytes: a map has hundreds, and two limits for each.
         return [None if not np.isfinite(v) else round(float(v) * 1000) for v in values.ravel()]
 
     return {

@@ -127,6 +127,7 @@ def _missing(gathered: Gathered, asked: Sequence[ConditionInfo]) -> tuple[Missin
         found.append(
             Missing(title="Attacks", text="The worst image within a small budget, for an attacker who knows the model.")
         )
+    # One kind of weather is no test of weather: it counts from the second on.
     present = (families | kinds) - {"weather"}
     weather = {info.shift for info in asked if info.family == "weather"}
     if len(weather) > 1:

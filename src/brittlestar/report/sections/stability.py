@@ -182,4 +182,5 @@ def _sums(found: StabilitySet) -> Any:
 def _ends(found: StabilitySet) -> tuple[str, str, str]:
     """Labels of the scale of ``flip_dots``: its start, middle and end."""
     middle = found.limit * 50
+    # Multiples of decimals such as 0.3 are not exactly whole.
     return "0", number(middle, 0 if middle % 1 < 1e-9 else 1), f"{number(found.limit * 100, 0)} %"
