@@ -55,6 +55,7 @@ def breakings(gathered: Gathered, subject: Subject, numbers: Numbers, level: flo
             if accuracy.value < level:
                 found.append(Breaking(series, info.id, place, len(series.infos), accuracy, accuracy.high < level))
                 break
+    # What is shown to break comes before what may have broken by chance.
     return sorted(found, key=lambda b: (not b.sure, b.reach, b.accuracy.value))
 
 

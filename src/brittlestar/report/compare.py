@@ -109,6 +109,7 @@ def reference_pairs(gathered: Gathered) -> list[tuple[Subject, Subject]]:
     first: dict[int, Subject] = {}
     pairs = []
     for subject in gathered.subjects:
+        # By data set: models of different ones share no images to be paired on.
         against = first.setdefault(subject.entry.data, subject)
         if against is not subject:
             pairs.append((subject, against))

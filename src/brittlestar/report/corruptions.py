@@ -285,6 +285,7 @@ def _cell(
     ce: NormalisedSet | None,
     relative: NormalisedSet | None,
 ) -> SetCell | None:
+    # MNIST-C's corruptions have no severities.
     have = sorted((i for i in infos if i.id in subject.rows), key=lambda i: i.severity or 0)
     if not have:
         return None

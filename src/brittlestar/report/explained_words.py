@@ -191,6 +191,7 @@ def _rows_of(store: RunStore, model: str, condition: str) -> Rows:
 
 def _times(own: FourierMap, base: FourierMap, low: float, high: float, rule: str) -> Estimate | None:
     """The ratio of errors in a band, where its interval, as it is printed, has an end and leaves out 1."""
+    # A ratio needs every outcome, and a survey has stand-ins for those that it did not ask.
     if not (own.complete and base.complete):
         return None
     try:

@@ -49,6 +49,7 @@ class Gathered:
     data_of: tuple[int, ...]
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     why: str = ""
+    # ``init=False``: ``dataclasses.replace`` begins with an empty one, as other subjects make other numbers.
     _memory: dict[Any, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -282,4 +283,5 @@ def _names(stores: Sequence[RunStore], data: Sequence[DataEntry], data_of: Seque
 def _paired(rows: Rows, common: np.ndarray[Any, Any] | None) -> Rows:
     if common is not None:
         rows = dataclasses.replace(rows, position=common[rows.position])
+    # Measures pair by ascending position, and rows of single images are nearly always in that order.
     return rows if bool((np.diff(rows.position) > 0).all()) else rows.sorted()

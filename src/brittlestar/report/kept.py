@@ -59,6 +59,7 @@ def scale_of(gathered: Gathered) -> KeptScale:
     kept = all(
         s.clean is not None and measures.measurable(numbers.accuracy(s, CLEAN), s.chance)
         for s in gathered.subjects
+        # Models with sequences alone have no accuracy on single images.
         if s.rows
     )
     return KeptScale(numbers, kept)

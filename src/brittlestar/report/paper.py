@@ -59,6 +59,7 @@ def figures(report: Report) -> dict[str, Markup]:
         # Different names may become one when they are made fit for a file.
         named = {key: f"{name}-{key}" for key, name in named.items()}
     return {
+        # At the end only: what comes before is the name of a section and of a shift.
         re.sub(r"(?<=[/-])m\d+$", lambda match: named.get(match[0], match[0]), name): svg
         for section in report.sections
         for name, svg in section.figures().items()

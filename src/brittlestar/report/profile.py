@@ -87,6 +87,7 @@ def build_profile(gathered: Gathered) -> Profile:
     shifts = sorted((row for key, row in rows.items() if key not in APART), key=_weakness)
     apart = [rows[key] for key in APART if key in rows]
     every = [series for key, listed in families.items() if key not in APART for series in listed]
+    # With one family the mean over all shifts would be that family again.
     whole = [_row("all", every, gathered.subjects, scale)] if len(shifts) > 1 else []
     # A survey of waves makes no row of the profile, but it was asked.
     in_part = {"frequencies"} if any(s.sampled is not None for s in gathered.subjects) else set()

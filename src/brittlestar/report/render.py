@@ -63,6 +63,7 @@ def first_screen(screen: FirstScreen, header: Header, alone: bool = False) -> Ma
     drawn = ""
     for brevity in LADDER:
         context = screen.context(brevity, header.title, header.statuses, data)
+        # Drawn before it is counted: only the markup shows which words a reader sees at once.
         drawn = template.render(page=header, alone=alone, **context)
         if words_of(drawn) <= MOST_WORDS:
             break

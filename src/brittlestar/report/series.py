@@ -120,6 +120,7 @@ def series_of(gathered: Gathered, *kinds: str) -> list[Series]:
         ordered = tuple(sorted(infos, key=lambda i: math.inf if i.strength is None else i.strength))
         title = gathered.subjects[0].titles[ordered[0].id]
         found.append(Series(family, shift, name, title, ordered[0].kind, ordered))
+    # ``sorted`` is stable: within a family the order of the suite stays.
     return sorted(found, key=lambda s: families.index(s.family))
 
 

@@ -61,6 +61,7 @@ def near_chance_of(gathered: Gathered) -> dict[str, Status]:
         accuracy = _clean(subject, sessions, gathered.numbers)
         if accuracy is not None and near_chance(accuracy, subject.chance):
             name, guess = subject.entry.name, f"{number(subject.chance * 100)}{THIN}%"
+            # It stands for all findings on the model (``trusted``): after a wrong preparation they tell of that.
             found[subject.entry.key] = Status(
                 kind="near chance",
                 lead="NEAR CHANCE:",

@@ -42,6 +42,7 @@ def number(value: float, decimals: int = 1, *, sign: bool = False) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else MINUS + "∞"
     text = f"{abs(value):,.{decimals}f}"
+    # Asked of the rounded text: -0.04 is printed as 0.0, and a zero has no sign.
     if float(text.replace(",", "")) == 0:
         return text
     return (MINUS if value < 0 else "+" if sign else "") + text

@@ -101,6 +101,7 @@
   const ordered = (rows, way, valueOf) => [...rows].sort((a, b) => {
     if (!way) return a.dataset.order - b.dataset.order;
     const x = valueOf(a), y = valueOf(b);
+    // What was not measured comes last, whichever way the column runs.
     if (x === null || y === null) return (x === null) - (y === null) || a.dataset.order - b.dataset.order;
     return (way === "descending" ? -1 : 1) * (typeof x === "string" ? x.localeCompare(y) : x - y) || a.dataset.order - b.dataset.order;
   });
@@ -170,6 +171,7 @@
       setEntry();
     }));
     if (chips.length) {
+      // The widths of the style sheet: the shifts' names, a cell, a gap. The room was asked while the page was empty.
       const room = +document.body.dataset.room - 222, each = (steps + 1) * 38 + 22;
       const fits = Math.max(1, Math.floor(room / each));
       chips.forEach((chip, i) => setGroup(chip, i < fits));
@@ -277,6 +279,7 @@
     try {
       await navigator.clipboard.writeText(code.textContent);
     } catch {
+      // Pages that are opened as files may have no clipboard: the command is at least selected.
       const range = document.createRange();
       range.selectNodeContents(code);
       getSelection().removeAllRanges();
@@ -289,6 +292,7 @@
 
   // Where we are
   const links = new Map($$(".bar nav a").map((a) => [a.hash.slice(1), a]));
+  // Only a tenth of the window counts, from 20 % of its height on: the section that is read, and no other.
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting && links.has(entry.target.id)) {
       links.forEach((a) => a.removeAttribute("aria-current"));

@@ -83,6 +83,7 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
     lines = [line for line in panel.lines if line.points]
     title = f"{panel.title}: {'error' if look.error else 'accuracy'} by {panel.axis or 'strength'}"
     canvas = Canvas(look.width, look.height, title, _described(lines))
+    # A single line needs no name at its end: there is none to tell it from.
     direct = look.labels and 1 < len(lines) <= MOST_LABELS
     left, right, top, bottom = 34.0, 10.0, 8.0, 34.0
     if direct:

@@ -130,7 +130,7 @@ def _lane(dot: Dot, y: float, anchor: str, many: bool = False, ticks: bool = Tru
         parts += element("line", x1=x, x2=x, y1=y - 4, y2=y + 4, class_="rug")
     parts += element("line", x1=percent_of(e.low), x2=percent_of(e.high), y1=y, y2=y, class_="whisker")
     parts += at(e.value, y, element("path", d=shape(dot.model.place, many), class_="mark"))
-    # Not a stop of the Tab key: the heading of the row leads to the same place.
+    # Not a stop of the Tab key: there are dozens, and in the strips a row's heading leads to the same place.
     link = element("a", parts, href=f"#{anchor}", tabindex="-1") if anchor else parts
     return element("g", link, class_=colour_class(dot.model.place))
 

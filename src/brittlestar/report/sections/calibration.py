@@ -83,6 +83,7 @@ class Calibration(Section):
         )
         if not rows:
             return None
+        # Of a model near chance nothing else is said (``status``), so it has numbers here but no finding.
         reliable = gathered.once(trusted)
         sure = {s.entry.key for s in reliable.subjects}
         return cls(

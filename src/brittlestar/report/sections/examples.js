@@ -42,6 +42,7 @@
       let most = 0;
       for (let i = 0; i < a.data.length; i++) if (i % 4 < 3) most = Math.max(most, Math.abs(b.data[i] - a.data[i]));
       const gain = [16, 8, 4, 2, 1].find((g) => most * g <= 255) ?? 1;
+      // Changes lie in -255 to 255: halved around the middle they fit a byte. Every fourth byte is opacity.
       for (let i = 0; i < a.data.length; i++) a.data[i] = i % 4 < 3 ? 127.5 + (b.data[i] - a.data[i]) * gain / 2 : 255;
       made.getContext("2d").putImageData(a, 0, 0);
       shown.src = made.toDataURL();
@@ -124,6 +125,7 @@
     apply();
     note.textContent = told(place, found[1], kept);
     $("#examples").scrollIntoView();
+    // The keyboard goes along; the page has been scrolled already.
     note.focus({ preventScroll: true });
   };
   addEventListener("hashchange", visit);

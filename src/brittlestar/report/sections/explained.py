@@ -206,6 +206,7 @@ def _reach(values: Sequence[float]) -> Range:
 def _limits(found: Sequence[Estimate]) -> Range:
     ends = [v for e in found for v in (e.low, e.high)] or [0.0]
     low, high = min(0.0, *ends), max(0.01, *ends)
+    # Room for the marks at the ends.
     room = 0.04 * (high - low)
     return low - room, high + room
 

@@ -143,6 +143,7 @@ def _spectrum(gathered: Gathered) -> Spectrum | None:
         return None
     bands = []
     for band in found.bands:
+        # Comparisons of models near chance would be made of guesses.
         none = (None,) * len(band.differences)
         bands.append(dataclasses.replace(band, differences=none, sensitivities=none))
     return dataclasses.replace(found, bands=tuple(bands), compared=False)

@@ -16,6 +16,7 @@
       + `${alarms} of the other images get this answer\nn = ${Number(images).toLocaleString("en")}`;
     if (row.dataset.c !== "clean") { cell.dataset.c = row.dataset.c; cell.dataset.m = table.dataset.keys.split(" ")[group]; }
   };
+  // While the event goes down: on its way up the page's own script looks for the tip that is made here.
   for (const kind of ["pointerover", "focusin"]) document.addEventListener(kind, tell, { capture: true });
 
   const text = (value) => (value === null ? "–" : value);

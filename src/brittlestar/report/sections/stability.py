@@ -92,6 +92,7 @@ class Stability(Section):
     def markdown(self) -> Iterable[str]:
         for found in self.sets:
             listed = [
+                # A distance is no share: it is not printed in percent.
                 (m.model, [(n.name, (plain if n is m.distance else both)(n.estimate)) for n in means(m) if n.estimate])
                 for m in found.models
             ]
