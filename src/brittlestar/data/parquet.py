@@ -92,7 +92,7 @@ class ParquetSource(EncodedSource):
                     _row_name(row, file),
                 )
         for place in places:
-            # Rows came in the file's order, which need not be the one asked for.
+            # The query promises no order of rows; this is the one asked for.
             yield found[int(place)]
 
 
