@@ -82,6 +82,7 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     ]
     write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
+    # Put in place as a whole, so that a report never finds half of it.
     beside.rename(folder)
 
 
@@ -91,6 +92,7 @@ def _failures(rows: Rows, before: Rows) -> tuple[int, ...]:
     wrong = np.flatnonzero(~rows.correct & np.isin(rows.position, right))
     if not len(wrong):
         return ()
+    # Stable, so that equal confidences come out in the same order every time.
     surest = wrong[np.argsort(-rows.confidence[wrong], kind="stable")]
     label, answer = rows.label[surest], rows.prediction[surest]
     pairs, size = np.unique(np.stack([label, answer]), axis=1, return_counts=True)
@@ -125,6 +127,7 @@ def _examples(
             row, clean = (rows.take(rows.position == position) for rows in (choice.shifted, choice.clean))
             if again[place] != int(row.prediction[0]):
                 continue
+            # An attack's picture belongs to one model; a shift's is the same for all.
             shifted_name = f"{condition.fingerprint}-{position}{f'-{choice.place}' if attacked else ''}.png"
             clean_name = f"clean-{position}.png"
             for name, pixels in ((clean_name, images[index[place]]), (shifted_name, shifted[place])):
