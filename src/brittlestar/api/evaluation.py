@@ -217,6 +217,7 @@ def effect_on_clean(
     images = torch.from_numpy(source.load(order))
     labels = (source.labels if classes is None else _mapped(source, classes))[order]
     samples = drawn_from(source, whole, len(order))
+    # Only the type or the backend is to differ, so nothing else is made faster.
     tune(model, images[:16].to(model.device, torch.float32) / 255, faster=False)
     plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
     wrong = [infer(m, images).argmax(1).cpu().numpy() != labels for m in (plain, model)]

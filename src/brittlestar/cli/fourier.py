@@ -133,6 +133,7 @@ def fourier(
         return
     follow_up = None if half_width is None else sharper(suite, source.info.shape, half_width)
     asked = Evaluation(
+        # With a half-width, the follow-up asks for single cells of the waves; the grid holds the clean images alone.
         suite=suite if follow_up is None else get_suite("clean"),
         out=out,
         samples=count,

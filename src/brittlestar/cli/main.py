@@ -45,7 +45,9 @@ READING = ("list", "show")
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    # main() says every error in one line.
     pretty_exceptions_enable=False,
+    # Brackets in help texts, as in [NAME=]MODEL, are no markup.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Tells where an image classifier is brittle, and why.",

@@ -120,7 +120,7 @@ def corners(height: int, width: int) -> dict[str, Filtered]:
     """Stronger filters, from weak to strong: only corners of the spectrum stay, at last the farthest frequencies."""
     least = max(_SQUARES) * min(height, width)
     distances = {math.hypot(i, j) for i in range(height // 2 + 1) for j in range(width // 2 + 1)}
-    # Rounded up, so that the radius in a name removes the frequency that it was made from; the last would leave nothing.
+    # Rounded up, so that the radius in a name removes the frequency it was made from; the last one would leave nothing.
     strong = sorted(math.ceil(100 * d) / 100 for d in distances if d > least)[:-1]
     thinned = strong[:: -(-len(strong) // _RADII)] if len(strong) > _RADII else strong
     return {f"without radius {r:g}": Filtered(window="radial", high=r) for r in thinned}

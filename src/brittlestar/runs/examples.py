@@ -72,6 +72,7 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     beside = spec.folder / ".examples.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
+    # Folders of old versions have no names.
     files = store.names() or []
     listed: list[tuple[int, dict[str, Any]]] = []
     for condition in shown:
@@ -131,6 +132,7 @@ def _examples(
             shifted_name = f"{condition.fingerprint}-{position}{f'-{choice.place}' if attacked else ''}.png"
             clean_name = f"clean-{position}.png"
             for name, pixels in ((clean_name, images[index[place]]), (shifted_name, shifted[place])):
+                # A clean picture serves several conditions, a shifted one several models.
                 if not (folder / name).exists():
                     thumbnail(pixels.cpu().numpy()).save(folder / name, optimize=True)
             about = {
