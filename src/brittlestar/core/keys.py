@@ -155,7 +155,7 @@ class SampleKeys:
         # At 10,000 the table of limits already takes 11 MB.
         require(0 < scale <= 10_000, f"the Poisson scale must be in (0, 10000], got {scale}", UsageError)
         exact = levels.to(torch.float32) * 255
-        # In float32, k / 255 * 255 may fall just below k; the small amount keeps it on its level.
+        # A value that rounding left just below its level still belongs to it.
         level = (exact + 1e-3).floor().clamp_(0, 255)
         draws = self._poisson_on_grid(level.to(torch.int32), scale)
         rest = (exact - level).clamp_(0, 1)

@@ -77,7 +77,7 @@ class Rows:
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
         """Softmax probability of the prediction, (n,), in [0, 1]."""
-        # In float32 the highest logit may come out above the log-sum-exp, which would be a confidence above 1.
+        # Whatever float32 rounds in the two, no confidence is above 1.
         return np.exp(np.minimum(self.top_logit.astype(np.float64) - self.log_sum_exp, 0.0))
 
     def take(self, index: npt.NDArray[Any] | slice) -> Rows:
