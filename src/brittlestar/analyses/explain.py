@@ -157,6 +157,7 @@ def _spectrum(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys, side:
     try:
         return ChangeSpectrum(info=info, high=share_above(power, side), power=power, magnitude=magnitude)
     except NoSamplesError:
+        # The condition changes nothing, so there is no energy to share out.
         return None
 
 

@@ -49,6 +49,7 @@ class LayerMap:
     def half_width(self, level: float = 0.95) -> npt.NDArray[np.float64]:
         """(waves,) of Student's intervals, each by itself."""
         n = self.distance.shape[1]
+        # One image says nothing of the spread.
         spread = self.distance.std(1, ddof=1, dtype=np.float64) if n > 1 else np.full(len(self.distance), np.inf)
         return np.asarray(float(special.stdtrit(max(n - 1, 1), 0.5 + level / 2)) * spread / n**0.5)
 
@@ -83,6 +84,7 @@ def layer_map(
     waves = [c for c in suite.conditions(source.info.shape) if isinstance(c.definition, FourierBasis)]
     shifts = [c.definition for c in waves if isinstance(c.definition, FourierBasis)]
     order = source.order(seed)[:samples]
+    # Everything that moves a distance, so that pieces of another model, seed or wave are never taken for these.
     identity = [seed, read.name, model.fingerprint(), source.info.fingerprint]
     made = fingerprint_of([*identity, *(c.fingerprint for c in waves)])
     (folder / made).mkdir(parents=True, exist_ok=True)
@@ -115,6 +117,7 @@ def write_layer_maps(maps: Sequence[tuple[str, LayerMap]], path: Path) -> None:
     for name, one in maps:
         mean, half = one.mean, one.half_width()
         for (row, column), value, h in zip(one.waves.frequencies, mean, half, strict=True):
+            # A layer that no wave moves has means of 0.
             numbers = [f"{v:.6g}" for v in (value, max(value - h, 0.0), value + h, value / max(mean.max(), 1e-12))]
             writer.writerow([name, one.layer, row, column, *numbers, one.distance.shape[1]])
     write_atomic(path, text.getvalue())

@@ -34,6 +34,7 @@ from brittlestar.suites.base import Shape, Suite
 Floats = npt.NDArray[np.float32]
 Say = Callable[[str], None]
 
+# To be raised when a design draws otherwise, so that no survey goes on with stages of another version.
 _VERSION = 1
 _RECORDED = "fourier (surveyed)"
 """How sessions record it: run folders are matched by this text, so it stays as it was first written."""
@@ -93,17 +94,21 @@ def sharpen(
     frequencies, norm = [(d.row, d.column) for d in definitions], definitions[0].norm
     count, (channels, height, width) = len(clean), spec.source.info.shape
     order = spec.order[:count]
+    # Without the half-width: whoever asks for narrower intervals later goes on from the same stages.
     made = [_VERSION, spec.seed, count, level, *(spec.conditions[i].fingerprint for i in waves)]
     folder = spec.folder / FOLDER / spec.fingerprints[model] / fingerprint_of(made)
     folder.mkdir(parents=True, exist_ok=True)
     keys = SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[order]])
+    # The shift's own stream: which channels move together is known before anything is asked.
     signs = [keys.stream(FourierBasis.name, *f).signs((channels,)).numpy().astype(np.int8) for f in frequencies]
+    # In parts, as decoded images take far more memory than their features.
     images = [image_features(spec.source.load(order[start : start + 500])) for start in range(0, count, 500)]
     labels = clean.label.astype(np.int64)
     auxiliary = auxiliary_of_map(
         frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images)
     )
     field = _Asked(executor, spec, model, np.array(waves, np.int64), folder, say)
+    # The guesses are fitted with gradients, whatever the caller has switched off.
     with torch.inference_mode(False):
         estimate = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
     rates = estimate.rates

@@ -112,6 +112,7 @@ def margin_tasks(
     tasks = []
     for at in np.unique(sample // size):
         own = np.flatnonzero(sample // size == at)
+        # By wave, then sample: each wave is then made in one call for all its images.
         own = own[np.lexsort((sample[own], condition[own]))].astype(np.int64)
         start = int(at) * size
         path = folder / f"{name}-{start:06d}.npy"

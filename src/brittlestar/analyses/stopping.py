@@ -33,7 +33,9 @@ def precise_enough(
         conditions: What is done to the images.
     """
     sizes = np.unique(source.labels, return_counts=True)[1]
+    # Tallies will do where images are independent and count alike; elsewhere rows know their groups and weights.
     plain = source.groups is None and bool((sizes == sizes[0]).all())
+    # The frames of a sequence depend on each other.
     plain = plain and all(c.info.kind != "sequence" for c in conditions)
     fingerprints = [c.fingerprint for c in conditions]
 
@@ -68,6 +70,7 @@ def judge_of(labels: npt.NDArray[np.int32]) -> Judge:
     def judge(right: npt.NDArray[np.bool_], label: npt.NDArray[np.int32]) -> Judgement:
         accuracy = measures.accuracy_in_mix(right, label, labels, STRICT)
         near = True if measures.near_chance(accuracy, guess) else None
+        # With one class a guess is always right, and being near it says nothing.
         if guess == 1 or accuracy.low > measures.chance_limit(guess):
             near = False
         mix = " in the mix of the data's classes" if abs(accuracy.value - right.mean()) > 0.005 else ""

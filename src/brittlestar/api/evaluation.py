@@ -40,6 +40,7 @@ def parse_duration(text: str | float) -> float:
     if isinstance(text, int | float):
         return float(text)
     parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    # Every part may be missing, so an empty text matches as well.
     if parts is None or not any(parts.groups()):
         raise UsageError(f"cannot read the duration {text!r}: write it like 90s, 5m or 1h30m")
     return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
@@ -216,11 +217,13 @@ def effect_on_clean(
     images = torch.from_numpy(source.load(order))
     labels = (source.labels if classes is None else _mapped(source, classes))[order]
     samples = drawn_from(source, whole, len(order))
+    # Only the type or the backend is to differ, so nothing else is made faster.
     tune(model, images[:16].to(model.device, torch.float32) / 255, faster=False)
     plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
     wrong = [infer(m, images).argmax(1).cpu().numpy() != labels for m in (plain, model)]
     more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
     apart = measures.paired_rates(more, fewer, len(order), LEVEL)
+    # Exact only where images are independent and count alike.
     if not samples.plain:
         apart = mean_difference_of(samples, wrong[1].astype(np.float64) - wrong[0], level=LEVEL)
     before, after = (100 * float(samples.average(w.astype(np.float64))) for w in wrong)

@@ -62,6 +62,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         """One line of what happens now."""
+        # Where the output is no terminal, rich would break lines at 80 columns without soft_wrap.
         self.console.print(Text(text + " ..."), highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:

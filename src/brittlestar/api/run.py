@@ -67,6 +67,7 @@ class Run:
         candidates: dict[str, dict[str, measures.Candidate]] = {}
         for name, model in store.manifest.models.items():
             rows = store.read(model["fingerprint"], [info.fingerprint for info in wanted], detail=False)
+            # As functions of the level: an interval for the worst of many takes a stricter one.
             candidates[name] = {
                 info.id: functools.partial(measures.accuracy, rows[info.fingerprint], rule)
                 for info in wanted
@@ -99,6 +100,7 @@ class Run:
             import pandas
         except ImportError:
             return Table(rows)
+        # Named, so that a run without rows has its columns all the same.
         return pandas.DataFrame(rows, columns=["model", "condition", *ABOUT_CONDITIONS, "accuracy", "low", "high", "n"])
 
     def _repr_html_(self) -> str:

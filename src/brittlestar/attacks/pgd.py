@@ -70,6 +70,7 @@ class ProjectedGradientDescent(Attack):
 
     @property
     def _step(self) -> float:
+        # Madry et al.: 2.5 radii in all reach the edge from any start in the ball, at most 2 away, and move along it.
         return 2.5 * self.epsilon / self.steps if self.step_size is None else self.step_size
 
     @final
@@ -86,18 +87,23 @@ class ProjectedGradientDescent(Attack):
         for restart in range(self.restarts):
             offset = torch.zeros_like(images)
             if self.random_start:
+                # The first start draws as a single one does, so that further ones only add to it.
                 offset = self._start(images, keys.stream(self.name, *([restart] if restart else [])))
+            # One pass more than steps: the last iterate is judged too.
             for step in range(self.steps + 1):
                 last = step == self.steps
+                # In this order: clamping moves values towards the image, so that they stay in the ball.
                 x = (images + self._project(offset)).clamp_(0, 1).requires_grad_(not last)
                 with torch.set_grad_enabled(not last):
                     logits = model.logits(x)
                     loss = log_odds_of_error(logits, labels)
                 score = _scored(logits.detach(), labels)
+                # Whether it is wrong counts first, the loss among equals.
                 better = (score > best_score).any(0) & (score[0] >= best_score[0])
                 best = torch.where(better[:, None, None, None], x.detach(), best)
                 best_score = torch.where(better, score, best_score)
                 if not last:
+                    # From the clamped image: what the pixel box cut off is not carried along.
                     offset = x.detach() - images + self._step * self._direction(gradient_of(loss, x, model))
         return best
 
@@ -143,6 +149,7 @@ def gradient_of(loss: torch.Tensor, x: Images, model: Model) -> Images:
 
 def _norms(x: Images) -> torch.Tensor:
     lengths: torch.Tensor = torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+    # A gradient of 0 gives no step instead of NaN.
     return lengths.clamp_min(1e-12)
 
 
@@ -177,6 +184,7 @@ class L2PGD(ProjectedGradientDescent):
     def _start(self, images: Images, keys: SampleKeys) -> Images:
         direction = keys.stream("direction").normal(images.shape[1:])
         values = images[0].numel()
+        # The d-th root of a uniform number: even in the ball's volume, not in its radius.
         radius = keys.stream("radius").uniform((1,)).pow(1 / values) * self.epsilon
         return direction / _norms(direction) * radius[:, :, None, None]
 

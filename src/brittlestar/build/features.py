@@ -49,6 +49,7 @@ class FeatureSet:
     """
 
     kind: str
+    # The paper's for d_rand and d_det on CIFAR-10; its inversions took 1,000 steps of the same length.
     epsilon: float = 0.5
     steps: int = 100
     step_size: float = 0.1
@@ -114,6 +115,7 @@ def build_features(
             y = towards(model, x, new[part].to(x.device), what.epsilon, what.steps, what.step_size)
         else:
             y = inverted(layer, x, images[other[part]].to(torch.float32) / 255, what.steps, what.step_size)
+        # 8 bits undo a part of so small a change: what is told of the set is measured after this.
         made[part] = (y * 255).round().to(torch.uint8)
         say(f"{min(start + _BATCH, len(images)):,} of {len(images):,} images")
     facts: dict[str, Any] = {
@@ -135,6 +137,7 @@ def build_features(
 def _targets(what: FeatureSet, labels: torch.Tensor, keys: SampleKeys, classes: int) -> torch.Tensor:
     if what.kind == "d_det":
         return (labels + 1) % classes
+    # Among all classes, the image's own too, as in the paper.
     return (keys.stream("target").uniform((1,))[:, 0].double() * classes).long().clamp_max(classes - 1)
 
 
@@ -142,6 +145,7 @@ def _others(labels: torch.Tensor, keys: SampleKeys) -> torch.Tensor:
     """(n,) another place for each image, never its own: the next one in a keyed order."""
     order = keys.stream("start").bits64(1)[:, 0].argsort()
     other = torch.empty_like(order)
+    # A ring through all places: a permutation would leave some where they are.
     other[order] = order.roll(1)
     return other
 
@@ -169,6 +173,7 @@ def inverted(layer: Layer, images: Images, starts: Images, steps: int, step_size
         wanted = layer(images)
     x = starts.clone()
     best, least = x, torch.full((len(x),), torch.inf, device=x.device)
+    # One pass more than steps: the last iterate is judged too.
     for step in range(steps + 1):
         x = x.detach().requires_grad_(True)
         with torch.enable_grad():
@@ -185,6 +190,7 @@ def inverted(layer: Layer, images: Images, starts: Images, steps: int, step_size
 
 def _norm(x: Images) -> torch.Tensor:
     lengths: torch.Tensor = torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)
+    # A gradient of 0 gives no step instead of NaN.
     return lengths.clamp_min(1e-12)
 
 

@@ -73,6 +73,7 @@ def robust_usefulness(
     found = []
     for j in which:
         worst = _attacked(features, images, signs.to(images), j, epsilon, steps).cpu().numpy().astype(np.float64)
+        # The image itself is in the ball: only float32's rounding could put what was found above it.
         lowest = np.minimum((worst - y * mean[j]) / std[j], y * f[:, j])
         found.append(Usefulness(_mean(y * f[:, j], level), _mean(lowest, level)))
     return found
@@ -83,6 +84,7 @@ def _standard(features: npt.ArrayLike, signs: npt.ArrayLike) -> tuple[npt.NDArra
     require(f.ndim == 2 and y.shape == (len(f),), f"features {f.shape} and signs {y.shape} do not fit", UsageError)
     require(len(f) > 1 and bool(np.all(np.abs(y) == 1)), "signs must be +1 or -1, for at least 2 samples", UsageError)
     mean, std = f.mean(0), f.std(0)
+    # A feature that is constant is 0 everywhere, not NaN: it tells nothing.
     std = np.where(std > 0, std, np.inf)
     return (f - mean) / std, y, mean, std
 
@@ -97,6 +99,7 @@ def _attacked(features: Features, images: Images, signs: torch.Tensor, j: int, e
     """(n,) the smallest ``y f_j`` found in the ball."""
     offset = torch.zeros_like(images)
     least = torch.full((len(images),), torch.inf, device=images.device)
+    # One pass more than steps: the last iterate counts too.
     for step in range(steps + 1):
         x = (images + offset).requires_grad_(True)
         with torch.enable_grad():
@@ -106,6 +109,7 @@ def _attacked(features: Features, images: Images, signs: torch.Tensor, j: int, e
         if step < steps:
             slope = torch.autograd.grad(total, x)[0]
             length = torch.linalg.vector_norm(slope, dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+            # Steps as in attacks.pgd.
             offset = offset - 2.5 * epsilon / steps * slope / length
             size = torch.linalg.vector_norm(offset, dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
             offset = offset * (epsilon / size).clamp_max(1)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from brittlestar.suites.base import Suite
 
 PAPER_SAMPLES = 1000
+# More images than are asked about cost one clean pass each, and their own variance is part of every interval.
 SHARPER_SAMPLES = 10_000
 
 
@@ -102,6 +103,7 @@ def fourier(
     from brittlestar.suites.fourier import fourier_suite
 
     if figure is not None:
+        # Before the work, not after.
         check_figure(figure)
     place = device or best_device()
     flags = {
@@ -131,6 +133,7 @@ def fourier(
         return
     follow_up = None if half_width is None else sharper(suite, source.info.shape, half_width)
     asked = Evaluation(
+        # With a half-width, the follow-up asks for single cells of the waves; the grid holds the clean images alone.
         suite=suite if follow_up is None else get_suite("clean"),
         out=out,
         samples=count,

@@ -44,6 +44,7 @@ class _Finder(MetaPathFinder, Loader):
             fullname == self.package and PathFinder.find_spec(fullname) is None
         ):
             return None
+        # Whether it has submodules is not known yet.
         return ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -69,9 +70,11 @@ class _Finder(MetaPathFinder, Loader):
     def import_all(self) -> None:
         """Import what was put off, and put the real modules where stand-ins are."""
         self.waits = False
+        # Removed before anything is imported, or the imports would find stand-ins again.
         sys.meta_path.remove(self)
         waiting = [n for n, m in sys.modules.items() if isinstance(m, _StandIn) and m.finder is self]
         for name in waiting:
+            # All of them first: any of the packages may import any of the others.
             del sys.modules[name]
         for name in waiting:
             __import__(name)
@@ -85,4 +88,5 @@ def put_off(*packages: str) -> None:
     """Import these packages at their first use; those that are already imported stay as they are."""
     for name in packages:
         if name not in sys.modules:
+            # Ahead of the finders that would load the real package.
             sys.meta_path.insert(0, _Finder(name))

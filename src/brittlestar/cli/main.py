@@ -45,7 +45,9 @@ READING = ("list", "show")
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    # main() says every error in one line.
     pretty_exceptions_enable=False,
+    # Brackets in help texts, as in [NAME=]MODEL, are no markup.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Tells where an image classifier is brittle, and why.",
@@ -104,7 +106,9 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
+    # Before OSError, of which it is one.
     except BrokenPipeError:
+        # Python flushes standard output once more at exit, which would fail again on the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

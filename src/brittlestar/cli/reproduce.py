@@ -76,6 +76,7 @@ def reproduce(
     from brittlestar.reproduce import reproduce as run
     from brittlestar.training import Plan
 
+    # One thread gives the same weights everywhere.
     torch.set_num_threads(1)
     start = start_of(from_, factory, weights, mean, std)
     highest = (FRESH_RATE if start is None else TUNING_RATE) if rate is None else rate

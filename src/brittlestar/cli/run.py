@@ -189,6 +189,7 @@ def finish(result: object, report: bool) -> None:
         typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
         raise typer.Exit(130)
     if report:
+        # First, as the report tells of it.
         after_run(result.path)
         write_report([result.path])
 

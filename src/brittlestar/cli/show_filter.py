@@ -37,6 +37,7 @@ def filter_(
         shift = Filtered(keep=keep, window=window, low=low, high=edge).shift()
         left = shift(x, SampleKeys.of(0, ["picture"]))
         spread = float(left.double().std())
+        # What has no mean lies about 0, and half of it would be cut off; with the mean kept it lies where images do.
         seen = left + (0.0 if abs(float(left.mean())) > 0.05 else 0.5)
         name = f"{'without' if keep == 'outside' else 'only'} {low:g} to {edge:g} cycles"
         cells = (

@@ -79,7 +79,9 @@ def sequence(
     frames = definition.frames(pixels, SampleKeys.of(seed, ["picture"]))
     drawn = [thumbnail(stored(f, "uint8")[0].numpy(), max(pixels.shape[2:])) for f in frames]
     scale = max(1, LARGEST // drawn[0].width)
+    # By a whole number and without smoothing, so that every pixel stays what it is.
     large = [d.convert("RGB").resize((d.width * scale, d.height * scale), Image.Resampling.NEAREST) for d in drawn]
+    # A lossy animation would add changes of its own to those that it shows.
     more: dict[str, Any] = {"lossless": True} if kinds[target.suffix.lower()] == "WEBP" else {}
     with replacing(target) as beside:
         large[0].save(

@@ -19,11 +19,13 @@ from brittlestar.core.errors import UsageError, require, unknown
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
+    # NaN and the infinities are not JSON: they are refused, as other readers would not take them back.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def fingerprint_of(value: Any) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON of ``value``."""
+    # 64 bits fit into a file name, and two of 10,000 definitions collide with a probability of about 3e-12.
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 
@@ -55,6 +57,7 @@ class Definition(ABC):
         """
         lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         cls.must(not lacking, f"it lacks {lacking}")
+        # In the class's own namespace: an undecorated subclass inherits the attribute, but its new fields are none.
         cls.must("__dataclass_params__" in vars(cls), "write `@dataclass(frozen=True, kw_only=True)` above it")
         named = re.fullmatch("[a-z][a-z0-9_]*", getattr(cls, "name", ""))
         cls.must(named, 'give it a `name: ClassVar[str]` of small letters, digits and underscores, like "low_pass"')
@@ -77,6 +80,7 @@ class Definition(ABC):
         for key in config:
             if key not in known:
                 raise unknown(f"field of {cls.name}", key, known)
+        # JSON has only lists; fields are tuples, so that definitions stay hashable.
         return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in config.items()})
 
     def fingerprint(self) -> str:
@@ -120,5 +124,6 @@ class Catalogue(Generic[D], Mapping[str, type[D]]):
     def __len__(self) -> int:
         return len(self._members)
 
+    # Mapping's own calls __getitem__ and expects a KeyError, which the error raised there is not.
     def __contains__(self, name: object) -> bool:
         return name in self._members

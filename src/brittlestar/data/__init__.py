@@ -95,6 +95,7 @@ def open_source(
     path = Path(spec)
     name, _, part = str(spec).partition(":")
     for named in SOURCES:
+        # What lies on the disk under that name is meant before the set.
         if isinstance(named, NamedSet) and named.name == name and not path.exists():
             return _open_named(named, part, asked)
     if not path.exists():

@@ -43,8 +43,10 @@ class ArraySource(Source):
         if x.dtype != np.uint8:
             self.pixels, rounded = _levels(x, spec)
             notes = (*notes, *rounded)
+            # These pixels are not the file's any more, so they travel as they are.
             file = None
         self.labels = labels
+        # In one layout and before any preparation: the same pixels have the same id however they are given.
         digests = [digest_of(self._plain(place).tobytes()) for place in range(len(labels))]
         self.ids = sample_ids(digests, labels)
         named = None if groups is None else np.asarray(groups).tolist()
@@ -150,6 +152,7 @@ def _levels(x: Any, spec: str) -> tuple[Pixels, tuple[str, ...]]:
     )
     levels = np.empty(x.shape, np.uint8)
     exact = True
+    # Piece by piece, since float64 takes eight times the memory of the levels.
     for first in range(0, len(x), 256):
         piece = np.asarray(x[first : first + 256], np.float64)
         bad = ~np.isfinite(piece)
@@ -157,11 +160,13 @@ def _levels(x: Any, spec: str) -> tuple[Pixels, tuple[str, ...]]:
             raise DataError(f"{spec}: image {first + int(np.argwhere(bad)[0][0])} has NaN or infinite pixels")
         low, high = float(piece.min()), float(piece.max())
         require(
+            # Float32's rounding may leave the range by a little.
             low >= -1e-6 and high <= 1 + 1e-6,
             f"{spec}: pixels go from {low:.4g} to {high:.4g}; floats must lie in [0, 1], before any normalisation",
             DataError,
         )
         scaled = np.clip(piece, 0, 1) * 255
+        # Rounded, not cut off: a float32 that stands for k / 255 may lie just below it.
         levels[first : first + 256] = np.rint(scaled)
         exact = exact and bool(np.abs(scaled - np.rint(scaled)).max() < 1e-3)
     return levels, () if exact else ("float pixels were rounded to 8 bits",)
@@ -174,6 +179,7 @@ def _prepare(image: Pixels, how: Preparation, name: str) -> Pixels:
 
     from brittlestar.data.decode import decode
 
+    # By way of a file, so that arrays are prepared by the very code that files are; BMP loses nothing.
     buffer = io.BytesIO()
     Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(buffer, "BMP")
     return decode(buffer.getvalue(), name, dataclasses.replace(how, channels=len(image)))

@@ -44,11 +44,13 @@ def read_header(content: bytes, name: str) -> ImageHeader:
     """The header of an encoded image; ``DataError`` names the file where it cannot be used."""
     with _opened(content, name) as image:
         try:
+            # The tag Orientation; 5 to 8 lay the picture on its side, so that width and height change places.
             turn = image.getexif().get(0x0112, 1)
         except Exception as error:
             raise damaged(name, error) from error
         size = image.size[::-1] if turn in (5, 6, 7, 8) else image.size
         grey = image.mode in ("1", "L", "LA", "La") or (image.mode == "P" and _grey_palette(image))
+        # MPO: what Pillow calls a JPEG with further pictures behind it, as cameras write them.
         return ImageHeader(size, 1 if grey else 3, image.format in ("JPEG", "MPO"), turn in range(2, 9))
 
 
@@ -62,6 +64,7 @@ def damaged(name: str, error: Exception) -> DataError:
 def looks_whole(content: bytes) -> bool:
     """Whether a JPEG or PNG has its end marker near its end; other formats are not judged by their end."""
     if content[:2] == b"\xff\xd8":
+        # Near the end, as some programs write more behind it.
         return b"\xff\xd9" in content[-4096:]
     return content[:4] == b"\x89PNG" and b"IEND" in content[-4096:]
 
@@ -121,7 +124,9 @@ def decode_image(given: Path | str | bytes) -> Pixels:
 def _opened(content: bytes, name: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
+            # Pillow only warns of pictures that are suspiciously large; here they are refused.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # It advises a conversion to RGBA, which _opaque makes.
             warnings.filterwarnings("ignore", message="Palette images with Transparency")
             image = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:

@@ -38,6 +38,7 @@ def data_fingerprint(
     ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], classes: tuple[str, ...], preparation: list[Any]
 ) -> str:
     """Over contents, labels, classes and preparation, whatever the listing's order."""
+    # Sorted, so that moving or renaming files leaves the data the same.
     pairs = sorted(f"{i}:{label}" for i, label in zip(ids, labels, strict=True))
     return fingerprint_of([pairs, list(classes), preparation])
 
@@ -85,6 +86,7 @@ class EncodedSource(Source):
         for place, (content, file, label) in enumerate(listing):
             try:
                 header: ImageHeader = read_header(content, file)
+                # Decoding everything would take far longer than reading it, and truncated files lack their end.
                 if skip_bad or not looks_whole(content):
                     decode(content, file, want)
             except DataError:
@@ -115,6 +117,7 @@ class EncodedSource(Source):
             )
         width, height = next(iter(prepared))
         require(min(width, height) >= 8, f"images of {width} x {height} are too small, at least 8 x 8", DataError)
+        # Grey only where all are: one model takes them all.
         channels = 1 if kinds["grey"] == len(digests) else 3
         self.how = dataclasses.replace(want, channels=channels)
         self.labels = np.array(labels, dtype=np.int32)

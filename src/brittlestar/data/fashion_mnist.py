@@ -20,6 +20,7 @@ def _open(part: str) -> ArraySource:
     folder = Path(os.environ.get("BRITTLESTAR_FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
     stem = "train" if part == "train" else "t10k"
     arrays = []
+    # Headers of the idx format: four bytes each for its kind, the count and, for images, both sides.
     for what, head in (("images-idx3", 16), ("labels-idx1", 8)):
         path = folder / f"{stem}-{what}-ubyte.gz"
         require(

@@ -38,6 +38,7 @@ class FolderSource(EncodedSource):
             found = sorted(
                 p
                 for p in folder.rglob("*")
+                # Hidden files are none of the images: macOS leaves ._NAME.jpg beside NAME.jpg.
                 if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file()
             )
             require(bool(found), f"{folder} holds no images ({', '.join(sorted(EXTENSIONS))})", DataError)

@@ -33,6 +33,7 @@ def _open(path: Path, asked: OpenRequest) -> ArraySource:
             )
             groups = None if group is None else archive[group]
             classes = tuple(str(c) for c in archive["classes"]) if "classes" in names else None
+            # np.load maps no file inside an archive, so its place is worked out.
             mapped = _mapped(path)
             x = mapped[0] if mapped is not None else archive["x"]
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
@@ -65,6 +66,8 @@ def _mapped(path: Path) -> tuple[Any, int] | None:
     if fortran or dtype != np.uint8:
         return None
     with path.open("rb") as file:
+        # From the entry's own header, whose extra field need not be as long as that in the archive's directory:
+        # 30 bytes, the name and the extra field, whose lengths stand at byte 26.
         file.seek(member.header_offset + 26)
         name_length, extra_length = np.frombuffer(file.read(4), "<u2")
     offset = member.header_offset + 30 + int(name_length) + int(extra_length) + header

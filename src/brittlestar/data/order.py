@@ -18,6 +18,7 @@ def balanced_order(ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], see
     hashed anew for every round. The listing's own order plays no part.
     """
     ranks = np.array([_hash(seed, i) for i in ids], dtype=np.uint64)
+    # The last key counts first: by class, in it by hash; ids settle equal hashes.
     by_class = np.lexsort((ids, ranks, labels))
     sorted_labels = labels[by_class]
     first = np.searchsorted(sorted_labels, sorted_labels, side="left")
@@ -26,6 +27,8 @@ def balanced_order(ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], see
     turns = np.empty(len(ids), dtype=np.uint64)
     for number in range(int(rounds.max()) + 1 if len(rounds) else 0):
         members = rounds == number
+        # Run folders hold this order: 11, like the text that _hash takes, can never change. Modulo, since numpy takes
+        # no negative seed.
         shuffled = np.random.Generator(np.random.PCG64([seed % 2**32, number, 11])).permutation(classes)
         turns[members] = shuffled[sorted_labels[members]].astype(np.uint64)
     return by_class[np.lexsort((turns, rounds))].astype(np.int64)
@@ -43,6 +46,7 @@ def sample_ids(digests: list[bytes], labels: npt.NDArray[np.int32]) -> npt.NDArr
         digest = digests[place]
         number = seen.get(digest, 0)
         seen[digest] = number + 1
+        # The first of equal contents has the id that it would have alone.
         ids[place] = hashlib.blake2b(
             digest + (number.to_bytes(4, "little") if number else b""), digest_size=8
         ).hexdigest()
@@ -92,6 +96,7 @@ def copies(
 
 
 def _number(content: bytes) -> int:
+    # 63 bits, which int64 holds.
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") >> 1
 
 
@@ -102,6 +107,7 @@ def _joined(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDA
 
     a, b = (np.unique(numbers, return_inverse=True)[1] for numbers in (one, other))
     size = int(a.max() + b.max()) + 2
+    # Both kinds of numbers are nodes, each sample a link between two.
     links = coo_array((np.ones(len(a), np.int8), (a, a.max() + 1 + b)), shape=(size, size))
     member = connected_components(links, directed=False)[1][a]
     least = np.full(size, np.iinfo(np.int64).max)

@@ -70,6 +70,7 @@ class ParquetSource(EncodedSource):
 
     def _all(self, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[bytes, str]]:
         for number, file in enumerate(self.paths):
+            # In pieces: whole files may be larger than the memory.
             for first in range(0, int(self.starts[number + 1] - self.starts[number]), 500):
                 where = f"WHERE file_row_number >= {first} AND file_row_number < {first + 500} ORDER BY file_row_number"
                 for row, content in _query(con, file, f"SELECT file_row_number, {self.column}", where):
@@ -91,6 +92,7 @@ class ParquetSource(EncodedSource):
                     _row_name(row, file),
                 )
         for place in places:
+            # The query promises no order of rows; this is the one asked for.
             yield found[int(place)]
 
 
@@ -101,6 +103,7 @@ def _row_name(row: int, file: str) -> str:
 def _connection() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(
         config={
+            # One thread, as workers share the cores; nothing is put on disk, kept between queries or downloaded.
             "threads": 1,
             "temp_directory": "",
             "enable_external_file_cache": False,

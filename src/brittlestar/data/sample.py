@@ -22,6 +22,7 @@ def sample_image(size: int = 224) -> npt.NDArray[np.uint8]:
         line = base + height * np.sin(u * wave + base * 9) + 0.3 * height * np.sin(u * wave * 2.7)
         shade = 1 + 0.12 * grain + 0.25 * (v - line)
         image = _paint(image, v > line, colour, shade)
+    # The bound keeps rows at the horizon from dividing by 0.
     rows = np.sin((u - 0.5) / np.maximum(v - 0.58, 0.02) * 9) > 0
     image = _paint(image, (v > 0.72) & rows, (0.82, 0.68, 0.28), 1 + 0.1 * grain)
     image = _paint(image, (v > 0.72) & ~rows, (0.42, 0.52, 0.2), 1 + 0.1 * grain)

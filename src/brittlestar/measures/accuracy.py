@@ -100,9 +100,11 @@ class TopKError(MeanMeasure):
     def scores(self, rows: Rows) -> Scores:
         """1 where the label is not among the k."""
         if rows.logits is not None:
+            # With no more classes than k the error would be 0 whatever the model does.
             self._enough(rows.logits.shape[1] > self.k, "more classes than that; these rows hold", rows.logits.shape[1])
             own = rows.logits[np.arange(len(rows)), rows.label][:, None]
             above, equal = (rows.logits > own).sum(axis=1), rows.logits == own
+            # Equal logits rank by class index, as for the prediction; only rows with ties are looked at again.
             tied = np.flatnonzero(equal.sum(axis=1) > 1)
             earlier = np.arange(rows.logits.shape[1])[None] < rows.label[tied][:, None]
             above[tied] += (equal[tied] & earlier).sum(axis=1)
@@ -187,11 +189,14 @@ def mean_error_difference(
         f"conditions are compared in pairs, got {len(first)} and {len(second)}; give the same conditions twice",
         UsageError,
     )
+    # By identity: against clean the same rows come once a condition and need aligning only once.
     distinct = {id(rows): rows for rows in (*first, *second)}
     samples, correct = together(list(distinct.values()))
     column = {key: place for place, key in enumerate(distinct)}
     a = correct[:, [column[id(rows)] for rows in first]]
     b = correct[:, [column[id(rows)] for rows in second]]
+    # Of correctness, so the order is reversed: this is the error of the first less that of the second.
     scores = b.mean(axis=1) - a.mean(axis=1)
+    # Before averaging over conditions, where a sample's changes of opposite sign would cancel.
     apart = _discordance(samples, np.mean(a != b, axis=1))
     return mean_difference_of(samples, scores, rule, level, cap=a.shape[1], discordance=apart)

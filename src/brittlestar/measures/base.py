@@ -95,7 +95,9 @@ def checked_scores(scores: npt.ArrayLike, lowest: float, highest: float) -> Scor
     if values.size == 0:
         raise NoSamplesError("no samples: a mean of nothing is undefined")
     least, most = float(values.min()), float(values.max())
+    # Averages may pass the ends by rounding. So much is clipped; more is a mistake.
     slack = 1e-9
+    # Put as a negation so that NaN is refused too.
     if not (least >= lowest - slack and most <= highest + slack):
         raise UsageError(f"scores must be finite and in [{lowest:g}, {highest:g}], got {least:g} to {most:g}")
     return np.clip(values, lowest, highest)

@@ -34,7 +34,9 @@ class BrierScore(MeanMeasure):
     def scores(self, rows: Rows) -> Scores:
         """Squared distance of each sample."""
         assert rows.logits is not None
+        # Less the largest logit, so that exp cannot overflow.
         probability = np.exp(rows.logits - rows.logits.max(axis=1, keepdims=True).astype(np.float64))
         probability /= probability.sum(axis=1, keepdims=True)
         own = probability[np.arange(len(rows)), rows.label]
+        # Multiplied out, which needs no table of labels; cancellation may leave it just under 0, hence the clip.
         return np.asarray(np.square(probability).sum(axis=1) - 2 * own + 1).clip(0.0, 2.0)

@@ -107,8 +107,11 @@ def mean_ece_increase(parts: Sequence[Rows], clean: Rows, bins: int = 15, level:
     *cut, base = shared([*parts, clean])
     after, before = _together(cut, bins), _together([base], bins)
     value = after.value - before.value
+    # Differences of scores reach 2 and the interval is for scores in [-1, 1]: halved for it, doubled back.
     half = Signed(value, value, (after.scores - before.scores) / 2, after.n, after.weights).half_width(level) * 2
+    # What was not seen may move both errors, in opposite directions.
     room, seen = 2 * base.unseen, 1 - base.unseen
+    # Each end takes of both errors the number whose bias is on that end's safe side.
     low = max(seen * (after.lower - before.value - half) - room, -1.0)
     high = min(seen * (after.value - before.lower + half) + room, 1.0)
     method = Samples.of(base).words(f"{SIGNS}, paired")
@@ -126,6 +129,7 @@ def _overall(rows: Rows, level: float) -> float:
 
     It matters where hardly an error was seen and all gaps therefore look small.
     """
+    # Callers leave room for what was not seen, and it must not be left twice.
     samples = dataclasses.replace(Samples.of(rows), unseen=0.0)
     accuracy = mean_of(samples, rows.correct.astype(np.float64), "fixed", level)
     mean = samples.average(rows.confidence)
@@ -176,6 +180,7 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
         return float(np.sqrt(gaps.weights @ np.square(gap)))
 
     def simulated(gap: Scores) -> Scores:
+        # The square multiplied out: noise and its spread serve all strengths. Rounding may leave it under 0.
         return np.sqrt(np.maximum(norm(gap) ** 2 + 2 * noise @ (gaps.weights * gap) + spread, 0.0))
 
     check_level(level)
@@ -190,6 +195,7 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
 
 def _ranks(rows: Rows, confidence: Scores) -> Bins:
     """(rows,) places in the order of confidence, from 0; of weighted rows how heavy those before are."""
+    # Equal confidences go by sample, so that bins do not depend on the order in which rows are given.
     order = np.lexsort((rows.frame, rows.position, confidence))
     rank = np.empty(len(rows), dtype=np.int64)
     if rows.weight is None:
@@ -237,6 +243,7 @@ def _confidence(rows: Rows) -> Scores:
 
 def _equal_width(confidence: Scores, bins: int) -> Bins:
     require(bins >= 1, f"calibration needs at least one bin, got {bins}", UsageError)
+    # Bins are closed above, as in Guo et al.; a confidence of 0 would lie before the first.
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
@@ -261,6 +268,7 @@ class _Gaps:
             return cls._of_units(rows, place, bins)
         correct, confidence = rows.correct.astype(np.float64), rows.confidence
         count = np.bincount(place, minlength=bins).astype(np.float64)
+        # A bin without rows has no gap: it is left out.
         kept = count > 0
         place, count = (np.cumsum(kept) - 1)[place], count[kept]
         size = len(count)
@@ -292,12 +300,13 @@ class _Gaps:
         count = total**2 / np.bincount(held % size, np.square(own), size)
         share = (np.bincount(place, weight * correct, size) / total * count + 1) / (count + 2)
         scale = _covariance_root(unit, place, weight * (apart - gap[place]), total, share * (1 - share) / count, True)
+        # Deviations from means that the same units gave come out too small (Bessel's correction).
         grown = math.sqrt(units / max(units - 1, 1))
         return cls(gap, total / total.sum(), scale * grown, len(np.unique(rows.position)))
 
     def generator(self, purpose: str) -> np.random.Generator:
         """Random numbers decided by the content alone, whatever the order of the rows (sums round differently)."""
-        gap = np.round(self.gap, 9) + 0.0
+        gap = np.round(self.gap, 9) + 0.0  # -0.0 becomes 0.0: their bytes differ
         content = purpose.encode() + gap.tobytes() + self.weights.tobytes() + self.n.to_bytes(8, "little")
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "little"))
 
@@ -311,6 +320,7 @@ class _Gaps:
         if strength >= 1:
             return strength * self.gap
         error = self.scale if self.scale.ndim == 1 else np.sqrt(np.square(self.scale).sum(axis=1))
+        # In units of the clearest gap's standard errors, so that none is left at strength 0.
         size = np.abs(self.gap)
         return np.sign(self.gap) * np.maximum(size - (1 - strength) * float((size / error).max()) * error, 0.0)
 
@@ -326,10 +336,12 @@ class _Gaps:
             return bool(drawn.mean() - special.ndtri(share) * drawn.std() <= value)
 
         below, above = 0.0, 1.0
+        # Noise alone, without any gap, is already too often as large as what was measured.
         if value == 0 or not within(below):
             return 0.0
         while within(above) and above < 1e3:
             below, above = above, above * 2
+        # To 1e-7 of the bracket, far finer than so many draws can tell.
         for _ in range(24):
             middle = (below + above) / 2
             below, above = (middle, above) if within(middle) else (below, middle)
@@ -361,5 +373,7 @@ def _covariance_root(
         covariance += sums.T @ sums
     covariance /= np.outer(count, count)
     alone = np.diag(covariance) if of_samples else np.bincount(place, np.square(left), size) / np.square(count)
+    # Few rows may agree by chance, so no variance is under the least one. Samples that agree in several bins
+    # leave the matrix singular; 1e-15 keeps Cholesky's root.
     covariance += np.diag(np.maximum(variance - alone, 0.0) + 1e-15)
     return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)

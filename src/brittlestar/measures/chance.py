@@ -90,6 +90,7 @@ def accuracy_in_mix(right: Outcomes, label: Labels, labels: npt.ArrayLike, level
     seen = (answered > 0) & (weight > 0)
     share = weight[seen] / weight[seen].sum()
     value = float(np.sum(share * np.bincount(label, right, classes)[seen] / answered[seen]))
+    # By Cauchy-Schwarz never more than the number of images, but for rounding.
     effective = min(1 / float(np.sum(share**2 / answered[seen])), len(right))
     method = "Clopper-Pearson" if np.isclose(effective, len(right)) else "Clopper-Pearson, effective n"
     tail, k = (1 - level) / 2, value * effective

@@ -90,6 +90,7 @@ def mcnemar(a: Rows, b: Rows) -> float:
 def mcnemar_counts(b: int, c: int) -> float:
     """The same from the two discordant counts; 1 where there are none."""
     require(b >= 0 and c >= 0, f"discordant counts are at least 0, got {b} and {c}", UsageError)
+    # Doubled, the middle term counts twice where b equals c: more than 1.
     return min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5))) if b + c else 1.0
 
 
@@ -135,6 +136,7 @@ def holm(pvalues: npt.ArrayLike) -> Scores:
     """
     p = _checked(pvalues)
     order = np.argsort(p, kind="stable")
+    # Step down: a test passes only if all with smaller p do, so adjusted values never fall.
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
@@ -149,6 +151,7 @@ def benjamini_hochberg(pvalues: npt.ArrayLike) -> Scores:
     """
     p = _checked(pvalues)
     order = np.argsort(p, kind="stable")[::-1]
+    # Step up, from the largest p: a test passes if any with a larger p does.
     stepped = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)

@@ -79,6 +79,8 @@ def mean_corruption_error(conditions: Conditions, table: str, rule: str = "fixed
     check_rule(rule)
     groups = _groups(conditions, table)
     samples, scores, caps = _errors(conditions, groups)
+    # Corruptions weigh alike even where they have unequal numbers of severities; a mean of so many equally weighted
+    # outcomes would have the same spread.
     cap = len(caps) ** 2 / float(np.sum(1 / np.array(caps)))
     estimate = mean_score(scores.mean(axis=1), 0.0, 1.0, cap, rule, level, samples)
     return _described(groups, table, "", Divided((), estimate), "mean corruption error", "mean corruption error")
@@ -112,6 +114,7 @@ def corruption_errors(
     groups = _groups(conditions, table, normaliser)
     if isinstance(normaliser, PublishedErrors):
         samples, scores, caps = _errors(conditions, groups)
+        # Means for the paper's sums over severities: how many there are cancels in the ratio.
         below = [float(np.mean([_published(normaliser, c, s) for s in levels])) for c, levels in groups.items()]
         divided = over_constants(scores, below, caps, 0.0, 1.0, rule, level, samples)
     else:
@@ -216,6 +219,7 @@ def _groups(conditions: Conditions, table: str, normaliser: Normaliser | None = 
     for corruption in members(table, CORRUPTION_SETS):
         levels = [s for c, s in conditions if c == corruption and (c, s) in other]
         if levels:
+            # ``None``, of sets without severities, cannot be compared with numbers.
             found[corruption] = sorted(levels, key=lambda s: s or 0)
     if not found:
         raise NoSamplesError(f"no condition is one of the corruptions of {table}")
@@ -248,6 +252,7 @@ def _paired(
     parts = [run[c, s] for run in (conditions, other.conditions) for c, levels in groups.items() for s in levels]
     half = len(parts) // 2
     if clean is not None and other.clean is not None:
+        # Each run's half ends with its clean rows, where ``_averaged`` looks for them.
         parts = [*parts[:half], clean, *parts[half:], other.clean]
         half += 1
     samples, correct = together(parts)

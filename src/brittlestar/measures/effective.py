@@ -34,7 +34,9 @@ def exact_limits(k: npt.ArrayLike, n: npt.ArrayLike, level: float = LEVEL) -> tu
 def beta_limits(count: Scores, total: Scores, tail: Scores | float) -> tuple[Scores, Scores]:
     """The same with a tail probability for each."""
     rest = total - count
+    # ``where`` computes both branches, and beta quantiles need parameters above 0.
     low = np.where(count > 0, special.betaincinv(np.maximum(count, 1e-12), rest + 1, tail), 0.0)
+    # A mirrored lower end: 1 - tail would lose the digits of a small tail.
     high = np.where(rest > 0, 1 - special.betaincinv(np.maximum(rest, 1e-12), count + 1, tail), 1.0)
     undefined = total == 0
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)

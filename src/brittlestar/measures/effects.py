@@ -69,12 +69,14 @@ class Effect:
         check_level(level)
         check_rule(rule)
         error, units = self._error(group)
+        # A single unit tells nothing of the spread.
         if units < 2:
             half = math.inf
         elif rule == "fixed":
             half = error * _student(units - 1, level)
         else:
             spread = units * _rho() + 1
+            # The paper's boundary, with sigma written as the standard error times the root of n.
             half = error * math.sqrt(2 * spread / (units * _rho()) * math.log(math.sqrt(spread) / (1 - level)))
         return Estimate(
             value=self.value,
@@ -95,6 +97,7 @@ class Effect:
         if rule == "fixed":
             return float(2 * special.stdtr(units - 1, -z))
         spread = units * _rho() + 1
+        # The alpha at which the interval's end reaches 0.
         return min(1.0, math.sqrt(spread) * math.exp(-z * z * units * _rho() / (2 * spread)))
 
     def _error(self, group: Groups | None) -> tuple[float, int]:
@@ -117,6 +120,8 @@ def _student(freedom: int, level: float) -> float:
 
 @functools.cache
 def _rho() -> float:
+    # The paper's rho squared for one n. At alpha = 0.05 whatever the level, so that p-values and intervals
+    # of all levels belong to one sequence.
     start = -2 * math.log(0.05)
     return (start + math.log(start + 1)) / _TUNED_FOR
 
@@ -130,6 +135,7 @@ def mean_effect(scores: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> E
         mean = float(x.mean())
         return Effect(mean, x - mean)
     w = np.asarray(weight, np.float64)
+    # Of mean 1, so that contributions are on the scale they have without weights.
     w = w / w.mean()
     value = float((w * x).mean())
     return Effect(value, w * (x - value))
@@ -178,6 +184,7 @@ def _halves(units: int) -> tuple[npt.NDArray[np.bool_], ...]:
     chosen = np.zeros(units, bool)
     chosen[np.random.default_rng(units).permutation(units)[: units // 2]] = True
     both = chosen, ~chosen
+    # They are cached and shared: nobody may write into them.
     for half in both:
         half.flags.writeable = False
     return both

@@ -33,6 +33,7 @@ BANDS: tuple[tuple[str, float, float], ...] = (("low", 0.0, 0.25), ("mid", 0.25,
 """Bands by radius relative to Nyquist, lower end excluded (the mean, radius 0, is in none): for n x n images up to
 n / 8 cycles, up to n / 4, and above."""
 
+# Radii are rounded: which band a frequency on an edge falls into must not hang on the last digit.
 _EDGE = 1e-9
 
 
@@ -119,6 +120,7 @@ class FourierMap:
             found = [known[outcomes.tobytes()] for outcomes in self.wrong]
             return np.array([e.low for e in found]), np.array([e.high for e in found])
         many = exact_limits if rule == "fixed" else confidence_sequence_many
+        # The mean times n is a whole number but for rounding.
         return many(np.rint(self.error * self.samples), self.samples, each)
 
     def mean(self, scores: Scores, cap: float, rule: str, level: float) -> Estimate:
@@ -177,6 +179,7 @@ def fourier_map(rows: Mapping[Frequency, Rows], height: int, width: int) -> Four
             UsageError,
         )
         require(
+            # Modulo the size, since at even sizes -n / 2 and n / 2 are one frequency.
             (row % height, column % width) not in seen,
             f"frequency ({row}, {column}) is measured twice; give each conjugate pair once",
             UsageError,
@@ -236,7 +239,9 @@ def band_difference(
     used = np.flatnonzero(weights)
     apart = a.wrong[used] - b.wrong[used]
     moved = np.abs(apart)
+    # By frequency, before changes of opposite sign cancel within a sample.
     discordance = float(weights[used] @ (moved.mean(axis=1) if a.design is None else a.drawn.average(moved.T)))
+    # A sampled map judges if there is one: intervals of complete maps take every outcome for seen.
     judge = a if not a.complete else b
     return judge.apart(weights[used] @ apart, effective_number(weights), rule, level, discordance)
 
@@ -249,6 +254,7 @@ def band_contrast(found: FourierMap, level: float = LEVEL, rule: str = "fixed") 
     """
     high, low = (band_weights(found, *band_named(name)) for name in ("high", "low"))
     scores = _scores(found, high) - _scores(found, low)
+    # The smaller of the two, which never makes the interval narrower.
     cap = max(1.0, min(effective_number(high), effective_number(low)))
     return found.apart(scores, cap, rule, level)
 
@@ -310,6 +316,7 @@ def radial_profile(
     radius = found.radius
     largest = float(radius.max())
     width = largest / rings if rings else 1 / max(2, min(found.height, found.width) // 2)
+    # A map of the mean alone, with ``rings`` given, has rings of width 0.
     place = np.where(radius <= _EDGE, 0, np.maximum(np.ceil((radius - _EDGE) / max(width, _EDGE)), 1)).astype(np.int64)
     profile = []
     for at in np.unique(place):

@@ -92,6 +92,7 @@ def high_low_ratio(found: FourierMap, clean: Rows, level: float = LEVEL) -> Rati
         if samples.unseen == 0:
             ends = fieller(above.value, below.value, spread, float(special.stdtrit(freedom, 0.5 + asked / 2)))
         else:
+            # Both limits must hold together: half the error each.
             ends = _corners(*increases(1 - (1 - asked) / 2))
         defined = math.isfinite(ends[0])
         reason = "" if defined else "the increase at low frequencies is too uncertain to divide by"
@@ -132,6 +133,7 @@ def _corners(above: Estimate, below: Estimate) -> tuple[float, float]:
     """The least and the largest ratio of two numbers within their limits; NaN where there is none."""
     if below.low <= 0:
         return math.nan, math.nan
+    # Over a positive denominator a ratio is monotone in each number, so its extremes lie in the corners.
     found = [a / b for a in (above.low, above.high) for b in (below.low, below.high)]
     return min(found), max(found)
 
@@ -147,5 +149,6 @@ def fieller(top: float, bottom: float, covariance: Scores, quantile: float) -> t
     c = top * top - square * float(covariance[0, 0])
     if a <= 0:
         return math.nan, math.nan
+    # top / bottom itself is in the set, so this is at least 0 but for rounding.
     root = math.sqrt(max(b * b - a * c, 0.0))
     return (b - root) / a, (b + root) / a

@@ -69,6 +69,7 @@ def _wilson_ends(p: float, n: float, z: float) -> tuple[float, float]:
     scale = 1 + z * z / n
     centre = (p + z * z / (2 * n)) / scale
     half = z / scale * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # At 0 and 1 the formula gives these very ends, but for rounding.
     return (0.0 if p <= 0 else max(centre - half, 0.0)), (1.0 if p >= 1 else min(centre + half, 1.0))
 
 
@@ -95,6 +96,7 @@ def wilson_many(k: npt.ArrayLike, n: npt.ArrayLike, level: float = LEVEL) -> tup
     return np.minimum(low, p), np.maximum(high, p)
 
 
+# A report asks for the same few counts many times over.
 @functools.lru_cache(maxsize=65536)
 def clopper_pearson(k: float, n: float, level: float = LEVEL) -> Estimate:
     """The share k / n in [0, 1] with the exact (conservative) interval of Clopper and Pearson.
@@ -158,6 +160,7 @@ def mean_interval(
     spread = _Spread.of(values, weights)
     size, mean = spread.size, spread.mean
     ratio = spread.ratio(size * mean * (1 - mean), cap)
+    # Fewer samples by (z / t)^2 make the exact interval as wide as Student's quantile asks (Korn and Graubard).
     effective = size / ratio * (quantile(level) / spread.quantile(level, ratio)) ** 2
     low, high = _exact_ends(mean * effective, effective, level)
     return enclosing(mean, low, high, len(values), level, EXACT if ratio == 1 else f"{EXACT}, effective n")
@@ -188,10 +191,12 @@ class _Spread:
         share = checked_weights(weights, n)
         mean, size = float(share @ values), 1 / float(np.square(share).sum())
         squares = float(np.square(size * share * (values - mean)).sum())
+        # A weighted mean may leave the range of its scores by rounding, and counts under 0 have no limits.
         return cls(min(max(mean, float(values.min())), float(values.max())), size, squares * n / max(n - 1, 1), True)
 
     def ratio(self, greatest: float, cap: float) -> float:
         """The sum of squares over the greatest possible of equal weights, drawn towards 1; at least 1 / cap."""
+        # One score tells nothing of its variance and is taken for an outcome.
         if self.size < 2 and not self.weighted:
             return 1.0
         ratio = (self.squares + PRIOR_SAMPLES) / (max(greatest, 0.0) + PRIOR_SAMPLES)
@@ -207,6 +212,7 @@ class _Spread:
         z = float(special.ndtri(tail))
         if not self.weighted and (ratio == 1 or self.size < 2):
             return z
+        # Weights may leave under two effective samples; Student's t needs a degree of freedom.
         t = float(special.stdtrit(max(self.size - 1, 1.0), tail))
         return t if self.weighted else ratio * z + (1 - ratio) * t
 
@@ -290,6 +296,8 @@ def signed_mean_p(
     reached = (abs(centre) - margin) / error
     if reached <= 0:
         return 1.0
+    # The quantile mixes the normal's and Student's, so its inverse is searched for; on the log of the tail, since
+    # p-values may be tiny: exp(-690) is near the least float.
     below, above = -690.0, math.log(0.5)
     for _ in range(60):
         middle = (below + above) / 2

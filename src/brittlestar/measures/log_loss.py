@@ -35,6 +35,7 @@ class LogLoss(MeanMeasure):
 
     def scores(self, rows: Rows) -> Scores:
         """Loss of each sample."""
+        # Rounded to float32, the log-sum-exp of a sure model may lie under its label's logit.
         return np.maximum(rows.log_sum_exp.astype(np.float64) - rows.label_logit, 0.0)
 
     def reach(self, rows: Rows) -> float:

@@ -124,12 +124,14 @@ def unbounded_mean(
     units = units_of(samples, scores)
     effect = mean_effect(units.scores, units.weights)
     farthest = max(reach, float(np.abs(units.scores - effect.value).max()))
+    # The made-up samples weigh as those seen do on a root mean square, which is how weights enter a variance.
     heavy = 1.0 if units.weights is None else float(np.sqrt(np.mean(np.square(units.weights / units.weights.mean()))))
     found = dataclasses.replace(effect, reach=farthest * heavy).estimate(level, rule)
     value = found.value if units.mean is None else units.mean
     low, high = (
         (found.low, found.high) if samples.unseen == 0 else (_mixed(found.low, lowest, samples.unseen), math.inf)
     )
+    # A mean is linear already.
     method = samples.words(found.method.removeprefix("linearised, "))
     return dataclasses.replace(
         found, value=value, low=min(max(low, lowest), value), high=max(high, value), n=units.samples, method=method

@@ -230,6 +230,7 @@ class MeanMeasure(Measure):
         self._check(rows)
         scores = np.asarray(self.scores(rows), np.float64)
         require(scores.shape == (len(rows),), f"{self.key}: one score a row, got shape {scores.shape}", UsageError)
+        # False for NaN and infinity too, so that in the usual case two comparisons are all.
         if self.lowest <= scores.min() and scores.max() <= min(self.highest, sys.float_info.max):
             return Scored(rows, scores, self.reach(rows))
         missing = int(np.count_nonzero(~np.isfinite(scores)))

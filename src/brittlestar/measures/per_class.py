@@ -85,6 +85,7 @@ class Answers:
         chosen, group = hits[within], None
         if self.samples.group is not None:
             own = self.samples.group[within]
+            # Where no two samples of the class share a group, the exact interval holds.
             group = own if len(np.unique(own)) < len(own) else None
         if group is None and chosen.shape[1] == 1:
             return rate(int(np.count_nonzero(chosen)), len(chosen), rule, level)
@@ -270,6 +271,7 @@ def worst_confusions(
         if not seen.isdisjoint([(label, prediction), (curve, prediction)]):
             continue
         one = _told(pairs[name], label, prediction, name, total, rule, level)
+        # The ranking took all samples for independent and n for fixed; this interval heeds groups and the rule.
         if one.increase.low > 0:
             found.append(one)
             seen |= {(label, prediction), (curve, prediction)}
@@ -312,6 +314,7 @@ def _grown(pair: Answers, classes: int, fewest: int) -> tuple[Counts, Counts, Co
     gone, less = np.unique((label * classes + before)[out], return_counts=True)
     fewer = np.zeros(len(codes), np.int64)
     if len(gone) and len(codes):
+        # A code past the last has no place there; the comparison after it drops what does not match.
         at = np.minimum(np.searchsorted(gone, codes), len(gone) - 1)
         fewer = np.where(gone[at] == codes, less[at], 0)
     n = size[codes // classes]

@@ -29,7 +29,7 @@ from brittlestar.measures.sequences import bounded_sequence
 
 BOOTSTRAP = "paired bootstrap"
 RESAMPLES = 2000
-_CHUNK = 1_000_000
+_CHUNK = 1_000_000  # draws that are held at once, however many samples there are
 
 _LEAST = 1e-9
 """What differs from 0 by no more is a sum that rounding left there."""
@@ -180,6 +180,8 @@ def over_constants(
     why = tuple("" if part else f"has {_shown(c)} to divide by" for part, c in zip(parts, constants, strict=True))
     if any(part is None for part in parts):
         return Divided(parts, None, why)
+    # The mean of the ratios is a mean of one weighted score a sample, so that its interval knows which parts go
+    # together.
     total = float(np.mean(1 / constants))
     weights = 1 / constants / len(constants) / total
     cap = float(1 / np.sum(np.square(weights) / np.asarray(caps, dtype=np.float64)))
@@ -277,6 +279,7 @@ class _Drawn:
 
     def by_sequences(self, top: Scores, bottom: Scores, values: Scores) -> Many:
         k = top.shape[1]
+        # A ratio by itself needs two sequences to hold, the mean of k ratios all 2 k of them.
         ends = self._sequence_ends(top, bottom, 2 * k)
         found = []
         for j, value in enumerate(values):
@@ -317,6 +320,7 @@ class _Drawn:
         extremes = np.repeat([[self.highest], [self.lowest]], 2 * k, axis=1) * made_up
         pool, size = np.concatenate([scores, extremes]), np.append(size, [made_up, made_up])
         units = len(pool)
+        # Rounded: the order of the samples changes the last digits of sums, and must not change the draws.
         content = np.round(pool.sum(axis=0), 6).tobytes() + units.to_bytes(8, "little")
         seed = int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "little")
         generator = np.random.default_rng(seed)
@@ -324,6 +328,7 @@ class _Drawn:
         step = max(1, _CHUNK // units)
         for first in range(0, RESAMPLES, step):
             count = min(step, RESAMPLES - first)
+            # Each resample counts in a range of its own, so that one bincount does a whole block.
             places = generator.integers(0, units, (count, units)) + np.arange(count)[:, None] * units
             times = np.bincount(places.ravel(), minlength=count * units).reshape(count, units).astype(np.float64)
             sums[first : first + count] = times @ pool
@@ -353,6 +358,7 @@ class _Drawn:
         under, over = ((1 - unseen) * bottom + end for end in ends)
         held = under > _LEAST
         under = np.where(held, under, 1.0)
+        # A numerator under 0 is at its worst over the smallest denominator.
         low, high = np.where(least >= 0, least / over, least / under), np.where(most >= 0, most / under, most / over)
         return low, high, held
 
@@ -360,9 +366,12 @@ class _Drawn:
         floor = 0.0 if self.lowest >= 0 else -math.inf
         good = held[:-1]
         tail = (1 - self.level) / 2
+        # Rounded down, that is outwards at both ends.
         place = max(int(tail * (len(good) + 1)), 1)
         # Without errors of the normaliser a ratio of scores from 0 on is at least as if it had a single one.
         low = float(np.sort(np.where(good, lower[:-1], lower[:-1] if floor == 0 else -math.inf))[place - 1])
         high = float(np.sort(np.where(good, upper[:-1], math.inf))[-place])
+        # The made-up samples move the pool's ratio away from the estimate. With room for the unseen the pool has a
+        # range and no ratio to move.
         moved = [0.0, 0.0] if self.samples.unseen else [value - float(lower[-1]), value - float(upper[-1])]
         return self._told(value, max(min(low, low + moved[0]), floor), max(high, high + moved[1]), BOOTSTRAP)

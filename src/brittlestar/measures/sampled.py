@@ -25,6 +25,7 @@ _LEAN = 0.1
 """Standard errors of a wave's rate that means and differences allow for besides: later stages are sized by what earlier
 ones showed, which biases all rates alike by about so much (``benchmarks/fourier_map.py`` measures it)."""
 
+# The weight that guesses have in the rates of single waves (``analyses.sampling.estimate``).
 _PRIOR = 10.0
 _DESIGN = ("group", "weight", "unseen", "label")
 
@@ -75,6 +76,7 @@ class SampledMap(FourierMap):
         samples = self.drawn
         mean, variance, n = _moments(samples, scores)
         value, variance = float(np.clip(mean, 0, 1)), self._with_lean(variance)
+        # Drawn towards one half: a rate of 0 or 1 would imply no variance to hold the estimated one against.
         typical = (n * value + _PRIOR * 0.5) / (n + _PRIOR)
         freedom = np.array([max(n - 1, 1)], np.float64)
         ends = effective_limits(np.array([value]), np.array([typical]), np.array([variance]), freedom, level)
@@ -143,6 +145,7 @@ class SampledMap(FourierMap):
         heavy = np.ones(len(units.scores)) if units.weights is None else units.weights
         size = float(heavy.sum() ** 2 / np.square(heavy).sum())
         uneven = self.samples * float(np.square(weight).sum() / weight.sum() ** 2)
+        # Off 0 and 1, where no number of samples has the variance.
         typical = np.clip(self.typical + found.error - value, 1e-4, 1 - 1e-4)
         variance = sampling * uneven + typical * (1 - typical) / size
         freedom = np.minimum(self.freedom, max(size - 1, 1))
@@ -153,7 +156,7 @@ def _moments(samples: Samples, scores: Scores) -> tuple[float, float, float]:
     """The mean, its variance (two opposite samples are added, so that it is never 0), and how many samples count."""
     if samples.plain:
         n = len(scores)
-        squares = float(np.square(scores - scores.mean()).sum()) + 0.5
+        squares = float(np.square(scores - scores.mean()).sum()) + 0.5  # two at half a unit from the mean
         return float(scores.mean()), squares / max(n - 1, 1) / n, n
     units = units_of(samples, scores)
     count = len(units.scores)
@@ -191,6 +194,7 @@ def read_sampled(path: Path) -> SampledMap:
         StoreError: The file is damaged.
     """
     try:
+        # Run folders are passed on, and unpickling runs whatever a file says.
         with np.load(path, allow_pickle=False) as kept:
             height, width, passes, fixed = (int(kept[name]) for name in ("height", "width", "passes", "fixed"))
             frequencies = tuple((int(row), int(column)) for row, column in kept["frequencies"])

@@ -74,6 +74,7 @@ class Samples:
             return found
         assert self.label is not None
         weight, label = self.weight[chosen], self.label[chosen]
+        # Of all samples every class has its part already: weights stay as they are, to the last digit.
         if len(chosen) in (0, len(self.position)):
             return dataclasses.replace(found, weight=weight, label=label)
         classes, place = np.unique(self.label, return_inverse=True)
@@ -122,10 +123,12 @@ def together(parts: Sequence[Rows]) -> tuple[Samples, Outcomes]:
         raise NoSamplesError("nothing to measure: no condition was given")
     first = parts[0]
     fewest = min(parts, key=len)
+    # Mostly nothing is missing. Strictly ascending positions also rule out a sample that appears twice.
     if _ascending(first.position) and all(_same_samples(first, other) for other in parts[1:]):
         position, correct = first.position, np.stack([rows.correct for rows in parts], axis=1)
         samples = Samples.of(first)
     else:
+        # One number for (position, frame): frames are int16.
         keys = [rows.position.astype(np.int64) * 65536 + rows.frame for rows in parts]
         shared = np.unique(keys[0])
         for key in keys[1:]:
@@ -181,6 +184,7 @@ def _same_samples(a: Rows, b: Rows) -> bool:
 
 
 def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    # Rows that are read together share the arrays of equal samples, and need no look at the numbers.
     return a is b or np.array_equal(a, b)
 
 
@@ -195,6 +199,7 @@ def independent(rows: Rows) -> tuple[npt.NDArray[np.int64], int]:
         return np.arange(len(rows)), len(rows)
     found, unit = np.unique(rows.position if rows.group is None else rows.group, return_inverse=True)
     if rows.group is not None:
+        # Numbered in the drawn order, because ``signed`` deals units out to folds by these numbers.
         earliest = np.full(len(found), np.iinfo(np.int32).max)
         np.minimum.at(earliest, unit, rows.position)
         unit = np.argsort(np.argsort(earliest, kind="stable"))[unit]
@@ -243,6 +248,7 @@ def units_of(samples: Samples, scores: Scores) -> Units:
         values = np.asarray(np.bincount(place, weights * values) / np.where(total > 0, total, 1.0))
         frames *= float(np.square(total).sum() / np.square(weights).sum())
         weights = total
+    # Weights that differ by rounding alone must not cost the interval of equal ones.
     alike = bool(np.ptp(weights) <= 1e-9 * weights.max())
     return Units(values, None if alike else weights, frames, n, mean)
 
@@ -309,6 +315,7 @@ def difference_p(samples: Samples, scores: Scores, rule: str = "fixed") -> float
     units = units_of(samples, scores)
     if rule == "anytime":
         return bounded_p(units.scores, weights=units.weights) if samples.unseen == 0 else 1.0
+    # So large a mean could be made up for by the part that was not seen, where differences reach 1.
     margin = samples.unseen / (1 - samples.unseen)
     known = float(np.average(np.abs(scores), weights=samples.weight))
     return signed_mean_p(units.scores, max(units.outcomes, 1.0), known, units.weights, margin)

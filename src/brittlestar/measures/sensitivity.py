@@ -155,6 +155,7 @@ def sensitivity(
     kept = (kept_effect(a_shifted, a_clean, chance), kept_effect(b_shifted, b_clean, chance))
     some = () if unseen else halves(n, groups)
     parts = [(judged(part), None if groups is None else groups[part]) for part in (*whole, *some)]
+    # A claim needs both measures on every part, so the largest p-value is its own (intersection-union test).
     p = max(1.0 if e is None or unseen else e.p(rule, g) for effects, g in parts for e in effects)
 
     def shown(effect: Effect, of: Groups | None, at: float = level) -> Estimate:
@@ -178,6 +179,7 @@ def sensitivity(
     above = [Effect(e.value - chance, e.influence, e.reach) for e in (a_clean, b_clean)]
 
     def with_room(together: int) -> list[Estimate | None]:
+        # Room needs the intervals of the share and of clean accuracy to hold: two a model, four for a difference.
         at = of_many(2 * together, level)
         return [
             kept_with_room(shown(k, groups, at), shown(c, groups, at), chance, unseen)

@@ -60,6 +60,7 @@ def confidence_sequence(k: float, n: int, level: float = LEVEL) -> Estimate:
     goal = _mixture(k, n) + math.log(1 - level)
 
     def excess(p: float) -> float:
+        # 0 log 0 is 0 here.
         return goal - (k * math.log(p) if k else 0.0) - ((n - k) * math.log1p(-p) if n > k else 0.0)
 
     value = k / n
@@ -75,6 +76,7 @@ def _mixture(k: float, n: int) -> float:
 
 def _root(excess: Callable[[float], float], inside: float, end: float) -> float:
     """Where a convex function, negative at ``inside``, turns positive on the way to ``end``; errs outwards by 1e-9."""
+    # Just inside the ends, where logs are infinite.
     outside = end + (1e-12 if end < inside else -1e-12)
     inside = min(max(inside, 1e-13), 1 - 1e-13)
     if not min(inside, end) < outside < max(inside, end) or excess(outside) <= 0:
@@ -99,6 +101,7 @@ def confidence_sequence_many(k: npt.ArrayLike, n: npt.ArrayLike, level: float = 
     ends = []
     for end in (0.0, 1.0):
         inside, outside = value.copy(), np.full_like(value, end)
+        # Past the last digit of a float. The outer end of the bracket is kept, so that rounding errs outwards.
         for _ in range(60):
             middle = (inside + outside) / 2
             likelihood = special.xlogy(count, middle) + special.xlog1py(total - count, -middle)
@@ -175,9 +178,11 @@ def _on_steps(
     """Scores shared out to the two of ``steps + 1`` even values that they lie between; as they are where so many."""
     distinct, which = np.unique(stakes, return_inverse=True)
     size = len(distinct) * (steps + 1)
+    # Sharing out would not make them fewer.
     if len(values) <= size:
         return values, counts, stakes
     scaled = (values - lowest) / (highest - lowest) * steps
+    # The highest score is the upper end of the last step; it has none above.
     below = np.minimum(np.floor(scaled).astype(np.int64), steps - 1)
     above, place = scaled - below, which * (steps + 1) + below
     mass = np.bincount(place, counts * (1 - above), size) + np.bincount(place + 1, counts * above, size)
@@ -205,6 +210,7 @@ def _log_wealth(scaled: Scores, counts: Scores, m: float, stakes: Scores) -> flo
     """log of the hedged wealth against mean m for scores in [0, 1], each staked with a share in [0, 1] of the stake."""
     ratios = np.stack([scaled / m, (1 - scaled) / (1 - m)])
     growth = np.log1p(_stakes()[None, :, None] * (stakes * (ratios - 1))[:, None, :]) @ counts
+    # Wealth itself may overflow: the largest exponent is taken out of the sum.
     top = float(growth.max())
     return top + math.log(float(np.exp(growth - top).mean()))
 
@@ -234,6 +240,7 @@ def anytime_p(b: int, c: int, n: int) -> float:
     """
     _check_pair(b, c, n)
     counts = np.array([c, n - b - c, b], dtype=np.float64)
+    # Differences -1, 0 and 1 moved to [0, 1], where no difference is 0.5.
     wealth = _log_wealth(np.array([0.0, 0.5, 1.0]), counts, 0.5, np.ones(3))
     return math.exp(min(0.0, -wealth))
 

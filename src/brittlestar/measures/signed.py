@@ -58,6 +58,7 @@ class Signed:
 
     def half_width(self, level: float) -> float:
         """Of an interval for the mean score."""
+        # Weights and groups may lift scores over 1, and the interval is for [-1, 1].
         most = max(1.0, float(np.abs(self.scores).max()))
         found = signed_mean_interval(self.scores / most, level, cap=_FREE, weights=self.weights)
         return most * (found.high - found.low) / 2
@@ -94,6 +95,7 @@ def signed(rows: Rows, place: npt.NDArray[np.int64], bins: int, times: int = 1) 
     weights = None
     if rows.group is not None or rows.weight is not None:
         weights = np.asarray(np.bincount(unit, rows.weight, units) * (units / len(rows)), np.float64)
+        # Per unit of weight, so that their weighted mean is the value.
         own = own / np.where(weights > 0, weights, 1.0) * weights.mean()
     lower = float((others * sums).sum() / len(rows))
     return Signed(float(np.abs(total).sum() / len(rows)), lower, own, n, weights)

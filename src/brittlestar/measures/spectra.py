@@ -39,6 +39,7 @@ def share_above(power: npt.ArrayLike, bandwidth: int) -> float:
     total = float(p.sum())
     if total == 0:
         raise NoSamplesError("the change has no energy")
+    # Where the low-pass and high-pass filters cut; an even square is off centre by one.
     top, left = (size // 2 - bandwidth // 2 for size in p.shape)
     inside = p[max(0, top) : max(0, top + bandwidth), max(0, left) : max(0, left + bandwidth)]
     return 1 - float(inside.sum()) / total
@@ -119,6 +120,7 @@ def correlation(x: npt.ArrayLike, y: npt.ArrayLike, groups: Sequence[str], level
     if len(names) < FEWEST_GROUPS:
         raise NoSamplesError(f"too few groups for a correlation: {len(names)}, and it takes {FEWEST_GROUPS}")
     rest = [of != name for name in names]
+    # The jackknife leaves out each group in turn, and constants have no correlation.
     if any(a[kept].std() == 0 or b[kept].std() == 0 for kept in rest):
         raise NoSamplesError("a correlation needs values that vary in more than one group")
     value = _pearson(a, b)

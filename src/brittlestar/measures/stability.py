@@ -52,6 +52,7 @@ class RunSequences:
 
 def compare_of(sequence: str) -> str:
     """What frames of a published sequence are compared with: ``first`` for noise, else ``previous``."""
+    # By the name, as the reference evaluation does.
     return "first" if "noise" in sequence else "previous"
 
 
@@ -82,6 +83,7 @@ def top5_distance(
 
     Arguments and errors as ``flip_probability``; rows must hold the top classes or all logits.
     """
+    # Rows are stored without logits only above 20 classes, and from ten on the largest distance is the same.
     classes = 2 * DEPTH if rows.logits is None else rows.logits.shape[1]
     return _estimate(rows, *_distances(rows, compare, difficulty), largest_distance(classes), rule, level)
 
@@ -104,6 +106,7 @@ def zipf_distance(
     ranking = np.argsort(-rows.logits, axis=1, kind="stable")
     scores, comparisons = _scores(rows, ranking, zipf_between, compare, difficulty)
     classes = ranking.shape[1]
+    # A bound for the range, never reached: each |1 / i - 1 / rank| is under 1.
     return _estimate(rows, scores, comparisons, 2 * float(np.sum(1 / np.arange(1, classes + 1))), rule, level)
 
 
@@ -235,6 +238,7 @@ def _distances(rows: Rows, compare: str, difficulty: int) -> tuple[Scores, int]:
 
 def _top(rows: Rows) -> Ranking:
     if rows.logits is not None:
+        # Stable, so that equal logits rank by class index, as for the prediction.
         return np.argsort(-rows.logits, axis=1, kind="stable")[:, :DEPTH]
     require(
         rows.top_classes is not None and rows.top_classes.shape[1] >= DEPTH,
@@ -279,6 +283,7 @@ def _frames(rows: Rows) -> tuple[npt.NDArray[np.int32], int, npt.NDArray[np.intp
         raise NoSamplesError("no samples: stability is undefined")
     order = np.lexsort((rows.frame, rows.position))
     positions = np.unique(rows.position)
+    # Sequences of one length: the mean of their means is then the mean of all comparisons, as published.
     frames = len(rows) // len(positions)
     require(
         len(rows) == frames * len(positions)

@@ -36,6 +36,8 @@ def kept_with_room(kept: Estimate, above: Estimate, chance: float, unseen: float
     seen = 1 - unseen
     if above.low <= 0 or seen - unseen * chance / above.low <= 0:
         return None
+    # The part not seen adds from -chance to 1 - chance to numerator and denominator alike. All is divided by the
+    # accuracy above chance; its lower limit makes that part weigh most.
     down, up = unseen * chance / above.low, unseen * (1 - chance) / above.low
     tops, bottoms = (seen * kept.low - down, seen * kept.high + up), (seen - down, seen + up)
     ends = [top / bottom for top in tops for bottom in bottoms]

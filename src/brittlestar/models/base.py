@@ -69,6 +69,7 @@ class Preprocess:
         if self.resize is not None:
             found["resize_filter"] = self.resize_filter or FILTERS[0]
         if self.resize is not None or self.crop is not None:
+            # Sizes and offsets were rounded otherwise once; a model that resizes or crops is another one since then.
             found["rounding"] = ROUNDINGS[0]
         return found
 
@@ -152,6 +153,7 @@ def apply_preprocess(images: torch.Tensor, how: Preprocess) -> torch.Tensor:
     if how.channels == 3 and x.shape[1] == 1:
         x = x.expand(-1, 3, -1, -1)
     elif how.channels == 1 and x.shape[1] == 3:
+        # Rec. 601, as Pillow has it when it converts RGB to grey.
         weights = torch.tensor([0.299, 0.587, 0.114], dtype=x.dtype, device=x.device)
         x = (x * weights[:, None, None]).sum(1, keepdim=True)
     if how.resize is not None:

@@ -49,8 +49,10 @@ def check_model(
         ModelError,
     )
     _check_shape(model, logits, len(probe), class_count)
+    # Before all comparisons: NaN would be told as answers that change.
     _check_finite(model, logits)
     _check_logits(model, logits)
+    # The small number is for logits that are all 0.
     scale = float(logits.abs().max()) + 1e-12
     _check_repeats(model, probe, logits, scale)
     notes = [*model.notes, *_alone(model, probe, logits, scale), *_gradients(model, probe, labels[: len(probe)])]
@@ -72,10 +74,12 @@ def in_training_mode(module: nn.Module) -> list[str]:
 def _minds(part: nn.Module) -> bool:
     if not part.training:
         return False
+    # Without running statistics a norm uses the batch in either mode, which _alone finds.
     if isinstance(part, nn.modules.batchnorm._NormBase):
         return part.track_running_stats
     if isinstance(part, nn.modules.dropout._DropoutNd):
         return part.p > 0
+    # These keep their dropout as a number, not as a part.
     if isinstance(part, nn.MultiheadAttention | nn.RNNBase):
         return float(part.dropout) > 0
     return isinstance(part, nn.RReLU)
@@ -180,6 +184,7 @@ def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float
     alone = torch.cat([_answers(model, probe[i : i + 1]) for i in range(min(len(probe), 4))])
     apart = float((alone - logits[: len(alone)]).abs().max()) / scale
     require(
+        # Another batch size may be computed in another order, which moves logits far less than this.
         apart <= 1e-2,
         f"model {model.name} answers differently when images come alone (by {apart:.1e} of the largest logit): "
         "an image's answer must not depend on the rest of its batch (a batch norm without statistics?)",
@@ -194,10 +199,12 @@ def _gradients(model: Model, probe: torch.Tensor, labels: torch.Tensor) -> list[
     """Find out whether gradients reach the images; white-box attacks are left out where they do not."""
     if not model.differentiable:
         return []
+    # Inside inference mode, where a caller may be, no gradient can be taken.
     with torch.inference_mode(False), torch.enable_grad():
         x = probe[:4].clone().requires_grad_()
         try:
             logits = model.logits(x)
+            # The label's logit, not the cross-entropy: the gradient of that is exactly 0 where a model is very sure.
             picked = logits.gather(1, labels[:4, None].to(logits.device, torch.int64)).sum()
             gradient = torch.autograd.grad(picked, x, allow_unused=True)[0] if picked.requires_grad else None
         except RuntimeError as error:
@@ -209,6 +216,7 @@ def _gradients(model: Model, probe: torch.Tensor, labels: torch.Tensor) -> list[
     if not bool(gradient.isfinite().all()):
         model.differentiable = False
         return ["its gradients are not finite"]
+    # An attack along gradients of 0 moves nothing, and would show a robustness that is not there.
     if not bool(gradient.any()):
         model.differentiable = False
         return ["its gradients are exactly zero (quantised or saturated?), which says nothing about its robustness"]
@@ -221,6 +229,7 @@ def _looks(logits: torch.Tensor, scale: float) -> list[str]:
     if _in_unit(logits):
         notes.append("all outputs lie in [0, 1]: if they are probabilities, leave the last layer (sigmoid) out")
     elif float(logits.logsumexp(1).abs().max()) < 1e-3:
+        # Log-softmax takes the same number off all logits of an image: no answer, margin or loss changes.
         notes.append("the outputs are log-probabilities, which serve as logits")
     if len(logits) > 1 and float((logits - logits[:1]).abs().max()) <= 1e-6 * scale:
         notes.append("the outputs are the same for every image")

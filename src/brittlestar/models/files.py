@@ -26,6 +26,7 @@ METADATA = "brittlestar"
 """The key of our JSON in the metadata of ``.safetensors`` files."""
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
+# What DataParallel and torch.compile put before every name.
 _PREFIXES = ("module.", "_orig_mod.")
 _NEVER = "files that hold pickled code are never opened"
 
@@ -57,6 +58,7 @@ def exported(path: Path) -> tuple[nn.Module, str]:
 
 
 def _refuse_pickles(path: Path, archive: zipfile.ZipFile) -> None:
+    # All entries lie in one folder, named after the archive as it was saved.
     names = [name.partition("/")[2] for name in archive.namelist()]
     compiled = [name for name in names if name.startswith("data/aotinductor/")]
     require(
@@ -64,6 +66,7 @@ def _refuse_pickles(path: Path, archive: zipfile.ZipFile) -> None:
         f"{path} carries compiled code ({compiled[:1]}); export the program itself, without AOTInductor",
         ModelError,
     )
+    # torch's names for constants that are no tensors, and would be unpickled.
     objects = [
         name
         for name in names
@@ -80,6 +83,7 @@ def _refuse_pickles(path: Path, archive: zipfile.ZipFile) -> None:
 def _weights_only() -> Iterator[None]:
     """Everything that torch loads meanwhile is loaded with ``weights_only``, even where its own code asks otherwise."""
     names = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    # Both are taken away first: torch refuses to load where both are set.
     before = {name: os.environ.pop(name, None) for name in names}
     os.environ[names[0]] = "1"
     try:
@@ -99,6 +103,7 @@ def fill(module: nn.Module, path: Path) -> dict[str, Any]:
     """
     state, metadata = state_dict(path)
     have, want = set(state), set(module.state_dict())
+    # Older versions of torch did not save it, and no answer depends on it.
     optional = {key for key in want if key.endswith("num_batches_tracked")}
     missing, unexpected = sorted(want - have - optional), sorted(have - want)
     require(
@@ -107,6 +112,7 @@ def fill(module: nn.Module, path: Path) -> dict[str, Any]:
         ModelError,
     )
     try:
+        # Names were compared above; shapes are compared here, strict or not.
         module.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise ModelError(f"{path} does not fit the module: {str(error).splitlines()[-1].strip()}") from error
@@ -160,6 +166,7 @@ def _safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 def preprocess_in(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The preprocessing that a file's metadata declare."""
     stored = metadata.get("preprocess") or {}
+    # What is stored also tells the rounding of sizes, which is no field.
     return {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in FIELDS and v is not None}
 
 

@@ -32,6 +32,7 @@ class Layer:
         )
         assert isinstance(model, TorchModel)
         parts = {key: part for key, part in model.module.named_modules() if key}
+        # A layer that is itself called so is meant as a layer.
         self._before = name == PENULTIMATE and name not in parts
         if self._before:
             linear = [key for key, part in parts.items() if isinstance(part, nn.Linear)]
@@ -52,6 +53,7 @@ class Layer:
 
         hook = self._part.register_forward_pre_hook(keep) if self._before else self._part.register_forward_hook(keep)
         try:
+            # Not through ``logits``: its tuned form is a copy, which has no hooks.
             self.model.module(apply_preprocess(images, self.model.preprocess))
         finally:
             hook.remove()

@@ -78,6 +78,7 @@ def _loaded(spec: ModelSpec) -> Model:
         metadata = fill(module, Path(spec.spec))
         module.eval()
     try:
+        # What the person says wins over the file, and the file over the factory.
         how = dataclasses.replace(how, **(preprocess_in(metadata) | flags))
     except (TypeError, ModelError) as error:
         raise ModelError(f"{spec.spec}: {error}") from error
@@ -140,6 +141,7 @@ def _built(where: str) -> tuple[nn.Module, Preprocess, str]:
         ModelError,
     )
     own, outer = declared(module), declared(factory)
+    # What the module says of itself wins over what its factory says.
     merged = {f: getattr(own, f) if getattr(own, f) is not None else getattr(outer, f) for f in FIELDS}
     return module, Preprocess(**merged), identity
 
@@ -164,6 +166,7 @@ def _imported(where: str) -> tuple[Callable[..., Any], str]:
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise ModelError(f"{place}: {unknown('function', name, public)}")
     require(callable(found), f"{where} is a {type(found).__name__}, it must be a function", ModelError)
+    # The whole file identifies it: what the function calls mostly stands there too.
     return found, f"{name}\n{text}"
 
 
@@ -180,9 +183,11 @@ def _from_file(path: Path) -> tuple[ModuleType, str]:
     found = importlib.util.spec_from_file_location(unique, path)
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
+    # Before it runs: dataclasses look their module up there.
     sys.modules[unique] = module
     try:
         with _beside(str(path)):
+            # The very text that the fingerprint is made of, whatever the file holds by now.
             exec(compile(text, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[unique]
@@ -198,6 +203,7 @@ def _beside(where: str) -> Iterator[None]:
     if place.endswith(".py"):
         sys.path.insert(0, str(Path(place).resolve().parent))
     else:
+        # Last, so that nothing in this folder hides an installed package.
         sys.path.append(str(Path.cwd()))
     try:
         yield

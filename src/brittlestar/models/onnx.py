@@ -80,11 +80,13 @@ def through_onnx(module: nn.Module, x: torch.Tensor) -> Callable[[torch.Tensor],
                 warnings.simplefilter("ignore")
                 torch.onnx.export(
                     module,
+                    # Two images: torch.export takes a size of 1 for a constant.
                     (x[:2].clone(),),
                     str(path),
                     dynamo=True,
                     dynamic_shapes=({0: torch.export.Dim("batch")},),
                     verbose=False,
+                    # Weights in the same file, which is read whole before its folder goes.
                     external_data=False,
                 )
         except Exception as error:
@@ -105,6 +107,7 @@ def _session(path: Path, device: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    # Workers share the cores: one thread each, as torch has there.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     wanted = ["CUDAExecutionProvider"] if device == "cuda" else []

@@ -13,6 +13,7 @@ import torch
 
 Plain = npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.int32]
 
+# Of 32 bits 8 are for the level and 2 for sums beyond it, as filters with negative lobes make them (Resample.c).
 BITS = 22
 """Pillow's weights are whole numbers of units of 2^-22."""
 
@@ -49,6 +50,7 @@ def resample(images: torch.Tensor, height: int, width: int, kind: str) -> torch.
             return smooth
         change = torch.zeros_like(smooth)
         change[exact] = _as_pillow(whole[exact], height, width, kind) - smooth.detach()[exact]
+        # Pillow's values with the gradient of the smooth form: ``change`` is constant.
         return smooth + change
     if bool(exact.all()):
         return _as_pillow(whole, height, width, kind)
@@ -90,7 +92,9 @@ def _weighted(x: torch.Tensor, size: int, kind: str) -> torch.Tensor:
 def _levelled(x: torch.Tensor, size: int, kind: str) -> torch.Tensor:
     """Rows resized in whole numbers, rounded to a level."""
     starts, weights = taps(x.shape[2], size, kind)
+    # To the nearest, halves away from 0, as in Pillow; np.rint takes halves to the even number.
     fixed = np.trunc(weights * (1 << BITS) + np.where(weights < 0, -0.5, 0.5)).astype(np.int32)
+    # Half a level at the start makes the shift at the end round.
     total = _tap(x, starts, fixed, 0).add_(1 << (BITS - 1))
     for number in range(1, fixed.shape[1]):
         total += _tap(x, starts, fixed, number)
@@ -99,6 +103,7 @@ def _levelled(x: torch.Tensor, size: int, kind: str) -> torch.Tensor:
 
 def _tap(x: torch.Tensor, starts: Plain, weights: Plain, number: int) -> torch.Tensor:
     """The rows at one distance from each start, times their weights."""
+    # Beyond a pixel's own count weights are 0; the row need only exist.
     rows = torch.from_numpy(np.minimum(starts + number, x.shape[2] - 1)).to(x.device)
     column = torch.from_numpy(np.ascontiguousarray(weights[:, number])).to(x.device, x.dtype)
     return x.index_select(2, rows) * column[:, None]
@@ -119,8 +124,10 @@ def taps(old: int, new: int, kind: str) -> tuple[Plain, Plain]:
     ends = np.minimum(np.trunc(centres + support + 0.5).astype(np.int64), old)
     places = starts[:, None] + np.arange(int((ends - starts).max()))
     inside = places < ends[:, None]
+    # Times the inverse, as in Pillow: a division would differ in the last bit.
     values = np.vectorize(weigh, otypes=[np.float64])((places - centres[:, None] + 0.5) * (1 / wide))
     values = np.where(inside, values, 0.0)
+    # Added one by one, as in Pillow; np.sum adds in another order.
     sums = np.cumsum(values, 1)[:, -1:]
     return starts, np.divide(values, sums, out=values, where=sums != 0)
 
@@ -139,6 +146,7 @@ def _bilinear(x: float) -> float:
 
 
 def _bicubic(x: float) -> float:
+    # Pillow's a; OpenCV and torch without antialiasing have -0.75.
     x, a = abs(x), -0.5
     if x < 1.0:
         return ((a + 2.0) * x - (a + 3.0)) * x * x + 1
@@ -165,6 +173,7 @@ def _hamming(x: float) -> float:
 
 
 def _box(x: float) -> float:
+    # Half open, so that a pixel on the border of two counts once.
     return 1.0 if -0.5 < x <= 0.5 else 0.0
 
 

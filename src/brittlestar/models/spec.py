@@ -84,6 +84,7 @@ def parse_spec(
     Raises:
         ModelError: The text is no form that ``brittlestar list models`` shows, or a number is impossible.
     """
+    # A name has no colon and no slash, so that paths with "=" in them stay paths.
     named = re.fullmatch(r"([^=:/\\]+)=(.+)", text)
     name, spec = (named[1].strip(), named[2]) if named else ("", text)
     suffix = Path(spec).suffix.lower()
@@ -97,6 +98,7 @@ def parse_spec(
         default = parts[-1]
     elif suffix in WEIGHT_FILES:
         require(
+            # Those of ``brittlestar train`` name their architecture, which is seen when they are loaded.
             factory is not None or suffix == ".safetensors",
             f"{spec} holds weights only: name the function that builds the module, "
             f"{option('factory', 'FILE.py:function')}",
@@ -131,6 +133,7 @@ def parse_spec(
     )
     both = f"{option('backend', 'onnxruntime')} computes in float32; leave {option('dtype')} out"
     require(backend == "torch" or dtype == "float32", both, ModelError)
+    # Made for its checks alone: impossible numbers are told before anything is loaded.
     Preprocess(channels=channels, resize=resize, resize_filter=resize_filter, crop=crop, mean=mean, std=std)
     return ModelSpec(
         name=name or default,

@@ -54,6 +54,7 @@ def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
 
 
 def _by_onnx(model: TorchModel, x: torch.Tensor) -> tuple[Answer, str]:
+    # A single image is doubled: export would take a batch of one for a constant.
     answer = through_onnx(model.module, x if len(x) > 1 else x.repeat(2, 1, 1, 1))
     apart = float((_answered(answer, x) - _answered(model.module, x)).abs().max())
     require(
@@ -76,6 +77,7 @@ def tuned(module: nn.Module, x: torch.Tensor, agree: float | None = AGREE) -> tu
         agree: How far logits may lie apart; ``None`` (in bfloat16) for a twentieth of the largest.
     """
     expected = _answered(module, x)
+    # From most to least: the first that agrees is taken.
     for fold, last in ((True, True), (True, False), (False, True)):
         last_here = last and x.device.type == "cpu"
         if not (fold or last_here):
@@ -96,6 +98,7 @@ def tuned(module: nn.Module, x: torch.Tensor, agree: float | None = AGREE) -> tu
 
 def _answered(answer: Answer, x: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
+        # A module may write to what it is given.
         return answer(x.clone()).to(torch.float32)
 
 
@@ -121,6 +124,7 @@ def folded(module: nn.Module, x: torch.Tensor) -> tuple[nn.Module, int]:
         conv, bn = made.get_submodule(convolution), made.get_submodule(norm)
         assert isinstance(conv, nn.modules.conv._ConvNd) and isinstance(bn, nn.modules.batchnorm._BatchNorm)
         _replace(made, convolution, fuse_conv_bn_eval(conv, bn))
+        # In the order in which timm's layer applies them.
         kept = [part for key in ("drop", "act") if isinstance(part := getattr(bn, key, None), nn.Module)]
         _replace(made, norm, nn.Sequential(*kept) if kept else nn.Identity())
     return made, len(pairs)
@@ -138,6 +142,7 @@ def _pairs(module: nn.Module, x: torch.Tensor) -> Iterator[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     hooks = []
     for name, part in module.named_modules():
+        # Transposed ones have their outputs on another axis of the weights.
         if isinstance(part, nn.modules.conv._ConvNd) and not part.transposed:
 
             def gave(_: nn.Module, __: object, output: torch.Tensor, name: str = name) -> None:
@@ -149,6 +154,7 @@ def _pairs(module: nn.Module, x: torch.Tensor) -> Iterator[tuple[str, str]]:
 
             def got(_: nn.Module, args: tuple[torch.Tensor, ...], name: str = name) -> None:
                 calls[name] = calls.get(name, 0) + 1
+                # The same version too: an activation in place would leave the same tensor with other values.
                 found.extend((of, name) for of, y, age in given if y is args[0] and y._version == age)
 
             hooks.append(part.register_forward_pre_hook(got))
@@ -160,5 +166,6 @@ def _pairs(module: nn.Module, x: torch.Tensor) -> Iterator[tuple[str, str]]:
             hook.remove()
     fed = [conv for conv, _ in found]
     for conv, norm in found:
+        # A convolution that is used twice, or feeds two norms, has no one norm to take in.
         if calls[conv] == calls[norm] == 1 and fed.count(conv) == 1:
             yield conv, norm

@@ -76,14 +76,17 @@ class TorchModel(Model):
 
     def fingerprint(self) -> str:
         """Over all weights and buffers (names, types, shapes, bytes), the code identity and the preprocessing."""
+        # float32 adds nothing, as before there was a choice: run folders hold these fingerprints.
         identity = self._identity if self.dtype == "float32" else f"{self._identity}\n{self.dtype}"
         digest = hashlib.sha256(_head(identity, self.preprocess))
+        # The state dict lacks buffers that are not persistent, and answers may depend on those too.
         tensors = dict(self.module.named_buffers()) | self.module.state_dict()
         for key, value in sorted(tensors.items()):
             if isinstance(value, torch.Tensor):
                 plain = value.detach().cpu().contiguous()
                 digest.update(f"{key}{plain.dtype}{tuple(plain.shape)}".encode())
                 if plain.numel():
+                    # As bytes, since numpy has no bfloat16.
                     digest.update(plain.flatten().view(torch.uint8).numpy().data)
         return digest.hexdigest()[:16]
 
@@ -151,6 +154,7 @@ def as_model(given: Any, name: str = "model") -> Model:
     if isinstance(given, Model):
         return given
     if isinstance(given, nn.Module):
+        # The printed form tells the parts and their settings, which the class's source does not.
         identity = f"{source_of(type(given))}\n{given}"
         return TorchModel(given, name=name, spec="a Python object", preprocess=declared(given), identity=identity)
     require(
@@ -212,6 +216,7 @@ def source_of(thing: Any) -> str:
 
 def _captured(thing: Any, depth: int = 0) -> list[str]:
     """Digests of what a function or an object carries with it: captured variables, defaults, its object, attributes."""
+    # Objects may hold each other in a circle.
     if depth > 4 or isinstance(thing, ModuleType | type):
         return []
     carried = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or ()]
@@ -226,6 +231,7 @@ def _content(value: Any, depth: int) -> str:
     if isinstance(value, nn.Module):
         return TorchModel(value, name="", spec="", preprocess=Preprocess(), identity=f"{value}").fingerprint()
     try:
+        # A fixed protocol: the default changes with Python's version, and the digest with it.
         return hashlib.sha256(pickle.dumps(value, protocol=4)).hexdigest()
     except Exception:
         return " ".join([source_of(value), *_captured(value, depth)])

@@ -138,6 +138,7 @@ def _measures(changes: Sequence[Change]) -> tuple[list[Effect], list[Effect]] | 
 
 def _p(study: Study, direction: Direction) -> float:
     """Small only where both measures lie on the claimed side, over images and, with seeds, over these too."""
+    # With too few seeds to test over, each half of the images has to say it, as when any two models are compared.
     parts: list[Part] = [WHOLE] if study.setting.seeds >= SEEDS else [WHOLE, *halves(len(study.labels))]
     largest: float = 0.0
     for part in parts:
@@ -146,8 +147,10 @@ def _p(study: Study, direction: Direction) -> float:
             return 1.0
         for effects in both:
             mean = Effect.average(effects)
+            # The p-values are two-sided and know no direction.
             if mean.value * direction.sign <= 0:
                 return 1.0
+            # A claim that needs all of these tests is as sure as the least sure one; their number needs no correction.
             largest = max(largest, mean.p())
             if study.setting.seeds >= SEEDS:
                 largest = max(largest, _seed_p(effects))

@@ -78,7 +78,9 @@ def _figure_2(study: Study) -> Reproduction:
 
 def _fog(study: Study) -> Reproduction:
     channels, height, width = study.shape
+    # map_norm is a channel's; band noise has one norm over all channels.
     norm = round(map_norm(height, width) * channels**0.5, 4)
+    # 45 is midway between 32 and 64 pixels on a logarithmic scale.
     table = "cifar-c" if max(height, width) <= 45 else "tiny-c"
     versions: dict[str, Shift | None] = {"clean": None}
     versions |= {f"fog {s}": Fog.at(s, table) for s in (1, 3, 5)}
@@ -117,6 +119,7 @@ def _surface_statistics(study: Study) -> Reproduction:
 
 def _transfer(study: Study) -> Reproduction:
     strong = study.shape[0] == 1
+    # Uniform noise of the same standard deviation as the normal one: its half-width is sigma times the root of 3.
     sigma, half, amount = (0.4, 0.7, 0.3) if strong else (0.15, 0.26, 0.1)
     versions: dict[str, Shift | None] = {
         "clean": None,

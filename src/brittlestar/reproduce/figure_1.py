@@ -28,6 +28,7 @@ LEVELS = 4.0
 SHARE = 0.9
 """A filter's images look uniform where the whole interval of the share of uniform ones lies above this."""
 
+# Above SHARE, so that on the test images the whole interval can lie above that.
 _CHOSEN_SHARE = 0.95
 _CHOSEN_ON = 1000
 _SQUARES = (0.06, 0.12, 0.2, 0.3)
@@ -73,6 +74,7 @@ def compare(
     """
     filters, chosen = _filters(study)
     free = {name: recipe.shift() for name, recipe in filters.items()}
+    # An ordinary model fails on images without their means for brightness alone, which says nothing of frequencies.
     kept = {kept_name(name): _keeping(recipe).shift() for name, recipe in filters.items()}
     study.train({"natural": Natural(), **filters})
     study.measure({"unfiltered": None, **free, **kept})
@@ -118,6 +120,7 @@ def corners(height: int, width: int) -> dict[str, Filtered]:
     """Stronger filters, from weak to strong: only corners of the spectrum stay, at last the farthest frequencies."""
     least = max(_SQUARES) * min(height, width)
     distances = {math.hypot(i, j) for i in range(height // 2 + 1) for j in range(width // 2 + 1)}
+    # Rounded up, so that the radius in a name removes the frequency it was made from; the last one would leave nothing.
     strong = sorted(math.ceil(100 * d) / 100 for d in distances if d > least)[:-1]
     thinned = strong[:: -(-len(strong) // _RADII)] if len(strong) > _RADII else strong
     return {f"without radius {r:g}": Filtered(window="radial", high=r) for r in thinned}
@@ -136,6 +139,7 @@ def _filters(study: Study) -> tuple[dict[str, Filtered], str]:
     chosen = next((name for name, recipe in usual.items() if passes(recipe)), None)
     if chosen is None:
         names = list(strong)
+        # Stronger filters leave less, so a few of up to 128 tell.
         place = bisect_left(names, True, key=lambda name: passes(strong[name]))
         if place == len(names):
             every = usual | {names[-1]: strong[names[-1]]}
@@ -157,6 +161,7 @@ def _filtered(recipe: Filtered, images: Images, batch: int = 250) -> Uniformity:
     parts = []
     for start in range(0, len(images), batch):
         part = images[start : start + batch]
+        # Filters draw nothing, so any keys will do.
         parts.append(uniformity(shift(part, SampleKeys.of(0, [str(i) for i in range(len(part))]))))
     return Uniformity(
         peak_to_peak=np.concatenate([p.peak_to_peak for p in parts]),

@@ -34,6 +34,7 @@ def compare(
         Directions, tables, pictures (caption, file).
     """
     named = {f"{name} {seed}": file for name, files in study.files.items() for seed, file in enumerate(files)}
+    # Folders of models are called after how they were trained: other trainings get other maps.
     key = fingerprint_of([str(file.parent.name) for file in named.values()])[:8]
     asked = Evaluation(
         suite="fourier",

@@ -24,6 +24,7 @@ def unit_variance(images: Images) -> Images:
     """Each image less its mean, by its standard deviation, mapped to ``0.5 + 0.2 z`` and clamped, to be looked at."""
     x = images.double()
     z = (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True).clamp_min(1e-6)
+    # The article says unit variance and no more; this way from there to [0, 1] is ours.
     return (0.5 + 0.2 * z).clamp(0, 1).to(images.dtype)
 
 

@@ -22,6 +22,7 @@ _IMAGENET = 1000
 _CLASSES = {
     re.compile(r"cifar-?100(?!\d)"): 100,
     re.compile(r"cifar-?10(?!\d)"): 10,
+    # Not Tiny ImageNet, which has 200.
     re.compile(r"(?<!tiny)(?<!tiny[-_])imagenet(-?c)?(?![a-z0-9])"): _IMAGENET,
 }
 _LP_ADVERSARIAL = "LP_ADV"
@@ -110,6 +111,7 @@ def against_base(
     if clean is None or base_clean is None or chance is None:
         return AgainstBase(raw=raw)
     added = (shifted - clean) - (base_shifted - base_clean)
+    # Below this, shares above chance are quotients of noise.
     if min(clean, base_clean) <= chance_limit(chance) or base_shifted <= chance_limit(chance):
         return AgainstBase(raw=raw, added=added, known=True)
     kept, base_kept = (shifted - chance) / (clean - chance), (base_shifted - chance) / (base_clean - chance)
@@ -247,6 +249,7 @@ def _classes(files: PublishedFiles, testbed: bool, needed: bool) -> int | None:
         return files.classes
     if testbed:
         return _IMAGENET
+    # From the file's name upwards: the nearest part that names a benchmark counts.
     for part in reversed(files.table.absolute().parts[-4:]):
         for name, count in _CLASSES.items():
             if name.search(part.lower()):
@@ -275,6 +278,7 @@ def papers(models: Iterable[str], holds: Callable[[str], bool]) -> Estimate:
     by_paper: dict[str, bool] = {}
     for model in models:
         paper = paper_of(model)
+        # Models of one paper are alike: counted one by one, they would look like more evidence than they are.
         by_paper[paper] = by_paper.get(paper, True) and holds(model)
     return clopper_pearson(sum(by_paper.values()), len(by_paper))
 

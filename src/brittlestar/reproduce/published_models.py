@@ -10,7 +10,7 @@ ADVERSARIAL = ("Addepalli", "Gowal", "Kireev2021Effectiveness_RLAT", "Rebuffi", 
 
 _ADVERSARIAL_PARTS = re.compile(
     r"(^|_)(Linf|L1|L2)(_|$)|adv_trained|adv-train|(linf|l2)_eps[\d.]+_robust|smoothing_adversarial"
-    r"|randomized_smoothing_noise_(?!0\.00)",
+    r"|randomized_smoothing_noise_(?!0\.00)",  # noise of 0.00 is no smoothing
 )
 
 # The testbed names models after what was done, not after papers.

@@ -224,6 +224,7 @@ class Study:
         return self._answers(model, self._shifted(shift), shift)
 
     def _shifted(self, shift: Shift | Attack | None) -> torch.Tensor:
+        # An attack depends on the model: ``_answers`` makes it.
         if shift is None or isinstance(shift, Attack):
             return self.images
         return torch.cat([shift(self.images[p], self._keys[p]) for p in self._parts()])

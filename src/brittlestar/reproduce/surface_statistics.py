@@ -160,6 +160,7 @@ def _studies(study: Study) -> dict[str, Study]:
         own = copy.copy(study)  # shares the images, which dataclasses.replace would read again
         own.setting = dataclasses.replace(study.setting, architecture=name)
         own.say = lambda text: study.say(f"{name}: {text}")
+        # The copy shares these as well, and every architecture needs its own.
         own.right, own.files = {}, {}
         return own
 
@@ -225,6 +226,7 @@ def _depth(shallow: Study, deep: Study, model: str, family: int) -> ClaimVerdict
         spread = [gap(d, chance) - HARDLY * gap(s, chance) for d, s in _by_seed(first, second)]
         scales.append((left is not None and left.low > 0, spread))
     state, words = judged(*scales)
+    # Where there is no gap, that it hardly decreases would be true of noise.
     there = _smallest_gap(second, family) > 0
     return ClaimVerdict(
         claim=f"Trained on {model}: the gap hardly decreases with depth (more than {100 * HARDLY:.0f} % of that of "
@@ -239,6 +241,7 @@ def _depth(shallow: Study, deep: Study, model: str, family: int) -> ClaimVerdict
 def _smallest_gap(right: Mapping[str, Right], family: int) -> float:
     """The lower end of a gap's interval."""
     pairs = list(permutations(right, 2))
+    # A pair reversed has the same interval, mirrored, so half of the pairs count.
     level = 1 - (1 - LEVEL) / (len(pairs) / 2 * family)
     return max(e.estimate(level).low for pair in pairs if (e := _apart(right, pair)) is not None)
 

@@ -50,6 +50,7 @@ def _compare(model: str, condition: str, start: int, stop: int, kept: Rows, agai
     )
     if not same_rows:
         return Audited(model, condition, start, stop, False, max(len(kept), len(again)), float("inf"))
+    # Stored for every condition; the wide columns are not.
     columns = ("label_logit", "top_logit", "log_sum_exp")
     largest = max(float(np.abs(getattr(kept, c) - getattr(again, c)).max(initial=0)) for c in columns)
     differ = int((kept.prediction != again.prediction).sum())

@@ -74,6 +74,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.tuning = {}
+        # The same images in every process, so that workers, resumed runs and audits tune alike.
         first = torch.from_numpy(self.spec.source.load(self.spec.order[:_PROBE]))
         for model in self.models:
             note = tune(model, first.to(model.device, torch.float32) / 255, self.spec.tune)
@@ -93,6 +94,7 @@ class Bench:
             groups: For each model (by its place) the conditions (by theirs).
         """
         images, keys, labels, positions = self.block(start, stop)
+        # By condition, because models share the images that a shift gives.
         wanted: dict[int, list[int]] = {}
         for model, conditions in groups:
             for c in conditions:

@@ -29,6 +29,7 @@ def passes(condition: Condition) -> float:
     definition = condition.definition
     if isinstance(definition, Sequence):
         return float(definition.count)
+    # A forward and a backward pass a step, and one more pass for the answer to the result.
     return 3.0 * getattr(definition, "steps", 1) + 1 if isinstance(definition, Attack) else 1.0
 
 
@@ -83,6 +84,7 @@ def fill(
             x = shared
             if x is None:
                 x = perturbed(condition, plain, target[piece], keys[piece], model)
+                # A shift knows no model and is made once for all; an attack is made for each.
                 shared = None if isinstance(condition.definition, Attack) else x
             parts[place].append(_answers(model, x))
     return [
@@ -164,6 +166,7 @@ def _rows(
     classes = logits.shape[1]
     top_logit, prediction = logits.max(1)
     log_sum_exp = logits.logsumexp(1)
+    # One number a sample tells: a NaN or +inf of any class ends up in it.
     if not bool(torch.isfinite(log_sum_exp).all()):
         raise ModelError(
             f"model {model.name} gave outputs that are not finite under {condition.info.id}; "

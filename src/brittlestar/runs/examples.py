@@ -72,6 +72,7 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     beside = spec.folder / ".examples.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
+    # Folders of old versions have no names.
     files = store.names() or []
     listed: list[tuple[int, dict[str, Any]]] = []
     for condition in shown:
@@ -82,6 +83,7 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     ]
     write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
+    # Put in place as a whole, so that a report never finds half of it.
     beside.rename(folder)
 
 
@@ -91,6 +93,7 @@ def _failures(rows: Rows, before: Rows) -> tuple[int, ...]:
     wrong = np.flatnonzero(~rows.correct & np.isin(rows.position, right))
     if not len(wrong):
         return ()
+    # Stable, so that equal confidences come out in the same order every time.
     surest = wrong[np.argsort(-rows.confidence[wrong], kind="stable")]
     label, answer = rows.label[surest], rows.prediction[surest]
     pairs, size = np.unique(np.stack([label, answer]), axis=1, return_counts=True)
@@ -125,9 +128,11 @@ def _examples(
             row, clean = (rows.take(rows.position == position) for rows in (choice.shifted, choice.clean))
             if again[place] != int(row.prediction[0]):
                 continue
+            # An attack's picture belongs to one model; a shift's is the same for all.
             shifted_name = f"{condition.fingerprint}-{position}{f'-{choice.place}' if attacked else ''}.png"
             clean_name = f"clean-{position}.png"
             for name, pixels in ((clean_name, images[index[place]]), (shifted_name, shifted[place])):
+                # A clean picture serves several conditions, a shifted one several models.
                 if not (folder / name).exists():
                     thumbnail(pixels.cpu().numpy()).save(folder / name, optimize=True)
             about = {

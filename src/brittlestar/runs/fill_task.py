@@ -36,6 +36,7 @@ class FillTask:
         tallies = []
         for model, conditions in self.groups:
             written = [(spec.conditions[c].fingerprint, cells[model, c]) for c in conditions]
+            # Written here and not by the parent: rows never travel between processes, only the few numbers of Done.
             bench.store.write_cells(spec.fingerprints[model], self.start, self.stop, written)
             tallies += [(model, c, len(cells[model, c]), int((~cells[model, c].correct).sum())) for c in conditions]
         return Done(self, tuple(tallies), time.perf_counter() - began)

@@ -22,6 +22,7 @@ FinishedGroup = tuple[int, int, tuple[str, ...]]
 
 def block_bounds(count: int, cuts: Iterable[int] = ()) -> list[int]:
     """Ends of the blocks of the first ``count`` samples: 50, 100, 250, 500, ... and every cut below ``count``."""
+    # Multiples of a fixed size whatever the count: a later run with more samples computes nothing twice.
     ends = {FIRST_BLOCK, 2 * FIRST_BLOCK, *range(BLOCK, count, BLOCK), *cuts}
     return [*sorted(end for end in ends if 0 < end < count), count]
 
@@ -40,6 +41,7 @@ def plan(
         count: How many samples of the seeded order are wanted.
         finished: Per model, what the store has.
     """
+    # Stored files end where blocks end, so that each block is either done or not.
     cuts = {edge for groups in finished for start, stop, _ in groups for edge in (start, stop)}
     ends = block_bounds(count, cuts)
     starts = [0, *ends[:-1]]

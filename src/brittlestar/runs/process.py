@@ -29,6 +29,7 @@ def one_thread(device: torch.device) -> Iterator[None]:
 def keep_memory() -> None:
     """Have glibc keep freed memory for the next batch instead of giving every large tensor back to the system."""
     if sys.platform == "linux":
+        # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h.
         trim_threshold, mmap_threshold, limit = -1, -3, 1 << 30
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
@@ -39,12 +40,12 @@ def keep_memory() -> None:
 def die_with(parent: int) -> None:
     """End this process when ``parent`` has gone, however it went: a killed run leaves no workers behind."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
     def watch() -> None:
         # The kernel's signal comes when the parent's *thread* ends and is lost if the parent died before the call.
         while os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(1)
+        os._exit(1)  # sys.exit would end this thread alone
 
     threading.Thread(target=watch, daemon=True).start()

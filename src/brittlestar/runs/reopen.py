@@ -69,10 +69,12 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
         conditions=tuple(condition_of(info) for info in manifest.conditions.values()),
         makers=(),
         fingerprints=tuple(m["fingerprint"] for m in manifest.models.values()),
+        # Batch size and tuning as in the last session: both move the last bits of logits.
         batch=manifest.sessions[-1].batch,
         folder=folder,
         tune=bool(manifest.sessions[-1].tuning),
     )
     if all(model.device.type == "cpu" for model in models):
+        # As in runs: with several threads, sums are split otherwise and end in other bits.
         torch.set_num_threads(1)
     return Bench(spec, models, store), list(manifest.models)

@@ -122,6 +122,7 @@ def run(
             _count(progress, done)
             left[done.task.stop] -= 1
             on_progress(progress)
+            # With the last task begun there is nothing to stop: the run is complete, not cut short by its precision.
             goes_on = reason == "complete" and begun < len(tasks)
             if left[done.task.stop] == 0 and goes_on and enough is not None and enough(progress):
                 reason = "precision"

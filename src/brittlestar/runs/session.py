@@ -157,7 +157,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
     infos = _checked(request, order, labels, batch, watch)
-    near = _near_chance(request, order, labels, batch, watch, count)
+    near = _near_chance(request, order, labels, batch, watch, count)  # before any folder is made
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -188,7 +188,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
         store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
-        began, stop = time.perf_counter(), "failed"
+        began, stop = time.perf_counter(), "failed"  # what stays if an error breaks it off
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
             if request.executor is None and len(tasks) < 2 and request.follow_up is None:
@@ -355,7 +355,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
         tallies.update({(place, c): list(known[f]) for c, f in enumerate(fingerprints) if f in known})
     design = store.design()
     sizes = np.unique(design.labels, return_counts=True)[1]
-    even = bool(sizes.max() <= 1.1 * sizes.min())
+    even = bool(sizes.max() <= 1.1 * sizes.min())  # only clearly unequal classes are worth telling
     grouped = design.groups is not None
     return tasks, Progress(tallies, sum(task.work for task in tasks), even=even, grouped=grouped)
 

@@ -32,6 +32,7 @@ class Band(Shift):
     """
 
     family: ClassVar[str] = "spectral"
+    # Clamping would put back some of what a filter has removed.
     clamps: ClassVar[bool] = False
 
     window: str = "radial"
@@ -70,6 +71,7 @@ class BandPass(Band):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         mask = self._mask(x)
         if self.keep_mean:
+            # The mask is kept for later calls: it must not be written to.
             mask = mask.clone()
             mask[0, 0] = 1
         y = filtered(x, mask)
@@ -97,6 +99,7 @@ class BandStop(Band):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         mask = self._mask(x)
         if self.keep_mean:
+            # As above: the mask is kept for later calls.
             mask = mask.clone()
             mask[0, 0] = 0
         return x - filtered(x, mask)
@@ -164,6 +167,7 @@ class PhaseScrambling(Band):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         height, width = x.shape[2:]
         reach = math.radians(self.width)
+        # Geirhos et al.'s code does not mirror the angles: its result is complex, and the real part loses contrast.
         angles = mirrored_angles(keys.uniform((height, width // 2 + 1), -reach, reach), width) * (self._mask(x) > 0)
         return filtered(x, torch.polar(torch.ones_like(angles), angles)[:, None])
 
@@ -204,5 +208,6 @@ class RandomMask(Shift):
 
 @functools.lru_cache(maxsize=64)
 def _random_mask(height: int, width: int, drop: float, draw: int) -> torch.Tensor:
+    # One choice for all images, so no sample's id is in the key.
     words = SampleKeys.of(draw, ["random_mask"]).uniform((height, width))[0]
     return random_mask(words, drop)

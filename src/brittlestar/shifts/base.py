@@ -18,7 +18,7 @@ from brittlestar.core.keys import SampleKeys
 Images: TypeAlias = "torch.Tensor"
 _PAPER = "Hendrycks and Dietterich, ICLR 2019, https://arxiv.org/abs/1903.12261"
 PIECE = 700_000
-"""On a CPU so many values are worked on at a time: they stay in the processor's cache."""
+"""Values that a CPU works on at a time: this many stay in its cache."""
 
 Levels = tuple[Mapping[str, Any], ...]
 
@@ -92,6 +92,7 @@ class Perturbation(Definition):
             images.shape[1] in self.channels,
             f"{self.name} is defined for {' or '.join(map(str, self.channels))} channels, got {images.shape[1]}",
         )
+        # Libraries may sum in another order for another memory layout, and so change pixels.
         images = images.contiguous()
         if images.dtype == torch.uint8:
             return images.to(torch.float32) / 255
@@ -100,6 +101,7 @@ class Perturbation(Definition):
         if len(x):
             low, high = (v.item() for v in torch.aminmax(x))
             require(
+                # The margin lets rounding pass; NaN fails, as no comparison with it is true.
                 -1e-6 <= low <= high <= 1 + 1e-6,
                 f"{self.name} needs values in [0, 1], got {low:.4g} to {high:.4g}; normalise after the shift",
             )
@@ -183,12 +185,14 @@ class Shift(Perturbation):
         x = self.checked(images)
         if keys is None:
             require(not self.random, f"{self.name} draws random numbers: give keys, one a sample")
+            # Nobody draws from these: `compute` hides the keys of a shift that draws nothing.
             keys = SampleKeys(torch.zeros(len(x), dtype=torch.int64, device=x.device))
         require(len(keys) == len(x), f"{self.name} got {len(keys)} keys for {len(x)} images")
         require(keys.device == x.device, f"{self.name} got keys on {keys.device} and images on {x.device}")
         return self.restored(self.compute(x, keys), images)
 
     def _on_levels(self, images: Images) -> Images | None:
+        # What does not fit is left to `checked`, which says what is wrong with it.
         plain = isinstance(images, torch.Tensor) and images.dtype == torch.uint8 and images.ndim == 4 and len(images)
         return self.compute_levels(images) if plain and images.shape[1] in self.channels else None
 
@@ -222,6 +226,7 @@ class Shift(Perturbation):
     def restored(self, y: Images, like: Images) -> Images:
         """``y`` with the dtype of ``like``."""
         if like.dtype == torch.uint8:
+            # Filters leave [0, 1], and beyond it uint8 would wrap around.
             return (y.clamp(0, 1) * 255).round_().to(torch.uint8)
         return y.to(like.dtype)
 

@@ -19,7 +19,7 @@ from brittlestar.shifts.ops.dispatch import fallen, gaussian, three_weights
 from brittlestar.shifts.ops.rounding.plain import short_levels
 
 _THREE = 3
-"""Kernels of so many weights are applied in float64: their sums are often whole levels, or next to them."""
+"""Kernels of this many weights are applied in float64: their sums are often whole levels, or next to them."""
 
 
 @final
@@ -66,7 +66,9 @@ def _short_in_blur(sigma: float) -> torch.Tensor:
     """``short_levels`` of a Gaussian blur in even areas."""
     radius = len(gaussian_weights(sigma)) // 2
 
+    # By scipy itself, as in the published code: the question is where its rounding errors lead.
     def blurred(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        # Once for each axis: the second pass rounds what the first has left.
         for _ in range(2):
             line = ndimage.gaussian_filter1d(np.repeat(level[:, None], 2 * radius + 1, 1), sigma, mode="nearest")
             level = line[:, radius]

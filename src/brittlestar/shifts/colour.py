@@ -86,6 +86,7 @@ class Contrast(Shift):
         require(0 <= self.factor <= 10, f"contrast.factor must be in [0, 10], got {self.factor}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        # Not `mean`: the last bit of a library's sum may depend on the batch.
         means = (total(x.flatten(2)) / (x.shape[2] * x.shape[3]))[:, :, None, None]
         return (x - means).mul_(self.factor).add_(means)
 

@@ -53,6 +53,7 @@ class Jpeg(Shift):
 
     def __post_init__(self) -> None:
         require(
+            # Pillow's documentation advises against qualities above 95.
             isinstance(self.quality, int) and 1 <= self.quality <= 95,
             f"jpeg_compression.quality must be a whole number from 1 to 95, got {self.quality}",
         )
@@ -100,5 +101,6 @@ class Pixelation(Shift):
         return pixelated(levels, *self._small(levels))
 
     def _small(self, x: torch.Tensor) -> tuple[int, int]:
+        # Cut off as published, but never to no pixel at all.
         height, width = (max(1, int(side * self.factor)) for side in x.shape[2:])
         return height, width

@@ -34,6 +34,7 @@ def affine_of(height: int, width: int, jitter: torch.Tensor) -> torch.Tensor:
     first, second, arm = height // 2, width // 2, min(height, width) // 3
     corners = ((first + arm, second + arm), (first + arm, second - arm), (first - arm, second - arm))
     moved = torch.tensor(corners, dtype=torch.float64, device=jitter.device) + jitter.to(torch.float64)
+    # The three points form a right angle, so the map needs no general solver.
     along = (moved[:, 1] - moved[:, 2]) / (2 * arm)
     down = (moved[:, 0] - moved[:, 1]) / (2 * arm)
     start = moved[:, 0] - along * corners[0][0] - down * corners[0][1]
@@ -56,6 +57,7 @@ def _smoothing(size: int, sigma: float) -> torch.Tensor:
     index = border_index(size, len(weights) // 2, "symmetric")
     matrix = torch.zeros(size, size, dtype=torch.float64)
     for place in range(size):
+        # Added and not set: near the ends several weights fall on one sample.
         matrix[place].index_add_(0, index[place : place + len(weights)], weights)
     return matrix.to(torch.float32)
 
@@ -81,6 +83,7 @@ def _scaled(side: int, *rows: tuple[float, float, float]) -> Levels:
 
 
 _IMAGENET = ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
+# Below 224 pixels the first severity has alpha 0, as published: the affine map alone.
 _CIFAR = ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03))
 _TINY = ((0, 0, 0.08), (0.05, 0.3, 0.06), (0.1, 0.08, 0.06), (0.1, 0.03, 0.03), (0.16, 0.03, 0.02))
 
@@ -110,6 +113,7 @@ class ElasticTransform(Shift):
     severities: ClassVar[dict[str, Levels]] = {
         "imagenet-c": _scaled(244, *_IMAGENET),
         "imagenet-c-224": _scaled(224, *_IMAGENET),
+        # 360, though images have 299 pixels: as published.
         "imagenet-c-299": _scaled(360, *_IMAGENET),
         "cifar-c": _scaled(32, *_CIFAR),
         "tiny-c": _scaled(64, *_TINY),

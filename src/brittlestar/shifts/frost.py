@@ -36,6 +36,7 @@ def textures(scale: float, height: int, width: int, channels: int = 3) -> tuple[
         f'them in {FOLDER_VARIABLE}, or use textures="procedural"',
         DataError,
     )
+    # For the type checker: `require` has seen to it.
     assert folder is not None
     found = []
     for name in FILES:
@@ -58,12 +59,14 @@ def grey_levels(picture: Image.Image) -> npt.NDArray[np.uint8]:
         return np.asarray(picture)
     colours = np.asarray(picture.convert("RGB"))
     red, green = (weight * 32768 // 1000 for weight in (299, 587))
+    # Blue gets what is left, so that the weights add up to 1.
     weights = np.array([red, green, 32768 - red - green])
     if "gamma" not in picture.info:
         return np.asarray(colours.astype(np.int64) @ weights >> 15, np.uint8)
     gamma = round(picture.info["gamma"] * 100_000)
     linear, back = _gamma_table(round(1e10 / gamma)), _gamma_table(gamma)
     mixed = back[(linear[colours].astype(np.int64) @ weights + 16384) >> 15]
+    # libpng does not convert pixels whose three colours are equal.
     return np.asarray(np.where((colours == colours[:, :, :1]).all(2), colours[:, :, 0], mixed))
 
 
@@ -102,6 +105,7 @@ class Frost(Shift):
     """
 
     name: ClassVar[str] = "frost"
+    # 1 made grey of the textures in another way than OpenCV; rows of it are not used again.
     version: ClassVar[int] = 2
     title: ClassVar[str] = "Frost"
     family: ClassVar[str] = "weather"
@@ -160,6 +164,7 @@ def cuts(
     """
     _, channels, height, width = like.shape
     if like.is_cuda:
+        # All cuts in one gather: a loop would have to wait until the device tells where each begins.
         sheet = torch.zeros(len(choice), channels, *(max(t.shape[i] for t in choice) for i in (1, 2)))
         for place, texture in enumerate(choice):
             sheet[place, :, : texture.shape[1], : texture.shape[2]] = texture

@@ -49,6 +49,7 @@ class Affine(Shift):
             + matrix[:, i, 2, None, None]
             for i in (0, 1)
         ]
+        # With align_corners=False, -1 and 1 are the image's edges, not the centres of its outermost pixels.
         grid = torch.stack([place[0] * (2 / width), place[1] * (2 / height)], -1)
         return functional.grid_sample(x, grid, mode="bilinear", padding_mode=_BORDERS[self.border], align_corners=False)
 
@@ -169,6 +170,7 @@ class Shear(Affine):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # The tangent grows without limit towards 90 degrees.
         require(0 <= self.degrees <= 80, f"shear.degrees must be in [0, 80], got {self.degrees}")
 
     def _matrix(self, count: int, height: int, width: int, keys: SampleKeys) -> torch.Tensor:

@@ -47,6 +47,7 @@ class GlassBlur(Shift):
 
     def __post_init__(self) -> None:
         require(0 <= self.sigma <= 50, f"glass_blur.sigma must be in [0, 50] pixels, got {self.sigma}")
+        # Offsets are kept in int8, so reach must stay below 128.
         for name, most in (("reach", 60), ("iterations", 20)):
             value = getattr(self, name)
             require(
@@ -56,6 +57,7 @@ class GlassBlur(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         rows, columns = x.shape[2] - 2 * self.reach, x.shape[3] - 2 * self.reach
+        # The published code shuffles 8-bit levels, cut off.
         blurred = truncated(even(x, self.sigma))
         if rows > 0 and columns > 0:
             blurred = shuffled_by_keys(blurred, keys, self.reach, self.iterations, self.exchange)

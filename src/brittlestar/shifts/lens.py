@@ -41,6 +41,7 @@ def disk(radius: float, alias: float, renormalise: bool = False) -> npt.NDArray[
     weights = (place[:, None] ** 2 + place**2 <= radius**2).astype(np.float32)
     weights /= weights.sum()
     line = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * alias**2))
+    # OpenCV's weights are float32. Their products are exact in float64, so that a step rounds as a fused one.
     line = (line / line.sum()).astype(np.float32).astype(np.float64)
     for axis in (1, 0):
         wide = np.pad(weights, [(half, half) if a == axis else (0, 0) for a in (0, 1)], mode="reflect")
@@ -65,6 +66,7 @@ def disk_quarter(radius: float, alias: float, renormalise: bool) -> tuple[tuple[
 def _falls_short(quarter: tuple[tuple[float, ...], ...]) -> bool:
     """Whether the weights sum to a little less than 1, so that the published code's even areas lose a level."""
     doubled = [[w * (2 if column else 1) for column, w in enumerate(row)] for row in quarter]
+    # A sum farther from 1 is not due to rounding.
     return 1 - 1e-6 < sum(sum(row) * (2 if place else 1) for place, row in enumerate(doubled)) < 1
 
 
@@ -81,6 +83,7 @@ class DefocusBlur(Shift):
     """
 
     name: ClassVar[str] = "defocus_blur"
+    # 1 lost other levels in even areas; rows of it are not used again.
     version: ClassVar[int] = 2
     title: ClassVar[str] = "Defocus blur"
     family: ClassVar[str] = "blur"
@@ -107,6 +110,7 @@ class DefocusBlur(Shift):
         if len(quarter) <= _SMALL:
             return small_disk(x, quarter)
         blurred = symmetric_correlate(x, quarter)
+        # From every value: it makes a difference at whole levels only.
         return blurred.sub_(SHORT / 255) if _falls_short(quarter) else blurred
 
 
@@ -161,6 +165,7 @@ class MotionBlur(Shift):
 
     radius: int
     sigma: float
+    # The published directions: uniform from -45 to 45 degrees.
     spread: float = 45.0
 
     def __post_init__(self) -> None:
@@ -182,6 +187,7 @@ class ZoomBlur(Shift):
     """
 
     name: ClassVar[str] = "zoom_blur"
+    # 1 lost other levels in even areas; rows of it are not used again.
     version: ClassVar[int] = 2
     title: ClassVar[str] = "Zoom blur"
     family: ClassVar[str] = "blur"

@@ -28,6 +28,7 @@ PAPER = "Mu and Gilmer, 2019, https://arxiv.org/abs/1906.02337"
 SIDE = 28
 """Lengths are in pixels of images of this size, and scale with larger ones."""
 
+# Those of scikit-image's rgb2gray, not the Rec. 601 weights that OpenCV and Pillow have.
 GREY_WEIGHTS = (0.2125, 0.7154, 0.0721)
 """Weights of red, green and blue where MNIST-C's code makes colours grey again."""
 
@@ -51,6 +52,7 @@ class Stripe(MnistShift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         width = x.shape[3]
+        # Columns 0 to 6 and 21 to 27 of 28, as published.
         reach = round(width * 7 / SIDE)
         column = torch.arange(width, device=x.device)
         return torch.where((column < reach) | (column >= width - reach), 1 - x, x)
@@ -160,6 +162,7 @@ class MnistGlassBlur(MnistShift):
         blurred = truncated(vertical(x, sigma))
         if rows > 0 and columns > 0:
             draws = keys.bits16((2, self.iterations, rows, columns)).to(torch.int32) + 32768
+            # As numpy's randint(-reach, reach) in the published code: the upper end is left out.
             offsets = ((draws * (2 * self.reach)) >> 16).sub_(self.reach)
             turn = keys.stream("turn").bits16((1, self.iterations, rows, columns)) >= 0
             offsets = (offsets * turn).to(torch.int8)
@@ -241,6 +244,7 @@ class MnistElasticTransform(MnistShift):
     """
 
     name: ClassVar[str] = "mnist_elastic_transform"
+    # 1 had other edges than OpenCV and scipy; rows of it are not used again.
     version: ClassVar[int] = 2
     title: ClassVar[str] = "Elastic transform"
     random: ClassVar[bool] = True
@@ -333,6 +337,7 @@ class PessimalNoise(MnistShift):
     random: ClassVar[bool] = True
 
     matrix: str
+    # The published code scales each of the four tiles to 10.63 / 4; together they have twice that.
     length: float = 10.63 / 2
 
     def __post_init__(self) -> None:
@@ -361,11 +366,13 @@ class PessimalNoise(MnistShift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         draws = keys.normal((196,)).to(torch.float64)
         matrix = self._learnt().to(x.device)
+        # Products are added one by one: a library's matrix product may round otherwise for another batch.
         pattern = torch.zeros_like(draws)
         for place in range(196):
             pattern += draws[:, place : place + 1] * matrix[place]
         norm = torch.zeros_like(pattern[:, :1])
         for place in range(196):
             norm += pattern[:, place : place + 1] ** 2
+        # Four equal tiles have twice the norm of one.
         tile = (pattern / norm.sqrt() * (self.length / 2)).to(torch.float32).view(-1, 1, 14, 14).repeat(1, 1, 2, 2)
         return x + functional.interpolate(tile, size=x.shape[2:], mode="nearest")

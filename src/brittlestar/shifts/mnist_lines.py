@@ -29,7 +29,9 @@ def segment(height: int, width: int, c0: Column, r0: Column, c1: Column, r1: Col
     rows = torch.arange(height, dtype=torch.float64, device=c0.device)[:, None] * (SIDE / height)
     columns = torch.arange(width, dtype=torch.float64, device=c0.device) * (SIDE / width)
     run = c1 - c0
+    # Strokes without a run are blanked below; dividing by 1 only keeps NaN out of them.
     slope = (r1 - r0) / torch.where(run == 0, 1.0, run)
+    # Cut off just below WIDTH, as published, so that the logarithm never meets 0.
     distance = (rows - (slope * (columns - c0) + r0)).abs_().clamp_(max=WIDTH - 1e-10)
     drawn = (torch.log(1 - distance / WIDTH) + 1).clamp_(0, 1)
     return drawn * ((columns >= c0.floor()) & (columns < c1.ceil()) & (run != 0))
@@ -65,6 +67,7 @@ class StraightLine(Lines):
     title: ClassVar[str] = "Line"
 
     def _strokes(self, height: int, width: int, keys: SampleKeys) -> list[torch.Tensor]:
+        # Upper ends are left out, as by numpy's randint in the published code.
         c0, c1 = _whole(keys, "start", 0, 5), _whole(keys, "end", 22, 27)
         return [segment(height, width, c0, _whole(keys, "left", 0, 27), c1, _whole(keys, "right", 0, 27))]
 
@@ -93,6 +96,7 @@ class Zigzag(Lines):
     title: ClassVar[str] = "Zigzag"
 
     def _strokes(self, height: int, width: int, keys: SampleKeys) -> list[torch.Tensor]:
+        # The published constants: a = b = 2, from column 2 to column 25.
         reach, start, run = 2.0, 2.0, 23.0
         left, rise = _whole(keys, "left", 0, 27), _whole(keys, "rise", -5, 5)
         length = (run * run + rise * rise).sqrt()
@@ -104,6 +108,7 @@ class Zigzag(Lines):
             across = reach if tooth % 2 == 0 else -reach
             points.append((torch.full_like(left, (2 * tooth + 1) * reach), torch.full_like(left, across)))
         last = reach if teeth % 2 else -reach
+        # The published formula; the last tooth does not simply end on the line.
         points.append((length, last / (2 * (length - 2 * reach * (run // (2 * reach))))))
         turned = [(u * cosine - v * sine + start, u * sine + v * cosine + left) for u, v in points]
         return [segment(height, width, *first, *second) for first, second in itertools.pairwise(turned)]

@@ -71,6 +71,7 @@ class ShotNoise(Shift):
     photons: float
 
     def __post_init__(self) -> None:
+        # The limit of `SampleKeys.poisson`, whose tables grow with the rate.
         require(0 < self.photons <= 10_000, f"shot_noise.photons must be in (0, 10000], got {self.photons}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
@@ -105,6 +106,7 @@ class ImpulseNoise(Shift):
         require(0 <= self.amount <= 1, f"impulse_noise.amount must be in [0, 1], got {self.amount}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        # Half of the amount at either end of 65,536 equally likely draws.
         return impulse_noise(x, keys, round(self.amount * 32768))
 
 
@@ -130,6 +132,7 @@ class SaltAndPepper(Shift):
         require(0 <= self.amount <= 1, f"salt_and_pepper.amount must be in [0, 1], got {self.amount}")
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
+        # One draw for all channels; half of the amount at either end of 65,536.
         return impulses(x, keys.bits16((1, *x.shape[2:])), round(self.amount * 32768))
 
 

@@ -53,8 +53,10 @@ class Sequence(Perturbation):
     tables: ClassVar[Tables] = {}
     harder: ClassVar[Harder] = {}
     moves: ClassVar[bool] = False
+    # 1 had other borders and rounding in some sequences; rows of it are not used again.
     version: ClassVar[int] = 2
 
+    # Nearly all of the published sequences have 31 frames.
     count: int = 31
     crop: int = 0
     compare: str = "previous"
@@ -115,6 +117,7 @@ class Sequence(Perturbation):
     @staticmethod
     def _clamped(made: Iterator[Images]) -> Iterator[Images]:
         while True:
+            # Closed before the yield: else the caller would stay in inference mode until it asks again.
             with torch.inference_mode():
                 frame = next(made, None)
                 if frame is None:

@@ -164,6 +164,7 @@ class SnowSequence(Sequence):
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
         x = self.cropped(x)
         height, width = x.shape[2:]
+        # Only the part that the zoom will show is drawn.
         rows, columns = centre(height, self.zoom)[1], centre(width, self.zoom)[1]
         flakes = keys.normal((1, rows, columns)).mul_(self.scale).add_(self.loc)
         for frame in range(self.count):
@@ -191,7 +192,10 @@ class BrightnessSequence(Sequence):
     def _frames(self, x: Images, keys: SampleKeys) -> Iterator[Images]:
         x = self.cropped(x)
         for frame in range(self.count):
+            # The nearest float to the decimal, as (i - 15) * 2 / 100 is in the published code:
+            # its last bit decides which whole levels are lost.
             offset = round((frame - self.count // 2) * self.step, 10)
+            # Long sequences would leave the range that `Brightness` allows.
             yield Brightness(offset=max(-1.0, min(1.0, offset))).compute(x, keys)
 
 
@@ -267,6 +271,7 @@ class SpatterSequence(Sequence):
 
     def _run(self, wetness: torch.Tensor) -> torch.Tensor:
         height = wetness.shape[2]
+        # Where numpy's `same` mode begins; weights run backwards, as in any convolution.
         ahead = (len(self.smear) - 1) // 2
         wide = torch.nn.functional.pad(wetness, (0, 0, len(self.smear), len(self.smear)))
         out = torch.zeros_like(wetness)

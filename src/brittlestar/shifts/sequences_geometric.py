@@ -39,6 +39,7 @@ def seen_through(x: Images, back: Matrix, shown: Window | None = None, blended: 
     grid = np.meshgrid(np.arange(left, left + columns), np.arange(top, top + rows))
     across, down, depth = np.tensordot(back, np.stack([*grid, np.ones_like(grid[0])]), 1)
     with np.errstate(all="ignore"):
+        # 0 / 0, on the horizon of a tilted plane, becomes a place outside, which is black.
         across, down = np.nan_to_num(across / depth, nan=-9.0), np.nan_to_num(down / depth, nan=-9.0)
     # Round-off in whole steps must not let border or neighbours in.
     across, down = np.round(across, 6), np.round(down, 6)
@@ -156,6 +157,7 @@ class TiltSequence(TurnSequence):
     def _back(self, frame: int, height: int, width: int) -> Matrix:
         sine, cosine = math.sin(self._angle(frame)), math.cos(self._angle(frame))
         focal = math.hypot(width, height)
+        # About width / 2, not (width - 1) / 2: the published script's P2 T RX RY P1, factor by factor.
         place = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1], [0, 0, 1]])
         pitch = np.array([[1, 0, 0, 0], [0, cosine, -sine, 0], [0, sine, cosine, 0], [0, 0, 0, 1]])
         yaw = np.array([[cosine, 0, -sine, 0], [0, 1, 0, 0], [sine, 0, cosine, 0], [0, 0, 0, 1]])

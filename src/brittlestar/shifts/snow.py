@@ -111,6 +111,7 @@ class Snow(Shift):
 
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         height, width = x.shape[2:]
+        # Only the part that the zoom will show is drawn; the published code draws the rest in vain.
         rows, columns = centre(height, self.zoom)[1], centre(width, self.zoom)[1]
         flakes = keys.stream("flakes").normal((1, rows, columns)).mul_(self.scale).add_(self.loc)
         degrees = keys.stream("wind").uniform((1,), -135.0, -45.0)[:, 0]

@@ -25,9 +25,11 @@ def drops(field: torch.Tensor, sigma: float, threshold: float) -> torch.Tensor:
 
 def water(wetness: torch.Tensor, intensity: float) -> torch.Tensor:
     """(n, 1, h, w) amount of water's colour to add, at most ``intensity``, from drops; 8 bits in between."""
+    # Above 1 levels wrap around, as numpy's uint8 does in the published code.
     levels8 = (wetness * 255).to(torch.int32).bitwise_and_(255).to(torch.uint8)
     thick = levels8.to(torch.float32) * relief(levels8[:, 0])[:, None]
     most = thick.amax((1, 2, 3), keepdim=True)
+    # A dry image is divided by 1, not by 0; all others have at least 1 already.
     return (thick / most.clamp_min(1)).mul_(intensity)
 
 

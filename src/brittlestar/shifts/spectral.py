@@ -84,8 +84,10 @@ class HighPass(Shift):
     def _apply(self, x: Images, keys: SampleKeys) -> Images:
         mask = square_mask(*x.shape[2:], self.bandwidth, str(x.device))
         if self.keep_mean:
+            # The mask is kept for later calls: it must not be written to.
             mask = mask.clone()
             mask[0, 0] = 0
+        # By subtraction: the low pass and, without its mean, the high pass add up to the image.
         return x - filtered(x, mask)
 
 
@@ -152,6 +154,7 @@ class FourierBasis(Shift):
     strength: ClassVar[str | None] = "norm"
     random: ClassVar[bool] = True
     clamps: ClassVar[bool] = False
+    # Signs are drawn anew for every frequency, as in the authors' code; all norms of one share them.
     stream_fields: ClassVar[tuple[str, ...]] = ("row", "column")
 
     row: int
@@ -187,6 +190,7 @@ def _wave(height: int, width: int, row: int, column: int, norm: float, device: t
 _KEPT_UP_TO = 64 * 64
 
 
+# 64 x 64 pixels have 2,050 conjugate pairs: room for a whole map.
 @functools.lru_cache(maxsize=2100)
 def _kept_wave(height: int, width: int, row: int, column: int, norm: float, device: torch.device) -> torch.Tensor:
     return (basis_vector(height, width, row, column) * norm).to(device)

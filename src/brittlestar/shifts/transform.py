@@ -62,6 +62,7 @@ class ShiftedDataset(Dataset[Any]):
         return len(self.dataset)
 
     def __getitem__(self, place: int) -> Any:
+        # -1 is the last item, with the same key as its positive place; beyond the ends this raises IndexError.
         place = range(len(self))[place]
         item = self.dataset[place]
         image = item if isinstance(item, torch.Tensor) else item[0]

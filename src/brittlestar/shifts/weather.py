@@ -58,5 +58,6 @@ class Fog(Shift):
         size = max(self.map_size, 1 << (max(height, width) - 1).bit_length())
         words = torch.stack([keys.stream("cloud", number).words for number in range(blocks(size))], 1)
         cloud = plasma(words, size, self.decay)[:, None, :height, :width]
+        # One maximum over all channels, of the clean image: as published.
         most = x.amax((1, 2, 3), keepdim=True)
         return (x + self.amount * cloud) * (most / (most + self.amount))

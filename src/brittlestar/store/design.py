@@ -57,10 +57,12 @@ class Design:
         columns: dict[str, Any] = {}
         if self.groups is not None:
             own = self.groups[np.unique(rows.position)]
+            # Groups of one say nothing: their rows are independent.
             if len(np.unique(own)) < len(own):
                 columns["group"] = self.groups[rows.position]
         if not self.alike:
             weight, unseen = self.weights(rows.position)
+            # In a finished run weights differ by rounding alone, and it is to have none at all.
             if float(np.ptp(weight)) > 1e-9 or unseen > 0:
                 columns |= {"weight": weight, "unseen": unseen}
         return dataclasses.replace(rows, **columns) if columns else rows
@@ -76,9 +78,11 @@ class Design:
         expected = seen.astype(np.float64)
         if bool(np.all(np.diff(rounds) >= 0)):  # else the order is not ours, and the counts are all there is
             asked = np.bincount(rounds[position], minlength=int(sizes.max()))
+            # How many classes have a member in each round: the rows asked in a round count for all of them alike.
             members = np.cumsum(np.bincount(sizes, minlength=int(sizes.max()) + 1)[::-1])[::-1][1:]
             expected = np.concatenate([[0.0], np.cumsum(asked / members)])[sizes]
         share = sizes / len(place)
+        # A class of which no row is expected has none either; the 1 only avoids a division by 0.
         by_class = share * len(position) / np.where(expected > 0, expected, 1.0)
         missing = share[seen == 0]
         unseen = float(np.maximum(missing - share[seen > 0].max(), 0).sum())

@@ -32,6 +32,7 @@ def _compact_model(store: RunStore, model: str) -> None:
     present = {(file.start, file.stop, file.conditions) for file in files}
     kept: set[Path] = set()
     for ranges, conditions in ranges_by_condition(files).items():
+        # A fixed order: a second call makes the same groups, and finds its files already there.
         conditions.sort(key=lambda c: (listed.get(c, len(listed)), c))
         whole = _joined(ranges)
         size = max(1, ROWS_A_FILE // sum(stop - start for start, stop in whole))
@@ -44,6 +45,7 @@ def _compact_model(store: RunStore, model: str) -> None:
             for start, stop in whole:
                 cells = [(c, rows[c].take((rows[c].position >= start) & (rows[c].position < stop))) for c in chunk]
                 kept.add(store.write_cells(model, start, stop, cells))
+    # Last, so that at every moment each row lies in a whole file.
     for file in files:
         if file.path not in kept:
             file.path.unlink()

@@ -114,6 +114,7 @@ class Manifest:
             raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error) from error
+        # Asked before anything else is read: another layout may have other fields.
         if schema != SCHEMA:
             raise StoreError(
                 f"{folder} was written with layout {schema}, this version reads layout {SCHEMA}: use the version of "

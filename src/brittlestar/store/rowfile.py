@@ -18,6 +18,7 @@ from brittlestar.core.rows import Rows
 
 SIMPLE = ("position", "frame", "label", "prediction", "label_logit", "top_logit", "log_sum_exp")
 _INTEGERS = ("position", "frame", "label", "prediction")
+# Field, prefix of its columns, and the first number: ranks count from 1, classes from 0.
 _WIDE = (
     ("top_classes", "class_", 1, np.int32),
     ("top_logits", "logit_", 1, np.float32),
@@ -31,6 +32,7 @@ _local = threading.local()
 
 def connection() -> duckdb.DuckDBPyConnection:
     """This thread's own DuckDB: in memory, one thread, nothing spilled to disk, no access to the network."""
+    # A connection is of no use in a forked child, which makes its own.
     if getattr(_local, "process", None) != os.getpid():
         _local.connection = duckdb.connect(
             config={
@@ -57,6 +59,7 @@ def write_table(path: Path, columns: dict[str, Any]) -> None:
         con = connection()
         con.register("written", columns)
         try:
+            # `replacing` already writes beside and renames, so DuckDB need not.
             options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
             con.execute(f"COPY (SELECT * FROM written) TO {_text(beside)} ({options})")
         except duckdb.Error as error:
@@ -131,6 +134,7 @@ def query(paths: Sequence[Path], sql: str) -> dict[str, Any]:
     try:
         return connection().execute(sql.format(files=_files(paths))).fetchnumpy()
     except duckdb.Error as error:
+        # A query of many files does not say which of them is damaged; each by itself does.
         for path in paths if len(paths) > 1 else ():
             query([path], "SELECT count(COLUMNS(*)) FROM {files}")
         raise StoreError(
@@ -211,6 +215,7 @@ def _stacked(table: dict[str, Any], prefix: str, first: int) -> tuple[npt.NDArra
 
 
 def _files(paths: Sequence[Path]) -> str:
+    # Without hive_partitioning = false, a folder called a=b would become a column a.
     return f"read_parquet([{', '.join(_text(_literal(path)) for path in paths)}], hive_partitioning = false)"
 
 

@@ -69,6 +69,7 @@ class RunStore:
         if not (folder / NAME).exists():
             _make_room(folder)
             with locked(folder / "lock", "run"):
+                # Asked again under the lock: another process may have been here in between.
                 if not (folder / NAME).exists():
                     Manifest(created=now(), seed=seed, data=data).save(folder)
         store = cls.open(folder)
@@ -93,6 +94,7 @@ class RunStore:
         """Hold the folder for writing; ``StoreError`` at once if another process does. Reads the manifest again."""
         with locked(self.path / "lock", "run"):
             self.manifest = Manifest.load(self.path)
+            # Whoever wrote these is dead, or it would still hold the lock.
             for left in self.path.rglob(".*.tmp"):
                 left.unlink(missing_ok=True)
             yield
@@ -227,11 +229,12 @@ class RunStore:
         group = tuple(condition for condition, _ in cells)
         name = fingerprint_of(group)
         if name not in self._groups:
+            # The list comes before the rows: a row file whose group is missing cannot be read.
             listing = self.path / "groups" / f"{name}.json"
             if not listing.exists():
                 write_atomic(listing, json.dumps(group))
             self._groups[name] = group
-        path = self.path / "rows" / model / f"b{start:08d}-{stop:08d}-{name}.parquet"
+        path = self.path / "rows" / model / f"b{start:08d}-{stop:08d}-{name}.parquet"  # padded: names sort by position
         write_rows(path, [rows for _, rows in cells])
         return path
 
@@ -301,6 +304,7 @@ class RunStore:
         """(rows, errors) by condition fingerprint for the conditions of the manifest; counted by the database."""
         wanted = {info.fingerprint for info in self.manifest.conditions.values()}
         files = self.files(model)
+        # An interrupted compaction leaves rows twice, which a count cannot tell.
         twice = wanted & _overlapping(files)
         counts: dict[str, tuple[int, int]] = {}
         for group, members in by_group(files).items():
@@ -335,6 +339,7 @@ def _make_room(folder: Path) -> None:
         raise StoreError(f"{folder} is a file, not a folder: take another {option('out')}") from error
     except OSError as error:
         raise StoreError(f"cannot make {folder}: {error.strerror or error}") from error
+    # A manifest alone means that another process began the same run a moment ago.
     if found and found != [NAME]:
         listed = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
         raise StoreError(
@@ -380,6 +385,7 @@ def _overlapping(files: Iterable[RowFile]) -> set[str]:
 def _one_each(parts: list[Rows]) -> Rows:
     """Sorted by (position, frame), each pair once (an interrupted compaction leaves equal rows twice)."""
     rows = parts[0] if len(parts) == 1 else Rows.concatenate(sorted(parts, key=lambda part: int(part.position[0])))
+    # Frames are int16, so one integer holds both.
     key = (rows.position.astype(np.int64) << 16) + rows.frame
     if (np.diff(key) > 0).all():
         return rows

@@ -35,13 +35,16 @@ def _build(shape: Shape, storage: str) -> tuple[Condition, ...]:
     channels, height, width = shape
     side = min(height, width)
     table = "every bandwidth" if side // 2 <= MOST else f"{MOST} bandwidths"
+    # Odd squares are centred on the mean; even ones reach farther on one side.
     sides = spread(1, side - 1, 2)
     radii = spread(1, side // 2, 1)
+    # `map_norm` is for one channel, the noises' norm for all together.
     norm = round(map_norm(height, width) * channels**0.5, 4)
     found = [
         *ladder(
             LowPass,
             "bandwidth",
+            # Along a curve strengths must rise, so the widest comes first.
             sides[::-1],
             table,
             label="lowest {0:d} x {0:d} kept",
@@ -118,6 +121,7 @@ def _build(shape: Shape, storage: str) -> tuple[Condition, ...]:
         table,
         label="± {:.0f}°",
         axis="degrees",
+        # Farther than any frequency: all phases are turned.
         fixed={"high": float(max(height, width))},
     )
     found += _masks(side, table)
@@ -129,6 +133,7 @@ EDGE = 0.001
 
 
 def _masks(side: int, table: str) -> Sequence[Condition]:
+    # The first is Jo and Bengio's.
     shares = (0.1, 0.2, 0.3, 0.5, 0.7)
     return ladder(RandomMask, "drop", shares, table, label="{:.0%} of frequencies", axis="share of frequencies")
 

@@ -67,6 +67,7 @@ class Suite:
         listed = build(shape, storage or self.storages[0])
         for what in ("id", "fingerprint"):
             values = [getattr(c.info, what) for c in listed]
+            # Counting each takes quadratic time, so only where something is wrong.
             twice = {v for v in values if values.count(v) > 1} if len(set(values)) < len(values) else set()
             require(not twice, f"suite {self.name} lists {what} twice: {sorted(twice)}")
         self._check([condition.info for condition in listed])
@@ -81,6 +82,7 @@ class Suite:
             if info.kind in ("shift", "attack"):
                 curves.setdefault((info.shift, info.series, info.table), []).append(info)
         for infos in curves.values():
+            # Equal strengths are refused too: a curve would have two values at one place.
             known = [info.strength for info in infos if info.strength is not None and info.strength_name]
             require(
                 len(infos) == 1 or (len(known) == len(infos) and known == sorted({*known})),

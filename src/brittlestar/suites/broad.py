@@ -43,6 +43,7 @@ from brittlestar.suites.fourier import coarse_lattice, map_conditions, map_norm
 WHOLE_MAP_UP_TO = 32
 """Images up to this size have the whole Fourier map in the suite, larger ones a coarse lattice of it."""
 
+# From 63 pixels on 113 frequencies, where the central 63 x 63 have 1,985 conjugate pairs.
 LATTICE_STEP = 4
 
 
@@ -98,6 +99,7 @@ def _noise(table: str) -> list[Condition]:
             table,
             label="{:.0f} photons",
             axis="relative noise at full brightness",
+            # A Poisson count of mean p has the relative standard deviation 1 / sqrt(p).
             strengths=[round(p**-0.5, 4) for p in photons],
         ),
         *ladder(ImpulseNoise, "amount", (0.02, 0.05, 0.1, 0.18, 0.3), table, label="{:.0%} of values", axis=share),
@@ -253,12 +255,14 @@ def _geometric(table: str) -> list[Condition]:
 def bandwidths(size: int) -> list[int]:
     """Odd bandwidths, about evenly spread on a log scale from 3 up to the image's size."""
     wanted = (3, 0.15 * size, 0.25 * size, 0.4 * size, 0.6 * size, 0.8 * size)
+    # Odd squares are centred on the mean; even ones reach farther on one side.
     return sorted({max(3, 2 * round((w - 1) / 2) + 1) for w in wanted if w < size})
 
 
 def _spectral(table: str, shape: Shape) -> list[Condition]:
     channels, height, width = shape
     bands = bandwidths(min(height, width))
+    # `map_norm` is for one channel, the noises' norm for all together.
     norm = round(map_norm(height, width) * channels**0.5, 4)
     axis = "bandwidth in cycles per image"
     low = sorted(bands, reverse=True)

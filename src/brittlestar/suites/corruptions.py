@@ -41,6 +41,7 @@ TEST = (
 VALIDATION = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 """The four for tuning; never part of mCE."""
 
+# The geometric means, about, of the sizes 32, 64, 224 and 299 that the tables were made for.
 TABLES = {"cifar-c": 45, "tiny-c": 120, "imagenet-c": 260}
 """Tables by the largest image they are taken for; beyond, ``imagenet-c-299``."""
 
@@ -86,6 +87,7 @@ def corrupt(
         raise unknown("corruption", name, (*TEST, *VALIDATION))
     definition = corruption(name, severity, table or nearest_table(max(images.shape[2:])))
     if storage == "uint8" and images.dtype == torch.uint8:
+        # Levels in, levels out: there is nothing to cut off.
         levels = definition.compute_levels(images)
         if levels is not None:
             return levels
@@ -125,6 +127,7 @@ def severities(name: str, table: str, storage: str, chosen: Sequence[int] = (1, 
 def _build(names: tuple[str, ...], table: str | None, shape: Shape, storage: str) -> tuple[Condition, ...]:
     channels, height, width = shape
     chosen = table or nearest_table(max(height, width))
+    # Grey images have no saturation to change.
     fitting = (name for name in names if channels in SHIFTS[name].channels)
     return (clean(), *(c for name in fitting for c in severities(name, chosen, storage)))
 

@@ -37,6 +37,7 @@ def map_conditions(
             shown=("row", "column"),
             label=f"({row}, {column}) cycles",
             table=table,
+            # There are hundreds of these conditions, so only the outcome of each answer is kept.
             detail="outcome",
         )
         for row, column in frequencies
@@ -45,6 +46,7 @@ def map_conditions(
 
 def coarse_lattice(height: int, width: int, step: int, region: int = WHOLE_UP_TO) -> list[tuple[int, int]]:
     """Every ``step``-th frequency of the central square, each conjugate pair once."""
+    # A multiple of the step, so that the mean lies on the lattice.
     reach = region // 2 // step * step
     grid = range(-reach, reach + 1, step)
     found = {canonical(height, width, row, column) for row in grid for column in grid}

@@ -27,10 +27,12 @@ TEN = (
 """The ten that mFR is made of, in the published order."""
 
 EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "shear")
+# CIFAR-10-P's mean takes spatter in place of snow.
 CIFAR_TEN = tuple("spatter" if name == "snow" else name for name in TEN)
 HARDER = ("gaussian_noise", "shot_noise")
 """Noise has frames of its own for difficulties 2 and 3."""
 
+# The geometric means, about, of the sizes 32, 64, 224 and 299 that the tables were made for.
 TABLES = {"cifar-p": 45, "tiny-p": 120, "imagenet-p": 260}
 """Tables by the largest image (after the crop) they are taken for; beyond, ``imagenet-p-299``."""
 
@@ -66,6 +68,7 @@ Names = tuple[str, ...]
 
 def _build(names: Names, table: str | None, cropped: bool, shape: Shape, storage: str) -> tuple[Condition, ...]:
     channels, height, width = shape
+    # 7/8, as ImageNet-P shows 224 of 256 pixels.
     crop = min(height, width) if cropped else 7 * min(height, width) // 8 if min(height, width) >= CROP_FROM else 0
     chosen = table or nearest_table(crop or max(height, width))
     fitting = (name for name in names if channels in SEQUENCES[name].channels)

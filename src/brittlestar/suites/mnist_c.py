@@ -45,10 +45,13 @@ from brittlestar.shifts.frost import available_textures
 from brittlestar.suites.base import Shape, Suite
 
 TABLE = "mnist-c"
+# The published code turns and slants by 0.4 radians.
 _TURN = math.degrees(0.4)
+# MNIST-C's arrays are rounded, where those of CIFAR-10-C are cut off.
 _STORAGES = ("rounded8", "float")
 
 
+# Severities are the defaults of the published functions, different from one to the next.
 def _fifteen() -> dict[str, Shift]:
     return {
         "Shot noise": ShotNoise(photons=3.0),
@@ -61,6 +64,7 @@ def _fifteen() -> dict[str, Shift]:
         "Brightness": Brightness(offset=0.5),
         "Translate": Translation(fraction=3 / 28),
         "Stripe": Stripe(),
+        # The published cloud is made for 256 pixels; digits get its corner.
         "Fog": Fog(amount=3.0, decay=1.4, map_size=256),
         "Spatter": Spatter(loc=0.65, scale=0.3, sigma=1.0, threshold=0.65, intensity=1.5, is_mud=True),
         "Dotted line": DottedLine(),

@@ -35,6 +35,7 @@ class Adversarial(Recipe):
     """
 
     name: ClassVar[str] = "adversarial"
+    # 2: PGD keeps every misclassification that it met.
     version: ClassVar[int] = 2
 
     epsilon: float = 0.1
@@ -62,6 +63,7 @@ class L2Adversarial(Recipe):
     """
 
     name: ClassVar[str] = "l2_adversarial"
+    # 2: PGD keeps every misclassification that it met.
     version: ClassVar[int] = 2
 
     epsilon: float = 0.5
@@ -144,11 +146,13 @@ class Trades(Recipe):
         """The images whose predictions lie farthest from those of the clean ones."""
         with torch.no_grad():
             target = model.logits(images).softmax(1)
+        # As in the authors' code: at the image itself the divergence has its minimum, so its gradient is 0.
         x = images + 0.001 * keys.normal(images.shape[1:])
         for _ in range(self.steps):
             x = x.detach().requires_grad_()
             apart = functional.kl_div(model.logits(x).log_softmax(1), target, reduction="sum")
             (gradient,) = torch.autograd.grad(apart, x)
+            # As long as the steps of attacks.pgd.
             x = x.detach() + 2.5 * self.epsilon / self.steps * gradient.sign()
             x = torch.minimum(torch.maximum(x, images - self.epsilon), images + self.epsilon).clamp_(0, 1)
         return x.detach()
@@ -158,5 +162,6 @@ class Trades(Recipe):
     ) -> torch.Tensor:
         """See the paper's equation 5."""
         clean = model.logits(images)
+        # Not detached, as in the authors' code: the penalty moves the clean prediction too.
         apart = functional.kl_div(model.logits(prepared).log_softmax(1), clean.softmax(1), reduction="batchmean")
         return functional.cross_entropy(clean, labels) + self.beta * apart

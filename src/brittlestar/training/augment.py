@@ -58,6 +58,7 @@ class RandAugment(Recipe):
     """
 
     name: ClassVar[str] = "randaugment"
+    # 2: Pillow's pixels, at the strengths of the authors' code.
     version: ClassVar[int] = 2
 
     operations: int = 2
@@ -125,6 +126,7 @@ class AugMix(Recipe):
     """
 
     name: ClassVar[str] = "augmix"
+    # 2: Pillow's pixels, at the strengths of the authors' code.
     version: ClassVar[int] = 2
 
     strength: float = 0.3
@@ -136,6 +138,7 @@ class AugMix(Recipe):
 
     def mixed(self, images: Images, keys: SampleKeys) -> Images:
         """One mixture an image: flat Dirichlet weights of three chains, blended with the image by a uniform share."""
+        # Exponential draws over their sum are Dirichlet(1, 1, 1); the bound keeps the logarithm finite.
         weights = -torch.log(keys.stream("weights").uniform((3,)).clamp_min(1e-7))
         weights = weights / weights.sum(1, keepdim=True)
         depth = keys.stream("depth").integers((3,), 1, 4)
@@ -146,10 +149,12 @@ class AugMix(Recipe):
             for step in range(3):
                 stream = keys.stream("chain", chain, step)
                 drawn = stream.uniform((3,))
+                # Uniform from 0.1 up, as the authors' code draws its levels.
                 level = 0.1 + drawn[:, 1].double() * (10 * self.strength - 0.1)
                 chosen = torch.where(depth[:, chain] > step, _choice(drawn[:, 0], AUGMIX), -1)
                 x = changed(x, AUGMIX, chosen, level, _signs(drawn[:, 2]), stream)
             mix += weights[:, chain, None, None, None] * (x.to(torch.float32) / 255)
+        # The paper's Beta(1, 1) is uniform.
         share = keys.stream("share").uniform((1, 1, 1))
         return (share * images + (1 - share) * mix).clamp_(0, 1)
 
@@ -160,6 +165,7 @@ class AugMix(Recipe):
         views = torch.cat([images, *(self.mixed(images, keys.stream("mixture", i)) for i in range(2))])
         logits = model.logits(views)
         shares = [part.softmax(1) for part in logits.chunk(3)]
+        # The authors' bound, for probabilities that underflow to 0.
         middle = (sum(shares[1:], shares[0]) / 3).clamp(1e-7, 1).log()
         apart = sum((functional.kl_div(middle, p, reduction="batchmean") for p in shares), torch.zeros(()).to(images))
         return functional.cross_entropy(logits[: len(images)], labels) + self.consistency * apart / 3

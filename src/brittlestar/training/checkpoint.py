@@ -24,6 +24,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, identity: list[Any]) -> None:
         self.path = path
+        # Another torch may round otherwise: what goes on with it would be the result of neither.
         self.key = fingerprint_of([*identity, torch.__version__])
 
     def save(
@@ -38,11 +39,13 @@ class Checkpoint:
         held = optimiser.state_dict()
         moments = {f"{i}.{name}": value for i, state in held["state"].items() for name, value in state.items()}
         tensors = {
+            # Clones: safetensors refuses tensors that share memory.
             f"{part}/{key}": value.detach().cpu().contiguous().clone()
             for part, state in zip(_PARTS, (module.state_dict(), average, moments), strict=True)
             for key, value in state.items()
             if isinstance(value, torch.Tensor)
         }
+        # JSON keeps floats to the bit, so that the schedule goes on exactly.
         facts = {
             "key": self.key,
             "groups": held["param_groups"],

@@ -61,6 +61,7 @@ def train_demo_models(
     """
     fingerprint = open_source(DATA).info.fingerprint
     paths = {recipe.name: folder / f"{recipe.name}.safetensors" for recipe in RECIPES}
+    # Spawned, not forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     news: Any = context.Queue()
     processes: dict[str, BaseProcess] = {}
@@ -78,6 +79,7 @@ def train_demo_models(
         _follow(processes, news, epochs, say)
     finally:
         for process in processes.values():
+            # Without a pid it was never started, and ending it would be an error.
             if process.pid is not None:
                 process.terminate()
                 process.join()
@@ -119,6 +121,7 @@ def _follow(processes: Mapping[str, BaseProcess], news: Any, epochs: int, say: C
             name, epoch, loss, error = news.get(timeout=1)
         except Empty:
             dead = [name for name in sorted(open_ones) if processes[name].exitcode is not None]
+            # A process may be gone while its last word is still in the queue.
             if dead and news.empty():
                 raise BrittlestarError(
                     f"training {dead[0]} ended without an answer (exit code {processes[dead[0]].exitcode}; killed, or "
@@ -140,6 +143,7 @@ def _follow(processes: Mapping[str, BaseProcess], news: Any, epochs: int, say: C
 
 def _train_one(recipe: Recipe, seed: int, epochs: int, path: Path, facts: dict[str, Any], news: Any) -> None:
     """In a process of its own. Sends (name, epochs done, loss, error); one epoch too many says: the file is written."""
+    # Ctrl-C reaches all processes of the terminal; the parent ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     name, losses = recipe.name, [0.0]

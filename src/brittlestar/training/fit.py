@@ -89,6 +89,7 @@ def fit(
         first = opened(start, device)
         module, preprocess, origin_of_weights = first.module, first.preprocess, first.fingerprint()
     split = fingerprint_of([[str(i) for i in source.ids[places]] for places in (trained, out)])
+    # Earlier versions averaged without a warm-up: what they made is another training.
     averaged = ["warm-up"] if plan.ema else []
     identity = fingerprint_of([source.info.fingerprint, origin_of_weights, preprocess.as_json(), split, *averaged])
     key = fingerprint_of([identity, recipe.fingerprint(), asdict(plan), seed, torch.__version__])
@@ -106,6 +107,7 @@ def fit(
         made = {**built_by(start), "start": told}
     few = min(2, *batches(len(images), plan.batch))
     trial(module, preprocess, images[:few], labels[:few], classes, architecture if start is None else origin(start))
+    # Only now, so that what cannot be trained leaves no folder behind.
     make_folder(folder)
     history = train(
         module,
@@ -141,6 +143,7 @@ def fit(
         "history": [asdict(row) for row in history],
     }
     save_weights(module, path, facts)
+    # Last: whoever is killed before this has the weights, and a checkpoint that is never read again.
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return path
 
@@ -154,6 +157,7 @@ def _normalisation(images: torch.Tensor, recipe: Recipe) -> Preprocess:
     """Channel means and standard deviations of (at most 2,000) training images as the network will see them."""
     some = images[:2000].to(torch.float32) / 255
     seen = recipe.typical(some).double()
+    # The bound is for channels that are constant.
     mean, std = seen.mean((0, 2, 3)), seen.std((0, 2, 3)).clamp_min(1e-4)
     return Preprocess(
         mean=tuple(round(float(v), 6) for v in mean), std=tuple(max(1e-6, round(float(v), 6)) for v in std)

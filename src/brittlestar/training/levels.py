@@ -28,6 +28,7 @@ def autocontrast(x: Levels) -> Levels:
     low, high = (f(x.flatten(2), 2).double()[:, :, None] for f in (torch.amin, torch.amax))
     scale = torch.full_like(low, 255) / (high - low).clamp_min(1)  # A plain 255 / x is rounded twice.
     level = torch.arange(256, dtype=torch.float64, device=x.device)
+    # Pillow adds a product of its own for the offset; (level - low) * scale would round otherwise.
     stretched = (level * scale + -low * scale).trunc().clamp(0, 255)
     return _through(x, torch.where(high > low, stretched, level))
 
@@ -39,6 +40,7 @@ def equalize(x: Levels) -> Levels:
     counts = torch.bincount(place.flatten(), minlength=n * c * 256).view(n, c, 256)
     below = counts.cumsum(2) - counts
     highest = x.flatten(2).amax(2, keepdim=True).long()
+    # Pillow leaves the highest level that occurs out of the count; a constant channel has a step of 0 and stays.
     step = (x[0, 0].numel() - counts.gather(2, highest)) // 255
     even = ((step // 2 + below) // step.clamp_min(1)).clamp_max(255)
     return _through(x, torch.where(step > 0, even, torch.arange(256, device=x.device)))
@@ -51,6 +53,7 @@ def posterize(x: Levels, bits: torch.Tensor) -> Levels:
 
 def solarize(x: Levels, threshold: torch.Tensor) -> Levels:
     """Levels from the threshold (0 to 256) on, inverted."""
+    # As int: a threshold of 256 does not fit into 8 bits.
     return torch.where(x.int() < _wide(threshold), x, 255 - x)
 
 
@@ -74,6 +77,7 @@ def _blended(degenerate: torch.Tensor, x: Levels, factor: torch.Tensor) -> Level
 def _grey(x: Levels) -> torch.Tensor:
     if x.shape[1] == 1:
         return x.int()
+    # Pillow's luma in whole numbers: Rec. 601 in 65,536ths, half of one added to round.
     weights = torch.tensor([19595, 38470, 7471], dtype=torch.int32, device=x.device)[:, None, None]
     return ((x.int() * weights).sum(1, keepdim=True) + 0x8000) >> 16
 
@@ -85,6 +89,7 @@ def colour(x: Levels, factor: torch.Tensor) -> Levels:
 
 def contrast(x: Levels, factor: torch.Tensor) -> Levels:
     """0 the mean grey, 1 as it is."""
+    # Pillow rounds this mean, where it cuts off elsewhere.
     return _blended((_grey(x).double().mean((1, 2, 3), keepdim=True) + 0.5).floor(), x, factor)
 
 
@@ -99,11 +104,13 @@ def sharpness(x: Levels, factor: torch.Tensor) -> Levels:
     if min(height, width) < 3:
         return x
     level = x.int()
+    # The centre weighs 5 and its neighbours 1: four more for it here, then one for each of the nine.
     total = 4 * level[:, :, 1:-1, 1:-1]
     for down in range(3):
         for across in range(3):
             total = total + level[:, :, down : down + height - 2, across : across + width - 2]
     smooth = x.clone()
+    # total / 13 to the nearest, in whole numbers.
     smooth[:, :, 1:-1, 1:-1] = ((2 * total + 13) // 26).to(torch.uint8)
     return _blended(smooth, x, factor)
 
@@ -113,6 +120,7 @@ def rotation(degrees: torch.Tensor, height: int, width: int) -> torch.Tensor:
     rows = []
     for angle in degrees.tolist():
         turn = -math.radians(angle % 360.0)
+        # 15 digits, as in Pillow: the cosine of 90 degrees is then exactly 0.
         c, s, back = round(math.cos(turn), 15), round(math.sin(turn), 15), round(-math.sin(turn), 15)
         x, y = -width / 2.0, -height / 2.0
         rows.append((c, s, c * x + s * y + width / 2.0, back, c, back * x + c * y + height / 2.0))

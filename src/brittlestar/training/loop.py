@@ -140,6 +140,7 @@ def train(
     steps = len(sizes) * plan.epochs
     schedule = _schedule(optimiser, plan, steps)
     average = {k: v.detach().clone() for k, v in module.state_dict().items()} if plan.ema else {}
+    # On the CPU, so that every device sees the same order.
     generator = torch.Generator().manual_seed(seed)
     samples = SampleKeys.of(seed, [str(i) for i in range(len(images))], images.device)
     history: list[Epoch] = []
@@ -150,18 +151,22 @@ def train(
     )
     if kept is not None:
         history = [Epoch(**row) for row in kept.load(module, optimiser, schedule, average)]
+    # As many draws as the finished epochs took, so that the order goes on where it stopped.
     for _ in history:
         torch.randperm(len(images), generator=generator)
     recipe = recipe.measured(images, samples)
     for epoch in range(len(history), plan.epochs):
         keys = samples.stream("train", epoch)
         order = torch.randperm(len(images), generator=generator).to(images.device)
+        # Summed on the device: asking it for a number at every step would wait for it.
         total = torch.zeros((), dtype=torch.float64, device=images.device)
         with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
             torch.manual_seed(word_of(seed, "layers", epoch) & 0x7FFFFFFF)  # For dropout and the like.
             for step, piece in enumerate(torch.split(order, sizes), start=epoch * len(sizes)):
                 x, y = _drawn(images[piece], keys[piece], plan), labels[piece]
+                # bfloat16 has float32's range, so that losses need no scaling.
                 with torch.autocast(x.device.type, torch.bfloat16, enabled=plan.amp):
+                    # So that recipes that ask the model, such as attacks, move no statistics of batch norm.
                     module.eval()
                     prepared = recipe.prepare(model, x, y, keys[piece])
                     module.train()
@@ -176,7 +181,9 @@ def train(
         with _averaged(module, average):
             history.append(_told(model, recipe, epoch, plan, float(total) / len(images), validation, samples))
         if kept is not None:
+            # After _averaged: the module has its own weights again, and the average lies beside them.
             kept.save(module, optimiser, schedule, average, [asdict(row) for row in history])
+        # Told once it is saved: who stops it here loses nothing.
         progress(history[-1])
     if average:
         module.load_state_dict(average)
@@ -236,6 +243,7 @@ def batches(count: int, size: int) -> list[int]:
 
 def _optimiser(module: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     if plan.optimiser == "adam":
+        # Without weight decay this is Adam.
         return torch.optim.AdamW(module.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
     return torch.optim.SGD(
         module.parameters(), lr=plan.rate, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay
@@ -266,6 +274,7 @@ def _follow(average: dict[str, torch.Tensor], module: nn.Module, decay: float) -
             if value.is_floating_point():
                 average[key].lerp_(value, 1 - decay)
             else:
+                # Counters, such as batch norm's number of batches.
                 average[key].copy_(value)
 
 
@@ -297,9 +306,11 @@ def _told(
     images, labels = validation
     right = accuracy(model, recipe, validation)
     few = slice(0, 200)
+    # The same draws after every epoch, so that epochs can be compared.
     keys = SampleKeys.of(0, [f"held out {i}" for i in range(len(images[few]))], images.device)
     warning = recipe.warning(model, images[few].to(torch.float32) / 255, labels[few], keys)
     constant = float(torch.bincount(labels).max()) / len(labels)
+    # Not above always giving the largest class by more than a standard error (rounded up: 1 - constant is left out).
     if not warning and 2 * (epoch + 1) >= plan.epochs > 1 and right <= constant + (constant / len(labels)) ** 0.5:
         warning = "no better than always answering one class: a lower rate or a milder recipe may help"
     return Epoch(number=epoch + 1, of=plan.epochs, loss=loss, accuracy=right, warning=warning)
@@ -335,6 +346,8 @@ def save_weights(module: nn.Module, path: Path, facts: dict[str, Any]) -> None:
     from safetensors.torch import save_file
 
     facts = facts | {"versions": {"brittlestar": VERSION, "torch": torch.__version__}}
+    # Clones: safetensors refuses tensors that share memory.
     state = {key: value.detach().cpu().contiguous().clone() for key, value in module.state_dict().items()}
     with replacing(path) as beside:
+        # Sorted: the order in which facts were gathered must not show in the bytes.
         save_file(state, beside, metadata={METADATA: json.dumps(facts, sort_keys=True)})

@@ -23,6 +23,7 @@ def _beta(keys: SampleKeys, alpha: float) -> torch.Tensor:
     the probability lies there. What would be exactly 0 or 1 is the float next to it.
     """
     word = keys.bits64(1)[:, 0].cpu()
+    # In (0, 1/2): the middle of one of 2^53 equal steps, never an end.
     lower = ((word & ((1 << 53) - 1)).to(torch.float64) + 0.5) * 2.0**-54
     share = torch.from_numpy(special.betaincinv(alpha, alpha, lower.numpy()))
     return torch.where(word < 0, 1 - share, share).clamp(2.0**-1022, 1 - 2.0**-53).to(keys.device)
@@ -31,6 +32,7 @@ def _beta(keys: SampleKeys, alpha: float) -> torch.Tensor:
 def _mixed_loss(model: Model, mixed: Images, labels: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Cross-entropy with the own label by ``share``, with the label at the mirrored place of the batch by the rest."""
     logits = model.logits(mixed)
+    # Batches come in a random order, so that the mirrored place is as random a partner as any.
     own, other = (functional.cross_entropy(logits, y, reduction="none") for y in (labels, labels.flip(0)))
     return (share * own + (1 - share) * other).mean()
 
@@ -48,6 +50,7 @@ class Mixup(Recipe):
     """
 
     name: ClassVar[str] = "mixup"
+    # 2: exact draws of the Beta distribution.
     version: ClassVar[int] = 2
 
     alpha: float = 0.2
@@ -77,6 +80,7 @@ class CutMix(Recipe):
     """
 
     name: ClassVar[str] = "cutmix"
+    # 2: exact draws of the Beta distribution.
     version: ClassVar[int] = 2
 
     alpha: float = 1.0
@@ -88,8 +92,10 @@ class CutMix(Recipe):
         self, model: Model, prepared: Images, images: Images, labels: torch.Tensor, keys: SampleKeys
     ) -> torch.Tensor:
         """The loss of the labels by area."""
+        # The sides' share, so that the rectangle has 1 - lambda of the area.
         side = (1 - _beta(keys.stream("cutmix"), self.alpha)).sqrt().to(images)
         inside = _window(images, keys, side[:, None] * torch.tensor(images.shape[2:], device=images.device))
+        # Counted, not lambda itself: rectangles are cut off at the edges (so does the authors' code).
         share = 1 - inside.float().mean((1, 2, 3))
         return _mixed_loss(model, torch.where(inside, images.flip(0), images), labels, share)
 

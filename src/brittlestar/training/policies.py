@@ -76,6 +76,7 @@ class Style:
         return levels.moved(x, maps, self.nearest, self.fill)
 
 
+# Posterise keeps four bits even at level 0: the authors count down from 4, not from 8.
 TONES: dict[str, Change] = {
     "autocontrast": lambda x, *_: levels.autocontrast(x),
     "equalize": lambda x, *_: levels.equalize(x),
@@ -107,6 +108,7 @@ def _cutout(x: Levels, level: torch.Tensor, sign: torch.Tensor, keys: SampleKeys
 
 _INVERT: dict[str, Change] = {"invert": lambda x, *_: levels.invert(x)}
 
+# Moves of up to a third of the side, as in the authors' code.
 AUGMIX: dict[str, Change] = TONES | Style(reach=(1, 3), nearest=False, fill=0).geometry()
 """Hendrycks et al.: bilinear, black comes in. Operations that are corruptions of the test are left out."""
 
@@ -124,6 +126,7 @@ RANDAUGMENT: dict[str, Change] = (
         "posterize": lambda x, level, *_: levels.posterize(x, _whole(level, 4)),
         "solarize": lambda x, level, *_: levels.solarize(x, _whole(level, 256)),
         "cutout": _cutout,
+        # 110 is the most that the authors' code adds.
         "solarize_add": lambda x, level, *_: levels.solarize_add(x, _whole(level, 110)),
     }
 )
@@ -156,6 +159,7 @@ SUB_POLICIES: tuple[tuple[Step, Step], ...] = (
     (("equalize", 0.3, 7), ("autocontrast", 0.4, 8)),
     (("translate_y", 0.4, 3), ("sharpness", 0.2, 6)),
     (("brightness", 0.9, 6), ("colour", 0.2, 8)),
+    # A probability of 0 is what the table has.
     (("solarize", 0.5, 2), ("invert", 0.0, 3)),
     (("equalize", 0.2, 0), ("autocontrast", 0.6, 0)),
     (("equalize", 0.2, 8), ("equalize", 0.6, 4)),

@@ -82,7 +82,9 @@ class FourierAugmentation(Recipe):
         down = torch.arange(height, device=images.device)[:, None] / height
         across = torch.arange(width, device=images.device) / width
         wave = torch.cos(2 * torch.pi * (cycles[0] * down + cycles[1] * across + drawn[:, 2, :, None, None]))
+        # At frequency 0 or the highest a phase may make the wave vanish.
         wave = wave / wave.flatten(2).norm(dim=2).clamp_min(1e-6)[:, :, None, None]
+        # The exponential law inverted; a draw of 1 would be infinite.
         strength = -self.norm * torch.log1p(-drawn[:, 3].clamp_max(1 - 1e-6))
         found: Images = (images + strength[:, :, None, None] * wave).clamp_(0, 1)
         return found
@@ -156,6 +158,7 @@ class CorruptionAugmentation(Recipe):
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
         """Corrupted images."""
         names = self.members.split(",")
+        # A multiple of both moduli, so that no remainder is likelier than another.
         drawn = keys.stream("corruption").integers((2,), 0, (len(names) + 1) * self.most)
         which, severity = drawn[:, 0] % (len(names) + 1), drawn[:, 1] % self.most + 1
         out = images.clone()
@@ -208,6 +211,7 @@ class NoiseLike(Recipe):
             x = images[part].to(torch.float32) / 255
             change = shift(x, keys[part].stream("noise_like")).double() - x.double()
             power = power + torch.fft.rfft2(change).abs().square().sum(0)
+        # White noise of variance 1 has a power of height x width at every frequency.
         return _Spectrum(amplitude=(power / count / images[0, 0].numel()).sqrt().to(torch.float32))
 
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
@@ -227,5 +231,6 @@ class _Spectrum(Recipe):
     def prepare(self, model: Model, images: Images, labels: torch.Tensor, keys: SampleKeys) -> Images:
         """Noisy images."""
         white = torch.fft.rfft2(keys.stream("noise").normal(images.shape[1:]))
+        # The size is told: half a spectrum does not say whether the width is odd.
         noise: Images = torch.fft.irfft2(white * self.amplitude, s=images.shape[2:])
         return (images + noise).clamp_(0, 1)

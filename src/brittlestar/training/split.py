@@ -69,6 +69,7 @@ def _whole_groups(place: Places, groups: Places, counts: Places, wanted: Places)
     """
     out = np.zeros(len(place), dtype=bool)
     lacking = wanted.copy()
+    # Stable, so that a group's last member is its last place in the order.
     by_group = np.argsort(groups, kind="stable")
     parts = np.split(by_group, np.flatnonzero(np.diff(groups[by_group])) + 1)
     for members in sorted(parts, key=lambda part: -int(part[-1])):

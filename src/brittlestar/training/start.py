@@ -33,6 +33,7 @@ def opened(start: ModelSpec, device: str) -> TorchModel:
     require(any(True for _ in model.module.parameters()), f"{start.spec} has no weights to go on from", ModelError)
     model.module.eval()
     for weight in model.module.parameters():
+        # Factories may have frozen some; whole numbers cannot have gradients.
         weight.requires_grad_(weight.is_floating_point())
     return model
 

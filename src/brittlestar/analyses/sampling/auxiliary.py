@@ -11,6 +11,7 @@ Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
+# Of three channels, two each move with the first or against it.
 PATTERNS = 4
 
 

@@ -45,13 +45,16 @@ def sample_effects(together: Floats, asked: Mask, apart: Floats) -> tuple[Floats
         within, effect = _posterior(gram, drawn, spread, noise)
         spread = (effect.T @ effect + within.sum(0) + PRIOR * prior) / (len(effect) + PRIOR)
         fitted = (gram @ effect[:, :, None])[:, :, 0]
+        # The expected squared residual: the last term is the part of it that the effects' own uncertainty makes.
         rest = square - 2 * (drawn * effect).sum() + (effect * fitted).sum() + (gram * within).sum()
         noise = max(float(rest) / count, 1e-6)
     within, effect = _posterior(gram, drawn, spread, noise)
     predicted = basis @ effect.T
     variance = torch.stack([((basis @ one) * basis).sum(1) for one in within], dim=1)
+    # Near 1 the cell alone decides its fit, and the quotient below would blow up.
     leverage = (variance / noise).clamp_max(0.95)
     own = mask.T > 0
+    # Leave-one-out without fitting again.
     predicted = torch.where(own, (predicted - leverage * seen.T) / (1 - leverage), predicted)
     variance = torch.where(own, variance / (1 - leverage), variance)
     return predicted.numpy(), variance.clamp_min(0).numpy()
@@ -60,6 +63,7 @@ def sample_effects(together: Floats, asked: Mask, apart: Floats) -> tuple[Floats
 def _basis(together: Floats) -> torch.Tensor:
     """(conditions, at most SIZE): the main directions times the roots of their weights."""
     weights, directions = np.linalg.eigh(together.astype(np.float64))
+    # Kernels of the nearer of two places need not be positive definite; directions of negative weight are dropped.
     first = np.argsort(weights)[::-1][:SIZE]
     return torch.from_numpy((directions[:, first] * np.sqrt(np.maximum(weights[first], 0))).astype(np.float32))
 

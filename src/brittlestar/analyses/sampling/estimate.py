@@ -98,13 +98,17 @@ def rates(stages: Sequence[Stage], outcomes: Sequence[Array], guess: Floats) -> 
     sampling, predicted, cells = (np.zeros(count) for _ in range(3))
     for stage, y, weight in zip(stages, outcomes, stage_weights(stages), strict=True):
         f, chance = stage.condition, stage.probability
+        # Horvitz and Thompson's estimate of the variance, for cells that are drawn independently.
         terms = (1 - chance) / chance**2 * (y - guess[f, stage.sample]) ** 2 / samples**2
         seen = np.bincount(f, minlength=count)
+        # Infinite where a stage had nothing left to look at; its weight there is 0.
         expected = np.where(np.isfinite(stage.expected), stage.expected, 0)
         sampling += weight**2 * (seen * np.bincount(f, terms, count) + PRIOR * expected) / (seen + PRIOR)
         predicted += weight**2 * expected
         cells += seen
+    # The corrections of an unbiased estimate may carry it outside [0, 1].
     value = np.clip(stand_ins(stages, outcomes, guess).mean(1, dtype=np.float64), 0, 1)
+    # Pulled towards the guesses, as a rate of exactly 0 or 1 would leave the samples no variance.
     typical = (cells * value + PRIOR * guess.mean(1, dtype=np.float64)) / (cells + PRIOR)
     variance = sampling + typical * (1 - typical) / samples
     surprise = sampling / np.maximum(predicted, 1e-12)
@@ -133,6 +137,7 @@ def variance_for(half_width: float, p: Array, tail: Array | float) -> Array:
     """The largest variance of a rate near ``p`` whose exact interval is no wider than asked for, by bisection."""
     low, high = np.full(p.shape, 1.0), np.full(p.shape, 1e8)
     for _ in range(60):
+        # Geometric means, as n spans eight decades.
         n = np.sqrt(low * high)
         least, most = beta_limits(p * n, n, tail)
         wide = most - least > 2 * half_width

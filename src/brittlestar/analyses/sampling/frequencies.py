@@ -18,8 +18,10 @@ def frequency_features(frequencies: Sequence[tuple[int, int]], height: int, widt
     f = np.array(frequencies, np.float64).reshape(-1, 2) / (np.array([height, width]) / 32)
     radius, angle = np.hypot(*f.T), np.arctan2(*f.T)
     edge = np.minimum(radius, 1)
+    # Random Fourier features, from a fixed seed: every map and every session has the same.
     waves = f @ np.random.default_rng(5).normal(0, 0.25, (2, 16))
     rings = [np.exp(-((np.log1p(radius) - at) ** 2) / 0.08) for at in np.arange(0, 3.5, 0.5)]
+    # Even multiples of the angle are the same for a frequency and its conjugate; at the mean there is no angle.
     turns = [part(k * angle) * edge for k in (2, 4) for part in (np.cos, np.sin)]
     plain = [f[:, 0] / 16, f[:, 1] / 16, radius / 16, np.log1p(radius), *np.abs(f.T) / 16, f[:, 0] * f[:, 1] > 0]
     every = [*plain, *turns, *np.cos(waves).T, *np.abs(np.sin(waves)).T, *rings]
@@ -58,6 +60,7 @@ def image_features(images: npt.NDArray[np.uint8]) -> Floats:
     """(samples, c) of (samples, channels, height, width) images: mean and spread by channel, energy by octave."""
     x = images.astype(np.float32) / 255
     grey = x.mean(1)
+    # Without the mean, which is a feature of its own below.
     power = np.abs(np.fft.rfft2(grey - grey.mean((1, 2), keepdims=True))) ** 2
     height = x.shape[2]
     far = np.hypot(np.fft.fftfreq(height, 1 / height)[:, None], np.arange(power.shape[2])[None])

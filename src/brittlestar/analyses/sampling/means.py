@@ -12,6 +12,7 @@ WIDTH, STEPS, BATCH, RATE = 96, 1500, 512, 5e-3
 PER_STEP = 30
 """Asked cells that a step of fitting is worth: few cells get fewer steps, so that they are not learnt by heart."""
 
+# Means over few cells are pulled towards 0, as if so many zeros had been seen with them.
 _WEIGHT = 2.0
 
 
@@ -55,8 +56,10 @@ class Mean(nn.Module):
         local = self.tables(f, i, seen[f, i])
         self.centre, self.scale = local.mean(0), local.std(0) + 1e-6
         sizes = (auxiliary.condition.shape[1], auxiliary.sample.shape[1], PATTERNS, local.shape[1])
+        # The parts are added up, so one bias is enough.
         self.parts = nn.ModuleList(nn.Linear(n, WIDTH, bias=place == 0) for place, n in enumerate(sizes))
         self.head = nn.Sequential(nn.SiLU(), nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, 1))
+        # Drawn from the survey's generator, not from torch's global one: resumed, it guesses the same.
         for weight in self.parameters():
             drawn = torch.rand(weight.shape, generator=generator) * 2 - 1
             weight.data = drawn / (weight.shape[-1] ** 0.5)
@@ -88,6 +91,7 @@ class Mean(nn.Module):
         of_sample = self.parts[1](torch.from_numpy(self.auxiliary.sample[samples]))
         of_pattern = self.parts[2](torch.eye(PATTERNS))
         expected = np.empty((len(of_condition), len(samples)), np.float32)
+        # A condition at a time, or memory would grow with conditions times samples times width.
         for f in range(len(expected)):
             local = (self.tables(np.full(len(samples), f), samples) - self.centre) / self.scale
             pattern = of_pattern[torch.from_numpy(self.auxiliary.pattern[f, samples]).long()]

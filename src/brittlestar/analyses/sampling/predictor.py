@@ -18,6 +18,7 @@ from brittlestar.analyses.sampling.means import Mean
 FOLDS = 3
 WIDTH, STEPS, BATCH, RATE = 24, 800, 512, 1e-2
 
+# A guess of 0 or 1 would promise that its cell has no variance.
 LEAST = 0.004
 """Guesses stay this far from 0 and 1."""
 
@@ -55,6 +56,7 @@ class _Inputs:
         """(n, features) of cells."""
         mean, effect = self.mean[f, i], self.effect[f, i]
         parts = [mean, effect, mean + effect, self.spread[f, i], *self.auxiliary.sample[i, -2:].T]
+        # The first four features of a condition say where a frequency lies, and how far out.
         parts += [*self.auxiliary.condition[f, :4].T, *self.pattern[self.auxiliary.pattern[f, i]].T]
         return torch.from_numpy(np.stack(parts, axis=1).astype(np.float32))
 

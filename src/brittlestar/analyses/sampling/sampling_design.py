@@ -15,6 +15,7 @@ from brittlestar.measures.effective import normal_tail
 PILOT = 30.0
 """One part in so many of a fixed design's samples is what the guesses are first fitted with; 15 to 40 a condition."""
 
+# A cell enters with one over its probability: the floor bounds what a guess that was wrongly sure can do.
 LEAST_CHANCE = 0.4
 """No cell's probability falls below this share of its condition's mean."""
 
@@ -87,6 +88,7 @@ def active_estimate(
     count, samples = auxiliary.pattern.shape
     sampling = _Sampling(auxiliary, field, seed)
     each = 1 - (1 - level) / count
+    # Nothing is known of the rates yet, and 0.5 needs the most samples.
     sampling.uniform(float(np.clip(fixed_samples(half_width, 0.5, count, level) / PILOT, 15, 40)))
     guess = guessed(auxiliary, sampling.seen, seed)
     rate = guess.mean(1, dtype=np.float64)
@@ -127,16 +129,20 @@ class _Sampling:
         """About ``each`` samples a condition."""
         count, samples = self.auxiliary.pattern.shape
         chance = np.full((count, samples), min(each / samples, 1.0))
+        # With no guess yet: the variance of outcomes whose rate is 0.2.
         self._draw(chance, np.full((count, samples), 0.16))
 
     def towards(self, guess: Floats, room: Array) -> None:
         """Most of what, with the stages before, brings the variance of sampling cells down to ``room``."""
+        # The variance of the stages so far, averaged with weights in inverse proportion to theirs.
         before = 1 / np.sum([1 / np.maximum(stage.expected, 1e-12) for stage in self.stages], axis=0)
         self._sized(guess, before, room, np.full(len(guess), SHARE))
 
     def more(self, guess: Floats, estimate: Rates, room: Array) -> bool:
         """The same from a variance that was estimated; whether there was anything left to look at."""
+        # More cells than the guesses ask for where they promised too little variance so far, fewer where too much.
         share = np.clip(0.95 * estimate.surprise, 0.75, 1.2)
+        # Cells are drawn at random: where few are due, none may come up, and more are tried.
         return any(
             self._sized(guess, estimate.sampling, room, share, least) for least in (LEAST, 4 * LEAST, 16 * LEAST)
         )
@@ -150,6 +156,7 @@ class _Sampling:
         floor = LEAST_CHANCE * size.sum(1, keepdims=True) / open_.sum(1, keepdims=True).clip(1)
         size = np.where(open_, np.maximum(size, floor), 0)
         need = 1 / np.maximum(1 / room - 1 / before, 1e-12)  # variance that this stage may have by itself
+        # Solves sum((1 / p - 1) * spread) / samples^2 = need for the number, where p = number * size / sum(size).
         wanted = size.sum(1) * (spread / np.where(size > 0, size, 1)).sum(1) / samples**2
         number = np.where(room < before, wanted / (need + spread.sum(1) / samples**2) * share, 0)
         number = np.where(np.isfinite(room), number + least, 0)
@@ -176,10 +183,12 @@ class _Sampling:
 
     def _drawn(self, chance: Array, spread: Array) -> Stage:
         samples = chance.shape[1]
+        # A generator a stage: after a kill, stages that were kept are not drawn again, and later draws stay the same.
         generator = np.random.default_rng([self.seed, len(self.stages)])
         open_ = (chance > 0) & ~self.seen.asked
         f, i = np.nonzero((generator.random(chance.shape) < chance) & open_)
         rest = np.where(open_, (1 / np.maximum(chance, 1e-12) - 1) * spread, 0).sum(1)
+        # Infinite where nothing is left to look at, so that the stage has no weight there.
         expected = np.where(open_.any(1), np.maximum(rest / samples**2, 1e-12), np.inf)
         return Stage(f.astype(np.int64), i.astype(np.int64), chance[f, i], expected)
 

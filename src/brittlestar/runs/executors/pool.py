@@ -88,7 +88,7 @@ def _begin(spec: BenchSpec, parent: int, language: Language) -> None:
     """In a fresh worker: one torch thread, deaf to Ctrl-C (the parent decides), gone when the parent is."""
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    speak(language)
+    speak(language)  # errors raised here name options as the parent does
     die_with(parent)
     keep_memory()
     torch.set_num_threads(1)

@@ -13,6 +13,7 @@ from brittlestar.shifts.ops.convolution.plain import along, gaussian_weights, pa
 LOW, HIGH = 0.1, 0.2
 """Thresholds on the length of the Sobel gradient of images in [0, 1]."""
 
+# numpy's machine epsilon, which scikit-image adds to the divisor.
 _EPSILON = 2.0**-52
 
 
@@ -22,6 +23,7 @@ def canny(x: torch.Tensor, sigma: float = 1.0) -> torch.Tensor:
     Reference:
         Canny 1986, https://doi.org/10.1109/TPAMI.1986.4767851
     """
+    # The blur sees black outside; dividing by a blurred white image makes up for it.
     smooth = _blurred(x.to(torch.float64), sigma) / (
         _blurred(torch.ones_like(x[:1], dtype=torch.float64), sigma) + _EPSILON
     )
@@ -37,6 +39,7 @@ def canny(x: torch.Tensor, sigma: float = 1.0) -> torch.Tensor:
     falling = ((down >= 0) & (right >= 0)) | ((down <= 0) & (right <= 0))
     mostly_down = torch.where(falling, steep > flat, steep >= flat)
     longer = torch.maximum(steep, flat)
+    # Without a gradient there is no direction: 0 / 1, not 0 / 0.
     share = torch.minimum(steep, flat) / torch.where(longer > 0, longer, 1.0)
     diagonal = torch.where(falling, beside(1, 1), beside(-1, 1))
     opposite = torch.where(falling, beside(-1, -1), beside(1, -1))
@@ -44,6 +47,7 @@ def canny(x: torch.Tensor, sigma: float = 1.0) -> torch.Tensor:
     behind = torch.where(mostly_down, torch.where(falling, beside(-1, 0), beside(1, 0)), beside(0, -1))
     peak = (diagonal * share + straight * (1 - share) <= size) & (opposite * share + behind * (1 - share) <= size)
     peak &= size >= LOW
+    # scikit-image finds no edges in the outermost ring, where gradients look beyond the image.
     peak[:, [0, -1], :] = False
     peak[:, :, [0, -1]] = False
     strong = peak & (size >= HIGH)

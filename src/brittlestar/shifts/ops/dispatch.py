@@ -63,7 +63,9 @@ class Pair(Generic[P]):
 
 
 def _compiles(x: Any) -> bool:
+    # The loops count in float32 and integers: float64 images take the plain side.
     fits = x.is_cpu and (x.dtype == torch.float32 or not x.is_floating_point())
+    # Looked up at every call, so that one process can compare both sides.
     return fits and os.environ.get("BRITTLESTAR_FAST", "1") != "0" and numba_is_here()
 
 

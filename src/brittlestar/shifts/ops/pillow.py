@@ -17,6 +17,7 @@ def picture_by_picture(levels: torch.Tensor, change: Callable[[Image.Image], Ima
     pixels = levels.permute(0, 2, 3, 1).contiguous().numpy()
     changed = np.empty_like(pixels)
     for number, image in enumerate(pixels):
+        # Pillow's grey pictures have no axis for the channel.
         picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
         changed[number] = np.asarray(change(picture)).reshape(image.shape)
     return torch.from_numpy(changed).permute(0, 3, 1, 2)

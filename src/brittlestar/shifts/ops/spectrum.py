@@ -17,12 +17,14 @@ def square_mask(height: int, width: int, bandwidth: int, device: str = "cpu") ->
     """
 
     def inside(size: int) -> torch.Tensor:
+        # Whole numbers in floats that may be a last bit off.
         frequency = torch.fft.fftfreq(size, 1 / size).round().long()
         low = -(bandwidth // 2)
         return torch.logical_and(frequency >= low, frequency <= low + bandwidth - 1)
 
     rows, columns = inside(height), inside(width)
     kept = (rows[:, None] & columns[None]).to(torch.float32)
+    # At every place what stands at its conjugate's: index -k modulo the side.
     partner = kept.roll((-1, -1), (0, 1)).flip((0, 1))
     mask = (kept + partner) / 2
     return mask[:, : width // 2 + 1].contiguous().to(device)
@@ -39,6 +41,7 @@ def distances(height: int, width: int, window: str) -> torch.Tensor:
 def band_mask(height: int, width: int, window: str, low: float, high: float, device: str = "cpu") -> torch.Tensor:
     """(height, width // 2 + 1) mask for ``rfft2``: 1 at distances from ``low`` to ``high``, ends included."""
     far = distances(height, width, window)
+    # Ends are included, whatever the last bit of the square root.
     return ((far >= low - 1e-9) & (far <= high + 1e-9)).to(torch.float32).to(device)
 
 
@@ -49,7 +52,9 @@ def random_mask(uniform: torch.Tensor, drop: float) -> torch.Tensor:
     partner = uniform.roll((-1, -1), (0, 1)).flip((0, 1))
     place = torch.arange(height * width).view(height, width)
     mirrored = place.roll((-1, -1), (0, 1)).flip((0, 1))
+    # If one of a pair went alone, the real part would keep half of the wave.
     kept = (torch.where(place <= mirrored, uniform, partner) >= drop).to(torch.float32)
+    # What the paper does with the mean is not known; here it always stays.
     kept[0, 0] = 1
     return kept[:, : width // 2 + 1].contiguous()
 
@@ -104,6 +109,7 @@ def basis_vector(height: int, width: int, row: int, column: int) -> torch.Tensor
     """
     y = torch.arange(height, dtype=torch.float64)
     x = torch.arange(width, dtype=torch.float64)
+    # Whole turns are taken off before the factor of 2 pi, so that angles keep their digits.
     turns = ((row * y / height)[:, None] + (column * x / width)[None]) % 1.0
     angle = 2 * torch.pi * turns
     wave = torch.cos(angle) if self_conjugate(height, width, row, column) else torch.cos(angle) - torch.sin(angle)

@@ -33,7 +33,9 @@ def _box(x: Any, out: Any, left: Any, wide: Any, share: Any, top: Any, tall: Any
     lines = np.empty((x.shape[1], out.shape[2]), np.uint8)
     total, sums = np.empty(out.shape[2], np.int32), np.empty(x.shape[2] + 1, np.int32)
     half = np.int32(1 << (BITS - 1))
+    # Running sums: a box costs one subtraction, however wide it is.
     sums[0] = 0
+    # Where images are enlarged, every pixel has one source, and its weight is exactly 1.
     single_across, single_down = wide.max() == 1, tall.max() == 1
     for p in range(x.shape[0]):
         for y in range(x.shape[1]):
@@ -46,6 +48,7 @@ def _box(x: Any, out: Any, left: Any, wide: Any, share: Any, top: Any, tall: Any
                 sums[i + 1] = np.int32(sums[i] + np.int32(source[i]))
             for i in range(len(line)):
                 sum_ = np.int32(sums[left[i] + wide[i]] - sums[left[i]])
+                # No overflow: a mean of at most 255 with 22 fraction bits stays below 2**31.
                 line[i] = np.int32(np.int32(np.int32(sum_ * share[i]) + half) >> np.int32(BITS))
         for y in range(out.shape[1]):
             target, line = out[p, y], lines[top[y]]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from brittlestar.shifts.ops.pillow import picture_by_picture
 
+# Pillow's: 32 bits, less 8 for the level and 2 to spare.
 BITS = 22
 """Fraction bits of the weights."""
 
@@ -23,6 +24,7 @@ def weights(size: int, wanted: int) -> tuple[torch.Tensor, torch.Tensor]:
     for place in range(wanted):
         centre = (place + 0.5) * scale
         first, last = max(0, int(centre - support + 0.5)), min(size, int(centre + support + 0.5))
+        # Open below and closed above, as in Pillow: a pixel between two boxes belongs to one of them.
         shares = [1.0 if -0.5 < (i - centre + 0.5) / max(scale, 1.0) <= 0.5 else 0.0 for i in range(first, last)]
         total = sum(shares)
         rows.append([(i, int(0.5 + share / total * (1 << BITS))) for i, share in enumerate(shares, first)])
@@ -39,7 +41,7 @@ def pixelated(levels: torch.Tensor, height: int, width: int) -> torch.Tensor:
     box = Image.Resampling.BOX
 
     def coarse(picture: Image.Image) -> Image.Image:
-        # Two steps: since Pillow 13 the order of the passes, and so the rounding, hangs on the sizes.
+        # Two steps: since Pillow 13 the order of the passes, and so the rounding, depends on the sizes.
         across = picture.resize((width, picture.height), box)
         return across.resize((width, height), box).resize(picture.size, box)
 
@@ -55,6 +57,7 @@ def _along(levels: torch.Tensor, dim: int, wanted: int) -> torch.Tensor:
     if levels.shape[dim] == wanted:
         return levels
     places, shares = (t.to(levels.device) for t in weights(levels.shape[dim], wanted))
+    # Begins at a half, so that the shift below rounds.
     total = torch.full((), 1 << (BITS - 1), dtype=torch.int64, device=levels.device)
     for tap in range(places.shape[1]):
         weight = shares[:, tap] if dim == 3 else shares[:, tap, None]

@@ -59,6 +59,7 @@ def _saturated(x: Any, out: Any, factor: float, offset: float, kept: Any) -> Non
             for c in range(3):
                 if out[n, c, i] == values[i]:
                     out[n, c, i] -= lowered
+            # The round trip in float64 is slow, and few pixels need it.
             if near_whole[i]:
                 exact = _round_trip(red[i], green[i], blue[i], factor, offset)
                 out[n, 0, i] -= _lack(out[n, 0, i], exact[0])
@@ -113,6 +114,7 @@ _UNITS = np.arange(256) / 255.0
 def _exact(value: Any) -> Any:
     """``rounding.exact_levels(value) / 255``; from a table for 8-bit levels."""
     fine = np.rint(value * np.float32(255) * np.float32(FINE))
+    # FINE is 2**10.
     level = np.int32(fine) >> 10
     return _UNITS[level] if np.float32(level << 10) == fine else np.float64(fine) / FINE / 255.0
 
@@ -126,6 +128,7 @@ def _round_trip(red: Any, green: Any, blue: Any, factor: float, offset: float) -
     hue = 0.0
     saturation = 0.0
     if spread > 0:
+        # Where two channels are largest, the last one decides in scikit-image: so it is asked first.
         if b == value:
             sixths = 4.0 + (r - g) / spread
         elif g == value:

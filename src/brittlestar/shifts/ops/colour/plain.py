@@ -54,6 +54,7 @@ def saturated(x: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
     y = torch.where(spread > 0, value - (value - x) * ratio, torch.cat([value, pale, pale], 1))
     levels = y * 255.0
     nearest = levels.round()
+    # The rounding errors of the round trip decide which whole levels are lost; nothing else depends on them.
     short = _round_trip(x, factor, offset).floor() < nearest.to(torch.float64)
     short &= (levels - nearest).abs_() < NEAR
     return (y - short.to(torch.float32).mul_(SHORT / 255.0)).contiguous()
@@ -65,6 +66,7 @@ def _round_trip(x: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
     value = torch.maximum(torch.maximum(r, g), b)
     spread = value - torch.minimum(torch.minimum(r, g), b)
     safe = torch.where(spread > 0, spread, 1.0)
+    # In this order: where two channels are largest, the later one decides, as in scikit-image.
     sixths = torch.where(r == value, (g - b) / safe, 0.0)
     sixths = torch.where(g == value, 2.0 + (b - r) / safe, sixths)
     sixths = torch.where(b == value, 4.0 + (r - g) / safe, sixths)
@@ -76,6 +78,7 @@ def _round_trip(x: torch.Tensor, factor: float, offset: float) -> torch.Tensor:
     p = value * (1.0 - changed)
     q = value * (1.0 - part * changed)
     t = value * (1.0 - (1.0 - part) * changed)
+    # A hue that rounds up to a whole turn is red again.
     sector = sector.to(torch.int64).remainder(6)
     table = ((value, t, p), (q, value, p), (p, value, t), (p, q, value), (t, p, value), (value, p, q))
     channels = []

@@ -16,6 +16,7 @@ Weights = tuple[float, ...]
 @functools.lru_cache(maxsize=256)
 def gaussian_weights(sigma: float, truncate: float = 4.0) -> Weights:
     """Normalised samples of the normal density at whole steps, out to ``truncate`` standard deviations."""
+    # scipy's radius, so that kernels end at the same pixel.
     radius = int(truncate * sigma + 0.5)
     weights = [math.exp(-0.5 * (i / sigma) ** 2) if sigma > 0 else 1.0 for i in range(-radius, radius + 1)]
     total = sum(weights)
@@ -35,6 +36,7 @@ def border_index(size: int, radius: int, border: str) -> torch.Tensor:
     if border == "symmetric":
         place = place.remainder(2 * size)
         return torch.minimum(place, 2 * size - 1 - place)
+    # A single sample has the period 0, which nothing can be divided by.
     place = place.remainder(max(1, 2 * size - 2))
     return torch.minimum(place, (2 * size - 2 - place).clamp_min(0))
 
@@ -58,6 +60,7 @@ def along(x: torch.Tensor, weights: Weights, dim: int, border: str = "edge") -> 
     wide = padded(x, radius, dim, border)
     size = x.shape[dim]
     out = wide.narrow(dim, radius, size) * weights[radius]
+    # Pairs are added before they are weighted, from the middle outwards: the compiled loops do the same.
     for step in range(1, radius + 1):
         pair = wide.narrow(dim, radius - step, size) + wide.narrow(dim, radius + step, size)
         out.add_(pair.mul_(weights[radius + step]))

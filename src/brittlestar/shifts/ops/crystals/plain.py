@@ -40,4 +40,5 @@ def veins(keys: SampleKeys, height: int, width: int, decay: float) -> torch.Tens
 
 def side_of(height: int, width: int) -> int:
     """The smallest power of two, from 2 on, that holds an image."""
+    # A cloud of one pixel has no range to be scaled by.
     return max(2, 1 << (max(height, width) - 1).bit_length())

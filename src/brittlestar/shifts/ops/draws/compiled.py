@@ -11,6 +11,7 @@ import torch
 
 from brittlestar.shifts.ops.jit import compiled
 
+# The constants of splitmix64 (Steele, Lea and Flood 2014), as in `core.keys`.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _C1, _C2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31 = (np.uint64(n) for n in (27, 30, 31))
@@ -36,6 +37,7 @@ def unit(word: Any, number: int) -> Any:
     """24-bit uniform draw ``number`` of a key, float32 in [0, 1)."""
     bits = mixed(word, number >> 1)
     half = (bits >> TO_HALF) if number & 1 else (bits & np.uint64(0xFFFFFFFF))
+    # 24 bits are all that float32 holds exactly.
     return np.float32(half >> np.uint64(8)) * np.float32(2.0**-24)
 
 

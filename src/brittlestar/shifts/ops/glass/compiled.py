@@ -53,6 +53,7 @@ def _shuffle_by_keys(x: Any, words: Any, reach: int, iterations: int, exchange: 
             for y in range(rows - 1, -1, -1):
                 for k in range(columns - 1, -1, -1):
                     number = i * area + y * columns + k
+                    # Two pixels share a word of 64 bits, which is mixed once.
                     if number >> 1 != held:
                         held = number >> 1
                         bits = mixed(word, held)

@@ -29,6 +29,7 @@ def shuffled(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor, reach: in
     n, _, height, width = x.shape
     rows, columns = down.shape[2:]
     count = height * width
+    # From reach + 1 to side - reach: the published ranges, which do not lie in the middle.
     top = torch.arange(reach + 1, reach + 1 + rows, device=x.device)[:, None]
     left = torch.arange(reach + 1, reach + 1 + columns, device=x.device)
     inner = (top * width + left).flatten()
@@ -53,6 +54,7 @@ def shuffled(x: torch.Tensor, down: torch.Tensor, right: torch.Tensor, reach: in
 
 def _exchange(origin: torch.Tensor, inner: torch.Tensor, delta: torch.Tensor) -> None:
     """Exchange pixel after pixel, all images at once, in place."""
+    # Both pixels change, so there are no pointers to double: one pixel after another.
     for turn in range(len(inner) - 1, -1, -1):
         here = inner[turn].expand(len(origin), 1)
         there = here + delta[:, turn : turn + 1]

@@ -41,7 +41,9 @@ def fixed(value: float, bits: int = _BITS) -> int:
 @functools.lru_cache(maxsize=64)
 def quantisers(quality: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Luma and chroma divisors of a quality from 1 to 100, row by row."""
+    # libjpeg's scale; at quality 50 the tables are those of the standard (ITU-T T.81, Annex K).
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    # Baseline JPEG stores divisors in 8 bits.
     luma, chroma = (tuple(min(255, max(1, (v * scale + 50) // 100)) for v in table) for table in (_LUMA, _CHROMA))
     return luma, chroma
 
@@ -91,6 +93,7 @@ def _repeated(x: torch.Tensor, dim: int, multiple: int) -> torch.Tensor:
 
 def _to_ycc(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     r, g, b = x.unbind(1)
+    # Chroma gets a little less than a half, as in libjpeg: 255.5 must not become 256.
     half, centre = 1 << 15, (128 << 16) + (1 << 15) - 1
     c = functools.partial(fixed, bits=16)
     y = (r * c(0.299) + g * c(0.587) + b * c(0.114) + half) >> 16
@@ -123,6 +126,7 @@ def _doubled(x: torch.Tensor) -> torch.Tensor:
     lines = torch.stack([near + wide[:, :-2], near + wide[:, 2:]], 2).flatten(1, 2)
     wide = padded(lines, 1, 2, "edge")
     near = 3 * lines
+    # 8 and 7 in turns, as in libjpeg, so that rounding does not drift.
     left, right = near + wide[:, :, :-2] + 8, near + wide[:, :, 2:] + 7
     # The outermost columns have no neighbour: 4 times themselves.
     return (torch.stack([left, right], 3).flatten(2, 3)) >> 4
@@ -135,8 +139,10 @@ def _blocks(x: torch.Tensor, divisors: tuple[int, ...]) -> torch.Tensor:
     across = torch.stack(_forward([tiles[i] for i in range(8)], first=True))
     down = torch.stack(_forward([across[:, i] for i in range(8)], first=False))
     divisor = torch.tensor(divisors, dtype=torch.int32, device=x.device).view(8, 8, 1, 1, 1)
+    # libjpeg's DCT gives 8 times the coefficients.
     size = torch.div(down.abs() + 4 * divisor, 8 * divisor, rounding_mode="floor")
     kept = torch.sign(down) * size * divisor
+    # The first pass leaves two fraction bits; the second takes them and the factor of 8 away.
     columns = torch.stack(_inverse([kept[i] for i in range(8)], _BITS - 2))
     rows = torch.stack(_inverse([columns[:, i] for i in range(8)], _BITS + 5))
     return (rows + 128).clamp_(0, 255).permute(2, 3, 1, 4, 0).reshape(n, height, width)

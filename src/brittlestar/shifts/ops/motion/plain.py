@@ -22,6 +22,7 @@ def motion_offsets(count: int, degrees: float) -> tuple[tuple[int, int], ...]:
     """(rows, columns) from which each of ``count`` steps along the direction is taken."""
     down, right = count * math.sin(math.radians(degrees)), count * math.cos(math.radians(degrees))
     length = math.hypot(down, right)
+    # ImageMagick's rounding: a half goes down.
     return tuple((math.ceil(i * down / length - 0.5), math.ceil(i * right / length - 0.5)) for i in range(count))
 
 

@@ -26,6 +26,7 @@ def normal_noise(x: torch.Tensor, keys: SampleKeys, sigma: float, speckle: bool)
 def _normal_noise(x: Any, out: Any, words: Any, table: Any, sigma: Any, speckle: bool) -> None:
     count, one = x.shape[1], np.float32(1)
     for n in range(len(x)):
+        # A word of 64 bits holds four draws.
         for start in range(0, count, 4):
             bits = mixed(words[n], start >> 2)
             for lane in range(min(4, count - start)):
@@ -76,6 +77,7 @@ def _quick(photons: float) -> tuple[Any, int, Any]:
         first, last = (np.searchsorted(row, tops + add, side="right") for add in (0, 63))
         rows.append(np.where(first == last, first, -1))
     table = np.concatenate(rows)
+    # The mark is the type's largest number (-1 in two's complement), so no count may reach it.
     small = table.max() < 255
     values = np.arange(width + 1, dtype=np.float32) / np.float32(photons)
     return table.astype(np.uint8 if small else np.uint16), 255 if small else 65535, values
@@ -91,8 +93,10 @@ def _shot_noise(
             bits = mixed(words[n], start >> 2)
             for lane in range(min(4, count - start)):
                 exact = x[n, start + lane] * np.float32(255)
+                # The margins of `SampleKeys.poisson`: what rounding adds to a whole level is no remainder.
                 level = min(max(np.floor(exact + np.float32(1e-3)), np.float32(0)), np.float32(255))
                 if exact - level > np.float32(2e-3):
+                    # Between the levels: the tables do not hold, and plain starts again.
                     return False
                 draw = np.int64((bits & LANE) ^ SIGN)
                 row = np.int64(level)

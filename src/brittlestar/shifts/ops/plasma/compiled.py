@@ -74,6 +74,7 @@ def fill_cloud(words: Any, decay: float, corners: Any, centres: Any, draws: Any,
     side, wobble, block = 1, FIRST_WOBBLE, 0
     corners[0, 0] = 0
     while side < len(out):
+        # Rounded only here, as torch rounds a Python float that meets a float32 tensor.
         amplitude = np.float32(wobble * wobble)
         for y in range(side):
             corners[y, side] = corners[y, 0]

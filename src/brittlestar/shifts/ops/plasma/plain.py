@@ -35,8 +35,8 @@ def clouds(size: int, decay: float, draw: Draw) -> torch.Tensor:
     """Clouds by the diamond-square method on a torus, (n, size, size), each scaled to [0, 1].
 
     As in the ImageNet-C code, a new point is the mean of its four neighbours plus ``w * u`` with ``u`` uniform in
-    ``[-w, w]``, so the amplitude is ``w`` squared; ``w`` starts at
-    ``FIRST_WOBBLE`` and is divided by ``decay`` at every halving.
+    ``[-w, w]``, so the amplitude is ``w`` squared; ``w`` starts at ``FIRST_WOBBLE`` and is divided by ``decay`` at
+    every halving.
 
     Args:
         size: A power of two.

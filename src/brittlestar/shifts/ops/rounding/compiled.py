@@ -25,6 +25,7 @@ def truncated(y: torch.Tensor) -> torch.Tensor:
 def _truncate(y: Any, out: Any, slack: Any) -> None:
     zero, one, scale = np.float32(0), np.float32(1), np.float32(255)
     for i in range(len(y)):
+        # Divided as in plain: times 1 / 255 would be other bits.
         out[i] = np.floor(min(max(y[i], zero), one) * scale + slack) / scale
 
 

@@ -24,11 +24,14 @@ NEAR = 2.0**-13
 """In levels: a value so near to a whole level should be that level."""
 
 REACH = 1.25 * NEAR
-"""Levels that fall short by less than this are lowered: farther ones truncate rightly by themselves."""
+"""Levels that fall short by less than this are lowered; others are cut off correctly as they are."""
 
 
 def truncated(y: torch.Tensor) -> torch.Tensor:
-    """Float32 images cut off to multiples of 1/255, in [0, 1]. A value a rounding error below a level counts as it."""
+    """Float32 images cut off to multiples of 1/255, in [0, 1].
+
+    What falls short of a level by a rounding error counts as that level.
+    """
     return y.clamp(0, 1).mul_(255).add_(SLACK).floor_().div_(255)
 
 
@@ -73,4 +76,5 @@ def short_levels(change: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.floa
     """For each of 256 levels, 1 where a change that should give a whole level falls short of it in float64."""
     with np.errstate(all="ignore"):
         levels = np.clip(change(np.arange(256) / 255.0), 0, 1) * 255
+    # 1e-6 is far above float64's errors and far below a level.
     return torch.from_numpy((np.floor(levels + 1e-6) > np.floor(levels)).astype(np.float32))

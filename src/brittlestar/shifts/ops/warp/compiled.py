@@ -45,6 +45,7 @@ def _take(x: Any, out: Any, n: int, y: int, i: int, row: Any, column: Any, refle
     down, along = row - above, column - before
     up, back = one - down, one - along
     top, left = int(above), int(before)
+    # Nearly all places lie inside, where nothing needs to be folded back.
     if 0 <= top < height - 1 and 0 <= left < width - 1:
         bottom, right = top + 1, left + 1
     else:

@@ -11,6 +11,7 @@ from brittlestar.shifts.ops.jit import compiled
 from brittlestar.shifts.ops.water.plain import FARTHEST, HIGH, LOW, TANGENT
 
 _FAR = FARTHEST * 65536
+# The lengths of `plain.STEPS`.
 _ONE, _DIAGONAL, _KNIGHT = 65536, 91750, 143976
 
 
@@ -98,6 +99,7 @@ def _edges(image: Any, out: Any) -> None:
             flat, steep = np.int64(abs(dx[y, x])) * TANGENT, np.int64(abs(dy[y, x])) << 15
             if steep < flat:
                 peak = s > size[y + 1, x] and s >= size[y + 1, x + 2]
+            # tan(67.5 degrees) is tan(22.5 degrees) plus 2.
             elif steep > flat + (np.int64(abs(dx[y, x])) << 16):
                 peak = s > size[y, x + 1] and s >= size[y + 2, x + 1]
             elif (dx[y, x] ^ dy[y, x]) < 0:
@@ -110,6 +112,7 @@ def _edges(image: Any, out: Any) -> None:
                     out[y, x] = 0
                     stack[depth, 0], stack[depth, 1] = y, x
                     depth += 1
+    # Floods weak edges from the strong ones: plain grows them until nothing changes, with the same end.
     while depth:
         depth -= 1
         y, x = stack[depth, 0], stack[depth, 1]

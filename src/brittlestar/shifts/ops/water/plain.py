@@ -19,6 +19,7 @@ FARTHEST = 20
 STEPS = ((0, 1, 65536), (1, 0, 65536), (1, 1, 91750), (1, 2, 143976), (2, 1, 143976))
 """The 5 x 5 distance mask: rows, columns, length (1, 1.4 and 2.1969) times 2^16, for one quadrant."""
 
+# The published kernel, which embosses.
 RELIEF = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
 
 
@@ -71,10 +72,12 @@ def edges(x: torch.Tensor) -> torch.Tensor:
 
     flat, steep = dx.abs() * TANGENT, dy.abs() << 15
     horizontal = steep < flat
+    # tan(67.5 degrees) is tan(22.5 degrees) plus 2.
     vertical = steep > flat + (dx.abs() << 16)
     rising = (dx ^ dy) < 0
     falling_peak = (size > beside(-1, -1)) & (size > beside(1, 1))
     rising_peak = (size > beside(-1, 1)) & (size > beside(1, -1))
+    # Of two equal neighbours the first is the edge, as in OpenCV; along diagonals neither is.
     peak = torch.where(
         horizontal,
         (size > beside(0, -1)) & (size >= beside(0, 1)),
@@ -100,6 +103,7 @@ def distances(edge: torch.Tensor) -> torch.Tensor:
     nearest = torch.where(edge, 0, far).to(torch.int32)
     height, width = edge.shape[1:]
     reach = 2
+    # No step is shorter than a pixel: after 20 rounds nothing below the limit can change.
     for _ in range(FARTHEST):
         around = functional.pad(nearest, (reach,) * 4, value=far)
         nearer = nearest
@@ -122,6 +126,7 @@ def equalised(x: torch.Tensor) -> torch.Tensor:
     total = levels.cumsum(1)
     first = total.gather(1, (total > 0).to(torch.int32).argmax(1, keepdim=True))
     scale = (255.0 / (count - first).clamp_min(1).to(torch.float64)).to(torch.float32)
+    # In float32, as in OpenCV: its rounding decides between levels.
     table = ((total - first).to(torch.float32) * scale).round_().clamp_(0, 255).to(torch.int32)
     # An image of one level stays as it is.
     table = torch.where(first == count, torch.arange(256, dtype=torch.int32, device=x.device), table)

@@ -20,6 +20,7 @@ def zoom_taps(size: int, factor: float) -> Tap:
     ``size`` around the centre.
     """
     start, cropped = centre(size, factor)
+    # As scipy rounds the size that it zooms to.
     enlarged = round(cropped * factor)
     trimmed = (enlarged - size) // 2
     ratio = (cropped - 1) / (enlarged - 1) if enlarged > 1 else 1.0
@@ -31,6 +32,7 @@ def zoom_taps(size: int, factor: float) -> Tap:
 
 def centre(size: int, factor: float) -> tuple[int, int]:
     """Start and length of the central part that fills ``size`` when enlarged."""
+    # As `clipped_zoom` in the published code: rounded up, so that the enlarged part covers the image.
     length = math.ceil(size / factor)
     return (size - length) // 2, length
 
