@@ -29,7 +29,7 @@ from brittlestar.report.words import count, images, number
 
 TITLES = {"imagenet-p": "ImageNet-P", "cifar-p": "CIFAR-P", "tiny-p": "Tiny-ImageNet-P"}
 VIDEO = "the published ones are H.264 video, whose compression changes the numbers"
-# AlexNet's flip probabilities come from two memories that agree with each other, not from the paper.
+# AlexNet's flip probabilities are as two sources remember them, which agree; nobody held them to the paper.
 REMEMBERED = "not verified against the paper"
 ALEXNET_CLASSES = 1000
 
