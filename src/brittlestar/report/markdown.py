@@ -11,7 +11,7 @@ from brittlestar.report.words import interval, number
 
 def escaped(text: str) -> str:
     """Text that Markdown and HTML leave alone."""
-    # The ampersand comes first, and of the marks the backslash: each would escape the escapes made before it.
+    # The ampersand first, and of the marks the backslash: later they would escape the escapes of the others.
     out = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
     for mark in "\\`*_|[]#":
         out = out.replace(mark, "\\" + mark)

@@ -85,7 +85,7 @@ def build_spectrum(gathered: Gathered, numbers: Numbers) -> Spectrum | None:
     for subject in gathered.subjects:
         infos = subject.of_kind("fourier")
         if norm is None:
-            # One norm for all: under larger waves every model errs more, so maps of two norms cannot be compared.
+            # One norm for all: error grows with the norm, so maps of two norms cannot be compared.
             norm = _norm(infos[0]) if infos else subject.sampled.norm if subject.sampled else None
         own = {(int(i.config["row"]), int(i.config["column"])): subject.rows[i.id] for i in infos if _norm(i) == norm}
         _, height, width = subject.data.shape
