@@ -249,11 +249,10 @@ def _stop(session: Mapping[str, Any]) -> str:
 def build_commands(gathered: Gathered) -> tuple[str, ...]:
     """The commands as typed, or for runs made from Python the ones that do the same."""
     commands: list[str] = []
-    for run, store in enumerate(gathered.stores):
+    for run in range(len(gathered.stores)):
         sessions = [s for r, s in gathered.sessions() if r == run]
         typed = [str(s["command"]) for s in sessions if s.get("command")]
         commands += typed or [_command(gathered, run, sessions[-1] if sessions else {})]
-        _ = store
     # A run that was resumed has the same command several times.
     return tuple(dict.fromkeys(commands))
 

@@ -23,7 +23,7 @@ class ModelEntry:
         key: ``m0``, ``m1`` ...: anchors, colours.
         place: Its number, from 0; decides the colour.
         name: Shown everywhere; unique in the report.
-        data: Index of its data set in ``ReportContent.data``.
+        data: Index of its data set in ``Header.data``.
         samples: Images answered under the clean condition.
         about: The manifest's entry (specification, fingerprint, parameters, preprocessing, notes).
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -32,8 +31,6 @@ def element(tag: str, content: object = "", **attributes: object) -> Markup:
 
 class Canvas:
     """An SVG picture under construction, with its title and description for those who do not see it."""
-
-    _numbers = itertools.count(1)
 
     def __init__(self, width: float, height: float, title: str, description: str, kind: str = "chart") -> None:
         self.width, self.height, self.kind = width, height, kind
