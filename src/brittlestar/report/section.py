@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -35,6 +35,16 @@ class Result:
     measure: str
     estimate: Estimate | None
     status: str = ""
+
+
+def results_of(
+    models: Iterable[tuple[ModelEntry, str, Iterable[tuple[str, str, Estimate | None]]]],
+) -> Iterator[Result]:
+    """The rows of models, each with its data set's name and its (condition, measure, estimate), where there is one."""
+    for model, data, lines in models:
+        for condition, measure, estimate in lines:
+            if estimate is not None:
+                yield Result(model=model.name, data=data, condition=condition, measure=measure, estimate=estimate)
 
 
 @dataclass(frozen=True, kw_only=True)

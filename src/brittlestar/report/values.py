@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from brittlestar.measures import Estimate, Normalised, Sensitivity
+from brittlestar.report.corruptions import CorruptionSet
+from brittlestar.report.stability import StabilitySet
+from brittlestar.report.subjects import ModelEntry
+from brittlestar.report.words import spaced
 
 
 def estimate_values(e: Estimate) -> dict[str, Any]:
@@ -45,4 +50,22 @@ def summary_values(name: str, found: Normalised, caveat: str) -> dict[str, Any]:
         "parts": list(found.parts),
         "severities": list(found.severities),
         "conditions": found.conditions,
+    }
+
+
+def set_values(
+    found: CorruptionSet | StabilitySet, models: Iterable[tuple[ModelEntry, Sequence[tuple[str, Normalised]]]]
+) -> dict[str, Any]:
+    """A published set with the summaries of its models."""
+    return {
+        "set": found.key,
+        "title": found.title,
+        "basis": spaced(found.basis),
+        "storage": found.storage,
+        "caveat": found.caveat or None,
+        "notes": list(found.notes),
+        "models": [
+            {"model": model.name, "summaries": [summary_values(name, n, found.caveat) for name, n in listed]}
+            for model, listed in models
+        ],
     }

@@ -15,12 +15,12 @@ from brittlestar.report.drawing.published import dots, sums_table
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import both, set_table
 from brittlestar.report.names import set_names
-from brittlestar.report.section import Finding, Result, Section
+from brittlestar.report.section import Finding, Result, Section, results_of
 from brittlestar.report.stability import REMEMBERED, StabilityModel, StabilitySet, build_stability, means, plain
 from brittlestar.report.status import near_chance_of
 from brittlestar.report.subjects import ModelEntry
-from brittlestar.report.values import summary_values
-from brittlestar.report.words import chosen, count, images, number, share, spaced
+from brittlestar.report.values import set_values
+from brittlestar.report.words import chosen, count, images, number, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,35 +56,14 @@ class Stability(Section):
 
     def results(self) -> Iterator[Result]:
         for found in self.sets:
-            for place, entry in enumerate(found.models):
-                for condition, measure, estimate in _results(found, place):
-                    if estimate is not None:
-                        yield Result(
-                            model=entry.model.name,
-                            data=self.data[entry.model.data],
-                            condition=condition,
-                            measure=measure,
-                            estimate=estimate,
-                        )
+            yield from results_of(
+                (m.model, self.data[m.model.data], _results(found, place)) for place, m in enumerate(found.models)
+            )
 
     def summary(self, corrected: Mapping[int, Sensitivity]) -> Mapping[str, Any]:
         return {
             "stability": [
-                {
-                    "set": found.key,
-                    "title": found.title,
-                    "basis": spaced(found.basis),
-                    "storage": found.storage,
-                    "caveat": found.caveat or None,
-                    "notes": list(found.notes),
-                    "models": [
-                        {
-                            "model": m.model.name,
-                            "summaries": [summary_values(n.name, n, found.caveat) for n in means(m)],
-                        }
-                        for m in found.models
-                    ],
-                }
+                set_values(found, [(m.model, [(n.name, n) for n in means(m)]) for m in found.models])
                 for found in self.sets
             ]
         }
