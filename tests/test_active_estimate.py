@@ -102,12 +102,13 @@ def test_interval_of_a_complete_sample_is_exact() -> None:
     assert (low[0], high[0]) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
 
-def test_an_estimate_is_as_sharp_as_asked_with_fewer_passes_and_covers() -> None:
+@pytest.mark.parametrize("repeats", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_an_estimate_is_as_sharp_as_asked_with_fewer_passes_and_covers(repeats: int) -> None:
     """Populations are drawn anew, so that intervals must hold for the rate that stands behind the samples."""
     auxiliary, margins = world(7, 6000)
     truth = (margins < 0).mean(1)
     outside = cells = 0
-    for repeat in range(8):
+    for repeat in range(repeats):
         pick = np.random.default_rng(repeat).integers(0, 6000, SAMPLES)
         part = dataclasses.replace(
             auxiliary, sample=auxiliary.sample[pick], group=auxiliary.group[pick], pattern=auxiliary.pattern[:, pick]
