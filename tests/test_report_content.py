@@ -146,7 +146,7 @@ def test_a_sparse_lattice_of_frequencies_fills_its_map(tmp_path: Path) -> None:
     steps = set(np.diff(spectrum.rows))
     assert len(steps) == 1 and steps.pop() > 1
     assert np.isfinite(spectrum.maps[0].value).all()
-    assert 0 in spectrum.rows and "every" in spectrum.covered
+    assert 0 in spectrum.rows and ", one in 4 along each side, up to 28 cycles" in spectrum.covered
 
 
 def test_attacks_state_their_threat_model_and_start_at_clean(content: Seen) -> None:

@@ -237,5 +237,5 @@ def _covered(plane: FourierMap, measured: int, rows: Sequence[int]) -> str:
     if measured >= total:
         return f"All {total:,} places of the plane, from {count(len(plane.frequencies), 'distinct wave')}."
     step = rows[1] - rows[0] if len(rows) > 1 else 1
-    lattice = f", one in {step} along each side," if step > 1 else ""
+    lattice = f", one in {step} along each side" if step > 1 else ""
     return f"{measured:,} of the plane's {total:,} places were asked{lattice}, up to {max(rows)} cycles along a side."
