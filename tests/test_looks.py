@@ -11,7 +11,7 @@ import torch
 
 from brittlestar.api import Run
 from brittlestar.api.progress import Screen
-from brittlestar.runs.session import Watch
+from brittlestar.runs.request import Watch
 from brittlestar.store import RunStore, SessionRecord, stopping_rule
 from report_tools import seen
 from tiny import evaluate_with

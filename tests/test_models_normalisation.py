@@ -18,7 +18,7 @@ from brittlestar.models.normalisation import own_normalisation, settle
 from brittlestar.models.units import in_units_of_one
 from brittlestar.runs.audit import audit
 from brittlestar.runs.reopen import reopened
-from brittlestar.runs.session import Watch
+from brittlestar.runs.request import Watch
 from brittlestar.store import RunStore
 from tiny import evaluate_with
 

@@ -15,7 +15,7 @@ import brittlestar as bs
 from brittlestar.analyses.stopping import judge_of
 from brittlestar.core.errors import NearChanceError
 from brittlestar.runs.first import FEWEST, LOOKS, First, first_answers
-from brittlestar.runs.session import Watch
+from brittlestar.runs.request import Watch
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite

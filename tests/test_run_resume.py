@@ -15,8 +15,8 @@ import pytest
 
 import brittlestar
 from brittlestar.core.rows import Rows
+from brittlestar.runs.request import Watch
 from brittlestar.runs.runner import Progress
-from brittlestar.runs.session import Watch
 from brittlestar.store import RunStore
 from tiny import command, evaluate_with, make_world
 

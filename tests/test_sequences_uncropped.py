@@ -21,7 +21,7 @@ from brittlestar.data import reopened as reopened_data
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import frames
 from brittlestar.runs.reopen import reopened
-from brittlestar.runs.session import Watch
+from brittlestar.runs.request import Watch
 from brittlestar.shifts import SEQUENCES
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite

@@ -10,7 +10,7 @@ import numpy as np
 
 from brittlestar.api import Run
 from brittlestar.api.evaluation import Evaluation
-from brittlestar.runs.session import FollowUp, Watch
+from brittlestar.runs.request import FollowUp, Watch
 
 MODEL = """
 import os

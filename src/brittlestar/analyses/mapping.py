@@ -25,8 +25,8 @@ from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
 from brittlestar.measures.samples import Samples
 from brittlestar.runs.bench import BenchSpec
 from brittlestar.runs.executors import Executor
+from brittlestar.runs.request import FollowUp
 from brittlestar.runs.runner import through
-from brittlestar.runs.session import FollowUp
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.store import RunStore
 from brittlestar.suites.base import Shape, Suite

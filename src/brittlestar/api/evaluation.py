@@ -27,8 +27,9 @@ from brittlestar.models.base import Model, infer
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
 from brittlestar.runs.executors import Executor
+from brittlestar.runs.request import FollowUp, Request, Watch
 from brittlestar.runs.runner import Progress
-from brittlestar.runs.session import FollowUp, Request, Watch, run_session
+from brittlestar.runs.session import run_session
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store.design import Design
 from brittlestar.suites import get_suite

@@ -24,8 +24,8 @@ from brittlestar import measures
 from brittlestar.api.run import LEVEL
 from brittlestar.core import frost
 from brittlestar.measures import of_many
+from brittlestar.runs.request import Watch
 from brittlestar.runs.runner import Progress
-from brittlestar.runs.session import Watch
 from brittlestar.shifts.conditions import Condition
 
 LINE_EVERY = 10.0

@@ -13,7 +13,7 @@ from brittlestar import measures
 from brittlestar.store import RunStore, stopping_rule
 
 if TYPE_CHECKING:
-    from brittlestar.runs.session import Outcome
+    from brittlestar.runs.request import Outcome
 
 LEVEL = 0.95
 

@@ -16,7 +16,7 @@ from brittlestar.measures.effects import Part, mean_effect
 from brittlestar.report.figure import fourier_maps
 from brittlestar.reproduce.claims import Change, Direction, change, over_seeds
 from brittlestar.reproduce.study import Study, Table, percent, points
-from brittlestar.runs.session import Watch
+from brittlestar.runs.request import Watch
 from brittlestar.store import RunStore
 from brittlestar.training.start import reopened
 

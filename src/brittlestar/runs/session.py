@@ -6,134 +6,24 @@ import dataclasses
 import datetime
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
-from brittlestar.core.options import option
-from brittlestar.data.base import Source
-from brittlestar.models import check_model
-from brittlestar.models.base import Model, ModelInfo
-from brittlestar.runs.bench import Bench, BenchSpec, ModelMaker
+from brittlestar.models.base import ModelInfo
+from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.cell import passes
+from brittlestar.runs.checking import checked, default_batch, near_chance, sample_count
 from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
-from brittlestar.runs.first import First, Judge, first_answers, near_chance_text, refuse_near_chance
-from brittlestar.runs.plan import FIRST_BLOCK, plan
+from brittlestar.runs.plan import plan
 from brittlestar.runs.process import one_thread
+from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
 from brittlestar.runs.task import Task
-from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore, SessionRecord
-
-
-@dataclasses.dataclass(frozen=True)
-class FollowUp:
-    """Work on single cells once the grid is filled, by the same executor and under the same lock.
-
-    Fields:
-        conditions: What is asked beside the grid's conditions.
-        do: Gets the executor, what its benches are built from (the conditions are the grid's and these), the store, and
-            where to say things; gives the number of shifted images that were evaluated.
-        name: For the record.
-    """
-
-    conditions: tuple[Condition, ...]
-    do: Callable[[Executor, BenchSpec, RunStore, Callable[[str], None]], int]
-    name: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a session is asked to do.
-
-    Fields:
-        source: The opened data.
-        labels: (n,) labels in the source's listing, as the models number them.
-        classes: Class names in the models' order.
-        titles: What people call these classes; empty where the names are all there is.
-        models: Loaded models, all on one device; with ``makers`` that build them again in workers.
-        makers: One a model; ``None`` keeps the work in this process.
-        models_how: One a model: the fields that load it again, for the record; empty for objects.
-        data_how: What opens the source again, for the record.
-        conditions: In order; clean first.
-        suites: Names, for the record.
-        folder: The run folder.
-        seed: Of the order and of all draws.
-        samples: How many samples of the order; ``None`` for all.
-        budget: Seconds, or ``None``.
-        precision: Target half-width of every interval (``enough`` decides), or ``None``.
-        batch: Samples a forward pass; ``None`` chooses by image size.
-        workers: Processes; 1 works in this process.
-        executor: Where tasks are run: a name, an executor, or ``None`` for what ``workers`` says (``executor_of``).
-        command: What the person typed, for the record.
-        follow_up: Work on single cells once the grid is filled.
-        tune: Whether models may answer in a faster way that gives the same logits.
-        judge: Says from first clean answers whether a model is near chance; ``None`` asks none.
-        anyway: Whether models near chance are run all the same.
-        shifted: Whether the images were declared to be unlike those that the models were made for, for the record.
-    """
-
-    source: Source
-    labels: npt.NDArray[np.int32]
-    classes: tuple[str, ...]
-    models: Sequence[Model]
-    makers: Sequence[ModelMaker] | None
-    models_how: Sequence[dict[str, Any]]
-    data_how: dict[str, Any]
-    conditions: tuple[Condition, ...]
-    suites: tuple[str, ...]
-    folder: Path
-    seed: int = 0
-    samples: int | None = None
-    budget: float | None = None
-    precision: float | None = None
-    batch: int | None = None
-    workers: int = 1
-    executor: str | Executor | None = None
-    command: str = ""
-    follow_up: FollowUp | None = None
-    tune: bool = True
-    judge: Judge | None = None
-    anyway: bool = False
-    shifted: bool = False
-    titles: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a session ended: ``stop`` (complete, budget, precision, interrupted), seconds, images, work left."""
-
-    folder: Path
-    stop: str
-    seconds: float
-    images: int
-    left: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Watch:
-    """Callbacks of a session; each may be left out.
-
-    Fields:
-        note: Called with one line of what happens now.
-        warn: Called with what a person must know before believing any number.
-        plan: Called once with the models' names, the conditions and the progress before work begins.
-        progress: Called after every task.
-        enough: Asked after every finished block whether to stop (precision).
-    """
-
-    note: Callable[[str], None] = lambda _: None
-    warn: Callable[[str], None] = lambda _: None
-    plan: Callable[[Sequence[str], Sequence[Condition], Progress], None] = lambda *_: None
-    progress: Callable[[Progress], None] = lambda _: None
-    enough: Callable[[Progress], bool] | None = None
 
 
 def run_session(request: Request, watch: Watch | None = None) -> Outcome:
@@ -151,13 +41,13 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
 def _run_session(request: Request, watch: Watch) -> Outcome:
     note = watch.note
     source = request.source
-    count = _sample_count(request)
+    count = sample_count(request)
     executor = _executor(request)
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
-    infos = _checked(request, order, labels, batch, watch)
-    near = _near_chance(request, order, labels, batch, watch, count)  # before any folder is made
+    infos = checked(request, order, labels, batch, watch)
+    near = near_chance(request, order, labels, batch, watch, count)  # before any folder is made
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -235,105 +125,6 @@ def _followed(
         executor.close()
         return "interrupted"
     return "complete"
-
-
-def default_batch(shape: tuple[int, int, int]) -> int:
-    """Samples a forward pass: a whole block for small images, fewer for large ones."""
-    return 250 if max(shape[1:]) <= 64 else 64 if max(shape[1:]) <= 128 else 25
-
-
-def _sample_count(request: Request) -> int:
-    total = request.source.info.count
-    count = total if request.samples is None else request.samples
-    for name, number in (("samples", count), ("workers", request.workers), ("batch", request.batch)):
-        require(number is None or number >= 1, f"{option(name)} must be at least 1, got {number}", UsageError)
-    too_many = f"{option('samples', count)} is more than the {total} images of {request.source.info.spec}"
-    require(count <= total, too_many, UsageError)
-    for name, value in (("budget", request.budget), ("precision", request.precision)):
-        require(value is None or value > 0, f"{option(name)} must be positive, got {value}", UsageError)
-    half_width = f"{option('precision')} is a half-width such as 0.02, got {request.precision}"
-    require(request.precision is None or request.precision < 0.5, half_width, UsageError)
-    names = [model.name for model in request.models]
-    require(
-        len(set(names)) == len(names),
-        f"two models have one name: {names}; name them apart ({option('model', 'NAME=MODEL')})",
-        UsageError,
-    )
-    return count
-
-
-def _checked(
-    request: Request, order: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], batch: int, watch: Watch
-) -> list[ModelInfo]:
-    first = order[: min(FIRST_BLOCK, len(order))]
-    pixels = torch.from_numpy(request.source.load(first))
-    infos = []
-    for model, how in zip(request.models, request.models_how, strict=True):
-        watch.note(f"checking {model.name}")
-        images = pixels.to(model.device, torch.float32) / 255
-        notes = check_model(model, images, torch.from_numpy(labels[: len(first)]), len(request.classes), batch)
-        with torch.inference_mode():
-            outputs = int(model.logits(images[:2]).shape[1])
-        if not model.differentiable:
-            notes = (*notes, "gives no gradients: white-box attacks are left out")
-        infos.append(
-            ModelInfo(
-                name=model.name,
-                spec=model.spec,
-                fingerprint=model.fingerprint(),
-                classes=outputs,
-                input_shape=request.source.info.shape,
-                preprocess=model.preprocess.as_json(),
-                parameters=model.parameters,
-                differentiable=model.differentiable,
-                notes=notes,
-                guards=model.guards,
-                how=how,
-            )
-        )
-    twins = {info.fingerprint for info in infos}
-    require(len(twins) == len(infos), f"two of the models are the same: {[i.name for i in infos]}", UsageError)
-    return infos
-
-
-@dataclasses.dataclass(frozen=True)
-class _Near:
-    """Models near chance by name with [right, asked], and notes on those that could not be told from it."""
-
-    by_name: dict[str, list[int]]
-    notes: dict[str, tuple[str, ...]]
-
-
-def _near_chance(
-    request: Request,
-    order: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int32],
-    batch: int,
-    watch: Watch,
-    count: int,
-) -> _Near:
-    """Ask every model about clean images first; stop, or say what is wrong, where one does no more than guess."""
-    if request.judge is None:
-        return _Near({}, {})
-    first: dict[str, First] = {}
-    for model in request.models:
-        first[model.name] = first_answers(
-            model, request.source, order, labels, request.judge, most=count, batch=batch, budget=request.budget
-        )
-    near = {name: one for name, one in first.items() if one.judgement.near}
-    if near:
-        others = [name for name in first if name not in near]
-        if not request.anyway:
-            refuse_near_chance(near, others)
-        watch.warn(near_chance_text(near, others))
-    open_ = {name: one for name, one in first.items() if one.judgement.near is None and not one.judgement.apart}
-    return _Near(
-        {name: [one.right, one.asked] for name, one in near.items()},
-        {
-            name: (f"not told apart from chance on clean images: right in {one.judgement.text}",)
-            for name, one in open_.items()
-        },
-    )
 
 
 def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int) -> tuple[list[Task], Progress]:
