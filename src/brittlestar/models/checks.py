@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from brittlestar.core.options import option
 from brittlestar.models.base import Model
 from brittlestar.models.wrap import TorchModel
 
-_PROBE = 16
+PROBE = 16
 """How many images the model sees more than once."""
 
 
@@ -39,7 +40,7 @@ def check_model(
         ModelError: The breach and what to do about it.
     """
     _check_mode(model)
-    probe = images[: min(batch, _PROBE)]
+    probe = images[: min(batch, PROBE)]
     kept = probe.clone()
     logits = _answers(model, probe)
     require(
@@ -64,6 +65,19 @@ def check_model(
     every = torch.cat([logits, *rest])
     _check_finite(model, every)
     return (*notes, *_looks(every, scale))
+
+
+def answer_time(model: Model, image: torch.Tensor) -> float:
+    """Seconds that a model takes to answer to a batch of one image, float32 in [0, 1] on its device.
+
+    Raises:
+        ModelError: It is in training mode, or does not take the image.
+    """
+    _check_mode(model)
+    began = time.monotonic()
+    # A copy, as the model may write to what it is given; brought here, as a GPU answers before it has computed.
+    _answers(model, image.clone()).cpu()
+    return time.monotonic() - began
 
 
 def in_training_mode(module: nn.Module) -> list[str]:
@@ -181,6 +195,8 @@ def _check_repeats(model: Model, probe: torch.Tensor, logits: torch.Tensor, scal
 
 def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> list[str]:
     """Compare answers to single images with those of the batch."""
+    if len(probe) == 1:
+        return []
     alone = torch.cat([_answers(model, probe[i : i + 1]) for i in range(min(len(probe), 4))])
     apart = float((alone - logits[: len(alone)]).abs().max()) / scale
     require(

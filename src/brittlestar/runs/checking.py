@@ -10,8 +10,11 @@ import torch
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
+from brittlestar.core.sizes import at_once
 from brittlestar.models import check_model
 from brittlestar.models.base import ModelInfo
+from brittlestar.models.checks import PROBE
+from brittlestar.runs.budget import Patience
 from brittlestar.runs.first import First, first_answers, near_chance_text, refuse_near_chance
 from brittlestar.runs.request import Request, Watch
 
@@ -36,7 +39,8 @@ def sample_count(request: Request) -> int:
         require(number is None or number >= 1, f"{option(name)} must be at least 1, got {number}", UsageError)
     too_many = f"{option('samples', count)} is more than the {total} images of {request.source.info.spec}"
     require(count <= total, too_many, UsageError)
-    for name, value in (("budget", request.budget), ("precision", request.precision)):
+    budget = None if request.budget is None else request.budget.seconds
+    for name, value in (("budget", budget), ("precision", request.precision)):
         require(value is None or value > 0, f"{option(name)} must be positive, got {value}", UsageError)
     half_width = f"{option('precision')} is a half-width such as 0.02, got {request.precision}"
     require(request.precision is None or request.precision < 0.5, half_width, UsageError)
@@ -50,18 +54,27 @@ def sample_count(request: Request) -> int:
 
 
 def checked(
-    request: Request, order: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], batch: int, watch: Watch
+    request: Request,
+    order: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int32],
+    batch: int,
+    watch: Watch,
+    patience: Patience,
 ) -> list[ModelInfo]:
     """What is recorded of every model, once each has been held against the contract on the first images."""
-    first = order[: min(FIRST, len(order))]
+    first = order[: min(at_once(request.source.info.shape, FIRST), len(order))]
     pixels = torch.from_numpy(request.source.load(first))
     infos = []
     for model, how in zip(request.models, request.models_how, strict=True):
         watch.note(f"checking {model.name}")
         images = pixels.to(model.device, torch.float32) / 255
-        notes = check_model(model, images, torch.from_numpy(labels[: len(first)]), len(request.classes), batch)
+        some = patience.contract(model, images, PROBE)
+        truth = torch.from_numpy(labels[:some])
+        notes = check_model(model, images[:some], truth, len(request.classes), batch)
+        if some < len(images):
+            notes = (*notes, _few(model.name, some, len(images), watch))
         with torch.inference_mode():
-            outputs = int(model.logits(images[:2]).shape[1])
+            outputs = int(model.logits(images[:1]).shape[1])
         if not model.differentiable:
             notes = (*notes, "gives no gradients: white-box attacks are left out")
         infos.append(
@@ -84,6 +97,15 @@ def checked(
     return infos
 
 
+def _few(name: str, some: int, usual: int, watch: Watch) -> str:
+    """What is said of a model that was not checked as thoroughly as usual."""
+    text = f"the contract was checked on {some} instead of {usual} images, as the budget leaves no time for more"
+    if some == 1:
+        text += "; whether an image's answer depends on its batch was not"
+    watch.note(f"{name}: {text}")
+    return text
+
+
 @dataclasses.dataclass(frozen=True)
 class Near:
     """Models near chance by name with [right, asked], and notes on those that could not be told from it."""
@@ -99,6 +121,7 @@ def near_chance(
     batch: int,
     watch: Watch,
     count: int,
+    patience: Patience,
 ) -> Near:
     """Ask every model about clean images first; stop, or say what is wrong, where one does no more than guess."""
     if request.judge is None:
@@ -106,7 +129,7 @@ def near_chance(
     first: dict[str, First] = {}
     for model in request.models:
         first[model.name] = first_answers(
-            model, request.source, order, labels, request.judge, most=count, batch=batch, budget=request.budget
+            model, request.source, order, labels, request.judge, most=count, batch=batch, seconds=patience.seconds
         )
     near = {name: one for name, one in first.items() if one.judgement.near}
     if near:

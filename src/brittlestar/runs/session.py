@@ -12,12 +12,15 @@ import numpy as np
 from brittlestar.attacks.base import Attack
 from brittlestar.core.errors import UsageError, require
 from brittlestar.models.base import ModelInfo
-from brittlestar.runs.bench import Bench, BenchSpec
+from brittlestar.models.wrap import TorchModel
+from brittlestar.runs.bench import PROBE, TUNING, Bench, BenchSpec
+from brittlestar.runs.budget import Patience
 from brittlestar.runs.cell import passes
 from brittlestar.runs.checking import checked, default_batch, near_chance, sample_count
 from brittlestar.runs.environment import hardware, versions
-from brittlestar.runs.examples import write_examples
+from brittlestar.runs.examples import PER_CONDITION, write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
+from brittlestar.runs.pace import Pace
 from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
@@ -45,8 +48,10 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
-    infos = checked(request, order, labels, batch, watch)
-    near = near_chance(request, order, labels, batch, watch, count)  # before any folder is made
+    budget = request.budget
+    patience = Patience(None if budget is None else budget.for_checks / len(request.models))
+    infos = checked(request, order, labels, batch, watch, patience)
+    near = near_chance(request, order, labels, batch, watch, count, patience)  # before any folder is made
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -62,6 +67,9 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         fingerprints = [info.fingerprint for info in infos]
         backlog, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
+        hurry = not patience.allows(TUNING)
+        if hurry and request.tune and any(isinstance(model, TorchModel) for model in request.models):
+            note("answers are not made faster: the budget leaves no time to try it")
         spec = BenchSpec(
             source=source,
             order=order,
@@ -72,35 +80,44 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             fingerprints=tuple(fingerprints),
             batch=batch,
             folder=request.folder,
-            tune=request.tune,
+            tune=request.tune and not hurry,
+            probe=2 if hurry else PROBE,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
+        # A session that ended otherwise may have left examples of fewer rows, or fewer examples, than there could be.
+        lacking = not store.manifest.sessions or store.manifest.sessions[-1].stop not in ("complete", "precision")
+        lacking = lacking or bool(backlog) or not (request.folder / "examples" / "examples.json").exists()
         store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
         began, stop = time.perf_counter(), "failed"  # what stays if an error breaks it off
         try:
-            deadline = None if request.budget is None else time.monotonic() + request.budget
-            work = bool(backlog)
+            pace = Pace(patience.slowest)
             if request.executor is None and len(backlog.tasks) < 2 and request.follow_up is None:
                 executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
-            if work or request.follow_up:
+            ended = "complete"
+            if backlog or request.follow_up:
                 with executor.started(bench):
-                    stop = run(
+                    ended = run(
                         backlog,
                         executor,
                         progress,
-                        deadline=deadline,
+                        pace=pace,
+                        deadline=_end_of_filling(request, pace),
                         enough=watch.enough,
                         on_progress=watch.progress,
                         on_interrupt=lambda: note(executor.stopping),
                     )
-                    if request.follow_up and stop == "complete":
-                        stop = _followed(request.follow_up, executor, spec, store, note, progress)
-            else:
-                stop = "complete"
-            if stop != "interrupted" and (work or not (request.folder / "examples" / "examples.json").exists()):
-                watch.note("choosing example images")
-                write_examples(bench, [info.name for info in infos], count)
+                    if request.follow_up and ended == "complete":
+                        ended = _followed(request.follow_up, executor, spec, store, note, progress)
+            if ended != "interrupted" and lacking:
+                note("choosing example images")
+                names, until = [info.name for info in infos], None if budget is None else budget.end_of_examples
+                left_out = write_examples(bench, names, until, pace.a_pass)
+                if left_out:
+                    note(f"no time to choose all examples of {left_out} conditions")
+                    ended = "budget" if ended == "complete" else ended
+            # Last, as nothing is complete before.
+            stop = ended
         except KeyboardInterrupt:
             # Between the runner's own care and here nothing is half written: rows and examples appear whole.
             stop = "interrupted"
@@ -108,6 +125,14 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             seconds = time.perf_counter() - began
             store.end_session(stop=stop, wall_s=seconds, images=progress.images)
     return Outcome(request.folder, stop, seconds, progress.images, progress.work_total - progress.work_done)
+
+
+def _end_of_filling(request: Request, pace: Pace) -> float | None:
+    """When the last cell is to be filled, so that there is time for what comes then; ``None`` without a budget."""
+    if request.budget is None:
+        return None
+    shown = sum(passes(c) for c in request.conditions if c.info.kind not in ("fourier", "sequence", "clean"))
+    return request.budget.end_of_filling(PER_CONDITION * shown * len(request.models) * (pace.a_pass or 0.0))
 
 
 def _followed(
@@ -140,6 +165,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
     fingerprints = [c.fingerprint for c in request.conditions]
     finished = [store.finished_groups(info.fingerprint) for info in infos]
     backlog = plan(costs, fingerprints, count, finished)
+    deadline = None if request.budget is None else request.budget.end
     tallies = {}
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
@@ -148,7 +174,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
     sizes = np.unique(design.labels, return_counts=True)[1]
     even = bool(sizes.max() <= 1.1 * sizes.min())  # only clearly unequal classes are worth telling
     grouped = design.groups is not None
-    return backlog, Progress(tallies, backlog.work, even=even, grouped=grouped)
+    return backlog, Progress(tallies, backlog.work, even=even, grouped=grouped, deadline=deadline)
 
 
 def _executor(request: Request) -> Executor:
@@ -177,7 +203,7 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
         rule="anytime" if request.precision is not None else "fixed",
         stop="running",
         samples=count,
-        budget_s=request.budget,
+        budget_s=None if request.budget is None else request.budget.seconds,
         precision=request.precision,
         workers=request.workers,
         device=str(device),
