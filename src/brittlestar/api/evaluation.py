@@ -26,6 +26,7 @@ from brittlestar.data.base import DataInfo, Source
 from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import BATCH, Model, infer
+from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
 from brittlestar.runs.budget import Budget
@@ -196,10 +197,13 @@ class Evaluation:
         watch.phase("loading the models")
         named = _named_models(model)
         seconds = None if budget is None else budget.for_checks / max(len(named), 1)
+        forget()
         models = [_loaded(value, name, self.device) for name, value in named]
         specs = []
         for loaded, (_, value) in zip(models, named, strict=True):
             spec = value if isinstance(value, ModelSpec) else None
+            for note in loaded.notes if spec is not None else ():
+                watch.note(f"{loaded.name}: {note}")
             watch.phase(f"trying {loaded.name} with and without normalisation")
             settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn, seconds)
             specs.append(settled or value)

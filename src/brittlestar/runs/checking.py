@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,11 @@ import torch
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.sizes import at_once
-from brittlestar.models import check_model
 from brittlestar.models.base import ModelInfo
-from brittlestar.models.checks import PROBE
+from brittlestar.models.checks import PROBE, held_to_contract
 from brittlestar.runs.budget import Patience
 from brittlestar.runs.first import First, first_answers, near_chance_text, refuse_near_chance
+from brittlestar.runs.identity import Behaviour, random_text
 from brittlestar.runs.request import Request, Watch
 
 FIRST = 50
@@ -60,41 +61,44 @@ def checked(
     batch: int,
     watch: Watch,
     patience: Patience,
-) -> list[ModelInfo]:
+) -> tuple[list[ModelInfo], list[Behaviour]]:
     """What is recorded of every model, once each has been held against the contract on the first images."""
     first = order[: min(at_once(request.source.info.shape, FIRST), len(order))]
     pixels = torch.from_numpy(request.source.load(first))
-    infos = []
+    ids = request.source.ids[first]
+    infos, seen = [], []
     for model, how in zip(request.models, request.models_how, strict=True):
         watch.note(f"checking {model.name}")
         images = pixels.to(model.device, torch.float32) / 255
         some = patience.contract(model, images, PROBE)
         truth = torch.from_numpy(labels[:some])
-        notes = check_model(model, images[:some], truth, len(request.classes), batch)
+        found = held_to_contract(model, images[:some], truth, len(request.classes), batch)
+        seen.append(Behaviour.of(model, ids, found))
+        notes, guards = found.notes, model.guards
         if some < len(images):
             notes = (*notes, _few(model.name, some, len(images), watch))
-        with torch.inference_mode():
-            outputs = int(model.logits(images[:1]).shape[1])
         if not model.differentiable:
             notes = (*notes, "gives no gradients: white-box attacks are left out")
+        if found.random:
+            guards = (*guards, random_text(model.name, found.random))
+            watch.warn(guards[-1])
         infos.append(
             ModelInfo(
                 name=model.name,
                 spec=model.spec,
-                fingerprint=model.fingerprint(),
-                classes=outputs,
+                fingerprint=seen[-1].fingerprint,
+                classes=found.logits.shape[1],
                 input_shape=request.source.info.shape,
                 preprocess=model.preprocess.as_json(),
                 parameters=model.parameters,
                 differentiable=model.differentiable,
                 notes=notes,
-                guards=model.guards,
+                guards=guards,
                 how=how,
+                random=bool(found.random),
             )
         )
-    twins = {info.fingerprint for info in infos}
-    require(len(twins) == len(infos), f"two of the models are the same: {[i.name for i in infos]}", UsageError)
-    return infos
+    return infos, seen
 
 
 def _few(name: str, some: int, usual: int, watch: Watch) -> str:
@@ -122,14 +126,25 @@ def near_chance(
     watch: Watch,
     count: int,
     patience: Patience,
+    seen: Sequence[Behaviour],
 ) -> Near:
     """Ask every model about clean images first; stop, or say what is wrong, where one does no more than guess."""
     if request.judge is None:
         return Near({}, {})
     first: dict[str, First] = {}
-    for model in request.models:
+    for model, behaviour in zip(request.models, seen, strict=True):
+        # A slow model is not asked twice what it has just answered.
+        known = None if patience.seconds is None else behaviour.logits.argmax(1)
         first[model.name] = first_answers(
-            model, request.source, order, labels, request.judge, most=count, batch=batch, seconds=patience.seconds
+            model,
+            request.source,
+            order,
+            labels,
+            request.judge,
+            most=count,
+            batch=batch,
+            seconds=patience.seconds,
+            known=known,
         )
     near = {name: one for name, one in first.items() if one.judgement.near}
     if near:

@@ -20,6 +20,7 @@ from brittlestar.runs.checking import checked, default_batch, near_chance, sampl
 from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import PER_CONDITION, write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
+from brittlestar.runs.identity import identified, keep_behaviours, refuse_changed
 from brittlestar.runs.pace import Pace
 from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
@@ -50,12 +51,16 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     batch = request.batch or default_batch(source.info.shape)
     budget = request.budget
     patience = Patience(None if budget is None else budget.for_checks / len(request.models))
-    infos = checked(request, order, labels, batch, watch, patience)
-    near = near_chance(request, order, labels, batch, watch, count, patience)  # before any folder is made
+    infos, seen = checked(request, order, labels, batch, watch, patience)
+    # Asked first, as nothing is to be spent on a model that the folder refuses; and once more under the lock.
+    refuse_changed(request.folder, source.info.fingerprint, request.seed, infos, seen)
+    near = near_chance(request, order, labels, batch, watch, count, patience, seen)  # before any folder is made
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
+        infos, lacking = identified(store, infos, seen)
+        keep_behaviours(store, lacking)
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
@@ -82,12 +87,13 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             folder=request.folder,
             tune=request.tune and not hurry,
             probe=2 if hurry else PROBE,
+            behaviours=tuple(seen),
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
         # A session that ended otherwise may have left examples of fewer rows, or fewer examples, than there could be.
-        lacking = not store.manifest.sessions or store.manifest.sessions[-1].stop not in ("complete", "precision")
-        lacking = lacking or bool(backlog) or not (request.folder / "examples" / "examples.json").exists()
+        choosing = not store.manifest.sessions or store.manifest.sessions[-1].stop not in ("complete", "precision")
+        choosing = choosing or bool(backlog) or not (request.folder / "examples" / "examples.json").exists()
         store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
         began, stop = time.perf_counter(), "failed"  # what stays if an error breaks it off
         try:
@@ -109,7 +115,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                     )
                     if request.follow_up and ended == "complete":
                         ended = _followed(request.follow_up, executor, spec, store, note, progress)
-            if ended != "interrupted" and lacking:
+            if ended != "interrupted" and choosing:
                 note("choosing example images")
                 names, until = [info.name for info in infos], None if budget is None else budget.end_of_examples
                 left_out = write_examples(bench, names, until, pace.a_pass)
