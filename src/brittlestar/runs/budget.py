@@ -34,7 +34,7 @@ class Budget:
     """
 
     seconds: float
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
     report: bool = False
 
     @property

@@ -93,7 +93,7 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     known, hurry = _Known(folder, names), _Hurry(until, a_pass)
-    listed: list[tuple[int, int, dict[str, Any]]] = []
+    listed: list[tuple[int, int, int, dict[str, Any]]] = []
     left_out = 0
     try:
         for number in sorted(range(len(shown)), key=lambda i: -errors[shown[i].fingerprint]):
@@ -104,7 +104,9 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
             hurry.passes += passes(condition) * sum(len(choice.positions) for choice in asked)
             made += known.again(bench, condition, choices, beside)
             left_out += hurry.cut
-            listed += [(place, number, entry) for place, entry in made]
+            # Told as if all had been made at once.
+            order = {(choice.place, p): i for choice in choices for i, p in enumerate(choice.positions)}
+            listed += [(place, number, order[place, entry["position"]], entry) for place, entry in made]
     finally:
         _put_in_place(bench, names, listed, beside, folder)
     return left_out
@@ -133,15 +135,15 @@ def _chosen(
 
 
 def _put_in_place(
-    bench: Bench, names: Sequence[str], listed: list[tuple[int, int, dict[str, Any]]], beside: Path, folder: Path
+    bench: Bench, names: Sequence[str], listed: list[tuple[int, int, int, dict[str, Any]]], beside: Path, folder: Path
 ) -> None:
     """The list beside its thumbnails, and both where reports look, as a whole: none finds half of it."""
     # Folders of old versions have no names.
     files = bench.store.names() or []
-    listed.sort(key=lambda found: found[:2])
+    listed.sort(key=lambda one: one[:3])
     entries = [
         {"model": names[place], **entry, "name": files[entry["position"]] if files else ""}
-        for place, _, entry in listed
+        for place, _, _, entry in listed
     ]
     write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
     before = folder.with_name(".examples-before.tmp")

@@ -34,7 +34,7 @@ class Progress:
     work_done: float = 0.0
     block: tuple[int, int] = (0, 0)
     images: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
     warm: tuple[float, float] | None = None
     even: bool = True
     grouped: bool = False
