@@ -21,6 +21,7 @@ from brittlestar.core.errors import BrittlestarError, DataError, UsageError, req
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.options import option
+from brittlestar.core.sizes import at_once
 from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.core.text import table_cell
 from brittlestar.data import Source, reopened
@@ -91,14 +92,15 @@ def spectra_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> t
 
     Args:
         info: Of a shift condition of a run.
-        images: (n, channel, height, width) float32 in [0, 1].
+        images: (n, channel, height, width) uint8, or float32 in [0, 1].
         keys: One a sample.
     """
     shift = SHIFTS[info.shift].from_config(info.config)
     sums = torch.zeros(2, *images.shape[2:], dtype=torch.float64)
-    for start in range(0, len(images), _BATCH):
-        part = slice(start, start + _BATCH)
-        x = images[part]
+    batch = at_once(images.shape[1:], _BATCH)
+    for start in range(0, len(images), batch):
+        part = slice(start, start + batch)
+        x = images[part].to(torch.float32) / (255 if images.dtype == torch.uint8 else 1)
         change = stored(shift.compute(x, keys[part]), info.storage) - x
         size = torch.fft.fft2(change.double()).abs()
         sums += torch.stack([size.square().sum((0, 1)), size.sum((0, 1))])
@@ -136,7 +138,7 @@ def explain(
         UsageError,
     )
     order = source.order(store.manifest.seed)[:samples]
-    images = torch.from_numpy(source.load(order)).to(torch.float32) / 255
+    images = torch.from_numpy(source.load(order))
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
     stopwatch = Stopwatch(None if until is None else until - time.monotonic())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,13 @@ from brittlestar.runs.request import Request, Watch
 
 FIRST = 50
 """Images that a model is held against the contract with."""
+
+
+MEMORY = 5 << 28
+"""Bytes that working on one image may take: with decoded images, libraries and all it stays below 2 GiB a process."""
+
+FLOATS = {"clean": 4, "shift": 10, "frost": 17}
+"""How many float images the most wasteful shifts hold at once, as measured on photographs of 1 and 2 million pixels."""
 
 
 def default_batch(shape: tuple[int, int, int]) -> int:
@@ -52,6 +60,28 @@ def sample_count(request: Request) -> int:
         UsageError,
     )
     return count
+
+
+def refuse_too_large(request: Request) -> None:
+    """Refuse images of which one alone would take too much memory, before anything is made of them.
+
+    Raises:
+        UsageError: What to do instead.
+    """
+    shape = request.source.info.shape
+    names = {condition.info.shift for condition in request.conditions}
+    shifted = any(condition.definition is not None for condition in request.conditions)
+    floats = FLOATS["frost"] if "frost" in names else FLOATS["shift" if shifted else "clean"]
+    needed = 4 * floats * math.prod(shape)
+    # A GPU has its own memory, and says itself when that is short.
+    on_cpu = any(model.device.type == "cpu" for model in request.models)
+    require(
+        not on_cpu or needed <= MEMORY,
+        f"the images are {shape[2]} x {shape[1]} pixels with {shape[0]} channels, and shifting a single one would take "
+        f"about {needed / 2**30:.1f} GiB, allowed are {MEMORY / 2**30:.2f}: make them smaller with "
+        f"{option('resize')} or {option('crop')}, to what the model is made for",
+        UsageError,
+    )
 
 
 def checked(

@@ -16,7 +16,7 @@ from brittlestar.models.wrap import TorchModel
 from brittlestar.runs.bench import PROBE, TUNING, Bench, BenchSpec
 from brittlestar.runs.budget import Patience
 from brittlestar.runs.cell import passes
-from brittlestar.runs.checking import checked, default_batch, near_chance, sample_count
+from brittlestar.runs.checking import checked, default_batch, near_chance, refuse_too_large, sample_count
 from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import PER_CONDITION, write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
@@ -45,6 +45,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     note = watch.note
     source = request.source
     count = sample_count(request)
+    refuse_too_large(request)
     executor = _executor(request)
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
