@@ -49,10 +49,12 @@ class EncodedSource(Source):
     Attributes:
         how: The preparation.
         digests: (n, 16) uint8, of the encoded contents that the ids were made of.
+        bad: What is wrong with the files that were left out, by name.
     """
 
     how: Preparation
     digests: npt.NDArray[np.uint8]
+    bad: dict[str, str]
 
     @abstractmethod
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
@@ -97,7 +99,7 @@ class EncodedSource(Source):
         digests: list[bytes] = []
         labels: list[int] = []
         kept: list[int] = []
-        skipped: list[str] = []
+        self.bad = {}
         sizes: dict[tuple[int, int], str] = {}
         kinds: Counter[str] = Counter()
         for place, (content, file, label) in enumerate(listing):
@@ -106,10 +108,10 @@ class EncodedSource(Source):
                 # Decoding everything would take far longer than reading it, and truncated files lack their end.
                 if skip_bad or not looks_whole(content):
                     decode(content, file, want)
-            except DataError:
+            except DataError as error:
                 if not skip_bad:
                     raise
-                skipped.append(file)
+                self.bad[file] = str(error)
                 continue
             sizes.setdefault(header.size, file)
             kinds["turned"] += header.turned
@@ -160,7 +162,7 @@ class EncodedSource(Source):
             shape=(channels, height, width),
             preparation=self.how.words(),
             prepared=self.how.as_json() | ({"turned": kinds["turned"]} if kinds["turned"] else {}),
-            skipped=tuple(skipped),
+            skipped=tuple(self.bad),
             notes=tuple(notes),
             cropped=self.how.crop is not None,
         )

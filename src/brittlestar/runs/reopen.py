@@ -11,9 +11,9 @@ import torch
 from brittlestar.attacks import ATTACKS
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, require
-from brittlestar.data import reopened as reopened_data
 from brittlestar.models import ModelSpec, load_model, map_labels
 from brittlestar.runs.bench import Bench, BenchSpec
+from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
 from brittlestar.store import RunStore
@@ -47,7 +47,7 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
     data, manifest = store.manifest.data, store.manifest
     how = data.get("how") or {}
     require("resize" in how, "the data of this run were given as Python objects; audit it from Python", StoreError)
-    source = reopened_data(data)
+    source = reopened_as_recorded(store)
     require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
     models = []
     for name, recorded in manifest.models.items():

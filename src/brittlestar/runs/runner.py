@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from brittlestar.runs.executors import Executor
 from brittlestar.runs.task import Done, Task
+from brittlestar.store.skipped import Skipped
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Progress:
         warm: Seconds and forward passes when the first task was done.
         even: Whether classes are of about one size: else the tallies of a part do not speak of the whole set.
         grouped: Whether some images depend on each other, which tallies do not know.
+        unread: Samples that tasks could not read, so that nothing of these tasks is stored.
     """
 
     tallies: dict[tuple[int, int], list[int]]
@@ -34,6 +36,7 @@ class Progress:
     warm: tuple[float, float] | None = None
     even: bool = True
     grouped: bool = False
+    unread: list[Skipped] = field(default_factory=list)
 
     @property
     def elapsed(self) -> float:
@@ -139,6 +142,9 @@ def _too_late(progress: Progress, work: float, deadline: float) -> bool:
 
 
 def _count(progress: Progress, done: Done) -> None:
+    progress.unread += done.unread
+    if done.unread:
+        return
     progress.work_done += done.task.work
     if progress.warm is None:
         progress.warm = (progress.elapsed, progress.work_done)
