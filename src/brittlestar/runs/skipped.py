@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
+from brittlestar.core.text import readable
 from brittlestar.data import reopened
 from brittlestar.data.base import Source
 from brittlestar.data.encoded import EncodedSource, data_fingerprint
@@ -22,7 +23,6 @@ from brittlestar.models import map_labels
 from brittlestar.store import Manifest, RunStore
 from brittlestar.store.manifest import NAME
 from brittlestar.store.skipped import Skipped, left_of, skipped_of
-from brittlestar.store.store import readable
 
 MOST = 0.5
 """Where more than this part of a block, or of the data, is gone, the disk is: nothing is left out then."""
