@@ -87,10 +87,13 @@ def evaluate(
     Raises:
         NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
         UsageError: Anything that cannot work, with what to do about it, before work begins.
+        DataError: Some images could not be read; all else is done and kept in the folder.
         StoreError: The run folder holds something else or is in use.
     """
     from brittlestar.api.evaluation import Evaluation
     from brittlestar.api.progress import shown
+    from brittlestar.core.errors import DataError
+    from brittlestar.runs.skipped import unread_text
 
     asked = Evaluation(
         suite=suite,
@@ -119,4 +122,7 @@ def evaluate(
         live=live,
     )
     with shown(progress) as watch:
-        return asked.run(model, data, watch)
+        result = asked.run(model, data, watch)
+    if result.outcome is not None and result.outcome.unread:
+        raise DataError(unread_text(result.path, result.outcome.unread))
+    return result

@@ -31,6 +31,7 @@ from brittlestar.runs.executors import Executor
 from brittlestar.runs.request import FollowUp, Request, Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
+from brittlestar.runs.skipped import as_recorded
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
@@ -97,6 +98,8 @@ class Evaluation:
             for one in ([self.suite] if isinstance(self.suite, str | Suite) else self.suite)
         ]
         source, data_how = self._opened(data, suites, watch)
+        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
+        source = as_recorded(source, folder, self.skip_bad)
         classes = None if self.classes is None else tuple(self.classes)
         labels = source.labels if classes is None else _mapped(source, classes)
         models, specs = self._loaded(model, source, labels, watch)
@@ -104,7 +107,6 @@ class Evaluation:
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
         require(self.workers <= 1 or portable, specifications, UsageError)
-        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
         for note in source.info.notes:
             watch.note(note)
         if self.precision is not None and watch.enough is None:
@@ -135,6 +137,7 @@ class Evaluation:
             anyway=self.anyway,
             shifted=self.shifted,
             titles=tuple(self.classes.values()) if isinstance(self.classes, Mapping) else (),
+            skip_bad=self.skip_bad,
         )
         notes = preparation_notes(suites, source.info)
         for note in notes:
@@ -217,7 +220,7 @@ def effect_on_clean(
     model: Model, spec: ModelSpec, source: Source, seed: int, classes: tuple[str, ...] | None = None
 ) -> str:
     """What computing in another type, or by another backend, does to the clean error: a sentence with its interval."""
-    whole = source.order(seed)
+    whole = source.present(source.order(seed))
     order = whole[:EFFECT_SAMPLES]
     images = torch.from_numpy(source.load(order))
     labels = (source.labels if classes is None else _mapped(source, classes))[order]
