@@ -109,7 +109,7 @@ def test_what_an_executor_cannot_do_is_refused_before_work(world: Path) -> None:
     out = world / "refused"
     with pytest.raises(UsageError, match="unknown executor 'pol'; did you mean pool"):
         evaluate(spec, data, suite="noise", out=out, anyway=True, executor="pol")
-    with pytest.raises(UsageError, match="executor='process' works in one process, workers=2 asks for more"):
+    with pytest.raises(UsageError, match='executor="process" works in one process, workers=2 asks for more'):
         evaluate(spec, data, suite="noise", out=out, anyway=True, executor="process", workers=2)
     with pytest.raises(UsageError, match="Pool loads models where it computes"):
         evaluate(load_model(spec), data, suite="noise", out=out, anyway=True, executor="pool")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,12 @@ _PROBE = 16
 _PICTURES = 512 << 20
 """Bytes of whole pictures that are kept while their block is worked on."""
 
-ModelMaker = Callable[[], Model]
+
+class ModelMaker(Protocol):
+    """Builds a model again, in another process and on another device if it is told one."""
+
+    def __call__(self, device: str | None = None) -> Model:
+        """The model; without a device, where it was specified."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class BenchSpec:
         batch: Samples a forward pass.
         folder: The run folder.
         tune: Whether models may answer in a faster way that gives the same logits (``models.tune``).
+        devices: What workers of this machine compute on, in turn; empty: where the makers have their models.
     """
 
     source: Source
@@ -57,6 +64,7 @@ class BenchSpec:
     batch: int
     folder: Path
     tune: bool = True
+    devices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,9 +90,9 @@ class Bench:
                 self.tuning[model.name] = note
 
     @classmethod
-    def build(cls, spec: BenchSpec) -> Bench:
-        """Load the models."""
-        return cls(spec, [maker() for maker in spec.makers], RunStore.open(spec.folder))
+    def build(cls, spec: BenchSpec, device: str | None = None) -> Bench:
+        """Load the models; onto ``device`` where one is told, else where the makers have them."""
+        return cls(spec, [maker(device) for maker in spec.makers], RunStore.open(spec.folder))
 
     def rows(self, start: int, stop: int, groups: Sequence[tuple[int, Sequence[int]]]) -> dict[tuple[int, int], Rows]:
         """Rows of a block by (model, condition), not stored.

@@ -74,6 +74,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             batch=batch,
             folder=request.folder,
             tune=request.tune,
+            devices=request.devices,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
