@@ -96,7 +96,7 @@ def test_a_third_executor_runs_a_whole_evaluation_with_equal_rows(world: Path) -
     first = threaded.ran
     assert first > 1 and threaded.waiting == 0 and threaded.thread is None
     assert_same(rows(world, "again", threaded), plain)
-    assert threaded.starts == 2 and threaded.ran == 2 * first, "the same object serves another session"
+    assert threaded.starts == 2 and threaded.ran > first + 1, "the same object serves another session"
 
 
 def test_executors_are_chosen_by_name(world: Path) -> None:

@@ -339,3 +339,14 @@ def test_hostile_names_run_nothing(browser: Browser, tmp_path: Path) -> None:
     browser.hover("svg.map", 10, 10)
     assert browser.run("return window.pwned ?? null") is None
     assert browser.errors() == []
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(browser: Browser, tmp_path: Path) -> None:
+    browser.open(build([synthetic.make_run(tmp_path / "run", models=1, samples=60, shape=(1, 8, 8))]))
+    # Whatever way foreign markup might come in: the policy is the last gate.
+    browser.run(
+        "const s = document.createElement('script'); s.textContent = 'window.pwned = 1'; document.body.append(s);"
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned = 2\">'); return 0"
+    )
+    assert browser.run("return window.pwned ?? null") is None
+    assert [e for e in browser.errors() if "Content Security Policy" in e]

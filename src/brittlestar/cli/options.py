@@ -55,3 +55,23 @@ Executor = Annotated[
         "by default here, in a pool where there are several."
     ),
 ]
+WeightsKey = Annotated[
+    str | None,
+    typer.Option(
+        help="Which weights of a checkpoint that holds several (state_dict, state_dict_ema, ...); the averaged ones "
+        "otherwise."
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(help="Which of the model's several outputs holds the logits: its name, or its place from 0."),
+]
+Binary = Annotated[
+    bool, typer.Option("--binary", help="The model gives one number: the logit of the second class of two.")
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities", help="The model gives probabilities; their logarithm is taken, without gradient attacks."
+    ),
+]
