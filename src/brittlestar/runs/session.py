@@ -84,6 +84,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             folder=request.folder,
             tune=request.tune,
             behaviours=tuple(seen),
+            devices=request.devices,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
