@@ -20,6 +20,7 @@ from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.options import option
+from brittlestar.core.text import table_cell
 from brittlestar.data import Source, reopened
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
@@ -202,7 +203,9 @@ def write(explanation: Explanation, folder: Path) -> list[Path]:
     writer.writerow(["model", "condition", "shift", "share_above", "predicted", "error_increase", "low", "high", "n"])
     for c in explanation.cases:
         numbers = (c.high, c.predicted, c.measured.value, c.measured.low, c.measured.high)
-        writer.writerow([c.model, c.condition, c.shift, *(f"{v:.5f}" for v in numbers), c.measured.n])
+        writer.writerow(
+            [*map(table_cell, (c.model, c.condition, c.shift)), *(f"{v:.5f}" for v in numbers), c.measured.n]
+        )
     paths = [folder / "explain.csv", folder / "explain.md"]
     for path, content in zip(paths, (text.getvalue(), markdown(explanation)), strict=True):
         with replacing(path) as beside:

@@ -16,6 +16,7 @@ from scipy import special
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.text import table_cell
 from brittlestar.data import Source
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.models.base import Model
@@ -119,5 +120,5 @@ def write_layer_maps(maps: Sequence[tuple[str, LayerMap]], path: Path) -> None:
         for (row, column), value, h in zip(one.waves.frequencies, mean, half, strict=True):
             # A layer that no wave moves has means of 0.
             numbers = [f"{v:.6g}" for v in (value, max(value - h, 0.0), value + h, value / max(mean.max(), 1e-12))]
-            writer.writerow([name, one.layer, row, column, *numbers, one.distance.shape[1]])
+            writer.writerow([table_cell(name), table_cell(one.layer), row, column, *numbers, one.distance.shape[1]])
     write_atomic(path, text.getvalue())

@@ -22,7 +22,9 @@ from brittlestar.core.options import option
 from brittlestar.models.answering import own_code
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
-from brittlestar.models.files import exported, fill, notes_in, preprocess_in, state_dict
+from brittlestar.models.devices import check_device
+from brittlestar.models.files import Filled, exported, fill, notes_in, preprocess_in, state_dict
+from brittlestar.models.neighbours import OWN, beside
 from brittlestar.models.onnx import OnnxModel
 from brittlestar.models.spec import ModelSpec
 from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
@@ -49,7 +51,7 @@ def load_model(spec: ModelSpec) -> Model:
 def _loaded(spec: ModelSpec) -> Model:
     flags = {field: value for field in FIELDS if (value := getattr(spec, field)) is not None}
     kind, _, rest = spec.spec.partition(":")
-    _check_device(spec.device)
+    check_device(spec.device)
     if kind == "python" and rest:
         function, identity = _imported(rest)
         how = dataclasses.replace(declared(function), **flags)
@@ -59,11 +61,11 @@ def _loaded(spec: ModelSpec) -> Model:
     if spec.spec.lower().endswith(".onnx"):
         plain = Preprocess(**flags)
         return OnnxModel(Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device)
-    metadata: dict[str, Any] = {}
+    filled = Filled({})
     if kind == "torch" and rest:
         module, how, identity = _built(rest)
         if spec.weights is not None:
-            metadata = fill(module, Path(spec.weights))
+            filled = fill(module, Path(spec.weights), spec.weights_key)
             module.eval()
         elif not in_training_mode(module):
             module.eval()
@@ -73,14 +75,14 @@ def _loaded(spec: ModelSpec) -> Model:
     elif spec.factory is None:
         module, identity = _named_in(Path(spec.spec))
         how = Preprocess()
-        metadata = fill(module, Path(spec.spec))
+        filled = fill(module, Path(spec.spec), spec.weights_key)
     else:
         module, how, identity = _built(spec.factory)
-        metadata = fill(module, Path(spec.spec))
+        filled = fill(module, Path(spec.spec), spec.weights_key)
         module.eval()
     try:
         # What the person says wins over the file, and the file over the factory.
-        how = dataclasses.replace(how, **(preprocess_in(metadata) | flags))
+        how = dataclasses.replace(how, **(preprocess_in(filled.metadata) | flags))
     except (TypeError, ModelError) as error:
         raise ModelError(f"{spec.spec}: {error}") from error
     return TorchModel(
@@ -89,7 +91,7 @@ def _loaded(spec: ModelSpec) -> Model:
         spec=spec.spec,
         preprocess=how,
         identity=identity,
-        notes=notes_in(metadata),
+        notes=(*notes_in(filled.metadata), *filled.notes),
         dtype=spec.dtype,
         backend=spec.backend,
     )
@@ -109,16 +111,6 @@ def _named_in(path: Path) -> tuple[nn.Module, str]:
     size = (int(size[0]), int(size[1])) if isinstance(size, list) else int(size)
     module = build(named["name"], int(named["classes"]), int(named["channels"]), size)
     return module, json.dumps(named, sort_keys=True)
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise ModelError(f"unknown device {device!r}: use cpu, cuda or cuda:0") from None
-    require(
-        kind != "cuda" or torch.cuda.is_available(), f"no CUDA device here: use {option('device', 'cpu')}", ModelError
-    )
 
 
 def _built(where: str) -> tuple[nn.Module, Preprocess, str]:
@@ -172,13 +164,13 @@ def _imported(where: str) -> tuple[Callable[..., Any], str]:
 
 
 def _from_file(path: Path) -> tuple[ModuleType, str]:
-    """Run a Python file as a module, once for each content that it has had."""
+    """Run a Python file as a module, once for each content that it has had (until ``neighbours.forget``)."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     digest = hashlib.sha256(f"{path.resolve()}\n{text}".encode()).hexdigest()[:12]
-    unique = f"_brittlestar_{path.stem}_{digest}"
+    unique = f"{OWN}{path.stem}_{digest}"
     if unique in sys.modules:
         return sys.modules[unique], text
     found = importlib.util.spec_from_file_location(unique, path)
@@ -200,12 +192,13 @@ def _from_file(path: Path) -> tuple[ModuleType, str]:
 def _beside(where: str) -> Iterator[None]:
     """What a Python file's neighbours are to a script, they are meanwhile; modules are also found in this folder."""
     place = where if where.endswith(".py") else where.rpartition(":")[0]
-    before = list(sys.path)
     if place.endswith(".py"):
-        sys.path.insert(0, str(Path(place).resolve().parent))
-    else:
-        # Last, so that nothing in this folder hides an installed package.
-        sys.path.append(str(Path.cwd()))
+        with beside(Path(place).resolve().parent):
+            yield
+        return
+    before = list(sys.path)
+    # Last, so that nothing in this folder hides an installed package.
+    sys.path.append(str(Path.cwd()))
     try:
         yield
     finally:

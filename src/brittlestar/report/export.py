@@ -7,6 +7,7 @@ import io
 import json
 from typing import Any
 
+from brittlestar.core.text import table_cell
 from brittlestar.measures import Sensitivity
 from brittlestar.measures.sensitivity import corrected_together
 from brittlestar.report.markdown import escaped
@@ -28,7 +29,7 @@ def csv_text(report: Report) -> str:
     for r in report.results:
         e = r.estimate
         values = ("", "", "", 0) if e is None else (_number(e.value), _number(e.low), _number(e.high), e.n)
-        writer.writerow([r.model, r.data, r.condition, r.measure, *values, r.status])
+        writer.writerow([*map(table_cell, (r.model, r.data, r.condition, r.measure)), *values, table_cell(r.status)])
     return buffer.getvalue()
 
 

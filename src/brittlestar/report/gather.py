@@ -13,6 +13,7 @@ import numpy as np
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError
 from brittlestar.core.rows import Rows
+from brittlestar.core.text import readable
 from brittlestar.measures import WIDE, wide_columns
 from brittlestar.measures.chance import chance
 from brittlestar.measures.sampled import SampledMap, sampled_map
@@ -228,8 +229,8 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
             places[key] = len(entries)
             entries.append(
                 DataEntry(
-                    name=str(about["name"]),
-                    classes=tuple(str(c) for c in about.get("titles") or about["classes"]),
+                    name=readable(str(about["name"])),
+                    classes=tuple(readable(str(c)) for c in about.get("titles") or about["classes"]),
                     count=int(about["count"]),
                     shape=tuple(about["shape"]),
                     about=about,
@@ -264,10 +265,10 @@ def _distinct(entries: Sequence[DataEntry]) -> tuple[DataEntry, ...]:
 def _names(stores: Sequence[RunStore], data: Sequence[DataEntry], data_of: Sequence[int]) -> dict[tuple[int, str], str]:
     """Names of models, made distinct by the data set, then by the run's folder, then by a number."""
     keys = [(run, str(name)) for run, store in enumerate(stores) for name in store.manifest.models]
-    names = {key: key[1] for key in keys}
+    names = {key: readable(key[1]) for key in keys}
     hints = (
         [data[place].name for place in data_of],
-        [s.path.name for s in stores],
+        [readable(s.path.name) for s in stores],
         [f"{i + 1}" for i in range(len(stores))],
     )
     for hint in hints:

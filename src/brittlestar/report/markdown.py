@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from brittlestar.core.text import readable_lines
 from brittlestar.measures import Estimate
 from brittlestar.report.subjects import ModelEntry
 from brittlestar.report.words import interval, number
@@ -12,7 +13,7 @@ from brittlestar.report.words import interval, number
 def escaped(text: str) -> str:
     """Text that Markdown and HTML leave alone."""
     # The ampersand first, and of the marks the backslash: later they would escape the escapes of the others.
-    out = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    out = readable_lines(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
     for mark in "\\`*_|[]#":
         out = out.replace(mark, "\\" + mark)
     return out

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from PIL import Image, ImageDraw, ImageFont
 
 from brittlestar.core.version import VERSION
+from brittlestar.report.policy import policy
 from brittlestar.report.render import asset, environment
 
 CELL = 150
@@ -107,7 +108,8 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont |
 def grid_html(grid: PictureGrid) -> str:
     """The grid as one self-contained page; every name is escaped."""
     page = environment().get_template("picture.html")
-    return page.render(g=grid, uri=_uri, css=Markup(asset("report.css")), version=VERSION, size=CELL)
+    css = f"{asset('report.css')}.sheet{{--size:{CELL}px}}{asset('picture.css')}"
+    return page.render(g=grid, uri=_uri, css=Markup(css), policy=policy([css]), version=VERSION, size=CELL)
 
 
 def _uri(picture: Image.Image) -> str:

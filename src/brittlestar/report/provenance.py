@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from brittlestar.core import frost
+from brittlestar.core.text import readable
 from brittlestar.report.gather import Gathered, plain
 from brittlestar.report.series import series_of
 from brittlestar.report.subjects import Subject
@@ -254,7 +255,8 @@ def build_commands(gathered: Gathered) -> tuple[str, ...]:
         typed = [str(s["command"]) for s in sessions if s.get("command")]
         commands += typed or [_command(gathered, run, sessions[-1] if sessions else {})]
     # A run that was resumed has the same command several times.
-    return tuple(dict.fromkeys(commands))
+    # One line each, so that a name in it can begin no line of its own where commands are listed for pasting.
+    return tuple(dict.fromkeys(map(readable, commands)))
 
 
 def _command(gathered: Gathered, run: int, session: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from brittlestar.core.text import readable_lines
 from brittlestar.measures import Estimate
 from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.palette import BUCKETS, MODEL_COLOURS, bucket, stylesheet
@@ -19,6 +20,7 @@ from brittlestar.report.first_screen import LADDER, MOST_WORDS, FirstScreen, sho
 from brittlestar.report.grids import cell_tip, largest, mean_tip
 from brittlestar.report.names import middle, words_of
 from brittlestar.report.page import Header, Report
+from brittlestar.report.policy import policy
 from brittlestar.report.section import Section
 from brittlestar.report.words import away, count, decimals_of, family_title, interval, number
 
@@ -26,6 +28,8 @@ from brittlestar.report.words import away, count, decimals_of, family_title, int
 def render_html(report: Report, refresh: int = 0) -> str:
     """The page, reloading itself every ``refresh`` seconds. Every name is escaped; nothing is loaded from anywhere."""
     drawn = [(section, Markup(_section(report, section))) for section in report.sections]
+    css, theme, room = styles(report), asset("theme.js"), asset("room.js")
+    js = asset("report.js") + asset("first_screen.js") + asset("print.js") + _own(report, "js")
     return (
         environment()
         .get_template("page.html")
@@ -36,8 +40,11 @@ def render_html(report: Report, refresh: int = 0) -> str:
             written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             sections=drawn,
             first_screen=first_screen(report.first_screen, report.header),
-            css=Markup(styles(report)),
-            js=Markup(asset("report.js") + asset("first_screen.js") + asset("print.js") + _own(report, "js")),
+            policy=policy([css], [theme, room, js]),
+            css=Markup(css),
+            theme=Markup(theme),
+            room=Markup(room),
+            js=Markup(js),
             data=Markup(json_for_script(_data(report))),
         )
     )
@@ -52,7 +59,7 @@ def _own(report: Report, kind: str) -> str:
 
 def styles(report: Report) -> str:
     """The page's style sheet; what holds on paper comes last."""
-    shared = stylesheet() + asset("report.css") + asset("first_screen.css")
+    shared = stylesheet() + asset("report.css") + _first_screen_style()
     return shared + _own(report, "css") + asset("print.css")
 
 
@@ -73,7 +80,12 @@ def first_screen(screen: FirstScreen, header: Header, alone: bool = False) -> Ma
 def standing_alone(screen: FirstScreen, header: Header) -> str:
     """The first screen with its own style, for a notebook: no script, no links, light."""
     hues = "".join(f".screen.alone .m{i}{{--c:{light}}}" for i, (light, _) in enumerate(MODEL_COLOURS))
-    return f"<style>{hues}{asset('first_screen.css')}</style>{first_screen(screen, header, alone=True)}"
+    return f"<style>{hues}{_first_screen_style()}</style>{first_screen(screen, header, alone=True)}"
+
+
+def _first_screen_style() -> str:
+    """Numbers of columns are classes: the page's policy lets no element bring a style of its own."""
+    return asset("first_screen.css") + "".join(f".columns-{n}{{--columns:{n}}}" for n in range(1, 41))
 
 
 def _section(report: Report, section: Section) -> str:
@@ -90,6 +102,8 @@ def environment() -> jinja2.Environment:
         autoescape=True,
         # A misspelt name fails a test; it would otherwise leave a blank on the page.
         undefined=jinja2.StrictUndefined,
+        # Whatever a name in the data holds, it neither turns nor hides the text around it.
+        finalize=lambda value: readable_lines(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -101,7 +115,7 @@ def environment() -> jinja2.Environment:
         middle=middle,
         both=lambda e: f"{number(e.value * 100, decimals_of(e))} {interval(e)}",
         level=lambda header: f"{header.level * 100:.0f} %",
-        share01=lambda v: f"{min(max(v, 0.0), 1.0):.4f}",
+        along=lambda v: f"{100 * min(max(v, 0.0), 1.0):.2f}%",
         plain=lambda v: f"{v:.4g}",
         cell=lambda v: number(v * 100),
         pct=lambda v: f"{number(v * 100)} %",
@@ -141,8 +155,17 @@ def _data(report: Report) -> dict[str, Any]:
 
 def json_for_script(value: Any) -> str:
     """JSON that cannot end its script element, whatever the names in it."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_shown(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _shown(value: Any) -> Any:
+    """The same value with every text, keys too, as it may be shown."""
+    if isinstance(value, dict):
+        return {readable_lines(key) if isinstance(key, str) else key: _shown(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return readable_lines(value) if type(value) is str else value
 
 
 def _signed(e: Estimate) -> str:

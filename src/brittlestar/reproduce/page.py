@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.version import VERSION
+from brittlestar.report.policy import policy
 from brittlestar.report.render import asset, environment
 from brittlestar.reproduce.study import Reproduction, Study
 from brittlestar.shifts.base import Images, Shift
@@ -62,7 +63,8 @@ def write_page(reproduction: Reproduction, folder: Path) -> Path:
         for caption, file in reproduction.pictures
     ]
     page = environment().get_template("reproduction.html")
-    text = page.render(o=reproduction, pictures=pictures, css=Markup(asset("report.css")), version=VERSION)
+    css = asset("report.css") + asset("reproduction.css")
+    text = page.render(o=reproduction, pictures=pictures, css=Markup(css), policy=policy([css]), version=VERSION)
     target = folder / f"{reproduction.name}.html"
     for path, content in ((target, text), (folder / f"{reproduction.name}.md", markdown(reproduction))):
         with replacing(path) as beside:

@@ -20,6 +20,7 @@ from brittlestar.core.errors import StoreError, require
 from brittlestar.core.files import locked, write_atomic
 from brittlestar.core.options import option
 from brittlestar.core.rows import Rows
+from brittlestar.core.text import readable
 from brittlestar.store.design import Design, joins
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
 from brittlestar.store.rowfile import query, read_rows, write_rows, write_table
@@ -325,11 +326,6 @@ class RunStore:
         for condition, rows in self.read(model, sorted(twice), detail=False).items() if twice else ():
             counts[condition] = (len(rows), int((~rows.correct).sum()))
         return counts
-
-
-def readable(name: str) -> str:
-    """A name with what cannot be printed, or would turn the text around it, written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _make_room(folder: Path) -> None:

@@ -240,13 +240,13 @@
         for (const mark of $$(".cross", picture)) {
           mark.setAttribute("x", +image.getAttribute("x") + column * cell);
           mark.setAttribute("y", +image.getAttribute("y") + row * cell);
-          mark.style.display = "";
+          mark.removeAttribute("display");
         }
         picture.dataset.row = row;
         picture.dataset.column = column;
       }
     };
-    const leave = () => { hideTip(); $$(".cross").forEach((mark) => { mark.style.display = "none"; }); };
+    const leave = () => { hideTip(); $$(".cross").forEach((mark) => { mark.setAttribute("display", "none"); }); };
     const boxOf = (picture) => {
       const own = picture.getBoundingClientRect(), image = $("image", picture), unit = own.width / picture.viewBox.baseVal.width;
       const at = (name) => image.getAttribute(name) * unit;

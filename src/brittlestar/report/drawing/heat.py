@@ -77,16 +77,15 @@ def _cell(canvas: Canvas, x: float, y: float, e: Estimate | None, limit: float, 
         place = bucket(e.value, limit)
         wide, high = CELL
         pale = None if shown else 0.6
-        canvas.add("rect", x=x, y=y, width=wide - 1, height=high - 1, style=f"fill:var(--d{place})", opacity=pale)
+        canvas.add("rect", x=x, y=y, width=wide - 1, height=high - 1, class_=f"d{place}", opacity=pale)
         text = number(e.value * 100, 0)
-        ink = f"fill:var(--t{place})"
-        canvas.text(x + wide / 2 - 0.5, y + 8.5, text, "count", "middle", style=ink, opacity=pale)
+        canvas.text(x + wide / 2 - 0.5, y + 8.5, text, f"count t{place}", "middle", opacity=pale)
 
 
 def _scale(canvas: Canvas, x: float, y: float, limit: float, unit: str) -> None:
     step = 2.5
     for place in range(BUCKETS):
-        canvas.add("rect", x=x + step * place, y=y, width=step, height=6, style=f"fill:var(--d{place})")
+        canvas.add("rect", x=x + step * place, y=y, width=step, height=6, class_=f"d{place}")
     end = number(limit * 100, 0)
     for along, text, anchor in ((0.0, f"−{end}", None), (0.5, "0", "middle"), (1.0, f"+{end}", "end")):
         canvas.text(x + step * BUCKETS * along, y + 15, text, "count", anchor)

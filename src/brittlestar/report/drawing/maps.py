@@ -112,7 +112,7 @@ def _framed(
         canvas.text(left + width, y + 19, scale.high, "", "end")
     # Twice, light on dark, to be seen on every colour of the map; so are the rings.
     for kind in ("cross under", "cross"):
-        canvas.add("rect", width=cell, height=cell, class_=kind, style="display:none")
+        canvas.add("rect", width=cell, height=cell, class_=kind, display="none")
     # The arrow keys move the cross (report.js), so the picture can have the focus.
     return Markup(str(canvas.markup()).replace("<svg ", '<svg tabindex="0" ', 1))
 

@@ -115,7 +115,11 @@ def bucket(value: float, limit: float) -> int:
 def stylesheet() -> str:
     """Custom properties of both themes: ``--m0`` ... for models, ``--d0`` ... and ``--t0`` ... for buckets and text."""
     light, dark = _theme(False), _theme(True)
-    classes = "".join(f".d{i}{{background:var(--d{i});color:var(--t{i})}}" for i in range(BUCKETS))
+    classes = "".join(
+        f".d{i}{{background:var(--d{i});color:var(--t{i})}}"
+        f"svg .d{i}{{fill:var(--d{i})}}svg text.count.t{i}{{fill:var(--t{i})}}"
+        for i in range(BUCKETS)
+    )
     models = "".join(f".m{i}{{--c:var(--m{i})}}" for i in range(len(MODEL_COLOURS)))
     return (
         f":root{{{light}}}@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"

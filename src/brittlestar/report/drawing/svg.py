@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from brittlestar.core.text import readable_lines
+
 
 def _format(value: object) -> str:
     if isinstance(value, float):
@@ -23,8 +25,8 @@ def element(tag: str, content: object = "", **attributes: object) -> Markup:
     parts = [f"<{tag}"]
     for name, value in attributes.items():
         if value is not None:
-            parts.append(f' {name.rstrip("_").replace("_", "-")}="{escape(_format(value))}"')
-    inner = escape(content)
+            parts.append(f' {name.rstrip("_").replace("_", "-")}="{escape(readable_lines(_format(value)))}"')
+    inner = escape(readable_lines(content) if type(content) is str else content)
     parts.append(f">{inner}</{tag}>" if inner else "/>")
     return Markup("".join(parts))
 
