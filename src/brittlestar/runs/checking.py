@@ -54,6 +54,9 @@ def checked(
         watch.note(f"checking {model.name}")
         images = pixels.to(model.device, torch.float32) / 255
         notes = check_model(model, images, torch.from_numpy(labels[: len(first)]), len(request.classes), batch)
+        for note in (told := model.outputs.notes(request.classes)):
+            watch.note(f"{model.name}: {note}")
+        notes = (*notes, *told)
         with torch.inference_mode():
             outputs = int(model.logits(images[:2]).shape[1])
         if not model.differentiable:
