@@ -10,16 +10,23 @@ import torch
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
-from brittlestar.models import check_model
 from brittlestar.models.base import ModelInfo
+from brittlestar.models.checks import held_to_contract
 from brittlestar.runs.first import First, first_answers, near_chance_text, refuse_near_chance
-from brittlestar.runs.plan import FIRST_BLOCK
+from brittlestar.runs.identity import Behaviour, random_text
 from brittlestar.runs.request import Request, Watch
+
+FIRST = 50
+"""Images that a model is held against the contract with."""
 
 
 def default_batch(shape: tuple[int, int, int]) -> int:
-    """Samples a forward pass: a whole block for small images, fewer for large ones."""
-    return 250 if max(shape[1:]) <= 64 else 64 if max(shape[1:]) <= 128 else 25
+    """Samples a forward pass by the number of pixels: a whole block of small images, 1 of the largest."""
+    pixels = shape[1] * shape[2]
+    if pixels <= 64 * 64:
+        return 256
+    # All of these divide a block, so that no batch is a remainder.
+    return 64 if pixels <= 128 * 128 else max(32 * 256 * 256 // max(pixels, 256 * 256), 1)
 
 
 def sample_count(request: Request) -> int:
@@ -45,40 +52,44 @@ def sample_count(request: Request) -> int:
 
 def checked(
     request: Request, order: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], batch: int, watch: Watch
-) -> list[ModelInfo]:
+) -> tuple[list[ModelInfo], list[Behaviour]]:
     """What is recorded of every model, once each has been held against the contract on the first images."""
-    first = order[: min(FIRST_BLOCK, len(order))]
+    first = order[: min(FIRST, len(order))]
     pixels = torch.from_numpy(request.source.load(first))
-    infos = []
+    ids = request.source.ids[first]
+    infos, seen = [], []
     for model, how in zip(request.models, request.models_how, strict=True):
         watch.note(f"checking {model.name}")
         images = pixels.to(model.device, torch.float32) / 255
-        notes = check_model(model, images, torch.from_numpy(labels[: len(first)]), len(request.classes), batch)
-        for note in (told := model.outputs.notes(request.classes)):
+        truth = torch.from_numpy(labels[: len(first)])
+        found = held_to_contract(model, images, truth, len(request.classes), batch)
+        seen.append(Behaviour.of(model, ids, found))
+        told = model.outputs.notes(request.classes)
+        for note in told:
             watch.note(f"{model.name}: {note}")
-        notes = (*notes, *told)
-        with torch.inference_mode():
-            outputs = int(model.logits(images[:2]).shape[1])
+        notes, guards = (*found.notes, *told), model.guards
         if not model.differentiable:
             notes = (*notes, "gives no gradients: white-box attacks are left out")
+        if found.random:
+            guards = (*guards, random_text(model.name, found.random))
+            watch.warn(guards[-1])
         infos.append(
             ModelInfo(
                 name=model.name,
                 spec=model.spec,
-                fingerprint=model.fingerprint(),
-                classes=outputs,
+                fingerprint=seen[-1].fingerprint,
+                classes=found.logits.shape[1],
                 input_shape=request.source.info.shape,
                 preprocess=model.preprocess.as_json(),
                 parameters=model.parameters,
                 differentiable=model.differentiable,
                 notes=notes,
-                guards=model.guards,
+                guards=guards,
                 how=how,
+                random=bool(found.random),
             )
         )
-    twins = {info.fingerprint for info in infos}
-    require(len(twins) == len(infos), f"two of the models are the same: {[i.name for i in infos]}", UsageError)
-    return infos
+    return infos, seen
 
 
 @dataclasses.dataclass(frozen=True)
