@@ -26,6 +26,7 @@ from brittlestar.models.devices import check_device
 from brittlestar.models.files import Filled, exported, fill, notes_in, preprocess_in, state_dict
 from brittlestar.models.neighbours import OWN, beside
 from brittlestar.models.onnx import OnnxModel
+from brittlestar.models.outputs import Outputs
 from brittlestar.models.spec import ModelSpec
 from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
 from brittlestar.models.zoo import build
@@ -52,15 +53,24 @@ def _loaded(spec: ModelSpec) -> Model:
     flags = {field: value for field in FIELDS if (value := getattr(spec, field)) is not None}
     kind, _, rest = spec.spec.partition(":")
     check_device(spec.device)
+    outputs = Outputs(name=spec.output, binary=spec.binary, probabilities=spec.probabilities)
     if kind == "python" and rest:
         function, identity = _imported(rest)
         how = dataclasses.replace(declared(function), **flags)
         return FunctionModel(
-            function, name=spec.name, spec=spec.spec, preprocess=how, identity=identity, device=spec.device
+            function,
+            name=spec.name,
+            spec=spec.spec,
+            preprocess=how,
+            identity=identity,
+            device=spec.device,
+            outputs=outputs,
         )
     if spec.spec.lower().endswith(".onnx"):
         plain = Preprocess(**flags)
-        return OnnxModel(Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device)
+        return OnnxModel(
+            Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device, outputs=outputs
+        )
     filled = Filled({})
     if kind == "torch" and rest:
         module, how, identity = _built(rest)
@@ -94,6 +104,7 @@ def _loaded(spec: ModelSpec) -> Model:
         notes=(*notes_in(filled.metadata), *filled.notes),
         dtype=spec.dtype,
         backend=spec.backend,
+        outputs=outputs,
     )
 
 
