@@ -122,7 +122,7 @@ def test_bad_files_are_named_or_left_out(tmp_path: Path) -> None:
     (tmp_path / "a" / "cat" / "cut.jpg").write_bytes(whole)
     late = open_source(tmp_path / "a", resize=16, crop=12)
     (tmp_path / "a" / "cat" / "cut.jpg").unlink()
-    with pytest.raises(DataError, match=r"cannot read .*cut\.jpg"):
+    with pytest.raises(DataError, match=r"cut\.jpg is gone"):
         late.load(np.arange(late.info.count))
     (tmp_path / "a" / "cat" / "cut.jpg").write_bytes(encoded(pixels(4))[:-400])
     (tmp_path / "a" / "dog" / "text.png").write_bytes(b"hello")

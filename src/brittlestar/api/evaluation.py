@@ -184,6 +184,8 @@ class Evaluation:
         specs = []
         for loaded, (_, value) in zip(models, named, strict=True):
             spec = value if isinstance(value, ModelSpec) else None
+            for note in loaded.notes if spec is not None else ():
+                watch.note(f"{loaded.name}: {note}")
             settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):

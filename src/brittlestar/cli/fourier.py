@@ -11,14 +11,18 @@ import typer
 
 from brittlestar.cli.options import (
     Backend,
+    Binary,
     Crop,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
+    Output,
     Prepare,
+    Probabilities,
     Resize,
     ResizeFilter,
     ResizeRounding,
+    WeightsKey,
 )
 from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes, typed
 from brittlestar.core.errors import UsageError, require
@@ -85,6 +89,10 @@ def fourier(
     model_crop: ModelCrop = None,
     model_resize_filter: ModelResizeFilter = None,
     normalise: Normalise = None,
+    weights_key: WeightsKey = None,
+    output: Output = None,
+    binary: Binary = False,
+    probabilities: Probabilities = False,
     anyway: Anyway = False,
     shifted: Shifted = False,
 ) -> None:
@@ -117,6 +125,10 @@ def fourier(
         "resize": model_resize,
         "crop": model_crop,
         "resize_filter": model_resize_filter,
+        "weights_key": weights_key,
+        "output": output,
+        "binary": binary,
+        "probabilities": probabilities,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]  # type: ignore[arg-type]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]

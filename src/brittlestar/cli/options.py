@@ -41,3 +41,23 @@ ModelCrop = Annotated[int | None, typer.Option(help="The model's own: central sq
 ModelResizeFilter = Annotated[
     str | None, typer.Option(help=f"The model's own, with a resize: {', '.join(FILTERS)}; {FILTERS[0]} otherwise.")
 ]
+WeightsKey = Annotated[
+    str | None,
+    typer.Option(
+        help="Which weights of a checkpoint that holds several (state_dict, state_dict_ema, ...); the averaged ones "
+        "otherwise."
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(help="Which of the model's several outputs holds the logits: its name, or its place from 0."),
+]
+Binary = Annotated[
+    bool, typer.Option("--binary", help="The model gives one number: the logit of the second class of two.")
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities", help="The model gives probabilities; their logarithm is taken, without gradient attacks."
+    ),
+]

@@ -13,14 +13,18 @@ import typer
 
 from brittlestar.cli.options import (
     Backend,
+    Binary,
     Crop,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
+    Output,
     Prepare,
+    Probabilities,
     Resize,
     ResizeFilter,
     ResizeRounding,
+    WeightsKey,
 )
 from brittlestar.core.errors import UsageError, require
 
@@ -100,6 +104,10 @@ def run(
     model_crop: ModelCrop = None,
     model_resize_filter: ModelResizeFilter = None,
     normalise: Normalise = None,
+    weights_key: WeightsKey = None,
+    output: Output = None,
+    binary: Binary = False,
+    probabilities: Probabilities = False,
     anyway: Anyway = False,
     shifted: Shifted = False,
     report: Annotated[bool, typer.Option(help="Write the report at the end.")] = True,
@@ -127,6 +135,10 @@ def run(
         "resize": model_resize,
         "crop": model_crop,
         "resize_filter": model_resize_filter,
+        "weights_key": weights_key,
+        "output": output,
+        "binary": binary,
+        "probabilities": probabilities,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
     specs = [dataclasses.replace(spec, device=place) for spec in specs]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
+from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding, WeightsKey
 from brittlestar.core.errors import UsageError, require, unknown
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def train(
     ] = None,
     factory: Annotated[str | None, typer.Option(help="With --from: FILE.py:factory that builds its module.")] = None,
     weights: Annotated[Path | None, typer.Option(help="With --from torch:...: the module's state dict.")] = None,
+    weights_key: WeightsKey = None,
     mean: Annotated[str | None, typer.Option(help="With --from: subtracted per channel, if not declared.")] = None,
     std: Annotated[str | None, typer.Option(help="With --from: divided by per channel, if not declared.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
@@ -78,7 +79,7 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = RECIPES[recipe].from_config(fields(RECIPES[recipe], set_ or []))
-    start = start_of(from_, factory, weights, mean, std)
+    start = start_of(from_, factory, weights, mean, std, weights_key)
     require(
         start is None or arch is None, "--from brings its own architecture: leave --arch out, or --from", UsageError
     )
@@ -130,7 +131,12 @@ FRESH_RATE, TUNING_RATE = 4e-3, 4e-4
 
 
 def start_of(
-    model: str | None, factory: str | None, weights: Path | None, mean: str | None, std: str | None
+    model: str | None,
+    factory: str | None,
+    weights: Path | None,
+    mean: str | None,
+    std: str | None,
+    weights_key: str | None = None,
 ) -> ModelSpec | None:
     """What ``--from`` and the options that go with it name; ``None`` for a training from nothing."""
     from brittlestar.cli.run import numbers
@@ -138,6 +144,7 @@ def start_of(
 
     if model is None:
         given = {"--factory": factory, "--weights": weights, "--mean": mean, "--std": std}
+        given["--weights-key"] = weights_key
         alone = [name for name, value in given.items() if value is not None]
         require(not alone, f"{' and '.join(alone)} must go with --from MODEL", UsageError)
         return None
@@ -145,6 +152,7 @@ def start_of(
         model,
         factory=factory,
         weights=None if weights is None else str(weights),
+        weights_key=weights_key,
         mean=numbers("mean", mean),
         std=numbers("std", std),
     )

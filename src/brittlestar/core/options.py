@@ -39,6 +39,7 @@ OPTIONS: dict[str, Option] = {
     **_own("tune", "normalise", "anyway", "shifted"),
     "groups": Option("groups", "--group"),
     **_own("factory", "weights", "mean", "std", "channels", "dtype", "backend", owner="ModelSpec"),
+    **_own("weights_key", "output", "binary", "probabilities", owner="ModelSpec"),
     **_own("resize", "crop", "resize_filter", owner="ModelSpec", lead="model_"),
     **_own("held_out", owner="fit"),
     **_own("trust", owner="reopened"),

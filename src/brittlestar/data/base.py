@@ -10,6 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brittlestar.core.errors import DataError
+
+
+class Changed(DataError):
+    """A sample is not what it was when its id was made: its file changed, grew or vanished since."""
+
+    @classmethod
+    def of(cls, name: str) -> Changed:
+        """The error for the sample that is found under this name."""
+        return cls(f"{name} has changed since this session read it first: put it back as it was, or start again")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataInfo:

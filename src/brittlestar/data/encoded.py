@@ -17,7 +17,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
-from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.base import Changed, DataInfo, Source
 from brittlestar.data.decode import ImageHeader, Pixels, decode, looks_whole, read_header
 from brittlestar.data.order import copies, digest_of, sample_ids
 from brittlestar.data.reader import OpenRequest
@@ -44,22 +44,39 @@ def data_fingerprint(
 
 
 class EncodedSource(Source):
-    """Shared by folders and Parquet: hashes and headers once at the start, pixels on demand."""
+    """Shared by folders and Parquet: hashes and headers once at the start, pixels on demand.
+
+    Attributes:
+        how: The preparation.
+        digests: (n, 16) uint8, of the encoded contents that the ids were made of.
+    """
 
     how: Preparation
+    digests: npt.NDArray[np.uint8]
 
     @abstractmethod
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
-        """(encoded bytes, name) for places in the listing."""
+        """(encoded bytes, name) for places in the listing, as they are now.
+
+        Raises:
+            Changed: One is not there any more.
+        """
+
+    def _same(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
+        """``contents``, each compared with what its id was made of."""
+        for place, (content, name) in zip(index, self.contents(index), strict=True):
+            if digest_of(content) != self.digests[place].tobytes():
+                raise Changed.of(name)
+            yield content, name
 
     def load(self, index: npt.NDArray[np.int64]) -> Pixels:
         """See ``Source.load``."""
-        return np.stack([decode(content, name, self.how) for content, name in self.contents(index)])
+        return np.stack([decode(content, name, self.how) for content, name in self._same(index)])
 
     def pictures(self, index: npt.NDArray[np.int64]) -> list[Pixels]:
         """See ``Source.pictures``."""
         whole = replace(self.how, crop=None)
-        return [decode(content, name, whole) for content, name in self.contents(index)]
+        return [decode(content, name, whole) for content, name in self._same(index)]
 
     def _index(
         self,
@@ -120,6 +137,7 @@ class EncodedSource(Source):
         # Grey only where all are: one model takes them all.
         channels = 1 if kinds["grey"] == len(digests) else 3
         self.how = dataclasses.replace(want, channels=channels)
+        self.digests = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
         self.labels = np.array(labels, dtype=np.int32)
         self.ids = sample_ids(digests, self.labels)
         self.groups, dependent = copies(digests, self.labels, None if named is None else [named[k] for k in kept])

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.data.base import Changed
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
 from brittlestar.data.reader import OpenRequest, Reader
@@ -56,7 +57,12 @@ class FolderSource(EncodedSource):
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
         """See ``EncodedSource.contents``."""
         for place in index:
-            yield _read(self.root / self.files[place]), self.files[place]
+            try:
+                yield (self.root / self.files[place]).read_bytes(), self.files[place]
+            except FileNotFoundError:
+                raise Changed(f"{self.files[place]} is gone from {self.root} since this session began") from None
+            except OSError as error:
+                raise DataError(f"cannot read {self.files[place]} in {self.root}: {error.strerror}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.data.base import Changed
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
 from brittlestar.data.reader import OpenRequest, Reader
@@ -92,6 +93,9 @@ class ParquetSource(EncodedSource):
                     _row_name(row, file),
                 )
         for place in places:
+            if int(place) not in found:
+                number = int(np.searchsorted(self.starts, place, side="right")) - 1
+                raise Changed.of(_row_name(int(place - self.starts[number]), self.paths[number]))
             # The query promises no order of rows; this is the one asked for.
             yield found[int(place)]
 

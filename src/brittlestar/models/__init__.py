@@ -36,7 +36,10 @@ def describe_models() -> Iterator[tuple[str, str]]:
     yield "FILE.pt2", "a program saved by torch.export"
     yield "FILE.onnx", "a program run by ONNX Runtime (the extra onnx); no gradients"
     yield "FILE.safetensors", f"a state dict, with {option('factory')}; normalisation may stand in the file's metadata"
-    yield "FILE.pth / .pt / .th", f"a state dict without any pickled code, with {option('factory')}"
+    yield (
+        "FILE.pth / .pth.tar / .pt / .th / .ckpt / .bin",
+        f"a state dict without any pickled code, with {option('factory')}",
+    )
     yield (
         "python:FILE.py:function",
         "a function from float32 numpy images to logits; no gradients, so no white-box attacks",

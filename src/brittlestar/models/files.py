@@ -10,25 +10,24 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import nn
 
 from brittlestar.core.errors import ModelError, require
+from brittlestar.models.checkpoints import choose, fitted
+from brittlestar.models.foreign import NEVER, what_it_is, why_refused
 from brittlestar.models.wrap import FIELDS
 
 METADATA = "brittlestar"
 """The key of our JSON in the metadata of ``.safetensors`` files."""
-
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
-# What DataParallel and torch.compile put before every name.
-_PREFIXES = ("module.", "_orig_mod.")
-_NEVER = "files that hold pickled code are never opened"
 
 
 def exported(path: Path) -> tuple[nn.Module, str]:
@@ -76,7 +75,7 @@ def _refuse_pickles(path: Path, archive: zipfile.ZipFile) -> None:
         if full.endswith("_config.json") and "/data/" in full:
             entries = json.loads(archive.read(full)).get("config", {})
             objects += [f"{full}: {key}" for key, entry in entries.items() if entry.get("use_pickle")]
-    require(not objects, f"{path} carries pickled objects ({objects[0] if objects else ''}); {_NEVER}", ModelError)
+    require(not objects, f"{path} carries pickled objects ({objects[0] if objects else ''}); {NEVER}", ModelError)
 
 
 @contextlib.contextmanager
@@ -95,70 +94,92 @@ def _weights_only() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def fill(module: nn.Module, path: Path) -> dict[str, Any]:
-    """Load a state dict file into the module; give the file's metadata.
+@dataclass(frozen=True)
+class Filled:
+    """What a file told when its weights were loaded.
+
+    Fields:
+        metadata: Ours (``.safetensors`` only).
+        notes: Which weights were taken, and in which type they are kept.
+    """
+
+    metadata: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+def fill(module: nn.Module, path: Path, key: str | None = None) -> Filled:
+    """Load a file of weights into the module.
+
+    Args:
+        module: Gets them.
+        path: See ``read_weights``.
+        key: Which weights of a file that holds several (see ``checkpoints.choose``).
 
     Raises:
         ModelError: The file cannot be read as plain weights, or does not fit the module.
     """
-    state, metadata = state_dict(path)
-    have, want = set(state), set(module.state_dict())
-    # Older versions of torch did not save it, and no answer depends on it.
-    optional = {key for key in want if key.endswith("num_batches_tracked")}
-    missing, unexpected = sorted(want - have - optional), sorted(have - want)
-    require(
-        not missing and not unexpected,
-        f"{path} does not fit the module: it lacks {_some(missing)} and has {_some(unexpected)} which the module lacks",
-        ModelError,
-    )
+    content, metadata = read_weights(path)
+    chosen = choose(path, content, key)
+    own = module.state_dict()
+    fits = fitted(path, chosen.state, {name: value for name, value in own.items() if isinstance(value, torch.Tensor)})
     try:
-        # Names were compared above; shapes are compared here, strict or not.
-        module.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise ModelError(f"{path} does not fit the module: {str(error).splitlines()[-1].strip()}") from error
-    return metadata
-
-
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "") if keys else "nothing"
+        # Names and shapes were compared above.
+        module.load_state_dict(fits.state, strict=False)
+    except Exception as error:
+        raise ModelError(f"{path} does not fit the module: {_first_line(error)}") from error
+    return Filled(metadata, (*chosen.notes, *fits.notes))
 
 
 def state_dict(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Names to tensors, and our metadata (``.safetensors`` only): a ``state_dict`` key is unwrapped, a prefix
-    ``module.`` that all names share is taken off.
+    """Names to tensors as a file has them, and our metadata (``.safetensors`` only)."""
+    content, metadata = read_weights(path)
+    return choose(path, content).state, metadata
+
+
+def read_weights(path: Path) -> tuple[Any, dict[str, Any]]:
+    """What a file of weights holds, whatever its name ends in, and our metadata (``.safetensors`` only).
+
+    Raises:
+        ModelError: No such file, no weights (with what it is instead), or one that would have to be unpickled.
     """
+    require(not path.is_dir(), f"{path} is a folder: give the file of weights in it", ModelError)
     require(path.is_file(), f"no such file: {path}", ModelError)
-    if path.suffix.lower() == ".safetensors":
+    other = what_it_is(path)
+    require(not other, f"{path} is {other}", ModelError)
+    with path.open("rb") as file:
+        head = file.read(9)
+    pickled = head[:4] == b"PK\x03\x04" or head[:1] == b"\x80"
+    if (path.suffix.lower() == ".safetensors" and not pickled) or head[8:] == b"{":
         return _safetensors(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of formats that torch no longer likes; none is a question to the person.
+            warnings.simplefilter("ignore")
+            # Opened here: by its name torch would take a wrong suffix at its word.
+            with path.open("rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True), {}
     except Exception as error:
-        raise ModelError(
-            f"{path} cannot be read as plain weights ({_reason(error)}); {_NEVER}: "
-            "save model.state_dict(), best with safetensors"
-        ) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    require(
-        isinstance(content, Mapping) and bool(content) and all(isinstance(v, torch.Tensor) for v in content.values()),
-        f"{path} holds no state dict (names to tensors); save model.state_dict()",
-        ModelError,
-    )
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in content):
-            content = {key[len(prefix) :]: value for key, value in content.items()}
-    return dict(content), {}
+        raise ModelError(f"{path} cannot be read as plain weights: {why_refused(path, error)}") from error
 
 
 def _safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    # Before anything is read by this length, which a damaged file may hold anything for.
+    require(
+        8 + length <= size,
+        f"{path} is no safetensors file, or is cut off: its header should have {length:,} bytes, and the file has "
+        f"{size:,}",
+        ModelError,
+    )
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(METADATA, "{}")
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         metadata = json.loads(text)
-    except (SafetensorError, ValueError, OSError) as error:
-        raise ModelError(f"{path} is no safetensors file: {_first_line(error)}") from error
+    except Exception as error:  # the reader raises a dozen kinds, and each means the same
+        raise ModelError(f"{path} is no safetensors file, or is damaged: {_first_line(error)}") from error
     require(isinstance(metadata, dict), f"{path}: the metadata {METADATA!r} are not a JSON object", ModelError)
     return state, metadata
 
@@ -186,15 +207,3 @@ def notes_in(metadata: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def _reason(error: Exception) -> str:
-    """Why torch refused, without its advice to trust the file."""
-    text = str(error)
-    for sign, reason in (
-        ("Unsupported global", "it names the Python object " + text.partition("GLOBAL ")[2].split(" ")[0]),
-        ("TorchScript", "it is a TorchScript archive"),
-    ):
-        if sign in text:
-            return reason
-    return _first_line(error).partition(" In PyTorch 2.6")[0]

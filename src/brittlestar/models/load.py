@@ -21,7 +21,8 @@ from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
-from brittlestar.models.files import exported, fill, notes_in, preprocess_in, state_dict
+from brittlestar.models.devices import check_device
+from brittlestar.models.files import Filled, exported, fill, notes_in, preprocess_in, state_dict
 from brittlestar.models.neighbours import OWN, beside
 from brittlestar.models.onnx import OnnxModel
 from brittlestar.models.spec import ModelSpec
@@ -49,7 +50,7 @@ def load_model(spec: ModelSpec) -> Model:
 def _loaded(spec: ModelSpec) -> Model:
     flags = {field: value for field in FIELDS if (value := getattr(spec, field)) is not None}
     kind, _, rest = spec.spec.partition(":")
-    _check_device(spec.device)
+    check_device(spec.device)
     if kind == "python" and rest:
         function, identity = _imported(rest)
         how = dataclasses.replace(declared(function), **flags)
@@ -59,11 +60,11 @@ def _loaded(spec: ModelSpec) -> Model:
     if spec.spec.lower().endswith(".onnx"):
         plain = Preprocess(**flags)
         return OnnxModel(Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device)
-    metadata: dict[str, Any] = {}
+    filled = Filled({})
     if kind == "torch" and rest:
         module, how, identity = _built(rest)
         if spec.weights is not None:
-            metadata = fill(module, Path(spec.weights))
+            filled = fill(module, Path(spec.weights), spec.weights_key)
             module.eval()
         elif not in_training_mode(module):
             module.eval()
@@ -73,14 +74,14 @@ def _loaded(spec: ModelSpec) -> Model:
     elif spec.factory is None:
         module, identity = _named_in(Path(spec.spec))
         how = Preprocess()
-        metadata = fill(module, Path(spec.spec))
+        filled = fill(module, Path(spec.spec), spec.weights_key)
     else:
         module, how, identity = _built(spec.factory)
-        metadata = fill(module, Path(spec.spec))
+        filled = fill(module, Path(spec.spec), spec.weights_key)
         module.eval()
     try:
         # What the person says wins over the file, and the file over the factory.
-        how = dataclasses.replace(how, **(preprocess_in(metadata) | flags))
+        how = dataclasses.replace(how, **(preprocess_in(filled.metadata) | flags))
     except (TypeError, ModelError) as error:
         raise ModelError(f"{spec.spec}: {error}") from error
     return TorchModel(
@@ -89,7 +90,7 @@ def _loaded(spec: ModelSpec) -> Model:
         spec=spec.spec,
         preprocess=how,
         identity=identity,
-        notes=notes_in(metadata),
+        notes=(*notes_in(filled.metadata), *filled.notes),
         dtype=spec.dtype,
         backend=spec.backend,
     )
@@ -109,16 +110,6 @@ def _named_in(path: Path) -> tuple[nn.Module, str]:
     size = (int(size[0]), int(size[1])) if isinstance(size, list) else int(size)
     module = build(named["name"], int(named["classes"]), int(named["channels"]), size)
     return module, json.dumps(named, sort_keys=True)
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise ModelError(f"unknown device {device!r}: use cpu, cuda or cuda:0") from None
-    require(
-        kind != "cuda" or torch.cuda.is_available(), f"no CUDA device here: use {option('device', 'cpu')}", ModelError
-    )
 
 
 def _built(where: str) -> tuple[nn.Module, Preprocess, str]:

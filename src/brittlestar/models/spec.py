@@ -11,11 +11,12 @@ from typing import Any
 from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.models.base import Preprocess
+from brittlestar.models.checkpoints import how_to_merge
 
 DTYPES = ("float32", "bf16")
 BACKENDS = ("torch", "onnxruntime")
 
-WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".th")
+WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".th", ".pth.tar", ".pt.tar", ".ckpt", ".bin")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,9 +28,13 @@ class ModelSpec:
         spec: ``torch:...``, ``python:...`` or a file.
         factory: ``FILE.py:function`` or ``package.module:function``, for state dicts.
         weights: A state dict to load into the module that ``spec`` builds.
+        weights_key: Which weights of a file that holds several: a key of the file, or what their names begin with.
         device: Where it runs.
         dtype: ``float32``, or ``bf16`` to compute in bfloat16 where no gradients are taken.
         backend: ``torch``, or ``onnxruntime`` where no gradients are taken.
+        output: Which of several outputs holds the logits: its name, or its place from 0.
+        binary: Whether the model gives one number an image, the logit of the second class of two.
+        probabilities: Whether it gives probabilities, whose logarithm serves as logits, without gradients.
         normalise: Whether the mean and std are applied before the model, or left to it; ``None`` finds out.
         channels, resize, resize_filter, crop, mean, std: The person's preprocessing; each overrides what the model
             declares.
@@ -39,9 +44,13 @@ class ModelSpec:
     spec: str
     factory: str | None = None
     weights: str | None = None
+    weights_key: str | None = None
     device: str = "cpu"
     dtype: str = "float32"
     backend: str = "torch"
+    output: str | None = None
+    binary: bool = False
+    probabilities: bool = False
     normalise: bool | None = None
     channels: int | None = None
     resize: int | None = None
@@ -60,7 +69,8 @@ class ModelSpec:
 
     def identity(self) -> dict[str, Any]:
         """What folders of finished trainings are named after: spelt as first written, so that they are found again."""
-        fields = dataclasses.asdict(self)
+        later = ("weights_key", "output", "binary", "probabilities")
+        fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in later or v}
         fields["engine"] = fields.pop("backend")
         return fields
 
@@ -70,8 +80,12 @@ def parse_spec(
     *,
     factory: str | None = None,
     weights: str | None = None,
+    weights_key: str | None = None,
     dtype: str = "float32",
     backend: str = "torch",
+    output: str | None = None,
+    binary: bool = False,
+    probabilities: bool = False,
     channels: int | None = None,
     resize: int | None = None,
     resize_filter: str | None = None,
@@ -96,7 +110,7 @@ def parse_spec(
             ModelError,
         )
         default = parts[-1]
-    elif suffix in WEIGHT_FILES:
+    elif holds_weights(spec):
         require(
             # Those of ``brittlestar train`` name their architecture, which is seen when they are loaded.
             factory is not None or suffix == ".safetensors",
@@ -104,7 +118,7 @@ def parse_spec(
             f"{option('factory', 'FILE.py:function')}",
             ModelError,
         )
-        default = Path(spec).stem
+        default = Path(spec.removesuffix(".tar")).stem
     elif suffix in (".pt2", ".onnx"):
         default = Path(spec).stem
     else:
@@ -119,6 +133,11 @@ def parse_spec(
     require(
         weights is None or spec.startswith("torch:"),
         f"{option('weights')} goes with torch:FILE.py:factory; {spec} brings its own",
+        ModelError,
+    )
+    require(
+        weights_key is None or weights is not None or holds_weights(spec),
+        f"{option('weights_key')} goes with a file of weights; {spec} is none",
         ModelError,
     )
     if dtype not in DTYPES:
@@ -140,8 +159,12 @@ def parse_spec(
         spec=spec,
         factory=factory,
         weights=weights,
+        weights_key=weights_key,
         dtype=dtype,
         backend=backend,
+        output=output,
+        binary=binary,
+        probabilities=probabilities,
         channels=channels,
         resize=resize,
         resize_filter=resize_filter,
@@ -149,6 +172,11 @@ def parse_spec(
         mean=mean,
         std=std,
     )
+
+
+def holds_weights(spec: str) -> bool:
+    """Whether a name ends as files of weights do."""
+    return spec.lower().endswith(WEIGHT_FILES) and not spec.startswith(("torch:", "python:"))
 
 
 def _hint(spec: str) -> str:
@@ -161,8 +189,15 @@ def _hint(spec: str) -> str:
             ": pickled objects can run any code and are never opened; "
             "load it yourself in a function and give python:FILE.py:function"
         )
-    if suffix in (".ckpt", ".bin"):
-        return f": if it holds a state dict, save that as a .safetensors or .pth file ({', '.join(WEIGHT_FILES)})"
+    if place.endswith(".index.json"):
+        return ": it lists the shards of a model, which are read as one file: " + how_to_merge(Path(place))
+    if suffix in (".h5", ".keras", ".pb", ".tflite", ".hdf5"):
+        return (
+            ": models of TensorFlow are run by a function of yours, python:FILE.py:function, or exported to ONNX "
+            "(tf2onnx)"
+        )
+    if suffix in (".ort", ".engine", ".trt", ".mlmodel", ".mlpackage", ".xml"):
+        return ": compiled for one program; give the .onnx file that it was made from"
     return (
         ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 or .onnx program, or weights with "
         f"{option('factory', 'FILE.py:function')}"

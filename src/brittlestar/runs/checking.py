@@ -14,13 +14,19 @@ from brittlestar.models.base import ModelInfo
 from brittlestar.models.checks import held_to_contract
 from brittlestar.runs.first import First, first_answers, near_chance_text, refuse_near_chance
 from brittlestar.runs.identity import Behaviour, random_text
-from brittlestar.runs.plan import FIRST_BLOCK
 from brittlestar.runs.request import Request, Watch
+
+FIRST = 50
+"""Images that a model is held against the contract with."""
 
 
 def default_batch(shape: tuple[int, int, int]) -> int:
-    """Samples a forward pass: a whole block for small images, fewer for large ones."""
-    return 250 if max(shape[1:]) <= 64 else 64 if max(shape[1:]) <= 128 else 25
+    """Samples a forward pass by the number of pixels: a whole block of small images, 1 of the largest."""
+    pixels = shape[1] * shape[2]
+    if pixels <= 64 * 64:
+        return 256
+    # All of these divide a block, so that no batch is a remainder.
+    return 64 if pixels <= 128 * 128 else max(32 * 256 * 256 // max(pixels, 256 * 256), 1)
 
 
 def sample_count(request: Request) -> int:
@@ -48,7 +54,7 @@ def checked(
     request: Request, order: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], batch: int, watch: Watch
 ) -> tuple[list[ModelInfo], list[Behaviour]]:
     """What is recorded of every model, once each has been held against the contract on the first images."""
-    first = order[: min(FIRST_BLOCK, len(order))]
+    first = order[: min(FIRST, len(order))]
     pixels = torch.from_numpy(request.source.load(first))
     ids = request.source.ids[first]
     infos, seen = [], []

@@ -3,28 +3,91 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from brittlestar.runs.fill_task import FillTask
 
-FIRST_BLOCK = 50
-"""The first block is small, so that every condition soon has a number."""
+FIRST_BLOCK = 4
+"""The first block is small, so that every condition soon has a number, even of a model that takes a second an image."""
 
-BLOCK = 250
-"""Every later block, once the first ones have grown."""
+BLOCK = 256
+"""Every later block, once the first ones have doubled up to it."""
 
 GROUP_COST = 64.0
 """Cells are grouped until they cost about as many forward passes as this many plain conditions."""
+
+GROUP_SAMPLES = 64
+"""Groups of smaller blocks hold as many more conditions: so many small files would cost more than what is in them."""
 
 FinishedGroup = tuple[int, int, tuple[str, ...]]
 """(start, stop, condition fingerprints) of one stored file."""
 
 
 def block_bounds(count: int, cuts: Iterable[int] = ()) -> list[int]:
-    """Ends of the blocks of the first ``count`` samples: 50, 100, 250, 500, ... and every cut below ``count``."""
-    # Multiples of a fixed size whatever the count: a later run with more samples computes nothing twice.
-    ends = {FIRST_BLOCK, 2 * FIRST_BLOCK, *range(BLOCK, count, BLOCK), *cuts}
+    """Ends of the blocks of the first ``count`` samples: 4, 8, 16, ..., 256, 512, 768, ... and every cut below it."""
+    # The same ends whatever the count: a later run with more samples computes nothing twice.
+    ends = {*range(BLOCK, count, BLOCK), *cuts}
+    end = FIRST_BLOCK
+    while end < BLOCK:
+        ends.add(end)
+        end *= 2
     return [*sorted(end for end in ends if 0 < end < count), count]
+
+
+class Backlog:
+    """The tasks that are missing, in the order they are to be done; whoever takes one says how large it may be.
+
+    How cells are put together decides into which files they go, and nothing else.
+
+    Args:
+        tasks: Each as large as it may ever be.
+        costs: Per model, per condition: forward passes a sample.
+    """
+
+    def __init__(self, tasks: Iterable[FillTask], costs: Sequence[Sequence[float | None]]) -> None:
+        self._tasks = deque(tasks)
+        self._costs = costs
+
+    def __bool__(self) -> bool:
+        """Whether something is left."""
+        return bool(self._tasks)
+
+    @property
+    def tasks(self) -> tuple[FillTask, ...]:
+        """All that is left, each task as large as it may be."""
+        return tuple(self._tasks)
+
+    @property
+    def work(self) -> float:
+        """Forward passes that are left."""
+        return sum(task.work for task in self._tasks)
+
+    def holds(self, stop: int) -> bool:
+        """Whether some of the block that ends at ``stop`` is left."""
+        return bool(self._tasks) and self._tasks[0].stop <= stop
+
+    def claim(self, fits: Callable[[FillTask], bool]) -> FillTask:
+        """Take the first task, or as much of it as ``fits``: at the least one condition of one block."""
+        task = self._tasks.popleft()
+        places = sorted({c for _, conditions in task.groups for c in conditions})
+        if len(places) == 1 or fits(task):
+            return task
+        # Runs of 1, 2, 4, ... conditions that begin at multiples of their length: whatever the pace, the groups are
+        # few, and those of different blocks are the same.
+        first, last = places[0], places[-1]
+        length = 1 << (last - first).bit_length()
+        while length > 1 and (first % length or not fits(self._part(task, range(first, first + length)))):
+            length //= 2
+        self._tasks.appendleft(self._part(task, range(first + length, last + 1)))
+        return self._part(task, range(first, first + length))
+
+    def _part(self, task: FillTask, places: range) -> FillTask:
+        """The cells of some conditions."""
+        chosen = [(model, tuple(c for c in conditions if c in places)) for model, conditions in task.groups]
+        groups = tuple((model, conditions) for model, conditions in chosen if conditions)
+        cost = sum(self._costs[model][c] or 0.0 for model, conditions in groups for c in conditions)
+        return FillTask(task.start, task.stop, groups, cost)
 
 
 def plan(
@@ -32,8 +95,8 @@ def plan(
     fingerprints: Sequence[str],
     count: int,
     finished: Sequence[Sequence[FinishedGroup]],
-) -> list[FillTask]:
-    """The tasks that are missing, in the order they are to be done.
+) -> Backlog:
+    """What is missing.
 
     Args:
         costs: Per model, per condition: forward passes a sample, or ``None`` where the model cannot take it.
@@ -46,10 +109,13 @@ def plan(
     ends = block_bounds(count, cuts)
     starts = [0, *ends[:-1]]
     done = [_done_by_block(groups, starts, ends) for groups in finished]
-    chunks = _chunks(costs)
+    chunks: dict[float, list[list[int]]] = {}
     tasks: list[FillTask] = []
     for block, (start, stop) in enumerate(zip(starts, ends, strict=True)):
-        for chunk in chunks:
+        most = GROUP_COST * max(1, GROUP_SAMPLES // (stop - start))
+        if most not in chunks:
+            chunks[most] = _chunks(costs, most)
+        for chunk in chunks[most]:
             groups, total = [], 0.0
             for model, model_costs in enumerate(costs):
                 have = done[model].get(block, set())
@@ -59,7 +125,7 @@ def plan(
                     total += sum(model_costs[c] or 0.0 for c in lacking)
             if groups:
                 tasks.append(FillTask(start, stop, tuple(groups), total))
-    return tasks
+    return Backlog(tasks, costs)
 
 
 def _done_by_block(groups: Sequence[FinishedGroup], starts: list[int], ends: list[int]) -> Mapping[int, set[str]]:
@@ -73,13 +139,13 @@ def _done_by_block(groups: Sequence[FinishedGroup], starts: list[int], ends: lis
     return done
 
 
-def _chunks(costs: Sequence[Sequence[float | None]]) -> list[list[int]]:
-    """Neighbouring conditions, cut where a chunk would cost more than ``GROUP_COST``; the first stands alone."""
+def _chunks(costs: Sequence[Sequence[float | None]], most: float) -> list[list[int]]:
+    """Neighbouring conditions, cut where a chunk would cost more than ``most``; the first stands alone."""
     chunks: list[list[int]] = []
     size = 0.0
     for place in range(len(costs[0]) if costs else 0):
         cost = max((c[place] or 0.0 for c in costs), default=0.0)
-        if not chunks or place == 1 or size + cost > GROUP_COST:
+        if not chunks or place == 1 or size + cost > most:
             chunks.append([])
             size = 0.0
         chunks[-1].append(place)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from brittlestar.runs.executors import Executor
+from brittlestar.runs.fill_task import FillTask
+from brittlestar.runs.pace import Pace
+from brittlestar.runs.plan import Backlog
 from brittlestar.runs.task import Done, Task
 
 
@@ -23,6 +26,7 @@ class Progress:
         warm: Seconds and forward passes when the first task was done.
         even: Whether classes are of about one size: else the tallies of a part do not speak of the whole set.
         grouped: Whether some images depend on each other, which tallies do not know.
+        deadline: ``time.monotonic()`` when a budget will have been spent, whatever is left; ``None`` without one.
     """
 
     tallies: dict[tuple[int, int], list[int]]
@@ -34,6 +38,7 @@ class Progress:
     warm: tuple[float, float] | None = None
     even: bool = True
     grouped: bool = False
+    deadline: float | None = None
 
     @property
     def elapsed(self) -> float:
@@ -49,8 +54,10 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Estimated seconds left for the whole plan; ``None`` before there is a pace."""
-        return None if self.pace is None else self.pace * (self.work_total - self.work_done)
+        """Estimated seconds left, of the whole plan or of the budget, whichever ends first; ``None`` if unknown."""
+        ends = [] if self.pace is None else [self.pace * (self.work_total - self.work_done)]
+        ends += [] if self.deadline is None else [max(self.deadline - time.monotonic(), 0.0)]
+        return min(ends, default=None)
 
 
 def through(
@@ -60,41 +67,49 @@ def through(
 
     Args:
         executor: Where they are run.
-        tasks: In order.
+        tasks: In order; each is asked for when there is room for it.
         wanted: Asked before a task begins, with the forward passes in hand; from the first ``False`` on none begins.
     """
     pending = iter(tasks)
-    in_hand = 0.0
-    upcoming = next(pending, None)
-    while upcoming is not None or executor.waiting:
-        while upcoming is not None and executor.free > 0:
-            if not wanted(upcoming, in_hand):
-                upcoming = None
+    in_hand, over = 0.0, False
+    while True:
+        while not over and executor.free > 0:
+            task = next(pending, None)
+            if task is None or not wanted(task, in_hand):
+                over = True
                 break
-            executor.submit(upcoming)
-            in_hand += upcoming.work
-            upcoming = next(pending, None)
-        for done in executor.collect() if executor.waiting else ():
+            executor.submit(task)
+            in_hand += task.work
+        if not executor.waiting:
+            return
+        for done in executor.collect():
             in_hand -= done.task.work
             yield done
 
 
+SHORTEST, LONGEST, PART = 3.0, 10.0, 0.02
+"""Seconds that a task is to take: the shortest at first, and ``PART`` of the time so far more, up to the longest. Short
+ones let a person, a budget or a precision stop the run soon; longer ones keep the files of a long run few."""
+
+
 def run(
-    tasks: Sequence[Task],
+    backlog: Backlog,
     executor: Executor,
     progress: Progress,
     *,
+    pace: Pace | None = None,
     deadline: float | None = None,
     enough: Callable[[Progress], bool] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_interrupt: Callable[[], None] = lambda: None,
 ) -> str:
-    """Run the tasks in order.
+    """Run what is left, in order.
 
     Args:
-        tasks: In block-major order.
-        executor: Where they are run.
+        backlog: What is left; emptied by what is claimed of it.
+        executor: Where tasks are run.
         progress: Is brought up to date after every task.
+        pace: What is known of how long tasks take; is brought up to date.
         deadline: ``time.monotonic()``; no task begins that would end later, judged by the pace so far.
         enough: Asked after every finished block; ``True`` stops the run.
         on_progress: Called after every task.
@@ -104,38 +119,48 @@ def run(
         Why it ended: ``complete``, ``budget``, ``precision`` or ``interrupted`` (Ctrl-C: an executor finishes the tasks
         in hand, or drops them, as its ``stopping`` says).
     """
-    left: dict[int, int] = {}
-    for task in tasks:
-        left[task.stop] = left.get(task.stop, 0) + 1
-    begun = 0
+    pace = Pace() if pace is None else pace
+    # An executor takes about two tasks for each that it runs at once.
+    workers = max(executor.free // 2, 1)
+    in_hand: dict[int, int] = {}
     reason = "complete"
 
-    def wanted(task: Task, in_hand: float) -> bool:
-        nonlocal begun, reason
-        if reason == "complete" and deadline is not None and _too_late(progress, in_hand + task.work, deadline):
-            reason = "budget"
-        begun += reason == "complete"
+    def fits(task: FillTask) -> bool:
+        most = min(LONGEST, SHORTEST + PART * progress.elapsed)
+        if deadline is not None:
+            most = min(most, deadline - time.monotonic())
+        seconds = pace.seconds(task)
+        return seconds is not None and seconds <= most
+
+    def claimed() -> Iterator[Task]:
+        while backlog:
+            yield backlog.claim(fits)
+
+    def wanted(task: Task, work: float) -> bool:
+        nonlocal reason
+        if reason == "complete" and deadline is not None:
+            # What is in hand is worked at by all, the task itself by one.
+            seconds = (pace.seconds(task) or 0.0) + work * (pace.a_pass or 0.0) / workers
+            reason = "budget" if time.monotonic() + seconds >= deadline else reason
+        if reason == "complete":
+            in_hand[task.stop] = in_hand.get(task.stop, 0) + 1
         return reason == "complete"
 
     try:
-        for done in through(executor, tasks, wanted):
+        for done in through(executor, claimed(), wanted):
+            pace.learn(done)
             _count(progress, done)
-            left[done.task.stop] -= 1
+            in_hand[done.task.stop] -= 1
             on_progress(progress)
             # With the last task begun there is nothing to stop: the run is complete, not cut short by its precision.
-            goes_on = reason == "complete" and begun < len(tasks)
-            if left[done.task.stop] == 0 and goes_on and enough is not None and enough(progress):
+            whole = not in_hand[done.task.stop] and not backlog.holds(done.task.stop)
+            if whole and reason == "complete" and backlog and enough is not None and enough(progress):
                 reason = "precision"
     except KeyboardInterrupt:
         reason = "interrupted"
         on_interrupt()
         executor.close()
     return reason
-
-
-def _too_late(progress: Progress, work: float, deadline: float) -> bool:
-    """Whether so much work would end after the deadline, at the pace so far (once there is one)."""
-    return time.monotonic() + work * (progress.pace or 0.0) >= deadline
 
 
 def _count(progress: Progress, done: Done) -> None:

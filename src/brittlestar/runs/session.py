@@ -19,11 +19,10 @@ from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
 from brittlestar.runs.identity import identified, keep_behaviours, refuse_changed
-from brittlestar.runs.plan import plan
+from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
-from brittlestar.runs.task import Task
 from brittlestar.store import RunStore, SessionRecord
 
 
@@ -66,7 +65,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         if request.titles:
             store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
-        tasks, progress = _planned(request, store, infos, count)
+        backlog, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
         spec = BenchSpec(
             source=source,
@@ -87,12 +86,13 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         began, stop = time.perf_counter(), "failed"  # what stays if an error breaks it off
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
-            if request.executor is None and len(tasks) < 2 and request.follow_up is None:
+            work = bool(backlog)
+            if request.executor is None and len(backlog.tasks) < 2 and request.follow_up is None:
                 executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
-            if tasks or request.follow_up:
+            if work or request.follow_up:
                 with executor.started(bench):
                     stop = run(
-                        tasks,
+                        backlog,
                         executor,
                         progress,
                         deadline=deadline,
@@ -104,7 +104,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                         stop = _followed(request.follow_up, executor, spec, store, note, progress)
             else:
                 stop = "complete"
-            if stop != "interrupted" and (tasks or not (request.folder / "examples" / "examples.json").exists()):
+            if stop != "interrupted" and (work or not (request.folder / "examples" / "examples.json").exists()):
                 watch.note("choosing example images")
                 write_examples(bench, [info.name for info in infos], count)
         except KeyboardInterrupt:
@@ -133,7 +133,7 @@ def _followed(
     return "complete"
 
 
-def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int) -> tuple[list[Task], Progress]:
+def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], count: int) -> tuple[Backlog, Progress]:
     costs = [
         [
             None
@@ -145,7 +145,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
     ]
     fingerprints = [c.fingerprint for c in request.conditions]
     finished = [store.finished_groups(info.fingerprint) for info in infos]
-    tasks: list[Task] = [*plan(costs, fingerprints, count, finished)]
+    backlog = plan(costs, fingerprints, count, finished)
     tallies = {}
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
@@ -154,7 +154,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
     sizes = np.unique(design.labels, return_counts=True)[1]
     even = bool(sizes.max() <= 1.1 * sizes.min())  # only clearly unequal classes are worth telling
     grouped = design.groups is not None
-    return tasks, Progress(tallies, sum(task.work for task in tasks), even=even, grouped=grouped)
+    return backlog, Progress(tallies, backlog.work, even=even, grouped=grouped)
 
 
 def _executor(request: Request) -> Executor:
