@@ -250,7 +250,7 @@ class _Known:
         return fingerprint_of([seen.fingerprint, "behaviour", digest])
 
 
-def check_same(name: str, store: RunStore, key: str, files: str, seen: Behaviour) -> None:
+def check_same(name: str, store: RunStore, key: str, files: str, seen: Behaviour, remedy: str = "") -> None:
     """Refuse a model that is not the one of this name in the folder.
 
     Args:
@@ -259,6 +259,7 @@ def check_same(name: str, store: RunStore, key: str, files: str, seen: Behaviour
         key: What its rows there are stored under.
         files: Fingerprint that it had then.
         seen: What it answers now.
+        remedy: What to do, where that is not to run it under another name or into another folder.
 
     Raises:
         StoreError: How far its logits are from those then, what may be the reason, and what to do.
@@ -289,10 +290,10 @@ def check_same(name: str, store: RunStore, key: str, files: str, seen: Behaviour
             "Its own files are the same, so look at what they load: weights that lie elsewhere, a helper module, "
             f"external data of an ONNX program, {_other_versions(kept, seen)}"
         )
-    raise StoreError(
-        f"model {name} has changed since {store.path} was made: {distance}. {reason}. Its rows are kept: give it "
-        f"another name ({option('model', 'NEWNAME=...')}) or use another {option('out')}"
+    remedy = remedy or (
+        f"Its rows are kept: give it another name ({option('model', 'NEWNAME=...')}) or use another {option('out')}"
     )
+    raise StoreError(f"model {name} has changed since {store.path} was made: {distance}. {reason}. {remedy}")
 
 
 def _other_versions(kept: Behaviour | None, seen: Behaviour) -> str:

@@ -126,7 +126,8 @@ def _same(store: RunStore, name: str, model: Model, source: Source, order: npt.N
     files, kept = str(recorded.get("files") or key), kept_behaviour(store.path, key)
     if kept is not None:
         images = torch.from_numpy(source.load(order[: len(kept.ids)]))
-        check_same(name, store, key, files, kept.asked_again(model, images))
+        remedy = "Its rows are of what it was then: bring that back to audit them"
+        check_same(name, store, key, files, kept.asked_again(model, images), remedy)
     else:
         changed = f"model {name} ({recorded['spec']}) has changed"
         require(model.fingerprint() == files, changed, StoreError)
