@@ -10,7 +10,7 @@ from brittlestar.api.run import Run, Table
 
 if TYPE_CHECKING:
     from brittlestar.runs.executors import Executor
-    from brittlestar.suites.base import Suite
+    from brittlestar.suites.given import Asked
 
 __all__ = ["Run", "Table", "evaluate"]
 
@@ -19,7 +19,7 @@ def evaluate(
     model: Any,
     data: Any,
     *,
-    suite: str | Suite | Sequence[str | Suite] = "broad",
+    suite: Asked | Sequence[Asked] = "broad",
     storage: str | None = None,
     out: str | Path | None = None,
     samples: int | None = None,
@@ -50,8 +50,10 @@ def evaluate(
     Args:
         model: A specification as on the command line, an ``nn.Module`` in evaluation mode, a callable on numpy arrays,
             a ``ModelSpec``, or a mapping of names to any of these. Images in [0, 1], NCHW, in; logits out.
-        data: A path or name as on the command line, ``(images, labels)`` arrays, or an opened source.
-        suite: Name of a suite, or a suite of one's own, or several.
+        data: A path or name as on the command line, ``(images, labels)`` as arrays, tensors or a list of pictures, a
+            PyTorch ``Dataset`` or ``DataLoader`` (``brittlestar.data.given`` says what is taken), or an opened source.
+        suite: Name of a suite, a suite of one's own, a shift such as ``bs.shifts.GaussianNoise(sigma=0.1)``, or several
+            of these.
         storage: How published suites keep shifted images (``float``, ``uint8``, ``jpeg85``), if not as published.
         out: Run folder; ``runs/<data>`` by default. A later call on the same folder resumes and adds.
         samples: How many images; all by default.

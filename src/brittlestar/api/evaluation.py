@@ -21,6 +21,8 @@ from brittlestar.core.options import option
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.given import refuse_options
+from brittlestar.data.labels import checked_classes
 from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
@@ -37,6 +39,7 @@ from brittlestar.shifts.conditions import Condition
 from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
+from brittlestar.suites.given import Asked, suites_of
 
 
 def parse_duration(text: str | float) -> float:
@@ -54,7 +57,7 @@ def parse_duration(text: str | float) -> float:
 class Evaluation:
     """What is asked of models, apart from the models and the data; the fields are the arguments of ``evaluate``."""
 
-    suite: str | Suite | Sequence[str | Suite] = "broad"
+    suite: Asked | Sequence[Asked] = "broad"
     storage: str | None = None
     out: str | Path | None = None
     samples: int | None = None
@@ -94,14 +97,11 @@ class Evaluation:
         """
         both = self.budget is not None and self.precision is not None
         require(not both, f"give {option('budget')} or {option('precision')}, not both", UsageError)
-        suites = [
-            get_suite(one) if isinstance(one, str) else one
-            for one in ([self.suite] if isinstance(self.suite, str | Suite) else self.suite)
-        ]
+        suites = suites_of(self.suite)
         source, data_how = self._opened(data, suites, watch)
         folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
         source = as_recorded(source, folder, self.skip_bad)
-        classes = None if self.classes is None else tuple(self.classes)
+        classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)
         devices = () if self.device is None else devices_of(self.device, self.workers)
         models, specs = self._loaded(model, source, labels, devices, watch)
@@ -164,6 +164,14 @@ class Evaluation:
         if isinstance(data, Source):
             own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
             require(self.groups is None, own, UsageError)
+            refuse_options(
+                resize=self.resize,
+                crop=self.crop,
+                resize_filter=self.resize_filter,
+                resize_rounding=self.resize_rounding,
+                prepare=self.prepare,
+                skip_bad=self.skip_bad,
+            )
             return data, {}
         asked: dict[str, Any] = {
             "resize": self.resize,
