@@ -39,9 +39,9 @@ TOLERANCES = {"float32": 1e-4, "tf32": 5e-3, "float16": 5e-3, "bfloat16": 2e-2}
 """How far logits of one model may lie apart, as a share of the largest (of 1, if that is less), by what it computes in.
 
 float32: sums in another order (another batch, number of threads, library version) moved the logits of four networks by
-1e-7 to 4e-7 of the largest; one step of training moves them by more than 1e-3. TF32, which CUDA's convolutions may round
-to, has 11 bits as float16 has, and bfloat16 has 8: it moved logits by 4e-3 to 6e-3, and two ways may differ by twice
-that."""
+1e-7 to 4e-7 of the largest, one step of training at usual rates by 4e-4 to 2e-2. TF32, which CUDA's convolutions may
+round to, has 11 bits as float16 has, and bfloat16 has 8: it moved logits by 4e-3 to 6e-3, and two ways may differ by
+twice that."""
 
 ELSEWHERE = 1e-3
 """The same in float32 where one answer comes from another kind of device: other algorithms, not only other orders."""
