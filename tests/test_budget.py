@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from brittlestar.api import Run
 from brittlestar.api.evaluation import Evaluation
 from brittlestar.api.progress import LINE_EVERY, Screen
+from brittlestar.core import interrupts
 from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.runs import bench, examples
 from brittlestar.runs.budget import Budget, Patience
@@ -269,4 +272,29 @@ def test_blocks_in_pieces_give_equal_rows(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_budget_of_a_command_has_begun_before(tmp_path: Path, clock: Clock) -> None:
     begun = Budget(20, began=clock.now - 15, report=True)
     run(Slow(clock, 0.1), tmp_path / "run", watch=Watch(), budget=20, limit=begun)
-    assert clock.spent <= 2, "what comes after has its part too"
+    assert clock.spent <= 2.5, "what comes after has its part too"
+
+
+def test_the_first_ctrl_c_lets_the_task_in_hand_finish(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tasks: list[int] = []
+    before: list[int] = []
+
+    def files() -> int:
+        return len(list((tmp_path / "run" / "rows").glob("*/*.parquet")))
+
+    class Pressing(Slow):
+        __slots__ = ()
+
+        def __call__(self, images: np.ndarray) -> np.ndarray:
+            if len(tasks) == 2 and not before:
+                before.append(files())
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().__call__(images)
+
+    with interrupts.listening():
+        done = run(Pressing(None, 0), tmp_path / "run", samples=64, watch=Watch(progress=lambda _: tasks.append(1)))
+    with interrupts.listening():
+        assert not interrupts.heard(), "the next command begins anew"
+    assert done.outcome is not None and done.outcome.stop == "interrupted"
+    assert "finishing the cells in hand; once more stops at once" in capfd.readouterr().err
+    assert before == [2] and files() == 3, "the task that was in hand is written, and none after it"

@@ -104,7 +104,10 @@ def checked(
         truth = torch.from_numpy(labels[:some])
         found = held_to_contract(model, images[:some], truth, len(request.classes), batch)
         seen.append(Behaviour.of(model, ids, found))
-        notes, guards = found.notes, model.guards
+        told = model.outputs.notes(request.classes)
+        for note in told:
+            watch.note(f"{model.name}: {note}")
+        notes, guards = (*found.notes, *told), model.guards
         if some < len(images):
             notes = (*notes, _few(model.name, some, len(images), watch))
         if not model.differentiable:

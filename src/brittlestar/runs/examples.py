@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -16,6 +17,8 @@ import torch
 from PIL import Image
 
 from brittlestar.attacks.base import Attack
+from brittlestar.core import whereabouts
+from brittlestar.core.errors import DataError
 from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
@@ -100,7 +103,10 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
             condition = shown[number]
             choices = chosen.get(condition.fingerprint, [])
             asked = hurry.fitting(condition, known.lacking(condition, choices))
-            made = _examples(bench, condition, asked, beside) if asked else []
+            made: list[tuple[int, dict[str, Any]]] = []
+            # Images may be gone since they were answered.
+            with contextlib.suppress(DataError):
+                made += _examples(bench, condition, asked, beside) if asked else []
             hurry.passes += passes(condition) * sum(len(choice.positions) for choice in asked)
             made += known.again(bench, condition, choices, beside)
             left_out += hurry.cut
@@ -285,7 +291,7 @@ def _examples_of(
         shifted = (
             perturbed(condition, images[index], target[index], keys[index], model) if shared is None else shared[index]
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), whereabouts.at(f"{condition.info.id}, choosing examples"):
             again = model.logits(shifted).argmax(1).tolist()
         for place, position in enumerate(choice.positions):
             if again[place] != int(choice.shifted.prediction[choice.shifted.position == position][0]):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from brittlestar.attacks.base import Attack
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core import interrupts
+from brittlestar.core.errors import UsageError, require, text_of
 from brittlestar.models.base import ModelInfo
 from brittlestar.models.wrap import TorchModel
+from brittlestar.runs import hung
 from brittlestar.runs.bench import PROBE, TUNING, Bench, BenchSpec
 from brittlestar.runs.budget import Patience
 from brittlestar.runs.cell import passes
@@ -26,7 +29,11 @@ from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
+from brittlestar.runs.skipped import skip, skip_lacking
 from brittlestar.store import RunStore, SessionRecord
+
+BEGINNING = 4.0
+"""Seconds at least that a worker process takes to begin."""
 
 
 def run_session(request: Request, watch: Watch | None = None) -> Outcome:
@@ -37,7 +44,7 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
         NearChanceError: A model near chance on clean images, where ``judge`` is given and ``anyway`` is not.
         StoreError: The folder is in use, of another version, or holds other data.
     """
-    with one_thread(request.models[0].device):
+    with one_thread(request.models[0].device), hung.watched():
         return _run_session(request, watch or Watch())
 
 
@@ -52,10 +59,12 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     batch = request.batch or default_batch(source.info.shape)
     budget = request.budget
     patience = Patience(None if budget is None else budget.for_checks / len(request.models))
-    infos, seen = checked(request, order, labels, batch, watch, patience)
+    readable = source.present(order)
+    truth = request.labels[readable].astype(np.int32)
+    infos, seen = checked(request, readable, truth, batch, watch, patience)
     # Asked first, as nothing is to be spent on a model that the folder refuses; and once more under the lock.
     refuse_changed(request.folder, source.info.fingerprint, request.seed, infos, seen)
-    near = near_chance(request, order, labels, batch, watch, count, patience, seen)  # before any folder is made
+    near = near_chance(request, readable, truth, batch, watch, count, patience, seen)  # before any folder is made
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -68,6 +77,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        skip_lacking(store, source, order)
         if request.titles:
             store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
@@ -89,6 +99,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             tune=request.tune and not hurry,
             probe=2 if hurry else PROBE,
             behaviours=tuple(seen),
+            devices=request.devices,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
@@ -96,24 +107,37 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         choosing = not store.manifest.sessions or store.manifest.sessions[-1].stop not in ("complete", "precision")
         choosing = choosing or bool(backlog) or not (request.folder / "examples" / "examples.json").exists()
         store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
-        began, stop = time.perf_counter(), "failed"  # what stays if an error breaks it off
+        began, stop, why = time.perf_counter(), "failed", ""  # what stays if an error breaks it off
+
+        def hangs(text: str) -> None:
+            store.end_session(stop="failed", why=text, wall_s=time.perf_counter() - began, images=progress.images)
+
+        hung.records.append(hangs)
         try:
             pace = Pace(patience.slowest)
-            if request.executor is None and len(backlog.tasks) < 2 and request.follow_up is None:
-                executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
+            deadline = _end_of_filling(request, pace)
+            few = len(backlog.tasks) < 2 or not _worth_starting(request, deadline)
+            if request.executor is None and few and request.follow_up is None:
+                executor = ThisProcess()  # processes of their own would take longer to begin than they save
             ended = "complete"
             if backlog or request.follow_up:
+                executor.say = note
                 with executor.started(bench):
-                    ended = run(
-                        backlog,
-                        executor,
-                        progress,
+                    fill = functools.partial(
+                        run,
+                        executor=executor,
+                        progress=progress,
                         pace=pace,
-                        deadline=_end_of_filling(request, pace),
+                        deadline=deadline,
                         enough=watch.enough,
                         on_progress=watch.progress,
                         on_interrupt=lambda: note(executor.stopping),
                     )
+                    ended = fill(backlog)
+                    # What was skipped is recorded before anything is stored without it.
+                    while request.skip_bad and skip(store, progress.unread) and ended == "complete":
+                        ended = fill(_planned(request, store, infos, count)[0])
+                    ended = "unread" if progress.unread and ended == "complete" else ended
                     if request.follow_up and ended == "complete":
                         ended = _followed(request.follow_up, executor, spec, store, note, progress)
             if ended != "interrupted" and choosing:
@@ -128,10 +152,17 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         except KeyboardInterrupt:
             # Between the runner's own care and here nothing is half written: rows and examples appear whole.
             stop = "interrupted"
+        except BaseException as error:
+            stop, why = "failed", f"{type(error).__name__}: {text_of(error, 1000)}"
+            raise
         finally:
-            seconds = time.perf_counter() - began
-            store.end_session(stop=stop, wall_s=seconds, images=progress.images)
-    return Outcome(request.folder, stop, seconds, progress.images, progress.work_total - progress.work_done)
+            with interrupts.held():
+                hung.records.remove(hangs)
+                seconds = time.perf_counter() - began
+                why = interrupts.why() if stop == "interrupted" else why
+                store.end_session(stop=stop, wall_s=seconds, images=progress.images, why=why)
+    left = progress.work_total - progress.work_done
+    return Outcome(request.folder, stop, seconds, progress.images, left, tuple(progress.unread))
 
 
 def _end_of_filling(request: Request, pace: Pace) -> float | None:
@@ -140,6 +171,16 @@ def _end_of_filling(request: Request, pace: Pace) -> float | None:
         return None
     shown = sum(passes(c) for c in request.conditions if c.info.kind not in ("fourier", "sequence", "clean"))
     return request.budget.end_of_filling(PER_CONDITION * shown * len(request.models) * (pace.a_pass or 0.0))
+
+
+def _worth_starting(request: Request, deadline: float | None) -> bool:
+    """Whether several processes get more done by the deadline than this one, though they have yet to begin."""
+    if request.budget is None or deadline is None:
+        return True
+    now = time.monotonic()
+    # They load what this process has loaded.
+    start = max(now - request.budget.began, BEGINNING)
+    return (deadline - now - start) * request.workers > deadline - now
 
 
 def _followed(
