@@ -26,6 +26,7 @@ from brittlestar.data.labels import checked_classes
 from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
 from brittlestar.models.base import Model, infer
+from brittlestar.models.devices import check_device
 from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
@@ -104,6 +105,8 @@ class Evaluation:
         classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)
         devices = () if self.device is None else devices_of(self.device, self.workers)
+        for device in devices:
+            check_device(device)
         models, specs = self._loaded(model, source, labels, devices, watch)
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
