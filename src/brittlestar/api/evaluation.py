@@ -24,6 +24,7 @@ from brittlestar.data.base import DataInfo, Source
 from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
+from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
 from brittlestar.runs.executors import Executor
@@ -184,6 +185,7 @@ class Evaluation:
     ) -> tuple[list[Model], list[Any]]:
         """The models, and what loads them again: specifications where they were given so, else the objects."""
         named = _named_models(model)
+        forget()
         models = [_loaded(value, name, self.device) for name, value in named]
         specs = []
         for loaded, (_, value) in zip(models, named, strict=True):

@@ -16,6 +16,7 @@ from brittlestar.data.base import Source
 from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
 from brittlestar.runs.cell import Pictures, fill
+from brittlestar.runs.identity import Behaviour, check_loaded, still_there
 from brittlestar.runs.skipped import load_block
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
@@ -45,6 +46,7 @@ class BenchSpec:
         batch: Samples a forward pass.
         folder: The run folder.
         tune: Whether models may answer in a faster way that gives the same logits (``models.tune``).
+        behaviours: One a model, what it answered at the start: models that are loaded again must answer so too.
     """
 
     source: Source
@@ -57,6 +59,7 @@ class BenchSpec:
     batch: int
     folder: Path
     tune: bool = True
+    behaviours: tuple[Behaviour, ...] = ()
 
 
 @dataclass
@@ -84,8 +87,17 @@ class Bench:
 
     @classmethod
     def build(cls, spec: BenchSpec) -> Bench:
-        """Load the models."""
-        return cls(spec, [maker() for maker in spec.makers], RunStore.open(spec.folder))
+        """Load the models.
+
+        Raises:
+            StoreError: One of them is not what it was when the session began.
+        """
+        models = [maker() for maker in spec.makers]
+        # Before they are tuned, as then.
+        for model, behaviour in zip(models, spec.behaviours, strict=False):
+            known, images = still_there(behaviour, spec.source)
+            check_loaded(model.name, known, model, images)
+        return cls(spec, models, RunStore.open(spec.folder))
 
     def rows(self, start: int, stop: int, groups: Sequence[tuple[int, Sequence[int]]]) -> dict[tuple[int, int], Rows]:
         """Rows of a block by (model, condition), not stored; none where all of its samples are skipped.

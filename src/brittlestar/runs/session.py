@@ -19,6 +19,7 @@ from brittlestar.runs.checking import checked, default_batch, near_chance, sampl
 from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
+from brittlestar.runs.identity import identified, keep_behaviours, refuse_changed
 from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
@@ -47,13 +48,17 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
-    readable = np.flatnonzero(~np.isin(order, list(source.lacking)))
-    infos = checked(request, order[readable], labels[readable], batch, watch)
-    near = near_chance(request, order[readable], labels[readable], batch, watch, count)  # before any folder is made
+    here = np.flatnonzero(~np.isin(order, list(source.lacking)))
+    infos, seen = checked(request, order[here], labels[here], batch, watch)
+    # Asked first, as nothing is to be spent on a model that the folder refuses; and once more under the lock.
+    refuse_changed(request.folder, source.info.fingerprint, request.seed, infos, seen)
+    near = near_chance(request, order[here], labels[here], batch, watch, count)  # before any folder is made
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
+        infos, lacking = identified(store, infos, seen)
+        keep_behaviours(store, lacking)
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
@@ -77,6 +82,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             batch=batch,
             folder=request.folder,
             tune=request.tune,
+            behaviours=tuple(seen),
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
