@@ -21,12 +21,15 @@ from brittlestar.core.options import option
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.given import refuse_options
+from brittlestar.data.labels import checked_classes
 from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
+from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
 from brittlestar.runs.request import FollowUp, Request, Watch
 from brittlestar.runs.runner import Progress
@@ -36,6 +39,7 @@ from brittlestar.shifts.conditions import Condition
 from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
+from brittlestar.suites.given import Asked, suites_of
 
 
 def parse_duration(text: str | float) -> float:
@@ -53,7 +57,7 @@ def parse_duration(text: str | float) -> float:
 class Evaluation:
     """What is asked of models, apart from the models and the data; the fields are the arguments of ``evaluate``."""
 
-    suite: str | Suite | Sequence[str | Suite] = "broad"
+    suite: Asked | Sequence[Asked] = "broad"
     storage: str | None = None
     out: str | Path | None = None
     samples: int | None = None
@@ -93,16 +97,14 @@ class Evaluation:
         """
         both = self.budget is not None and self.precision is not None
         require(not both, f"give {option('budget')} or {option('precision')}, not both", UsageError)
-        suites = [
-            get_suite(one) if isinstance(one, str) else one
-            for one in ([self.suite] if isinstance(self.suite, str | Suite) else self.suite)
-        ]
+        suites = suites_of(self.suite)
         source, data_how = self._opened(data, suites, watch)
         folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
         source = as_recorded(source, folder, self.skip_bad)
-        classes = None if self.classes is None else tuple(self.classes)
+        classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)
-        models, specs = self._loaded(model, source, labels, watch)
+        devices = () if self.device is None else devices_of(self.device, self.workers)
+        models, specs = self._loaded(model, source, labels, devices, watch)
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
@@ -130,6 +132,7 @@ class Evaluation:
             batch=self.batch,
             workers=self.workers,
             executor=self.executor,
+            devices=devices if len(devices) > 1 else (),
             command=command,
             follow_up=follow_up,
             tune=self.tune,
@@ -161,6 +164,14 @@ class Evaluation:
         if isinstance(data, Source):
             own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
             require(self.groups is None, own, UsageError)
+            refuse_options(
+                resize=self.resize,
+                crop=self.crop,
+                resize_filter=self.resize_filter,
+                resize_rounding=self.resize_rounding,
+                prepare=self.prepare,
+                skip_bad=self.skip_bad,
+            )
             return data, {}
         asked: dict[str, Any] = {
             "resize": self.resize,
@@ -181,12 +192,12 @@ class Evaluation:
         return source, asked | {"skip_bad": self.skip_bad}
 
     def _loaded(
-        self, model: Any, source: Source, labels: npt.NDArray[np.int32], watch: Watch
+        self, model: Any, source: Source, labels: npt.NDArray[np.int32], devices: Sequence[str], watch: Watch
     ) -> tuple[list[Model], list[Any]]:
         """The models, and what loads them again: specifications where they were given so, else the objects."""
-        named = _named_models(model)
+        named = [(name, _on(value, devices)) for name, value in _named_models(model)]
         forget()
-        models = [_loaded(value, name, self.device) for name, value in named]
+        models = [_loaded(value, name, devices) for name, value in named]
         specs = []
         for loaded, (_, value) in zip(models, named, strict=True):
             spec = value if isinstance(value, ModelSpec) else None
@@ -290,11 +301,16 @@ def _spec_or_object(value: Any, name: str | None) -> Any:
     return dataclasses.replace(value, name=name) if isinstance(value, ModelSpec) and name is not None else value
 
 
-def _loaded(value: Any, name: str | None, device: str | None) -> Model:
+def _on(value: Any, devices: Sequence[str]) -> Any:
+    """A specification on the first of the devices; anything else as it is."""
+    return dataclasses.replace(value, device=devices[0]) if devices and isinstance(value, ModelSpec) else value
+
+
+def _loaded(value: Any, name: str | None, devices: Sequence[str]) -> Model:
     if isinstance(value, ModelSpec):
-        return load_model(dataclasses.replace(value, device=device) if device is not None else value)
+        return load_model(value)
     loaded = as_model(value, name=name or "model")
-    if device is not None:
+    for device in devices[:1]:
         require(
             torch.device(device).type == loaded.device.type,
             f"the model lies on {loaded.device}; move it to {device} yourself, or give no device",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import sys
@@ -16,6 +15,8 @@ from brittlestar.cli.options import (
     Backend,
     Binary,
     Crop,
+    Device,
+    Executor,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -61,7 +62,7 @@ def run(
     ] = None,
     samples: Annotated[int | None, typer.Option(help="How many images; all by default.")] = None,
     batch: Annotated[int | None, typer.Option(help="Images a forward pass.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    device: Device = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
     ] = None,
@@ -71,6 +72,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Processes, one torch thread each; all cores on a CPU, 1 on a GPU.")
     ] = None,
+    executor: Executor = None,
     resize: Resize = None,
     crop: Crop = None,
     resize_filter: ResizeFilter = None,
@@ -142,7 +144,6 @@ def run(
         "probabilities": probabilities,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
-    specs = [dataclasses.replace(spec, device=place) for spec in specs]
     asked = Evaluation(
         suite=suite or ["broad"],
         storage=storage,
@@ -151,8 +152,10 @@ def run(
         budget=budget,
         precision=precision,
         batch=batch,
+        device=place,
         seed=seed,
         workers=processes(workers, place),
+        executor=executor,
         resize=resize,
         crop=crop,
         resize_filter=resize_filter,
@@ -227,8 +230,10 @@ def numbers(name: str, text: str | None) -> tuple[float, ...] | None:
 
 
 def processes(workers: int | None, device: str) -> int:
-    """As asked for; all cores (up to 8) on a CPU, 1 on a GPU otherwise."""
-    return workers if workers is not None else (1 if device != "cpu" else min(os.cpu_count() or 1, 8))
+    """As asked for; otherwise one a device where several are named, all cores (up to 8) on a CPU, 1 on a GPU."""
+    if workers is not None:
+        return workers
+    return min(os.cpu_count() or 1, 8) if device == "cpu" else len(device.split(","))
 
 
 def best_device() -> str:

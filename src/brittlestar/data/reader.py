@@ -26,6 +26,7 @@ class OpenRequest:
         progress: Called now and then with (done, total) while files are hashed.
         one_class: Whether images of one class will do, as the model knows others.
         group: The name of the column that groups samples; a reader without columns refuses it.
+        part: What was written behind the path, ``PATH:PART``; only for readers that have ``parts``.
     """
 
     how: Preparation
@@ -34,6 +35,7 @@ class OpenRequest:
     progress: Progress | None = None
     group: str | None = None
     one_class: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class Reader:
         open: The source; a DataError says what cannot be used.
         write: Writes (n, 1 or 3, height, width) uint8 images and their labels without loss into an empty folder, and
             gives the path to open: the form by example, which the contract tests read back.
+        parts: Whether ``PATH:PART`` may name a part of it (a split, a severity).
     """
 
     form: str
@@ -54,6 +57,7 @@ class Reader:
     takes: Callable[[Path], bool]
     open: Callable[[Path, OpenRequest], Source]
     write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path]
+    parts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,8 @@ from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
 from brittlestar.models.zoo import build
 
 
-def load_model(spec: ModelSpec) -> Model:
-    """Load what a specification names.
+def load_model(spec: ModelSpec, device: str | None = None) -> Model:
+    """Load what a specification names; onto ``device`` instead of the specification's where one is told.
 
     With ``normalise`` false, no mean and std are applied before it, whatever was declared.
 
@@ -41,7 +41,7 @@ def load_model(spec: ModelSpec) -> Model:
     Raises:
         ModelError: It does not exist, does not load, or would need code to be unpickled.
     """
-    model = _loaded(spec)
+    model = _loaded(spec if device is None else dataclasses.replace(spec, device=device))
     if spec.normalise is False:
         model.preprocess = dataclasses.replace(model.preprocess, mean=None, std=None)
     return model

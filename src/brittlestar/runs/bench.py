@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from brittlestar.data.base import Source
 from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
 from brittlestar.runs.cell import Pictures, fill
-from brittlestar.runs.identity import Behaviour, check_loaded, still_there
+from brittlestar.runs.identity import Behaviour, check_loaded
 from brittlestar.runs.skipped import load_block
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
@@ -28,7 +29,12 @@ _PROBE = 16
 _PICTURES = 512 << 20
 """Bytes of whole pictures that are kept while their block is worked on."""
 
-ModelMaker = Callable[[], Model]
+
+class ModelMaker(Protocol):
+    """Builds a model again, in another process and on another device if it is told one."""
+
+    def __call__(self, device: str | None = None) -> Model:
+        """The model; without a device, where it was specified."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class BenchSpec:
         folder: The run folder.
         tune: Whether models may answer in a faster way that gives the same logits (``models.tune``).
         behaviours: One a model, what it answered at the start: models that are loaded again must answer so too.
+        devices: What workers of this machine compute on, in turn; empty: where the makers have their models.
     """
 
     source: Source
@@ -60,6 +67,7 @@ class BenchSpec:
     folder: Path
     tune: bool = True
     behaviours: tuple[Behaviour, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -86,17 +94,16 @@ class Bench:
                 self.tuning[model.name] = note
 
     @classmethod
-    def build(cls, spec: BenchSpec) -> Bench:
-        """Load the models.
+    def build(cls, spec: BenchSpec, device: str | None = None) -> Bench:
+        """Load the models; onto ``device`` where one is told, else where the makers have them.
 
         Raises:
             StoreError: One of them is not what it was when the session began.
         """
-        models = [maker() for maker in spec.makers]
+        models = [maker(device) for maker in spec.makers]
         # Before they are tuned, as then.
         for model, behaviour in zip(models, spec.behaviours, strict=False):
-            known, images = still_there(behaviour, spec.source)
-            check_loaded(model.name, known, model, images)
+            check_loaded(model.name, behaviour, model, spec.source)
         return cls(spec, models, RunStore.open(spec.folder))
 
     def rows(self, start: int, stop: int, groups: Sequence[tuple[int, Sequence[int]]]) -> dict[tuple[int, int], Rows]:

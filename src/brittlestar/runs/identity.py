@@ -78,20 +78,24 @@ class Behaviour:
         kind, random, spread = model.device.type, checked.random, checked.spread
         return cls(model.fingerprint(), ids[: len(logits)], logits, _precision(model), kind, random, spread)
 
-    def asked_again(self, model: Model, images: torch.Tensor) -> Behaviour:
+    def asked_again(self, model: Model, source: Source) -> Behaviour:
         """What this model, loaded again, answers to the same images in one batch. It must not have been tuned yet.
 
         Args:
             model: Loaded from the same specification.
-            images: (n, channel, height, width) uint8.
+            source: The data; images that they lack by now are not asked about.
         """
-        device = model.device
-        logits = self.logits
+        device, ids, logits = model.device, self.ids, self.logits
         if not self.random:
-            with torch.inference_mode():
-                logits = model.logits(images.to(device, torch.float32) / 255).to(torch.float32).cpu().numpy()
+            places = source.present(np.flatnonzero(np.isin(source.ids, self.ids)))
+            ids, logits = source.ids[places], logits[: len(places)]
+            if len(places):
+                images = torch.from_numpy(source.load(places)).to(device, torch.float32) / 255
+                with torch.inference_mode():
+                    logits = model.logits(images).to(torch.float32).cpu().numpy()
         return dataclasses.replace(
             self,
+            ids=ids,
             fingerprint=model.fingerprint(),
             logits=logits,
             precision=_precision(model),
@@ -328,28 +332,19 @@ def _of_rows(seen: Behaviour) -> float:
     return 2 * seen.tolerance(seen)
 
 
-def still_there(behaviour: Behaviour, source: Source) -> tuple[Behaviour, torch.Tensor]:
-    """What a model answered to those of its first images that can be read now, and these, uint8."""
-    place_of = {str(source.ids[place]): int(place) for place in np.flatnonzero(np.isin(source.ids, behaviour.ids))}
-    places = [place_of.get(str(i), -1) for i in behaviour.ids]
-    here = [k for k, place in enumerate(places) if place >= 0 and place not in source.lacking]
-    known = dataclasses.replace(behaviour, ids=behaviour.ids[here], logits=behaviour.logits[here])
-    return known, torch.from_numpy(source.load(np.array([places[k] for k in here], np.int64)))
-
-
-def check_loaded(name: str, first: Behaviour, model: Model, images: torch.Tensor) -> None:
+def check_loaded(name: str, first: Behaviour, model: Model, source: Source) -> None:
     """Refuse a model that a worker has loaded otherwise than the session that it works for.
 
     Args:
         name: The model's.
         first: What it answered there.
         model: As loaded here, not tuned yet.
-        images: (n, channel, height, width) uint8, those of ``first``.
+        source: The data.
 
     Raises:
         StoreError: It has changed in between.
     """
-    again = first.asked_again(model, images)
+    again = first.asked_again(model, source)
     apart = first.apart(again)
     same_files = again.fingerprint == first.fingerprint
     if same_files and first.agrees(again):

@@ -19,7 +19,7 @@ from brittlestar.models.base import Model
 from brittlestar.models.code import code_named
 from brittlestar.models.neighbours import forget
 from brittlestar.runs.bench import Bench, BenchSpec
-from brittlestar.runs.identity import check_same, kept_behaviour, still_there
+from brittlestar.runs.identity import check_same, kept_behaviour
 from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
@@ -124,8 +124,7 @@ def _same(store: RunStore, name: str, model: Model, source: Source) -> Model:
     key = str(recorded["fingerprint"])
     files, kept = str(recorded.get("files") or key), kept_behaviour(store.path, key)
     if kept is not None:
-        known, images = still_there(kept, source)
-        check_same(name, store, key, files, known.asked_again(model, images))
+        check_same(name, store, key, files, kept.asked_again(model, source))
     else:
         changed = f"model {name} ({recorded['spec']}) has changed"
         require(model.fingerprint() == files, changed, StoreError)

@@ -60,6 +60,7 @@ class Request:
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
         executor: Where tasks are run: a name, an executor, or ``None`` for what ``workers`` says (``executor_of``).
+        devices: What workers compute on, in turn; empty: where the models lie.
         command: What the person typed, for the record.
         follow_up: Work on single cells once the grid is filled.
         tune: Whether models may answer in a faster way that gives the same logits.
@@ -86,6 +87,7 @@ class Request:
     batch: int | None = None
     workers: int = 1
     executor: str | Executor | None = None
+    devices: tuple[str, ...] = ()
     command: str = ""
     follow_up: FollowUp | None = None
     tune: bool = True

@@ -48,11 +48,12 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
-    here = np.flatnonzero(~np.isin(order, list(source.lacking)))
-    infos, seen = checked(request, order[here], labels[here], batch, watch)
+    readable = source.present(order)
+    infos, seen = checked(request, readable, request.labels[readable].astype(np.int32), batch, watch)
     # Asked first, as nothing is to be spent on a model that the folder refuses; and once more under the lock.
     refuse_changed(request.folder, source.info.fingerprint, request.seed, infos, seen)
-    near = near_chance(request, order[here], labels[here], batch, watch, count)  # before any folder is made
+    # Before any folder is made.
+    near = near_chance(request, readable, request.labels[readable].astype(np.int32), batch, watch, count)
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -83,6 +84,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             folder=request.folder,
             tune=request.tune,
             behaviours=tuple(seen),
+            devices=request.devices,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
