@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from brittlestar import evaluate
-from brittlestar.core.errors import UsageError
+from brittlestar.core.errors import ModelError, UsageError
 from brittlestar.models import load_model, parse_spec
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.executors import Executor, Pool
@@ -96,7 +96,7 @@ def test_a_third_executor_runs_a_whole_evaluation_with_equal_rows(world: Path) -
     first = threaded.ran
     assert first > 1 and threaded.waiting == 0 and threaded.thread is None
     assert_same(rows(world, "again", threaded), plain)
-    assert threaded.starts == 2 and threaded.ran == 2 * first, "the same object serves another session"
+    assert threaded.starts == 2 and threaded.ran > first + 1, "the same object serves another session"
 
 
 def test_executors_are_chosen_by_name(world: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_an_executor_cannot_do_is_refused_before_work(world: Path) -> None:
     out = world / "refused"
     with pytest.raises(UsageError, match="unknown executor 'pol'; did you mean pool"):
         evaluate(spec, data, suite="noise", out=out, anyway=True, executor="pol")
-    with pytest.raises(UsageError, match="executor='process' works in one process, workers=2 asks for more"):
+    with pytest.raises(UsageError, match='executor="process" works in one process, workers=2 asks for more'):
         evaluate(spec, data, suite="noise", out=out, anyway=True, executor="process", workers=2)
     with pytest.raises(UsageError, match="Pool loads models where it computes"):
         evaluate(load_model(spec), data, suite="noise", out=out, anyway=True, executor="pool")
@@ -126,6 +126,7 @@ def test_an_error_in_a_task_ends_the_session_and_closes_the_executor(world: Path
             raise OSError("the disk is gone")
         return images.reshape(len(images), -1)[:, :4]
 
-    with pytest.raises(OSError, match="the disk is gone"):
+    said = r"model model raised OSError: the disk is gone \(test_executors.py:\d+\) under clean, images \d+-\d+; "
+    with pytest.raises(ModelError, match=said):
         evaluate(broken, str(world / "data.npz"), suite="noise", out=world / "broken", anyway=True, executor=threaded)
     assert threaded.starts == 1 and threaded.ran >= 1 and threaded.thread is None

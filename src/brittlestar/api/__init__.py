@@ -60,11 +60,12 @@ def evaluate(
         budget: Stop after this time (``"5m"``).
         precision: Stop when every interval's half-width is at most this; intervals are then confidence sequences.
         batch: Images a forward pass.
-        device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU.
+        device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU. With several workers, ``cuda``
+            is all visible GPUs; or name them, ``cuda:0,cuda:1``.
         seed: Of the order of the images and of every draw.
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
         executor: ``process`` (this one), ``pool`` (``workers`` processes; so it is by default where there are several),
-            or an object, such as one for a cluster (``runs.executors.Executor``).
+            ``ray`` or ``slurm`` with options (``ray:num_gpus=0.5``), or an object (``runs.executors.Ray(...)``).
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
         resize_filter, resize_rounding: Bilinear and as in torchvision otherwise, as the published sets were made.
         prepare: Prepare as for a published set (``imagenet-c-299``), instead of the four above. Photographs of
@@ -89,10 +90,13 @@ def evaluate(
     Raises:
         NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
         UsageError: Anything that cannot work, with what to do about it, before work begins.
+        DataError: Some images could not be read; all else is done and kept in the folder.
         StoreError: The run folder holds something else or is in use.
     """
     from brittlestar.api.evaluation import Evaluation
     from brittlestar.api.progress import shown
+    from brittlestar.core.errors import DataError
+    from brittlestar.runs.skipped import unread_text
 
     asked = Evaluation(
         suite=suite,
@@ -121,4 +125,7 @@ def evaluate(
         live=live,
     )
     with shown(progress) as watch:
-        return asked.run(model, data, watch)
+        result = asked.run(model, data, watch)
+    if result.outcome is not None and result.outcome.unread:
+        raise DataError(unread_text(result.path, result.outcome.unread))
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -15,6 +16,8 @@ import torch
 from PIL import Image
 
 from brittlestar.attacks.base import Attack
+from brittlestar.core import whereabouts
+from brittlestar.core.errors import DataError
 from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
@@ -76,7 +79,9 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     files = store.names() or []
     listed: list[tuple[int, dict[str, Any]]] = []
     for condition in shown:
-        listed += _examples(bench, condition, chosen.get(condition.fingerprint, []), beside)
+        # Images may be gone since they were answered.
+        with contextlib.suppress(DataError):
+            listed += _examples(bench, condition, chosen.get(condition.fingerprint, []), beside)
     listed.sort(key=lambda pair: pair[0])
     entries = [
         {"model": names[place], **entry, "name": files[entry["position"]] if files else ""} for place, entry in listed
@@ -122,7 +127,7 @@ def _examples(
         shifted = (
             perturbed(condition, images[index], target[index], keys[index], model) if shared is None else shared[index]
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), whereabouts.at(f"{condition.info.id}, choosing examples"):
             again = model.logits(shifted).argmax(1).tolist()
         for place, position in enumerate(choice.positions):
             row, clean = (rows.take(rows.position == position) for rows in (choice.shifted, choice.clean))

@@ -25,6 +25,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.sealed import Damaged, read_arrays, write_arrays
+from brittlestar.data.base import Source
 from brittlestar.models.base import Model, ModelInfo
 from brittlestar.models.checks import Checked
 from brittlestar.models.wrap import TorchModel
@@ -77,20 +78,24 @@ class Behaviour:
         kind, random, spread = model.device.type, checked.random, checked.spread
         return cls(model.fingerprint(), ids[: len(logits)], logits, _precision(model), kind, random, spread)
 
-    def asked_again(self, model: Model, images: torch.Tensor) -> Behaviour:
+    def asked_again(self, model: Model, source: Source) -> Behaviour:
         """What this model, loaded again, answers to the same images in one batch. It must not have been tuned yet.
 
         Args:
             model: Loaded from the same specification.
-            images: (n, channel, height, width) uint8.
+            source: The data; images that they lack by now are not asked about.
         """
-        device = model.device
-        logits = self.logits
+        device, ids, logits = model.device, self.ids, self.logits
         if not self.random:
-            with torch.inference_mode():
-                logits = model.logits(images.to(device, torch.float32) / 255).to(torch.float32).cpu().numpy()
+            places = source.present(np.flatnonzero(np.isin(source.ids, self.ids)))
+            ids, logits = source.ids[places], logits[: len(places)]
+            if len(places):
+                images = torch.from_numpy(source.load(places)).to(device, torch.float32) / 255
+                with torch.inference_mode():
+                    logits = model.logits(images).to(torch.float32).cpu().numpy()
         return dataclasses.replace(
             self,
+            ids=ids,
             fingerprint=model.fingerprint(),
             logits=logits,
             precision=_precision(model),
@@ -327,19 +332,19 @@ def _of_rows(seen: Behaviour) -> float:
     return 2 * seen.tolerance(seen)
 
 
-def check_loaded(name: str, first: Behaviour, model: Model, images: torch.Tensor) -> None:
+def check_loaded(name: str, first: Behaviour, model: Model, source: Source) -> None:
     """Refuse a model that a worker has loaded otherwise than the session that it works for.
 
     Args:
         name: The model's.
         first: What it answered there.
         model: As loaded here, not tuned yet.
-        images: (n, channel, height, width) uint8, those of ``first``.
+        source: The data.
 
     Raises:
         StoreError: It has changed in between.
     """
-    again = first.asked_again(model, images)
+    again = first.asked_again(model, source)
     apart = first.apart(again)
     same_files = again.fingerprint == first.fingerprint
     if same_files and first.agrees(again):

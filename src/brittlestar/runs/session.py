@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from brittlestar.attacks.base import Attack
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core import interrupts
+from brittlestar.core.errors import UsageError, require, text_of
 from brittlestar.models.base import ModelInfo
+from brittlestar.runs import hung
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.cell import passes
 from brittlestar.runs.checking import checked, default_batch, near_chance, sample_count
@@ -23,6 +26,7 @@ from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
+from brittlestar.runs.skipped import skip, skip_lacking
 from brittlestar.store import RunStore, SessionRecord
 
 
@@ -34,7 +38,7 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
         NearChanceError: A model near chance on clean images, where ``judge`` is given and ``anyway`` is not.
         StoreError: The folder is in use, of another version, or holds other data.
     """
-    with one_thread(request.models[0].device):
+    with one_thread(request.models[0].device), hung.watched():
         return _run_session(request, watch or Watch())
 
 
@@ -46,10 +50,12 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
-    infos, seen = checked(request, order, labels, batch, watch)
+    readable = source.present(order)
+    infos, seen = checked(request, readable, request.labels[readable].astype(np.int32), batch, watch)
     # Asked first, as nothing is to be spent on a model that the folder refuses; and once more under the lock.
     refuse_changed(request.folder, source.info.fingerprint, request.seed, infos, seen)
-    near = near_chance(request, order, labels, batch, watch, count)  # before any folder is made
+    # Before any folder is made.
+    near = near_chance(request, readable, request.labels[readable].astype(np.int32), batch, watch, count)
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -62,6 +68,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        skip_lacking(store, source, order)
         if request.titles:
             store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
@@ -79,27 +86,39 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             folder=request.folder,
             tune=request.tune,
             behaviours=tuple(seen),
+            devices=request.devices,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
         store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
-        began, stop = time.perf_counter(), "failed"  # what stays if an error breaks it off
+        began, stop, why = time.perf_counter(), "failed", ""  # what stays if an error breaks it off
+
+        def hangs(text: str) -> None:
+            store.end_session(stop="failed", why=text, wall_s=time.perf_counter() - began, images=progress.images)
+
+        hung.records.append(hangs)
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
             work = bool(backlog)
             if request.executor is None and len(backlog.tasks) < 2 and request.follow_up is None:
                 executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
             if work or request.follow_up:
+                executor.say = note
                 with executor.started(bench):
-                    stop = run(
-                        backlog,
-                        executor,
-                        progress,
+                    fill = functools.partial(
+                        run,
+                        executor=executor,
+                        progress=progress,
                         deadline=deadline,
                         enough=watch.enough,
                         on_progress=watch.progress,
                         on_interrupt=lambda: note(executor.stopping),
                     )
+                    stop = fill(backlog)
+                    # What was skipped is recorded before anything is stored without it.
+                    while request.skip_bad and skip(store, progress.unread) and stop == "complete":
+                        stop = fill(_planned(request, store, infos, count)[0])
+                    stop = "unread" if progress.unread and stop == "complete" else stop
                     if request.follow_up and stop == "complete":
                         stop = _followed(request.follow_up, executor, spec, store, note, progress)
             else:
@@ -110,10 +129,17 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         except KeyboardInterrupt:
             # Between the runner's own care and here nothing is half written: rows and examples appear whole.
             stop = "interrupted"
+        except BaseException as error:
+            stop, why = "failed", f"{type(error).__name__}: {text_of(error, 1000)}"
+            raise
         finally:
-            seconds = time.perf_counter() - began
-            store.end_session(stop=stop, wall_s=seconds, images=progress.images)
-    return Outcome(request.folder, stop, seconds, progress.images, progress.work_total - progress.work_done)
+            with interrupts.held():
+                hung.records.remove(hangs)
+                seconds = time.perf_counter() - began
+                why = interrupts.why() if stop == "interrupted" else why
+                store.end_session(stop=stop, wall_s=seconds, images=progress.images, why=why)
+    left = progress.work_total - progress.work_done
+    return Outcome(request.folder, stop, seconds, progress.images, left, tuple(progress.unread))
 
 
 def _followed(

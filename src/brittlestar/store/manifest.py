@@ -30,7 +30,8 @@ class SessionRecord:
         command: What repeats it.
         suite: Names of the suites.
         rule: ``fixed`` (the number of samples did not depend on results) or ``anytime`` (it stopped at a precision).
-        stop: ``running``, ``complete``, ``budget``, ``precision``, ``interrupted`` or ``failed``.
+        stop: ``running``, ``complete``, ``budget``, ``precision``, ``interrupted``, ``failed`` or
+            ``unread`` (some images could not be read, and all else is done).
         samples: How many samples were asked for.
         budget_s, precision: The stop rules, or ``None``.
         workers, device, batch: How it was computed.
@@ -40,6 +41,7 @@ class SessionRecord:
         images: Shifted images evaluated.
         conditions, models: What was asked, by id and by name; empty in records of earlier versions, which asked
             everything that the manifest lists.
+        why: What ended it, in words, where that was neither its plan nor its stop rules.
         shifted: Whether the images were declared to be unlike those that the models were made for.
         near_chance: By model, how many of how many first clean images were right, where that is near chance.
     """
@@ -50,6 +52,7 @@ class SessionRecord:
     suite: str = ""
     rule: str = "fixed"
     stop: str = "running"
+    why: str = ""
     samples: int = 0
     budget_s: float | None = None
     precision: float | None = None
@@ -80,6 +83,7 @@ class Manifest:
         conditions: Condition id -> its description, in the order of the plan.
         suites: Every suite ever asked for.
         sessions: In order.
+        skipped: Samples that the run goes on without (``store.skipped``), with their position, name and reason.
     """
 
     schema: int = SCHEMA
@@ -90,6 +94,7 @@ class Manifest:
     conditions: dict[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     suites: list[str] = dataclasses.field(default_factory=list)
     sessions: list[SessionRecord] = dataclasses.field(default_factory=list)
+    skipped: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Write it, whole or not at all."""

@@ -24,6 +24,7 @@ from brittlestar.core.text import readable
 from brittlestar.store.design import Design, joins
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
 from brittlestar.store.rowfile import query, read_rows, write_rows, write_table
+from brittlestar.store.skipped import Skipped, covers, skipped_of, with_skipped
 
 _FILE = re.compile(r"b(\d+)-(\d+)-([0-9a-f]{16})\.parquet")
 
@@ -119,14 +120,20 @@ class RunStore:
         """Record conditions in order; one whose definition changed takes the place of the old one."""
         self._change(conditions=self.manifest.conditions | {info.id: info for info in infos})
 
+    def skip(self, samples: Iterable[Skipped]) -> None:
+        """Record samples that the run goes on without."""
+        self._change(skipped=with_skipped(self.manifest, samples))
+
     def begin_session(self, record: SessionRecord) -> None:
         """Record that a session begins."""
         suites = [s for s in record.suite.split(", ") if s and s not in self.manifest.suites]
         self._change(sessions=[*self.manifest.sessions, record], suites=[*self.manifest.suites, *suites])
 
-    def end_session(self, *, stop: str, wall_s: float, images: int) -> None:
+    def end_session(self, *, stop: str, wall_s: float, images: int, why: str = "") -> None:
         """Record how the last session ended."""
-        last = dataclasses.replace(self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images)
+        last = dataclasses.replace(
+            self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images, why=why
+        )
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
     def write_samples(
@@ -221,11 +228,12 @@ class RunStore:
 
         Args:
             model: The model's fingerprint.
-            start, stop: The block; every cell has rows for all of its positions and no other.
+            start, stop: The block; every cell has rows for all of its positions but skipped ones, and no other.
             cells: (condition fingerprint, rows), in order.
         """
+        skipped = skipped_of(self.manifest)
         for condition, rows in cells:
-            if not len(rows) or rows.position.min() != start or rows.position.max() != stop - 1:
+            if not covers(rows.position, start, stop, skipped):
                 raise ValueError(f"the rows of condition {condition} are not those of block [{start}, {stop})")
         group = tuple(condition for condition, _ in cells)
         name = fingerprint_of(group)
