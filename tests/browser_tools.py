@@ -50,6 +50,20 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.send("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
+    def until(self, script: str) -> Any:
+        """Ask again and again until the answer is true, however busy the machine is; give the answer."""
+        for _ in range(1200):
+            answer = self.run(script)
+            if answer:
+                return answer
+            time.sleep(0.05)  # between two questions: nothing is expected to have happened by then
+        raise AssertionError(f"never true: {script}")
+
+    def reload(self) -> None:
+        """Load the page again, and wait until it is there."""
+        self.run("window.before = true; location.reload()")
+        self.until("return window.before === undefined && document.readyState === 'complete'")
+
     def find(self, selector: str) -> str:
         return str(self.send("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT])
 

@@ -28,7 +28,7 @@ def test_a_run_folder_that_recorded_an_engine_opens_and_goes_on(tmp_path: Path) 
     assert recorded.pop("backend") == "torch"
     recorded["engine"] = "torch"
     path.write_text(json.dumps(manifest))
-    bench, names = reopened(tmp_path / "run")
+    bench, names = reopened(tmp_path / "run", trust=True)
     assert names == ["m"] and all(cell.identical for cell in audit(bench, names, 2, 0))
     again = evaluate(spec, data, suite="clean", out=tmp_path / "run", anyway=True)
     assert again.outcome is not None and again.outcome.images == 0, "nothing is computed twice"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -118,11 +117,7 @@ def test_a_page_that_grows_reloads_in_its_place(browser: Browser, report: Path, 
     browser.run("document.getElementById('curves').scrollIntoView({block: 'start'}); scrollBy(0, 200)")
     place = "return document.getElementById('curves').getBoundingClientRect().top"
     before = browser.run(place)
-    for _ in range(600):
-        if browser.run("return window.old === undefined && document.readyState === 'complete'"):
-            break
-        time.sleep(0.1)
-    assert browser.run("return window.old") is None, "it was never loaded again"
+    browser.until("return window.old === undefined && document.readyState === 'complete'")
     assert abs(browser.run(place) - before) < 60
     assert browser.run("return document.querySelector('#models details').open") is True
 
@@ -133,13 +128,9 @@ def test_a_page_that_nobody_writes_any_more_stops_reloading(browser: Browser, re
     left.write_text(text.replace("<body>", '<body data-refresh="0.05" data-written="noon">', 1), encoding="utf-8")
     browser.size(1400, 900)
     browser.open(left)
-    told = False
-    for _ in range(600):
-        told = "No longer reloading: nothing was written since noon" in browser.run("return document.body.innerText")
-        if told:
-            break
-        time.sleep(0.1)
-    assert told, "it says so in place of reloading again"
+    # It says so in place of reloading again.
+    told = "No longer reloading: nothing was written since noon"
+    assert browser.until(f"return document.body.innerText.includes('{told}')")
 
 
 def test_a_cell_tells_its_interval_count_and_failing_images(page: Browser) -> None:
@@ -285,8 +276,7 @@ def test_the_theme_is_switched_and_remembered(page: Browser) -> None:
     page.click("#theme")
     after = page.run(colour)
     assert before != after
-    page.run("location.reload()")
-    time.sleep(0.5)
+    page.reload()
     assert page.run(colour) == after
     page.run("localStorage.clear()")
 
@@ -312,8 +302,7 @@ def test_the_page_never_scrolls_sideways(page: Browser, report: Path, width: int
 
 def test_the_copy_button_copies_or_selects_the_command(page: Browser) -> None:
     page.click(".copy")
-    time.sleep(0.2)
-    assert page.run("return document.querySelector('.copy').textContent") == "Copied"
+    assert page.until("return document.querySelector('.copy').textContent === 'Copied'")
 
 
 def test_the_page_prints_without_its_controls(page: Browser) -> None:

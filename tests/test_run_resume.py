@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +15,16 @@ from brittlestar.core.rows import Rows
 from brittlestar.runs.request import Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.store import RunStore
-from tiny import command, evaluate_with, make_world
+from gate_tools import gate, held
+from tiny import called, command, evaluate_with, make_world
 
 
 def run_words(folder: Path, out: str, *more: object, factory: str = "model") -> list[str]:
     model, data = folder / "model.py", folder / "data.npz"
-    return command(
-        *("run", "--model", f"m=torch:{model}:{factory}", "--data", data, "--out", folder / out),
-        *("--workers", 1, "--device", "cpu", "--no-report", *more),
-    )
+    return [
+        *("run", "--model", f"m=torch:{model}:{factory}", "--data", str(data), "--out", str(folder / out)),
+        *("--workers", "1", "--device", "cpu", "--no-report", *map(str, more)),
+    ]
 
 
 def calls(path: Path) -> int:
@@ -60,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     make_world(folder)
     log = folder / "calls-whole"
-    subprocess.run(run_words(folder, "whole"), check=True, env=os.environ | {"CALLS": str(log)}, capture_output=True)
+    assert called(*run_words(folder, "whole"), calls=log).returncode == 0
     return folder
 
 
@@ -72,52 +70,51 @@ def test_every_condition_has_every_sample(world: Path) -> None:
     assert RunStore.open(world / "whole").manifest.sessions[-1].stop == "complete"
 
 
-def test_killed_at_any_moment_and_run_again_gives_the_same_rows(world: Path) -> None:
-    """SIGKILL several times, then finish: same rows; calls beyond an uninterrupted run stay below one item a kill."""
-    log = world / "calls-killed"
-    environment = os.environ | {"CALLS": str(log)}
-    chance = random.Random(4)
-    kills = 0
-    for _ in range(12):
+@pytest.mark.parametrize(
+    ("where", "call"),
+    [
+        ("brittlestar.runs.cell:_answers", 90),
+        ("brittlestar.runs.session:write_examples", 1),
+        ("brittlestar.core.files:_fsync", 40),
+    ],
+    ids=["in the model", "before examples", "while a file is written"],
+)
+def test_killed_and_run_again_gives_the_same_rows(world: Path, where: str, call: int) -> None:
+    """SIGKILL, then finish: same rows; calls beyond an uninterrupted run stay below one task a kill."""
+    log, out = world / f"calls-killed-{call}", f"killed-{call}"
+    with gate() as at:
         process = subprocess.Popen(
-            run_words(world, "killed"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            held(where, call, *run_words(world, out)),
+            env=at.environment | {"CALLS": str(log)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
-        began = calls(log)
-        deadline = time.monotonic() + 60
-        while process.poll() is None and calls(log) < began + 300 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        time.sleep(chance.random() * 0.3)
-        if process.poll() is not None:
-            break
+        at.reached(process)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
-    assert kills >= 2
-    subprocess.run(run_words(world, "killed"), check=True, env=environment, capture_output=True)
-    assert_same(everything(world / "killed"), everything(world / "whole"))
-    assert not list((world / "killed").rglob("*.tmp"))
+    assert called(*run_words(world, out), calls=log).returncode == 0
+    assert_same(everything(world / out), everything(world / "whole"))
+    assert not list((world / out).rglob("*.tmp"))
     overhead = calls(log) - calls(world / "calls-whole")
-    largest_item = 31 * 80 * 3 + 64 * 80
-    checks = 1000
-    assert overhead <= (kills + 1) * (largest_item + checks)
+    largest_task, checks = 31 * 80 * 3 + 64 * 80, 1000
+    assert overhead <= largest_task + checks
 
 
 def test_finished_cells_are_not_computed_again(world: Path) -> None:
     log = world / "calls-again"
-    subprocess.run(run_words(world, "whole"), check=True, env=os.environ | {"CALLS": str(log)}, capture_output=True)
+    assert called(*run_words(world, "whole"), calls=log).returncode == 0
     assert calls(log) < 700, "only the checks at the start may call the model"
 
 
 def test_two_workers_give_the_rows_of_one(world: Path) -> None:
-    words = [*run_words(world, "workers"), "--workers", "2"]
-    subprocess.run(words, check=True, capture_output=True)
+    subprocess.run(command(*run_words(world, "workers"), "--workers", "2"), check=True, capture_output=True)
     assert_same(everything(world / "workers"), everything(world / "whole"))
 
 
 def test_fewer_samples_first_then_all(world: Path) -> None:
-    subprocess.run(run_words(world, "grown", "--samples", 70), check=True, capture_output=True)
+    assert called(*run_words(world, "grown", "--samples", 70)).returncode == 0
     assert {len(rows) for rows in everything(world / "grown").values()} == {70}
-    subprocess.run(run_words(world, "grown"), check=True, capture_output=True)
+    assert called(*run_words(world, "grown")).returncode == 0
     grown, whole = everything(world / "grown"), everything(world / "whole")
     for key, rows in whole.items():
         np.testing.assert_array_equal(rows.position, grown[key].position)
@@ -125,19 +122,20 @@ def test_fewer_samples_first_then_all(world: Path) -> None:
 
 
 def test_ctrl_c_finishes_writing_and_says_how_to_go_on(world: Path) -> None:
-    # A shell without job control starts what runs in the background deaf to Ctrl-C, and children inherit that.
-    process = subprocess.Popen(
-        run_words(world, "interrupted", factory="slow"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(list((world / "interrupted").glob("rows/*/*.parquet"))) < 3:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    with gate() as at:
+        # A shell without job control starts what runs in the background deaf to Ctrl-C, and children inherit that.
+        process = subprocess.Popen(
+            held("brittlestar.runs.cell:_answers", 90, *run_words(world, "interrupted")),
+            env=at.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        at.reached(process)
+        process.send_signal(signal.SIGINT)
+        at.open()
+        _, error = process.communicate()
     assert process.returncode == 130, error
     assert "same command again" in error
     assert "Traceback" not in error
@@ -182,30 +180,30 @@ def test_a_session_that_breaks_off_is_recorded_as_failed(world: Path, tmp_path: 
 def test_a_second_process_on_one_folder_refuses(world: Path) -> None:
     store = RunStore.open(world / "whole")
     with store.locked():
-        done = subprocess.run(run_words(world, "whole"), capture_output=True, text=True)
+        done = called(*run_words(world, "whole"))
     assert done.returncode == 2
     assert "in use by process" in done.stderr
 
 
 def test_another_model_under_the_same_name_is_refused(world: Path) -> None:
-    done = subprocess.run(run_words(world, "whole", factory="other"), capture_output=True, text=True)
+    done = called(*run_words(world, "whole", factory="other"))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
 def test_another_seed_is_refused(world: Path) -> None:
-    done = subprocess.run(run_words(world, "whole", "--seed", 1), capture_output=True, text=True)
+    done = called(*run_words(world, "whole", "--seed", 1))
     assert done.returncode == 2
 
 
 def test_audit_reproduces_cells_and_notices_a_changed_one(world: Path) -> None:
-    done = subprocess.run(command("audit", world / "whole", "--cells", 15), capture_output=True, text=True)
+    done = called("audit", world / "whole", "--trust", "--cells", 15)
     assert done.returncode == 0, done.stderr
     assert "15 of 15 cells are identical" in done.stdout
 
 
 def test_a_budget_stops_honestly(world: Path) -> None:
-    done = subprocess.run(run_words(world, "budget", "--budget", "1s", factory="slow"), capture_output=True, text=True)
+    done = called(*run_words(world, "budget", "--budget", "1s", factory="slow"))
     assert done.returncode == 0, done.stderr
     session = RunStore.open(world / "budget").manifest.sessions[-1]
     assert (session.stop, session.rule) == ("budget", "fixed")
@@ -213,6 +211,6 @@ def test_a_budget_stops_honestly(world: Path) -> None:
 
 def test_a_precision_stops_with_confidence_sequences(world: Path) -> None:
     words = run_words(world, "precise", "--precision", "0.2", "--suite", "clean")
-    subprocess.run(words, check=True, capture_output=True)
+    assert called(*words).returncode == 0
     session = RunStore.open(world / "precise").manifest.sessions[-1]
     assert (session.stop, session.rule) == ("precision", "anytime")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,9 @@ from brittlestar.shifts.sequence_base import Sequence
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.imagenet_p import CIFAR_TEN
-from test_run_resume import assert_same, calls, everything, run_words
-from tiny import command, make_world
+from gate_tools import gate, held
+from test_run_resume import assert_same, everything, run_words
+from tiny import called, command, make_world
 
 SHAPES = [(1, 16, 16), (3, 32, 32), (3, 40, 56)]
 
@@ -131,7 +130,7 @@ def test_images_that_are_cut_from_larger_pictures_are_shown_whole() -> None:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("frames")
     make_world(folder, samples=60)
-    subprocess.run(run_words(folder, "whole", "--suite", "cifar-p"), check=True, capture_output=True)
+    assert called(*run_words(folder, "whole", "--suite", "cifar-p")).returncode == 0
     return folder
 
 
@@ -148,21 +147,22 @@ def test_a_run_holds_every_frame_of_every_sample(world: Path) -> None:
 
 
 def test_killed_and_resumed_and_spread_gives_the_same_rows(world: Path) -> None:
-    log = world / "calls"
-    words = run_words(world, "killed", "--suite", "cifar-p", factory="model")
-    process = subprocess.Popen(
-        words, env=os.environ | {"CALLS": str(log)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
-    while process.poll() is None and calls(log) < 5000 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    subprocess.run([*words, "--workers", "2"], check=True, capture_output=True)
+    words = run_words(world, "killed", "--suite", "cifar-p")
+    with gate() as at:
+        process = subprocess.Popen(
+            held("brittlestar.runs.cell:_answers", 300, *words),
+            env=at.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        at.reached(process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run(command(*words, "--workers", "2"), check=True, capture_output=True)
     assert_same(everything(world / "killed"), everything(world / "whole"))
-    done = subprocess.run(command("audit", world / "whole", "--cells", 5), capture_output=True, text=True)
+    done = called("audit", world / "whole", "--trust", "--cells", 5)
     assert "5 of 5 cells are identical" in done.stdout, done.stderr
     before = everything(world / "killed")
-    subprocess.run(command("store", "compact", world / "killed"), check=True, capture_output=True)
+    assert called("store", "compact", world / "killed").returncode == 0
     assert_same(everything(world / "killed"), before)
     assert RunStore.open(world / "killed").manifest.sessions[-1].stop == "complete"

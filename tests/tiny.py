@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 
 from brittlestar.api import Run
 from brittlestar.api.evaluation import Evaluation
+from brittlestar.cli.main import main
 from brittlestar.runs.request import FollowUp, Watch
 
 MODEL = """
@@ -63,6 +69,29 @@ def make_world(folder: Path, samples: int = 130) -> tuple[Path, Path]:
 def command(*words: object) -> list[str]:
     """The command line of brittlestar in this interpreter."""
     return [sys.executable, "-c", "from brittlestar.cli.main import main; main()", *map(str, words)]
+
+
+def called(*words: object, calls: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as it runs in a process of its own, but in this one, where torch is loaded already.
+
+    Args:
+        words: Of the command line.
+        calls: Where the tiny model logs its calls.
+    """
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    before, threads = sys.argv, torch.get_num_threads()
+    sys.argv = ["brittlestar", *map(str, words)]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        if calls is not None:
+            patch.setenv("CALLS", str(calls))
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else int(left.code is not None)
+        finally:
+            sys.argv = before
+            torch.set_num_threads(threads)
+    return subprocess.CompletedProcess(sys.argv, code, out.getvalue(), err.getvalue())
 
 
 def evaluate_with(

@@ -14,14 +14,27 @@ def audit(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     cells: Annotated[int, typer.Option(help="How many finished cells.")] = 20,
     seed: Annotated[int, typer.Option(help="Chooses the cells.")] = 0,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the code that the run folder names to build its models.")
+    ] = False,
 ) -> None:
-    """Compute random finished cells again, from the model and the data, and compare them with what is stored."""
-    from brittlestar.runs.audit import audit as audited
-    from brittlestar.runs.reopen import reopened
+    """Compute random finished cells again, from the model and the data, and compare them with what is stored.
 
-    bench, names = reopened(run)
+    Models that are built by code (a factory, a function, a .pt2 program) need --trust: the folder says which code.
+    """
+    from brittlestar.runs.audit import audit as audited
+    from brittlestar.runs.audit import random_models
+    from brittlestar.runs.reopen import code_to_run, reopened
+    from brittlestar.store import RunStore
+
+    for line in code_to_run(RunStore.open(run)) if trust else ():
+        typer.echo(f"running the code of {line}", err=True)
+    bench, names = reopened(run, trust=trust)
+    random = random_models(bench, names)
+    for name in random:
+        typer.echo(f"{name} is random: its cells cannot be computed again, and it cannot be told from another model")
     found = audited(bench, names, cells, seed)
-    if not found:
+    if not found and not random:
         raise StoreError(f"{run} holds no finished cells yet")
     for cell in found:
         verdict = (

@@ -27,7 +27,7 @@ from brittlestar.cli.options import (
     ResizeRounding,
     WeightsKey,
 )
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core.errors import DataError, UsageError, require
 
 Numbers = str
 Normalise = Annotated[
@@ -179,6 +179,7 @@ def finish(result: object, report: bool) -> None:
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
     from brittlestar.cli.report import write_report
+    from brittlestar.runs.skipped import unread_text
     from brittlestar.store import RunStore, stopping_rule
 
     assert isinstance(result, Run) and result.outcome is not None
@@ -188,6 +189,7 @@ def finish(result: object, report: bool) -> None:
         "budget": "stopped by the budget",
         "precision": "stopped: the precision is reached",
         "interrupted": "interrupted: finished cells are written",
+        "unread": "not complete: some images could not be read",
     }
     typer.echo(
         f"{reasons[outcome.stop]}; {outcome.images:,} shifted images in {outcome.seconds:.0f} s, rows in {result.path}",
@@ -198,7 +200,7 @@ def finish(result: object, report: bool) -> None:
     told = stopping_rule(RunStore.open(result.path).manifest.sessions)
     if told.rule == "anytime":
         typer.echo(f"intervals are confidence sequences (wider than ordinary ones), as {told.reason}", err=True)
-    if outcome.stop not in ("complete", "precision"):
+    if outcome.stop not in ("complete", "precision", "unread"):
         typer.echo("run the same command again to go on where it stopped", err=True)
     if outcome.stop == "interrupted":
         typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
@@ -207,6 +209,8 @@ def finish(result: object, report: bool) -> None:
         # First, as the report tells of it.
         after_run(result.path)
         write_report([result.path])
+    if outcome.unread:
+        raise DataError(unread_text(result.path, outcome.unread))
 
 
 def typed() -> str:

@@ -44,11 +44,12 @@ OPTIONS: dict[str, Option] = {
     **_own("weights_key", "output", "binary", "probabilities", owner="ModelSpec"),
     **_own("resize", "crop", "resize_filter", owner="ModelSpec", lead="model_"),
     **_own("held_out", owner="fit"),
+    **_own("trust", owner="reopened"),
     "architecture": Option("architecture", "--arch", "fit"),
     **_own("clean", "types", "adversarial", "base", "classes", owner="PublishedFiles", lead="published_"),
 }
 
-_PLAIN = ("evaluate", "fit")
+_PLAIN = ("evaluate", "fit", "reopened")
 """Functions: their arguments are named alone. The fields of the others are named with the class."""
 
 _language: Language = PYTHON

@@ -18,7 +18,7 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import Changed, DataInfo, Source
-from brittlestar.data.decode import ImageHeader, Pixels, decode, looks_whole, read_header
+from brittlestar.data.decode import COLOURS, LARGEST, ImageHeader, Pixels, decode, looks_whole, read_header
 from brittlestar.data.order import copies, digest_of, sample_ids
 from brittlestar.data.reader import OpenRequest
 
@@ -49,10 +49,12 @@ class EncodedSource(Source):
     Attributes:
         how: The preparation.
         digests: (n, 16) uint8, of the encoded contents that the ids were made of.
+        bad: What is wrong with the files that were left out, by name.
     """
 
     how: Preparation
     digests: npt.NDArray[np.uint8]
+    bad: dict[str, str]
 
     @abstractmethod
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
@@ -71,7 +73,10 @@ class EncodedSource(Source):
 
     def load(self, index: npt.NDArray[np.int64]) -> Pixels:
         """See ``Source.load``."""
-        return np.stack([decode(content, name, self.how) for content, name in self._same(index)])
+        images = np.empty((len(index), *self.info.shape), np.uint8)
+        for place, (content, name) in enumerate(self._same(index)):
+            images[place] = decode(content, name, self.how)
+        return images
 
     def pictures(self, index: npt.NDArray[np.int64]) -> list[Pixels]:
         """See ``Source.pictures``."""
@@ -97,7 +102,7 @@ class EncodedSource(Source):
         digests: list[bytes] = []
         labels: list[int] = []
         kept: list[int] = []
-        skipped: list[str] = []
+        self.bad = {}
         sizes: dict[tuple[int, int], str] = {}
         kinds: Counter[str] = Counter()
         for place, (content, file, label) in enumerate(listing):
@@ -106,15 +111,18 @@ class EncodedSource(Source):
                 # Decoding everything would take far longer than reading it, and truncated files lack their end.
                 if skip_bad or not looks_whole(content):
                     decode(content, file, want)
-            except DataError:
+            except DataError as error:
                 if not skip_bad:
                     raise
-                skipped.append(file)
+                self.bad[file] = str(error)
                 continue
             sizes.setdefault(header.size, file)
             kinds["turned"] += header.turned
             kinds["jpeg"] += header.jpeg
             kinds["grey"] += header.channels == 1
+            kinds["several"] += header.several
+            kinds["clear"] += header.clear
+            kinds[header.colours] += 1
             digests.append(digest_of(content))
             labels.append(label)
             kept.append(place)
@@ -133,6 +141,12 @@ class EncodedSource(Source):
                 f"give {option('resize')} and {option('crop')}"
             )
         width, height = next(iter(prepared))
+        require(
+            width * height <= LARGEST,
+            f"images of {width:,} x {height:,} are too large to be shifted; give {option('resize')} "
+            f"and {option('crop')}",
+            DataError,
+        )
         require(min(width, height) >= 8, f"images of {width} x {height} are too small, at least 8 x 8", DataError)
         # Grey only where all are: one model takes them all.
         channels = 1 if kinds["grey"] == len(digests) else 3
@@ -149,7 +163,16 @@ class EncodedSource(Source):
         if 0 < kinds["grey"] < len(digests):
             notes.append("grey and colour files are mixed: all are treated as RGB")
         if kinds["turned"]:
-            notes.append(f"{kinds['turned']:,} images are turned upright, as their EXIF tag says")
+            notes.append(f"{_images(kinds['turned'], 'is', 'are')} turned upright, as their EXIF tag says")
+        if kinds["several"]:
+            notes.append(f"{_images(kinds['several'], 'holds', 'hold')} several pictures or frames: the first is taken")
+        if kinds["clear"]:
+            notes.append(f"{_images(kinds['clear'], 'is', 'are')} wholly transparent, and so white")
+        notes += [
+            f"{_images(kinds[colours], 'is', 'are')} stored as {colours}: converted to RGB without a colour profile"
+            for colours in COLOURS
+            if kinds[colours]
+        ]
         self.info = DataInfo(
             name=name,
             spec=spec,
@@ -160,11 +183,15 @@ class EncodedSource(Source):
             shape=(channels, height, width),
             preparation=self.how.words(),
             prepared=self.how.as_json() | ({"turned": kinds["turned"]} if kinds["turned"] else {}),
-            skipped=tuple(skipped),
+            skipped=tuple(self.bad),
             notes=tuple(notes),
             cropped=self.how.crop is not None,
         )
         return np.array(kept, dtype=np.int64)
+
+
+def _images(number: int, is_: str, are: str) -> str:
+    return f"{number:,} image {is_}" if number == 1 else f"{number:,} images {are}"
 
 
 def png(image: Pixels) -> bytes:

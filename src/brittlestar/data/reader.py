@@ -25,6 +25,7 @@ class OpenRequest:
         skip_bad: Whether unreadable images are left out.
         progress: Called now and then with (done, total) while files are hashed.
         group: The name of the column that groups samples; a reader without columns refuses it.
+        part: What was written behind the path, ``PATH:PART``; only for readers that have ``parts``.
     """
 
     how: Preparation
@@ -32,6 +33,7 @@ class OpenRequest:
     skip_bad: bool = False
     progress: Progress | None = None
     group: str | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class Reader:
         open: The source; a DataError says what cannot be used.
         write: Writes (n, 1 or 3, height, width) uint8 images and their labels without loss into an empty folder, and
             gives the path to open: the form by example, which the contract tests read back.
+        parts: Whether ``PATH:PART`` may name a part of it (a split, a severity).
     """
 
     form: str
@@ -52,6 +55,7 @@ class Reader:
     takes: Callable[[Path], bool]
     open: Callable[[Path, OpenRequest], Source]
     write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path]
+    parts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,8 @@ class ModelInfo:
     Fields:
         name: Display name, unique in a run.
         spec: What the person typed, or how the object was given.
-        fingerprint: 16 hexadecimal digits over weights, code identity and preprocessing.
+        fingerprint: 16 hexadecimal digits, what its rows are stored under: over weights, code identity and
+            preprocessing, and over its behaviour where another one was seen with the same files before.
         classes: Number of outputs.
         input_shape: (channel, height, width) it was checked with.
         preprocess: See ``Preprocess.as_json``.
@@ -90,6 +91,9 @@ class ModelInfo:
         notes: Warnings of the check that did not stop the run, and facts such as the training recipe.
         guards: What a person must know before believing a number, told first.
         how: The fields of the ``ModelSpec`` that loads it again; empty for objects given from Python.
+        files: 16 hexadecimal digits over weights, code identity and preprocessing alone; lacking in old run folders,
+            where it is ``fingerprint``.
+        random: Whether two passes over the same images differ.
     """
 
     name: str
@@ -103,6 +107,8 @@ class ModelInfo:
     notes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     how: dict[str, Any] = dataclasses.field(default_factory=dict)
+    files: str = ""
+    random: bool = False
 
 
 class Model(ABC):

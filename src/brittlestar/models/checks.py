@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,46 @@ from brittlestar.models.wrap import TorchModel
 _PROBE = 16
 """How many images the model sees more than once."""
 
+REPEATS = 1e-5
+"""Answers to the same images may lie so far apart, as a share of the largest logit, and still be called the same."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the check of the contract has seen.
+
+    Fields:
+        notes: The model's own, and what was found that does not stop a run.
+        logits: (n, classes) float32, the untuned model's answers to the first images, asked in one batch.
+        random: How far a second pass was from the first, as a share of the largest logit, if that is more than
+            ``REPEATS``: such a model differs from itself. Otherwise 0.
+        spread: How far answers to single images were from those of the batch, as a share of the largest logit.
+    """
+
+    notes: tuple[str, ...]
+    logits: torch.Tensor
+    random: float
+    spread: float
+
 
 def check_model(
     model: Model, images: torch.Tensor, labels: torch.Tensor, class_count: int, batch: int
 ) -> tuple[str, ...]:
+    """The notes of ``held_to_contract``, for uses that a random model is no good for.
+
+    Raises:
+        ModelError: The breach and what to do about it; a model that differs from itself is one.
+    """
+    checked = held_to_contract(model, images, labels, class_count, batch)
+    require(not checked.random, _differs(model, checked.random), ModelError)
+    return checked.notes
+
+
+def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, class_count: int, batch: int) -> Checked:
     """Hold a model against the contract on its first images.
 
-    Where gradients turn out not to reach the images, ``model.differentiable`` is set to false.
+    Where gradients turn out not to reach the images, ``model.differentiable`` is set to false. A faster form that the
+    model may have from an earlier tuning is taken off: the model itself is checked.
 
     Args:
         model: The model.
@@ -32,13 +66,13 @@ def check_model(
         class_count: How many classes the labels may name.
         batch: Samples a forward pass in the run.
 
-    Returns:
-        The model's own notes, and what was found that does not stop the run.
-
     Raises:
         ModelError: The breach and what to do about it.
     """
     _check_mode(model)
+    if isinstance(model, TorchModel):
+        # Made of the weights that it had then.
+        model.fast = None
     probe = images[: min(batch, _PROBE)]
     kept = probe.clone()
     logits = _answers(model, probe)
@@ -54,8 +88,10 @@ def check_model(
     _check_logits(model, logits)
     # The small number is for logits that are all 0.
     scale = float(logits.abs().max()) + 1e-12
-    _check_repeats(model, probe, logits, scale)
-    notes = [*model.notes, *_alone(model, probe, logits, scale), *_gradients(model, probe, labels[: len(probe)])]
+    random = _random(model, probe, logits, scale)
+    # Nothing can be said of what a random model does to single images.
+    alone, spread = ([], random) if random else _alone(model, probe, logits, scale)
+    notes = [*model.notes, *alone, *_gradients(model, probe, labels[: len(probe)])]
     rest = (
         [_answers(model, piece) for piece in torch.split(images[len(probe) :], batch)]
         if len(images) > len(probe)
@@ -63,7 +99,7 @@ def check_model(
     )
     every = torch.cat([logits, *rest])
     _check_finite(model, every)
-    return (*notes, *_looks(every, scale))
+    return Checked((*notes, *_looks(every, scale)), logits, random, spread)
 
 
 def in_training_mode(module: nn.Module) -> list[str]:
@@ -167,20 +203,23 @@ def _in_unit(logits: torch.Tensor) -> bool:
     return bool(((logits >= 0) & (logits <= 1)).all())
 
 
-def _check_repeats(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> None:
+def _random(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> float:
+    """How far a second pass is from the first (``Checked.random``); refused where training mode may be why."""
     difference = float((_answers(model, probe) - logits).abs().max()) / scale
     mode = isinstance(model, TorchModel) and any(part.training for part in model.module.modules())
-    require(
-        difference <= 1e-5,
+    require(difference <= REPEATS or not mode, _differs(model, difference, "call .eval() on it, and "), ModelError)
+    return difference if difference > REPEATS else 0.0
+
+
+def _differs(model: Model, difference: float, first: str = "") -> str:
+    return (
         f"model {model.name} gives different answers to the same images (by {difference:.1e} of the largest logit): "
-        + ("call .eval() on it, and " if mode else "")
-        + "switch off whatever is random in it, such as dropout or test-time augmentation",
-        ModelError,
+        f"{first}switch off whatever is random in it, such as dropout or test-time augmentation"
     )
 
 
-def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> list[str]:
-    """Compare answers to single images with those of the batch."""
+def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> tuple[list[str], float]:
+    """Compare answers to single images with those of the batch: a note where it matters, and how far they lie apart."""
     alone = torch.cat([_answers(model, probe[i : i + 1]) for i in range(min(len(probe), 4))])
     apart = float((alone - logits[: len(alone)]).abs().max()) / scale
     require(
@@ -191,8 +230,10 @@ def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float
         ModelError,
     )
     if bool((alone.argmax(1) != logits[: len(alone)].argmax(1)).any()):
-        return [f"some predictions depend on how images are batched (logits differ by {apart:.1e} of the largest)"]
-    return []
+        return [
+            f"some predictions depend on how images are batched (logits differ by {apart:.1e} of the largest)"
+        ], apart
+    return [], apart
 
 
 def _gradients(model: Model, probe: torch.Tensor, labels: torch.Tensor) -> list[str]:

@@ -23,6 +23,7 @@ from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
 from brittlestar.models.devices import check_device
 from brittlestar.models.files import Filled, exported, fill, notes_in, preprocess_in, state_dict
+from brittlestar.models.neighbours import OWN, beside
 from brittlestar.models.onnx import OnnxModel
 from brittlestar.models.spec import ModelSpec
 from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
@@ -162,13 +163,13 @@ def _imported(where: str) -> tuple[Callable[..., Any], str]:
 
 
 def _from_file(path: Path) -> tuple[ModuleType, str]:
-    """Run a Python file as a module, once for each content that it has had."""
+    """Run a Python file as a module, once for each content that it has had (until ``neighbours.forget``)."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     digest = hashlib.sha256(f"{path.resolve()}\n{text}".encode()).hexdigest()[:12]
-    unique = f"_brittlestar_{path.stem}_{digest}"
+    unique = f"{OWN}{path.stem}_{digest}"
     if unique in sys.modules:
         return sys.modules[unique], text
     found = importlib.util.spec_from_file_location(unique, path)
@@ -190,12 +191,13 @@ def _from_file(path: Path) -> tuple[ModuleType, str]:
 def _beside(where: str) -> Iterator[None]:
     """What a Python file's neighbours are to a script, they are meanwhile; modules are also found in this folder."""
     place = where if where.endswith(".py") else where.rpartition(":")[0]
-    before = list(sys.path)
     if place.endswith(".py"):
-        sys.path.insert(0, str(Path(place).resolve().parent))
-    else:
-        # Last, so that nothing in this folder hides an installed package.
-        sys.path.append(str(Path.cwd()))
+        with beside(Path(place).resolve().parent):
+            yield
+        return
+    before = list(sys.path)
+    # Last, so that nothing in this folder hides an installed package.
+    sys.path.append(str(Path.cwd()))
     try:
         yield
     finally:

@@ -75,6 +75,8 @@ def build(name: str, classes: int, channels: int, size: Size) -> nn.Module:
 
 def _of_timm(name: str, classes: int, channels: int, size: Size) -> nn.Module:
     """Networks that take one size of image only (most transformers) are built for this one."""
+    # Such names load a configuration from the hub or from a folder, and a file's metadata may hold any.
+    require(not {":", "/"} & set(name), f"timm:{name} is no name of timm's own networks", ModelError)
     timm: Any = importlib.import_module("timm")
     how: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": channels}
     try:

@@ -129,6 +129,7 @@ def _why(gathered: Gathered, run: int, stop: str) -> str:
         "budget": f"It stopped at its time budget of {duration(float(last.get('budget_s') or 0))}.",
         "interrupted": "It was interrupted.",
         "failed": "Its last session failed: what is lacking could not be done.",
+        "unread": "Some images could not be read, and their blocks are not done.",
         "running": "It is still running, or was killed.",
     }.get(stop, "")
     return f"{why} The same command goes on where it stopped.".strip()
@@ -141,7 +142,13 @@ def _open(one: Asked) -> bool:
 def with_statuses(gathered: Gathered, results: Iterable[Result]) -> tuple[Result, ...]:
     """The results, each with what speaks against it."""
     asked, near = gathered.once(what_was_asked), gathered.once(near_chance_of)
-    told = {s.entry.name: ["near chance"] if s.entry.key in near else [] for s in gathered.subjects}
+    told = {
+        s.entry.name: [
+            *(["near chance"] if s.entry.key in near else []),
+            *(["random"] if s.entry.about.get("random") else []),
+        ]
+        for s in gathered.subjects
+    }
     part = {
         (gathered.names[a.run, a.model], a.info.id): f"{a.state}: {a.answered} of {a.samples} images"
         for a in asked

@@ -10,9 +10,10 @@ import torch
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
-from brittlestar.models import check_model
 from brittlestar.models.base import ModelInfo
+from brittlestar.models.checks import held_to_contract
 from brittlestar.runs.first import First, first_answers, near_chance_text, refuse_near_chance
+from brittlestar.runs.identity import Behaviour, random_text
 from brittlestar.runs.request import Request, Watch
 
 FIRST = 50
@@ -51,37 +52,41 @@ def sample_count(request: Request) -> int:
 
 def checked(
     request: Request, order: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], batch: int, watch: Watch
-) -> list[ModelInfo]:
+) -> tuple[list[ModelInfo], list[Behaviour]]:
     """What is recorded of every model, once each has been held against the contract on the first images."""
     first = order[: min(FIRST, len(order))]
     pixels = torch.from_numpy(request.source.load(first))
-    infos = []
+    ids = request.source.ids[first]
+    infos, seen = [], []
     for model, how in zip(request.models, request.models_how, strict=True):
         watch.note(f"checking {model.name}")
         images = pixels.to(model.device, torch.float32) / 255
-        notes = check_model(model, images, torch.from_numpy(labels[: len(first)]), len(request.classes), batch)
-        with torch.inference_mode():
-            outputs = int(model.logits(images[:2]).shape[1])
+        truth = torch.from_numpy(labels[: len(first)])
+        found = held_to_contract(model, images, truth, len(request.classes), batch)
+        seen.append(Behaviour.of(model, ids, found))
+        notes, guards = found.notes, model.guards
         if not model.differentiable:
             notes = (*notes, "gives no gradients: white-box attacks are left out")
+        if found.random:
+            guards = (*guards, random_text(model.name, found.random))
+            watch.warn(guards[-1])
         infos.append(
             ModelInfo(
                 name=model.name,
                 spec=model.spec,
-                fingerprint=model.fingerprint(),
-                classes=outputs,
+                fingerprint=seen[-1].fingerprint,
+                classes=found.logits.shape[1],
                 input_shape=request.source.info.shape,
                 preprocess=model.preprocess.as_json(),
                 parameters=model.parameters,
                 differentiable=model.differentiable,
                 notes=notes,
-                guards=model.guards,
+                guards=guards,
                 how=how,
+                random=bool(found.random),
             )
         )
-    twins = {info.fingerprint for info in infos}
-    require(len(twins) == len(infos), f"two of the models are the same: {[i.name for i in infos]}", UsageError)
-    return infos
+    return infos, seen
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,17 @@ import torch
 
 from brittlestar.attacks import ATTACKS
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.core.errors import StoreError, require
-from brittlestar.data import reopened as reopened_data
+from brittlestar.core.errors import StoreError, UsageError, require
+from brittlestar.core.options import option
+from brittlestar.core.text import readable
+from brittlestar.data.base import Source
 from brittlestar.models import ModelSpec, load_model, map_labels
+from brittlestar.models.base import Model
+from brittlestar.models.code import code_named
+from brittlestar.models.neighbours import forget
 from brittlestar.runs.bench import Bench, BenchSpec
+from brittlestar.runs.identity import check_same, kept_behaviour
+from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
 from brittlestar.store import RunStore
@@ -37,29 +44,34 @@ def condition_of(info: ConditionInfo) -> Condition:
     return Condition(info, definition)
 
 
-def reopened(folder: Path) -> tuple[Bench, list[str]]:
+def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
     """The bench that filled a run folder, and the models' names.
+
+    Args:
+        folder: The run folder.
+        trust: Whether the code that the folder names may be run (see ``code_to_run``).
 
     Raises:
         StoreError: Model or data are not what they were, or were given as Python objects.
+        UsageError: The folder names code, and is not trusted; nothing was opened.
     """
     store = RunStore.open(folder)
     data, manifest = store.manifest.data, store.manifest
     how = data.get("how") or {}
     require("resize" in how, "the data of this run were given as Python objects; audit it from Python", StoreError)
-    source = reopened_data(data)
+    specs = {name: _spec(name, recorded, folder) for name, recorded in manifest.models.items()}
+    code = code_to_run(store)
+    require(
+        trust or not code,
+        f"{folder} names code that this would run: {'; '.join(code)}. Nothing was run: look at it, and add "
+        f"{option('trust', True)} if you trust it and whoever made this folder",
+        UsageError,
+    )
+    source = reopened_as_recorded(store)
     require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
-    models = []
-    for name, recorded in manifest.models.items():
-        require(
-            bool(recorded.get("how")), f"model {name} was given as a Python object; audit it from Python", StoreError
-        )
-        model = load_model(ModelSpec.from_record(recorded["how"]))
-        require(
-            model.fingerprint() == recorded["fingerprint"], f"model {name} ({recorded['spec']}) has changed", StoreError
-        )
-        models.append(model)
     order = source.order(manifest.seed)
+    forget()
+    models = [_same(store, name, load_model(spec), source) for name, spec in specs.items()]
     to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)
     spec = BenchSpec(
         source=source,
@@ -78,3 +90,42 @@ def reopened(folder: Path) -> tuple[Bench, list[str]]:
         # As in runs: with several threads, sums are split otherwise and end in other bits.
         torch.set_num_threads(1)
     return Bench(spec, models, store), list(manifest.models)
+
+
+def code_to_run(store: RunStore) -> list[str]:
+    """The code that opening this folder's models again would run, a line a model; nothing is run or imported."""
+    lines = []
+    for name, recorded in store.manifest.models.items():
+        code = code_named(_spec(name, recorded, store.path)) if recorded.get("how") else ()
+        lines += [readable(f"model {name}: {', '.join(code)}")] if code else []
+    return lines
+
+
+def _spec(name: str, recorded: dict[str, Any], folder: Path) -> ModelSpec:
+    how = recorded.get("how")
+    require(bool(how), f"model {name} was given as a Python object; audit it from Python", StoreError)
+    told = f"{folder}: what loads model {name} is damaged in the manifest"
+    try:
+        spec = ModelSpec.from_record(how or {})
+    except (TypeError, AttributeError) as error:
+        raise StoreError(f"{told} ({error})") from error
+    texts = (spec.spec, spec.device, spec.factory or "", spec.weights or "")
+    require(all(isinstance(text, str) for text in texts), told, StoreError)
+    return spec
+
+
+def _same(store: RunStore, name: str, model: Model, source: Source) -> Model:
+    """The model, once it is known to be the one that was measured.
+
+    Raises:
+        StoreError: It is another one.
+    """
+    recorded = store.manifest.models[name]
+    key = str(recorded["fingerprint"])
+    files, kept = str(recorded.get("files") or key), kept_behaviour(store.path, key)
+    if kept is not None:
+        check_same(name, store, key, files, kept.asked_again(model, source))
+    else:
+        changed = f"model {name} ({recorded['spec']}) has changed"
+        require(model.fingerprint() == files, changed, StoreError)
+    return model

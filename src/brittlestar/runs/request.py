@@ -18,6 +18,7 @@ from brittlestar.runs.first import Judge
 from brittlestar.runs.runner import Progress
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore
+from brittlestar.store.skipped import Skipped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Request:
         judge: Says from first clean answers whether a model is near chance; ``None`` asks none.
         anyway: Whether models near chance are run all the same.
         shifted: Whether the images were declared to be unlike those that the models were made for, for the record.
+        skip_bad: Whether the run goes on without samples that cannot be read.
     """
 
     source: Source
@@ -93,17 +95,20 @@ class Request:
     anyway: bool = False
     shifted: bool = False
     titles: tuple[str, ...] = ()
+    skip_bad: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a session ended: ``stop`` (complete, budget, precision, interrupted), seconds, images, work left."""
+    """How a session ended: ``stop`` (complete, budget, precision, interrupted, unread), seconds, images, work left, and
+    samples that could not be read, so that their blocks are not done."""
 
     folder: Path
     stop: str
     seconds: float
     images: int
     left: float
+    unread: tuple[Skipped, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
