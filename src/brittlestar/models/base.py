@@ -14,6 +14,7 @@ import torch
 from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.core.preparation import FILTERS, ROUNDINGS, crop_start, resized_size
+from brittlestar.models.answering import answering
 from brittlestar.models.resample import resample
 from brittlestar.models.units import in_units_of_255, what_to_give
 
@@ -132,11 +133,18 @@ class Model(ABC):
     notes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        # Here and not in each kind of model, so that none can forget it, those that are made elsewhere included.
+        if "logits" in vars(cls):
+            cls.logits = answering(cls.logits)  # type: ignore[method-assign, assignment]
+
     @abstractmethod
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """(batch, classes) float32 logits of (batch, channel, height, width) float32 images on ``device``.
 
-        Runs under whatever gradient mode the caller set; preprocessing is part of it.
+        Runs under whatever gradient mode the caller set; preprocessing is part of it. What the model's own code raises
+        is a ``ModelError`` (``models.answering``).
         """
 
     @abstractmethod

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from brittlestar.core.errors import DataError, ModelError, require
+from brittlestar.core.errors import DataError, ModelError, require, text_of
 from brittlestar.core.options import option
+from brittlestar.models.answering import ModelFault
 from brittlestar.models.base import Model
 from brittlestar.models.wrap import TorchModel
 
@@ -135,10 +136,11 @@ def _answers(model: Model, images: torch.Tensor) -> torch.Tensor:
     try:
         with torch.inference_mode():
             logits = model.logits(images)
-    except ModelError:
-        raise
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
+    except ModelFault as fault:
+        error = fault.__cause__
+        if error is None or not fault.usual:
+            raise
+        first = text_of(error)
         declared = {key: value for key, value in model.preprocess.as_json().items() if value is not None}
         told = f"after its preprocessing {declared}" if declared else "without preprocessing"
         hint = (
@@ -248,9 +250,9 @@ def _gradients(model: Model, probe: torch.Tensor, labels: torch.Tensor) -> list[
             # The label's logit, not the cross-entropy: the gradient of that is exactly 0 where a model is very sure.
             picked = logits.gather(1, labels[:4, None].to(logits.device, torch.int64)).sum()
             gradient = torch.autograd.grad(picked, x, allow_unused=True)[0] if picked.requires_grad else None
-        except RuntimeError as error:
+        except (RuntimeError, ModelFault) as error:
             model.differentiable = False
-            return [f"taking gradients fails ({str(error).splitlines()[0]})"]
+            return [f"taking gradients fails ({text_of(error)})"]
     if gradient is None:
         model.differentiable = False
         return ["its gradients do not reach the images"]

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.errors import ModelError, require, text_of, unknown
 from brittlestar.core.options import option
+from brittlestar.models.answering import own_code
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
 from brittlestar.models.devices import check_device
@@ -120,13 +121,13 @@ def _built(where: str) -> tuple[nn.Module, Preprocess, str]:
     """
     factory, identity = _imported(where)
     try:
-        with _beside(where), torch.random.fork_rng(devices=[]):
+        with own_code(where), _beside(where), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             module = factory()
     except ModelError:
         raise
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{where}() failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{where}() failed: {type(error).__name__}: {text_of(error)}") from error
     require(
         isinstance(module, nn.Module),
         f"{where}() gave a {type(module).__name__}, it must give an nn.Module",
@@ -146,11 +147,11 @@ def _imported(where: str) -> tuple[Callable[..., Any], str]:
         module, text = _from_file(Path(place))
     else:
         try:
-            with _beside(where):
+            with own_code(where), _beside(where):
                 module = importlib.import_module(place)
         except (Exception, SystemExit) as error:
             hint = f" (is it a file? write {place}.py)" if Path(f"{place}.py").is_file() else ""
-            raise ModelError(f"cannot import {place}: {type(error).__name__}: {error}{hint}") from error
+            raise ModelError(f"cannot import {place}: {type(error).__name__}: {text_of(error)}{hint}") from error
         file = getattr(module, "__file__", None)
         text = Path(file).read_text(encoding="utf-8") if file and file.endswith(".py") else place
     found = getattr(module, name, None)
@@ -178,12 +179,12 @@ def _from_file(path: Path) -> tuple[ModuleType, str]:
     # Before it runs: dataclasses look their module up there.
     sys.modules[unique] = module
     try:
-        with _beside(str(path)):
+        with own_code(str(path)), _beside(str(path)):
             # The very text that the fingerprint is made of, whatever the file holds by now.
             exec(compile(text, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[unique]
-        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {text_of(error)}") from error
     return module, text
 
 

@@ -15,6 +15,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from brittlestar.core.errors import ModelError, require
 from brittlestar.core.options import option
+from brittlestar.models.answering import own_code
 from brittlestar.models.base import Model, apply_preprocess
 from brittlestar.models.onnx import through_onnx
 from brittlestar.models.wrap import TorchModel, lowered
@@ -40,7 +41,7 @@ def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
         return None
     model.fast = None
     x = apply_preprocess(images, model.preprocess)
-    with lowered(model.dtype, x.device):
+    with own_code(model.name, len(images)), lowered(model.dtype, x.device):
         if model.backend == "onnxruntime":
             model.fast, note = _by_onnx(model, x)
             return note

@@ -129,9 +129,11 @@ class RunStore:
         suites = [s for s in record.suite.split(", ") if s and s not in self.manifest.suites]
         self._change(sessions=[*self.manifest.sessions, record], suites=[*self.manifest.suites, *suites])
 
-    def end_session(self, *, stop: str, wall_s: float, images: int) -> None:
+    def end_session(self, *, stop: str, wall_s: float, images: int, why: str = "") -> None:
         """Record how the last session ended."""
-        last = dataclasses.replace(self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images)
+        last = dataclasses.replace(
+            self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images, why=why
+        )
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
     def write_samples(
