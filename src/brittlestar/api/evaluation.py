@@ -185,7 +185,10 @@ class Evaluation:
         }
         name = next((suite.prepared for suite in suites if suite.prepared), "")
         otherwise = PUBLISHED[name] if name else None
-        source = open_source(data, **asked, otherwise=otherwise, skip_bad=self.skip_bad, groups=self.groups)
+        several = self.classes is not None and len(self.classes) > 1
+        source = open_source(
+            data, **asked, otherwise=otherwise, skip_bad=self.skip_bad, groups=self.groups, one_class=several
+        )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name

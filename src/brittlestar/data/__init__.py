@@ -49,6 +49,7 @@ def open_source(
     skip_bad: bool = False,
     progress: Progress | None = None,
     groups: Any = None,
+    one_class: bool = False,
 ) -> Source:
     """Open labelled images.
 
@@ -67,6 +68,7 @@ def open_source(
         groups: What tells which samples depend on each other (the film, the patient, the place): the name of a column
             of a Parquet file or of an array of an ``.npz``, or for arrays one value a sample; ``None`` for a sample of
             its own. Exact copies are found without.
+        one_class: Whether images of one class will do, as the model is known to have others.
 
     Raises:
         DataError: Nothing there, or nothing that can be used; the text says what to do.
@@ -92,7 +94,15 @@ def open_source(
             asked = OpenRequest(how=how, group=groups)
             return _open_named(named, part, asked)
     path, part = _located(str(spec))
-    asked = OpenRequest(how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress, group=groups, part=part)
+    asked = OpenRequest(
+        how=how,
+        otherwise=otherwise,
+        skip_bad=skip_bad,
+        progress=progress,
+        one_class=one_class,
+        group=groups,
+        part=part,
+    )
     for reader in SOURCES:
         if isinstance(reader, Reader) and reader.takes(path):
             no_parts = f"{path} has no parts: leave :{part} out"
@@ -138,7 +148,8 @@ def _open_named(named: NamedSet, part: str, asked: OpenRequest) -> Source:
 def reopened(data: Mapping[str, Any]) -> Source:
     """The data of a run as its manifest describes them, prepared as they were then; a DataError where they are gone."""
     how = {key: data["how"].get(key) for key in ("resize", "crop", "filter", "rounding", "prepare")}
-    return open_source(data["spec"], **how, skip_bad=data["how"]["skip_bad"])
+    several = len(data.get("classes") or ()) > 1
+    return open_source(data["spec"], **how, skip_bad=data["how"]["skip_bad"], one_class=several)
 
 
 def preparation(

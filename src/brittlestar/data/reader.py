@@ -24,6 +24,7 @@ class OpenRequest:
         otherwise: The preparation where none was asked for and the files differ in size.
         skip_bad: Whether unreadable images are left out.
         progress: Called now and then with (done, total) while files are hashed.
+        one_class: Whether images of one class will do, as the model knows others.
         group: The name of the column that groups samples; a reader without columns refuses it.
         part: What was written behind the path, ``PATH:PART``; only for readers that have ``parts``.
     """
@@ -33,6 +34,7 @@ class OpenRequest:
     skip_bad: bool = False
     progress: Progress | None = None
     group: str | None = None
+    one_class: bool = False
     part: str = ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -345,6 +346,13 @@ def map_labels(source_classes: Sequence[str], model_classes: Sequence[str]) -> n
         DataError: A class of the data is none of the model's.
     """
     place = {name: i for i, name in enumerate(model_classes)}
+    # Accents may be written as one character or two (file systems and keyboards differ), and mean the same name.
+    forms = {unicodedata.normalize("NFC", name): i for i, name in enumerate(model_classes)}
+    place |= {
+        name: forms[form]
+        for name in source_classes
+        if name not in place and (form := unicodedata.normalize("NFC", name)) in forms
+    }
     if not any(name in place for name in source_classes):
         place = {str(i): i for i in range(len(model_classes))}
     missing = [name for name in source_classes if name not in place]
