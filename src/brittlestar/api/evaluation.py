@@ -76,6 +76,8 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
+    image_column: str | None = None
+    label_column: str | None = None
     classes: Sequence[str] | Mapping[str, str] | None = None
     tune: bool = True
     normalise: bool | None = None
@@ -174,6 +176,8 @@ class Evaluation:
                 resize_rounding=self.resize_rounding,
                 prepare=self.prepare,
                 skip_bad=self.skip_bad,
+                image_column=self.image_column,
+                label_column=self.label_column,
             )
             return data, {}
         asked: dict[str, Any] = {
@@ -186,13 +190,20 @@ class Evaluation:
         name = next((suite.prepared for suite in suites if suite.prepared), "")
         otherwise = PUBLISHED[name] if name else None
         several = self.classes is not None and len(self.classes) > 1
+        columns: dict[str, Any] = {"image_column": self.image_column, "label_column": self.label_column}
         source = open_source(
-            data, **asked, otherwise=otherwise, skip_bad=self.skip_bad, groups=self.groups, one_class=several
+            data,
+            **asked,
+            **columns,
+            otherwise=otherwise,
+            skip_bad=self.skip_bad,
+            groups=self.groups,
+            one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
-        return source, asked | {"skip_bad": self.skip_bad}
+        return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(
         self, model: Any, source: Source, labels: npt.NDArray[np.int32], devices: Sequence[str], watch: Watch
