@@ -158,15 +158,15 @@ def test_pictures_are_read_once_a_block_as_long_as_there_is_room(
     real = bench.spec.source.pictures
     monkeypatch.setattr(bench.spec.source, "pictures", lambda index: asked.extend(index) or real(index))
     bench.block(0, 10)
-    first = [bench._read(0, slice(0, 6)), bench._read(0, slice(4, 10))]
+    first = [bench._read(slice(0, 6)), bench._read(slice(4, 10))]
     assert len(asked) == 10
     for pictures, piece in zip(first, (slice(0, 6), slice(4, 10)), strict=True):
         wanted = real(bench.spec.order[piece])
         assert all(np.array_equal(a.numpy(), b) for a, b in zip(pictures, wanted, strict=True))
     monkeypatch.setattr("brittlestar.runs.bench._PICTURES", 0)
     bench.block(0, 9)
-    bench._read(0, slice(0, 3))
-    bench._read(0, slice(0, 3))
+    bench._read(slice(0, 3))
+    bench._read(slice(0, 3))
     assert len(asked) == 16
 
 

@@ -87,7 +87,7 @@ def test_with_trust_the_code_is_named_first_and_run(world: Path) -> None:
     done = audit(world / "run", "--trust")
     assert done.exit_code == 0, done.output
     assert f"running the code of model m: function model of {world}/model.py" in done.stderr
-    assert "1 of 1 cells are identical" in done.stdout
+    assert "3 of 3 cells are identical" in done.stdout
     rewritten(world / "run", spec="torch:evil.py:model")
     done = audit(world / "run", "--trust")
     assert "m has changed" in str(done.exception) and (world / "marker").exists(), "the marker can appear"
@@ -115,7 +115,7 @@ def test_weights_alone_need_no_trust(tmp_path: Path) -> None:
     data = make_world(tmp_path, 12)[1]
     evaluate(str(file), str(data), suite="clean", out=tmp_path / "run", anyway=True)
     done = audit(tmp_path / "run")
-    assert done.exit_code == 0 and "1 of 1 cells are identical" in done.output, done.output
+    assert done.exit_code == 0 and "3 of 3 cells are identical" in done.output, done.output
 
 
 def test_names_from_the_folder_turn_no_text(world: Path) -> None:

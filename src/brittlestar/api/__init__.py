@@ -10,7 +10,7 @@ from brittlestar.api.run import Run, Table
 
 if TYPE_CHECKING:
     from brittlestar.runs.executors import Executor
-    from brittlestar.suites.base import Suite
+    from brittlestar.suites.given import Asked
 
 __all__ = ["Run", "Table", "evaluate"]
 
@@ -19,7 +19,7 @@ def evaluate(
     model: Any,
     data: Any,
     *,
-    suite: str | Suite | Sequence[str | Suite] = "broad",
+    suite: Asked | Sequence[Asked] = "broad",
     storage: str | None = None,
     out: str | Path | None = None,
     samples: int | None = None,
@@ -50,19 +50,22 @@ def evaluate(
     Args:
         model: A specification as on the command line, an ``nn.Module`` in evaluation mode, a callable on numpy arrays,
             a ``ModelSpec``, or a mapping of names to any of these. Images in [0, 1], NCHW, in; logits out.
-        data: A path or name as on the command line, ``(images, labels)`` arrays, or an opened source.
-        suite: Name of a suite, or a suite of one's own, or several.
+        data: A path or name as on the command line, ``(images, labels)`` as arrays, tensors or a list of pictures, a
+            PyTorch ``Dataset`` or ``DataLoader`` (``brittlestar.data.given`` says what is taken), or an opened source.
+        suite: Name of a suite, a suite of one's own, a shift such as ``bs.shifts.GaussianNoise(sigma=0.1)``, or several
+            of these.
         storage: How published suites keep shifted images (``float``, ``uint8``, ``jpeg85``), if not as published.
         out: Run folder; ``runs/<data>`` by default. A later call on the same folder resumes and adds.
         samples: How many images; all by default.
         budget: Stop after this time (``"5m"``).
         precision: Stop when every interval's half-width is at most this; intervals are then confidence sequences.
         batch: Images a forward pass.
-        device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU.
+        device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU. With several workers, ``cuda``
+            is all visible GPUs; or name them, ``cuda:0,cuda:1``.
         seed: Of the order of the images and of every draw.
         workers: Processes (one torch thread each); more than 1 only for models given as specifications.
         executor: ``process`` (this one), ``pool`` (``workers`` processes; so it is by default where there are several),
-            or an object, such as one for a cluster (``runs.executors.Executor``).
+            ``ray`` or ``slurm`` with options (``ray:num_gpus=0.5``), or an object (``runs.executors.Ray(...)``).
         resize, crop: Shorter side and central square of the images in pixels, before the shift.
         resize_filter, resize_rounding: Bilinear and as in torchvision otherwise, as the published sets were made.
         prepare: Prepare as for a published set (``imagenet-c-299``), instead of the four above. Photographs of
@@ -87,10 +90,13 @@ def evaluate(
     Raises:
         NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
         UsageError: Anything that cannot work, with what to do about it, before work begins.
+        DataError: Some images could not be read; all else is done and kept in the folder.
         StoreError: The run folder holds something else or is in use.
     """
     from brittlestar.api.evaluation import Evaluation
     from brittlestar.api.progress import shown
+    from brittlestar.core.errors import DataError
+    from brittlestar.runs.skipped import unread_text
 
     asked = Evaluation(
         suite=suite,
@@ -119,4 +125,7 @@ def evaluate(
         live=live,
     )
     with shown(progress) as watch:
-        return asked.run(model, data, watch)
+        result = asked.run(model, data, watch)
+    if result.outcome is not None and result.outcome.unread:
+        raise DataError(unread_text(result.path, result.outcome.unread))
+    return result

@@ -21,20 +21,25 @@ from brittlestar.core.options import option
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.given import refuse_options
+from brittlestar.data.labels import checked_classes
 from brittlestar.measures.samples import Samples, mean_difference_of
-from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
+from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
+from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
 from brittlestar.runs.request import FollowUp, Request, Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
+from brittlestar.runs.skipped import as_recorded
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
+from brittlestar.suites.given import Asked, suites_of
 
 
 def parse_duration(text: str | float) -> float:
@@ -52,7 +57,7 @@ def parse_duration(text: str | float) -> float:
 class Evaluation:
     """What is asked of models, apart from the models and the data; the fields are the arguments of ``evaluate``."""
 
-    suite: str | Suite | Sequence[str | Suite] = "broad"
+    suite: Asked | Sequence[Asked] = "broad"
     storage: str | None = None
     out: str | Path | None = None
     samples: int | None = None
@@ -92,19 +97,18 @@ class Evaluation:
         """
         both = self.budget is not None and self.precision is not None
         require(not both, f"give {option('budget')} or {option('precision')}, not both", UsageError)
-        suites = [
-            get_suite(one) if isinstance(one, str) else one
-            for one in ([self.suite] if isinstance(self.suite, str | Suite) else self.suite)
-        ]
+        suites = suites_of(self.suite)
         source, data_how = self._opened(data, suites, watch)
-        classes = None if self.classes is None else tuple(self.classes)
+        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
+        source = as_recorded(source, folder, self.skip_bad)
+        classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)
-        models, specs = self._loaded(model, source, labels, watch)
+        devices = () if self.device is None else devices_of(self.device, self.workers)
+        models, specs = self._loaded(model, source, labels, devices, watch)
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
         require(self.workers <= 1 or portable, specifications, UsageError)
-        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
         for note in source.info.notes:
             watch.note(note)
         if self.precision is not None and watch.enough is None:
@@ -128,6 +132,7 @@ class Evaluation:
             batch=self.batch,
             workers=self.workers,
             executor=self.executor,
+            devices=devices if len(devices) > 1 else (),
             command=command,
             follow_up=follow_up,
             tune=self.tune,
@@ -135,6 +140,7 @@ class Evaluation:
             anyway=self.anyway,
             shifted=self.shifted,
             titles=tuple(self.classes.values()) if isinstance(self.classes, Mapping) else (),
+            skip_bad=self.skip_bad,
         )
         notes = preparation_notes(suites, source.info)
         for note in notes:
@@ -158,6 +164,14 @@ class Evaluation:
         if isinstance(data, Source):
             own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
             require(self.groups is None, own, UsageError)
+            refuse_options(
+                resize=self.resize,
+                crop=self.crop,
+                resize_filter=self.resize_filter,
+                resize_rounding=self.resize_rounding,
+                prepare=self.prepare,
+                skip_bad=self.skip_bad,
+            )
             return data, {}
         asked: dict[str, Any] = {
             "resize": self.resize,
@@ -168,24 +182,28 @@ class Evaluation:
         }
         name = next((suite.prepared for suite in suites if suite.prepared), "")
         otherwise = PUBLISHED[name] if name else None
-        source = open_source(data, **asked, otherwise=otherwise, skip_bad=self.skip_bad, groups=self.groups)
+        several = self.classes is not None and len(self.classes) > 1
+        source = open_source(
+            data, **asked, otherwise=otherwise, skip_bad=self.skip_bad, groups=self.groups, one_class=several
+        )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
         return source, asked | {"skip_bad": self.skip_bad}
 
     def _loaded(
-        self, model: Any, source: Source, labels: npt.NDArray[np.int32], watch: Watch
+        self, model: Any, source: Source, labels: npt.NDArray[np.int32], devices: Sequence[str], watch: Watch
     ) -> tuple[list[Model], list[Any]]:
         """The models, and what loads them again: specifications where they were given so, else the objects."""
-        named = _named_models(model)
+        named = [(name, _on(value, devices)) for name, value in _named_models(model)]
         forget()
-        models = [_loaded(value, name, self.device) for name, value in named]
+        models = [_loaded(value, name, devices) for name, value in named]
         specs = []
         for loaded, (_, value) in zip(models, named, strict=True):
             spec = value if isinstance(value, ModelSpec) else None
             for note in loaded.notes if spec is not None else ():
                 watch.note(f"{loaded.name}: {note}")
+            spec = settled_output(loaded, spec, len(self.classes or source.info.classes))
             settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):
@@ -217,7 +235,7 @@ def effect_on_clean(
     model: Model, spec: ModelSpec, source: Source, seed: int, classes: tuple[str, ...] | None = None
 ) -> str:
     """What computing in another type, or by another backend, does to the clean error: a sentence with its interval."""
-    whole = source.order(seed)
+    whole = source.present(source.order(seed))
     order = whole[:EFFECT_SAMPLES]
     images = torch.from_numpy(source.load(order))
     labels = (source.labels if classes is None else _mapped(source, classes))[order]
@@ -284,11 +302,16 @@ def _spec_or_object(value: Any, name: str | None) -> Any:
     return dataclasses.replace(value, name=name) if isinstance(value, ModelSpec) and name is not None else value
 
 
-def _loaded(value: Any, name: str | None, device: str | None) -> Model:
+def _on(value: Any, devices: Sequence[str]) -> Any:
+    """A specification on the first of the devices; anything else as it is."""
+    return dataclasses.replace(value, device=devices[0]) if devices and isinstance(value, ModelSpec) else value
+
+
+def _loaded(value: Any, name: str | None, devices: Sequence[str]) -> Model:
     if isinstance(value, ModelSpec):
-        return load_model(dataclasses.replace(value, device=device) if device is not None else value)
+        return load_model(value)
     loaded = as_model(value, name=name or "model")
-    if device is not None:
+    for device in devices[:1]:
         require(
             torch.device(device).type == loaded.device.type,
             f"the model lies on {loaded.device}; move it to {device} yourself, or give no device",

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittlestar.cli.classes import read_classes
 from brittlestar.cli.options import (
     Backend,
     Binary,
     Crop,
+    Device,
+    Executor,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -24,7 +27,7 @@ from brittlestar.cli.options import (
     ResizeRounding,
     WeightsKey,
 )
-from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes, typed
+from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, typed
 from brittlestar.core.errors import UsageError, require
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ def fourier(
         Path | None, typer.Option(help="Also a figure for a paper, .png, .svg or .pdf (the extra `plots`).")
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Images a forward pass.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    device: Device = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
     ] = None,
@@ -74,6 +77,7 @@ def fourier(
     tune: Annotated[bool, typer.Option(help="Fold batch norms and the like where logits stay the same.")] = True,
     seed: Annotated[int, typer.Option(help="Of the images' order and of every draw.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes; all cores on a CPU, 1 on a GPU.")] = None,
+    executor: Executor = None,
     resize: Resize = None,
     crop: Crop = None,
     resize_filter: ResizeFilter = None,
@@ -131,7 +135,6 @@ def fourier(
         "probabilities": probabilities,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]  # type: ignore[arg-type]
-    specs = [dataclasses.replace(spec, device=place) for spec in specs]
     source = open_source(
         data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
     )
@@ -141,7 +144,17 @@ def fourier(
     names = None if classes is None else read_classes(classes)
     count = samples if samples is not None else min(most, source.info.count)
     if layer is not None:
-        _layers(specs, source, suite, layer, count, seed, out, figure, normalise)
+        _layers(
+            [dataclasses.replace(spec, device=place) for spec in specs],
+            source,
+            suite,
+            layer,
+            count,
+            seed,
+            out,
+            figure,
+            normalise,
+        )
         return
     follow_up = None if half_width is None else sharper(suite, source.info.shape, half_width)
     asked = Evaluation(
@@ -150,8 +163,10 @@ def fourier(
         out=out,
         samples=count,
         batch=batch,
+        device=place,
         seed=seed,
         workers=processes(workers, place),
+        executor=executor,
         resize=resize,
         crop=crop,
         resize_filter=resize_filter,

@@ -41,6 +41,20 @@ ModelCrop = Annotated[int | None, typer.Option(help="The model's own: central sq
 ModelResizeFilter = Annotated[
     str | None, typer.Option(help=f"The model's own, with a resize: {', '.join(FILTERS)}; {FILTERS[0]} otherwise.")
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="cpu or cuda; cuda where there is one. With several --workers, cuda is all GPUs; or name them: "
+        "cuda:0,cuda:1."
+    ),
+]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        help="Where --workers compute: process, pool, ray or slurm, and options of it (ray:num_gpus=0.5); "
+        "by default here, in a pool where there are several."
+    ),
+]
 WeightsKey = Annotated[
     str | None,
     typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import sys
@@ -11,10 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
+from brittlestar.cli.classes import read_classes
 from brittlestar.cli.options import (
     Backend,
     Binary,
     Crop,
+    Device,
+    Executor,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -27,7 +29,7 @@ from brittlestar.cli.options import (
     WeightsKey,
 )
 from brittlestar.core import interrupts
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core.errors import DataError, UsageError
 
 Numbers = str
 Normalise = Annotated[
@@ -61,7 +63,7 @@ def run(
     ] = None,
     samples: Annotated[int | None, typer.Option(help="How many images; all by default.")] = None,
     batch: Annotated[int | None, typer.Option(help="Images a forward pass.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    device: Device = None,
     dtype: Annotated[
         str | None, typer.Option(help="float32, or bf16 for torch models; what it does to the clean error is shown.")
     ] = None,
@@ -71,6 +73,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(help="Processes, one torch thread each; all cores on a CPU, 1 on a GPU.")
     ] = None,
+    executor: Executor = None,
     resize: Resize = None,
     crop: Crop = None,
     resize_filter: ResizeFilter = None,
@@ -142,7 +145,6 @@ def run(
         "probabilities": probabilities,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
-    specs = [dataclasses.replace(spec, device=place) for spec in specs]
     asked = Evaluation(
         suite=suite or ["broad"],
         storage=storage,
@@ -151,8 +153,10 @@ def run(
         budget=budget,
         precision=precision,
         batch=batch,
+        device=place,
         seed=seed,
         workers=processes(workers, place),
+        executor=executor,
         resize=resize,
         crop=crop,
         resize_filter=resize_filter,
@@ -177,6 +181,7 @@ def finish(result: object, report: bool) -> None:
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
     from brittlestar.cli.report import write_report
+    from brittlestar.runs.skipped import unread_text
     from brittlestar.store import RunStore, stopping_rule
 
     assert isinstance(result, Run) and result.outcome is not None
@@ -186,6 +191,7 @@ def finish(result: object, report: bool) -> None:
         "budget": "stopped by the budget",
         "precision": "stopped: the precision is reached",
         "interrupted": "interrupted: finished cells are written",
+        "unread": "not complete: some images could not be read",
     }
     typer.echo(
         f"{reasons[outcome.stop]}; {outcome.images:,} shifted images in {outcome.seconds:.0f} s, rows in {result.path}",
@@ -196,7 +202,7 @@ def finish(result: object, report: bool) -> None:
     told = stopping_rule(RunStore.open(result.path).manifest.sessions)
     if told.rule == "anytime":
         typer.echo(f"intervals are confidence sequences (wider than ordinary ones), as {told.reason}", err=True)
-    if outcome.stop not in ("complete", "precision"):
+    if outcome.stop not in ("complete", "precision", "unread"):
         typer.echo("run the same command again to go on where it stopped", err=True)
     if outcome.stop == "interrupted":
         typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
@@ -205,34 +211,13 @@ def finish(result: object, report: bool) -> None:
         # First, as the report tells of it.
         after_run(result.path)
         write_report([result.path])
+    if outcome.unread:
+        raise DataError(unread_text(result.path, outcome.unread))
 
 
 def typed() -> str:
     """The command as it was typed, for the report."""
     return shlex.join(["brittlestar", *sys.argv[1:]])
-
-
-def read_classes(path: Path) -> dict[str, str]:
-    """Class names from a text file, and what people call them.
-
-    One a line; of tab-separated columns, the first that is not a number is the name and the next what people call it.
-    """
-    require(path.is_file(), f"no such file: {path}", UsageError)
-    names, titles = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        cells = [cell.strip() for cell in line.split("\t")]
-        named = [cell for cell in cells if cell and not cell.isdigit()]
-        if not any(cells):
-            continue
-        require(bool(named), f"{path} line {number} holds no class name: {line!r}", UsageError)
-        names.append(named[0])
-        titles.append(named[min(1, len(named) - 1)].replace("_", " "))
-    require(len(set(names)) == len(names), f"{path} names a class twice", UsageError)
-    # Two classes may be called alike (ImageNet has two cranes): the name tells them apart.
-    return {
-        name: title if titles.count(title) == 1 else f"{title} ({name})"
-        for name, title in zip(names, titles, strict=True)
-    }
 
 
 def numbers(name: str, text: str | None) -> tuple[float, ...] | None:
@@ -246,8 +231,10 @@ def numbers(name: str, text: str | None) -> tuple[float, ...] | None:
 
 
 def processes(workers: int | None, device: str) -> int:
-    """As asked for; all cores (up to 8) on a CPU, 1 on a GPU otherwise."""
-    return workers if workers is not None else (1 if device != "cpu" else min(os.cpu_count() or 1, 8))
+    """As asked for; otherwise one a device where several are named, all cores (up to 8) on a CPU, 1 on a GPU."""
+    if workers is not None:
+        return workers
+    return min(os.cpu_count() or 1, 8) if device == "cpu" else len(device.split(","))
 
 
 def best_device() -> str:

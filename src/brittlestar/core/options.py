@@ -35,7 +35,9 @@ def _own(*names: str, owner: str = "evaluate", lead: str = "") -> dict[str, Opti
 
 OPTIONS: dict[str, Option] = {
     **_own("model", "data", "suite", "storage", "out", "samples", "budget", "precision", "batch", "device", "seed"),
-    **_own("workers", "resize", "crop", "resize_filter", "resize_rounding", "prepare", "skip_bad", "classes"),
+    **_own(
+        "workers", "executor", "resize", "crop", "resize_filter", "resize_rounding", "prepare", "skip_bad", "classes"
+    ),
     **_own("tune", "normalise", "anyway", "shifted"),
     "groups": Option("groups", "--group"),
     **_own("factory", "weights", "mean", "std", "channels", "dtype", "backend", owner="ModelSpec"),

@@ -9,17 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from brittlestar.core.errors import DataError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, published
-from brittlestar.data.arrays import ArraySource
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.decode import decode_image
 from brittlestar.data.digits import DIGITS
 from brittlestar.data.fashion_mnist import FASHION_MNIST
 from brittlestar.data.folder import FOLDER
+from brittlestar.data.given import open_given, refuse_options
+from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
@@ -28,8 +27,10 @@ __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", 
 
 SOURCES: tuple[Reader | NamedSet, ...] = (
     PARQUET,
-    FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     NPZ,
+    NPY,
+    MNIST_C,
+    FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
     FASHION_MNIST,
 )
@@ -48,12 +49,14 @@ def open_source(
     skip_bad: bool = False,
     progress: Progress | None = None,
     groups: Any = None,
+    one_class: bool = False,
 ) -> Source:
     """Open labelled images.
 
     Args:
-        spec: An image folder, a ``.parquet`` file or a folder of them, an ``.npz``, ``digits``, ``fashion-mnist`` (each
-            also ``:train``), or ``(images, labels)`` arrays.
+        spec: An image folder, a ``.parquet`` file or a folder of them, an ``.npz`` (``FILE.npz:train`` for a split), an
+            ``.npy`` or a folder of CIFAR-10-C's (``FOLDER:fog:3``), ``digits``, ``fashion-mnist`` (each also
+            ``:train``), ``(images, labels)``, or a PyTorch ``Dataset`` or ``DataLoader`` (``data.given``).
         resize: Shorter side in pixels; ``None`` leaves it.
         crop: Central square in pixels; ``None`` leaves it.
         filter: With ``resize``, one of ``FILTERS``; bilinear by default.
@@ -65,47 +68,71 @@ def open_source(
         groups: What tells which samples depend on each other (the film, the patient, the place): the name of a column
             of a Parquet file or of an array of an ``.npz``, or for arrays one value a sample; ``None`` for a sample of
             its own. Exact copies are found without.
+        one_class: Whether images of one class will do, as the model is known to have others.
 
     Raises:
         DataError: Nothing there, or nothing that can be used; the text says what to do.
     """
     how = preparation(resize, crop, filter, rounding, prepare)
-    if isinstance(spec, tuple | list) and len(spec) == 2:
-        x, y = (np.asarray(part) for part in spec)
-        return ArraySource(
-            x,
-            y,
-            kind="array",
-            spec="arrays given from Python",
-            name="arrays",
-            how=how,
-            groups=groups,
+    if isinstance(spec, Source):
+        refuse_options(
+            resize=resize, crop=crop, resize_filter=filter, resize_rounding=rounding, prepare=prepare, skip_bad=skip_bad
         )
+        require(groups is None, f"an opened source has its groups: leave {option('groups')} out", DataError)
+        return spec
+    if not isinstance(spec, str | Path):
+        return open_given(spec, how, groups)
     require(
         groups is None or isinstance(groups, str),
         f"for data on disk groups are the name of a column, got {type(groups).__name__}; values go with arrays",
         DataError,
     )
-    require(
-        isinstance(spec, str | Path),
-        f"data are a path, a name or (images, labels), got {type(spec).__name__}",
-        DataError,
-    )
-    asked = OpenRequest(how=how, otherwise=otherwise, skip_bad=skip_bad, progress=progress, group=groups)
-    path = Path(spec)
     name, _, part = str(spec).partition(":")
     for named in SOURCES:
         # What lies on the disk under that name is meant before the set.
-        if isinstance(named, NamedSet) and named.name == name and not path.exists():
+        if isinstance(named, NamedSet) and named.name == name and not _there(Path(spec)):
+            asked = OpenRequest(how=how, group=groups)
             return _open_named(named, part, asked)
-    if not path.exists():
-        names = ", ".join(source.name for source in SOURCES if isinstance(source, NamedSet))
-        raise DataError(f"no such data: {spec}{'' if '/' in str(spec) else f'; named sets are {names}'}")
+    path, part = _located(str(spec))
+    asked = OpenRequest(
+        how=how,
+        otherwise=otherwise,
+        skip_bad=skip_bad,
+        progress=progress,
+        one_class=one_class,
+        group=groups,
+        part=part,
+    )
     for reader in SOURCES:
         if isinstance(reader, Reader) and reader.takes(path):
+            no_parts = f"{path} has no parts: leave :{part} out"
+            require(reader.parts or not part, no_parts, DataError)
             return reader.open(path, asked)
     forms = [form for form, _ in describe_sources()]
     raise DataError(f"cannot read {path}: data are {', '.join(forms[:-1])} or {forms[-1]}")
+
+
+def _located(spec: str) -> tuple[Path, str]:
+    """The path that exists, and what stands behind it after a colon: ``FILE.npz:test`` where no file is called so.
+
+    Raises:
+        DataError: There is none.
+    """
+    # The longest path first: a name may have colons of its own.
+    ends = [len(spec), *(place for place in range(len(spec) - 1, 0, -1) if spec[place] == ":")]
+    for end in ends:
+        if _there(Path(spec[:end])):
+            return Path(spec[:end]), spec[end + 1 :]
+    names = ", ".join(source.name for source in SOURCES if isinstance(source, NamedSet))
+    raise DataError(f"no such data: {spec}{'' if '/' in spec else f'; named sets are {names}'}")
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        # Names that no file can have, for instance longer ones.
+        return False
 
 
 def _open_named(named: NamedSet, part: str, asked: OpenRequest) -> Source:
@@ -121,7 +148,8 @@ def _open_named(named: NamedSet, part: str, asked: OpenRequest) -> Source:
 def reopened(data: Mapping[str, Any]) -> Source:
     """The data of a run as its manifest describes them, prepared as they were then; a DataError where they are gone."""
     how = {key: data["how"].get(key) for key in ("resize", "crop", "filter", "rounding", "prepare")}
-    return open_source(data["spec"], **how, skip_bad=data["how"]["skip_bad"])
+    several = len(data.get("classes") or ()) > 1
+    return open_source(data["spec"], **how, skip_bad=data["how"]["skip_bad"], one_class=several)
 
 
 def preparation(

@@ -1,8 +1,9 @@
-"""The source that ``.npz`` files, arrays given from Python and the named sets share: pixels that lie in an array."""
+"""The source that array files, arrays given from Python and the named sets share: pixels that lie in an array."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +12,29 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.preparation import Preparation
-from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.base import Changed, DataInfo, Source
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import class_notes, data_fingerprint
+from brittlestar.data.labels import checked_labels
 from brittlestar.data.order import copies, digest_of, sample_ids
+from brittlestar.data.stored import PIECE, Array, Stored
+
+ROUNDED = "float pixels were rounded to 8 bits"
 
 
 class ArraySource(Source):
-    """Images that lie in an array; a memory map where the file allows it."""
+    """Images that lie in an array, in memory or in a file.
+
+    Attributes:
+        pixels: uint8 in memory, or the array in its file.
+        layout: Of the images in it (``layout_of``).
+        how: The preparation.
+        digests: (n, 16) uint8, of the unprepared images, which the ids were made of.
+    """
 
     def __init__(
         self,
-        x: Any,
+        x: Array | Stored,
         y: Any,
         *,
         kind: str,
@@ -31,90 +43,105 @@ class ArraySource(Source):
         classes: tuple[str, ...] | None = None,
         how: Preparation | None = None,
         notes: tuple[str, ...] = (),
-        file: tuple[str, int] | None = None,
         groups: Any = None,
     ) -> None:
-        labels = checked_labels(y, spec)
-        require(len(x) == len(labels), f"{spec}: {len(x)} images and {len(labels)} labels", DataError)
+        self.layout, self.how = layout_of(x.shape, spec), how or Preparation()
+        check_kind(x.dtype, spec)
+        told = checked_labels(y, spec, classes)
+        self.labels, named = told.numbers, told.classes
+        require(len(x) == len(self.labels), f"{spec}: {len(x)} images and {len(self.labels)} labels", DataError)
         require(len(x) > 0, f"{spec} holds no images", DataError)
-        self.layout = layout_of(x.shape, spec)
-        self.how = how or Preparation()
-        self.pixels: Any = x
-        if x.dtype != np.uint8:
-            self.pixels, rounded = _levels(x, spec)
+        notes = (*notes, *told.notes)
+        if not isinstance(x, Stored) and x.dtype != np.uint8:
+            x, rounded = levels_of(_sliced(x), x.shape, spec)
             notes = (*notes, *rounded)
-            # These pixels are not the file's any more, so they travel as they are.
-            file = None
-        self.labels = labels
-        # In one layout and before any preparation: the same pixels have the same id however they are given.
-        digests = [digest_of(self._plain(place).tobytes()) for place in range(len(labels))]
-        self.ids = sample_ids(digests, labels)
-        named = None if groups is None else np.asarray(groups).tolist()
+        self.pixels: Array | Stored = x
+        digests, rounded, highest = self._digested(spec)
+        notes = (*notes, *rounded)
+        self.digests = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+        self.ids = sample_ids(digests, self.labels)
+        films = None if groups is None else np.asarray(groups).tolist()
         require(
-            named is None or len(named) == len(labels),
-            f"{spec}: {0 if named is None else len(named)} groups for {len(labels)} images",
+            films is None or len(films) == len(self.labels),
+            f"{spec}: {0 if films is None else len(films)} groups for {len(self.labels)} images",
             DataError,
         )
-        self.groups, dependent = copies(digests, labels, named)
+        self.groups, dependent = copies(digests, self.labels, films)
         require(
-            len(np.unique(labels)) >= 2,
+            len(np.unique(self.labels)) >= 2,
             f"{spec} has images of one class only; a classifier needs at least two",
             DataError,
         )
-        named = classes or tuple(str(i) for i in range(int(labels.max()) + 1))
-        require(int(labels.max()) < len(named), f"{spec}: label {labels.max()} and {len(named)} classes", DataError)
-        shape = self._prepared(0, self.how).shape
+        (first,) = self._plain(np.zeros(1, np.int64))
+        shape = self._prepared(first, 0, self.how).shape
         require(min(shape[1:]) >= 8, f"{spec}: images of {shape[1:]} are too small, at least 8 x 8", DataError)
+        require(
+            highest > 1,
+            f"{spec}: no pixel is brighter than level 1 of 255: multiply by 255 (are they 0 and 1 as uint8, or "
+            "were they divided by 255 twice?)",
+            DataError,
+        )
         self.info = DataInfo(
             name=name,
             spec=spec,
             kind=kind,
-            fingerprint=data_fingerprint(self.ids, labels, named, self.how.identity(shape[0])),
+            fingerprint=data_fingerprint(self.ids, self.labels, named, self.how.identity(shape[0])),
             classes=named,
-            count=len(labels),
+            count=len(self.labels),
             shape=(shape[0], shape[1], shape[2]),
             preparation=self.how.words(),
             prepared=self.how.as_json(),
-            notes=(*notes, *class_notes(labels), *dependent),
+            notes=(*notes, *class_notes(self.labels), *dependent),
             cropped=self.how.crop is not None,
         )
-        self._file = file
 
-    def __getstate__(self) -> dict[str, Any]:
-        """A memory map travels as its file's name and offset, not as its pixels."""
-        state = self.__dict__.copy()
-        if self._file is not None:
-            state["pixels"] = (self.pixels.dtype.str, self.pixels.shape)
-        return state
+    def _digested(self, spec: str) -> tuple[list[bytes], tuple[str, ...], int]:
+        """The digest of every image, a note where floats are no 8-bit levels, and the highest level.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._file is not None:
-            dtype, shape = state["pixels"]
-            self.pixels = np.memmap(self._file[0], dtype, "r", self._file[1], shape)
+        In one layout and before any preparation: the same pixels have the same id however they are given.
+        """
+        digests: list[bytes] = []
+        exact, highest = True, 0
+        for piece in self.pixels.pieces() if isinstance(self.pixels, Stored) else _sliced(self.pixels):
+            levels, same = levels_8bit(piece, spec, len(digests))
+            exact, highest = exact and same, max(highest, int(levels.max(initial=0)))
+            digests += [digest_of(_channels_first(image, self.layout).tobytes()) for image in levels]
+        return digests, () if exact else (ROUNDED,), highest
 
-    def _plain(self, place: int) -> Pixels:
-        image = np.asarray(self.pixels[place])
-        if self.layout == "HW":
-            image = image[None]
-        elif self.layout == "HWC":
-            image = image.transpose(2, 0, 1)
-        return np.ascontiguousarray(image)
+    def _plain(self, index: npt.NDArray[np.int64]) -> Iterator[Pixels]:
+        """(channel, height, width) levels for places in the listing, as they are now, unprepared."""
+        stored = isinstance(self.pixels, Stored)
+        images = (
+            self.pixels.items(index) if isinstance(self.pixels, Stored) else (self.pixels[place] for place in index)
+        )
+        for place, image in zip(index, images, strict=True):
+            name = f"{self.pixels.path if isinstance(self.pixels, Stored) else 'the array'}: image {place:,}"
+            if stored:
+                try:
+                    image = levels_8bit(image[None], name)[0][0]
+                except DataError:
+                    # They were levels when the data were opened.
+                    raise Changed.of(name) from None
+            plain = _channels_first(image, self.layout)
+            if digest_of(plain.tobytes()) != self.digests[place].tobytes():
+                raise Changed.of(name)
+            yield plain
 
-    def _prepared(self, place: int, how: Preparation) -> Pixels:
-        image = self._plain(place)
-        if how.empty:
-            return image
-        return _prepare(image, how, f"image {place}")
+    @staticmethod
+    def _prepared(image: Pixels, place: int, how: Preparation) -> Pixels:
+        return image if how.empty else _prepare(image, how, f"image {place}")
 
     def load(self, index: npt.NDArray[np.int64]) -> Pixels:
         """See ``Source.load``."""
-        return np.stack([self._prepared(int(place), self.how) for place in index])
+        return np.stack(self._all_prepared(index, self.how))
 
     def pictures(self, index: npt.NDArray[np.int64]) -> list[Pixels]:
         """See ``Source.pictures``."""
-        whole = replace(self.how, crop=None)
-        return [self._prepared(int(place), whole) for place in index]
+        return self._all_prepared(index, replace(self.how, crop=None))
+
+    def _all_prepared(self, index: npt.NDArray[np.int64], how: Preparation) -> list[Pixels]:
+        images = zip(self._plain(index), index, strict=True)
+        return [self._prepared(image, int(place), how) for image, place in images]
 
 
 def layout_of(shape: tuple[int, ...], spec: str) -> str:
@@ -125,51 +152,86 @@ def layout_of(shape: tuple[int, ...], spec: str) -> str:
         return "HWC"
     if len(shape) == 4 and shape[1] in (1, 3):
         return "CHW"
-    raise DataError(f"{spec}: images of shape {shape}; use (n, h, w), (n, h, w, 1 or 3) or (n, 1 or 3, h, w)")
+    more = ""
+    if len(shape) == 4 and 4 in (shape[1], shape[3]):
+        more = f"; without its alpha channel: images[{'..., :3' if shape[3] == 4 else ':, :3'}]"
+    raise DataError(f"{spec}: images of shape {shape}; use (n, h, w), (n, h, w, 1 or 3) or (n, 1 or 3, h, w){more}")
 
 
-def checked_labels(y: Any, spec: str) -> npt.NDArray[np.int32]:
-    """Labels as int32, or a DataError."""
-    labels = np.asarray(y)
-    require(labels.ndim == 1, f"{spec}: labels of shape {labels.shape}; they must be one number an image", DataError)
-    require(labels.dtype.kind in "iu", f"{spec}: labels are {labels.dtype}, they must be whole numbers", DataError)
+def check_kind(dtype: np.dtype[Any], spec: str) -> None:
+    """Refuse pixels that are neither 8-bit levels, floats nor black and white."""
     require(
-        len(labels) == 0 or int(labels.min()) >= 0,
-        f"{spec}: a label is {labels.min() if len(labels) else 0}, the smallest is 0",
+        dtype == np.uint8 or dtype.kind in "fb",
+        f"{spec}: pixels are {dtype}; use uint8 from 0 to 255 (x.astype(np.uint8), where they lie in this range) or "
+        "floats from 0 to 1",
         DataError,
     )
-    return labels.astype(np.int32)
 
 
-def _levels(x: Any, spec: str) -> tuple[Pixels, tuple[str, ...]]:
-    """Float or other integer pixels as uint8."""
-    if x.dtype == np.bool_:
-        return np.asarray(x, np.uint8) * np.uint8(255), ()
+def levels_of(pieces: Iterable[Array], shape: tuple[int, ...], spec: str) -> tuple[Pixels, tuple[str, ...]]:
+    """All pixels as uint8 in memory, and a note where floats were rounded.
+
+    Args:
+        pieces: Some images each; piece by piece, since float64 takes eight times the memory of the levels.
+        shape: Of all together.
+        spec: For messages.
+    """
+    levels, exact, first = np.empty(shape, np.uint8), True, 0
+    for piece in pieces:
+        levels[first : first + len(piece)], same = levels_8bit(piece, spec, first)
+        exact, first = exact and same, first + len(piece)
+    return levels, () if exact else (ROUNDED,)
+
+
+def levels_8bit(piece: Array, spec: str, first: int = 0) -> tuple[Pixels, bool]:
+    """Images as uint8, and whether they were 8-bit levels already.
+
+    Args:
+        piece: (n, ...) uint8, bool, or floats in [0, 1].
+        spec: For messages.
+        first: The number of the first image.
+    """
+    if piece.dtype == np.uint8:
+        return piece, True
+    if piece.dtype == np.bool_:
+        return piece.astype(np.uint8) * np.uint8(255), True
+    # Bytes that were never floats may be NaNs that signal.
+    with np.errstate(invalid="ignore"):
+        values = np.asarray(piece, np.float64)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise DataError(f"{spec}: image {first + int(np.argwhere(bad)[0][0])} has NaN or infinite pixels")
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     require(
-        x.dtype.kind == "f",
-        f"{spec}: pixels are {x.dtype}; use uint8 from 0 to 255 or floats from 0 to 1",
+        # Float32's rounding may leave the range by a little.
+        low >= -1e-6 and high <= 1 + 1e-6,
+        f"{spec}: pixels go from {low:.4g} to {high:.4g}; floats must lie in [0, 1], before any normalisation: "
+        f"{_remedy(low, high)}",
         DataError,
     )
-    levels = np.empty(x.shape, np.uint8)
-    exact = True
-    # Piece by piece, since float64 takes eight times the memory of the levels.
-    for first in range(0, len(x), 256):
-        piece = np.asarray(x[first : first + 256], np.float64)
-        bad = ~np.isfinite(piece)
-        if bad.any():
-            raise DataError(f"{spec}: image {first + int(np.argwhere(bad)[0][0])} has NaN or infinite pixels")
-        low, high = float(piece.min()), float(piece.max())
-        require(
-            # Float32's rounding may leave the range by a little.
-            low >= -1e-6 and high <= 1 + 1e-6,
-            f"{spec}: pixels go from {low:.4g} to {high:.4g}; floats must lie in [0, 1], before any normalisation",
-            DataError,
-        )
-        scaled = np.clip(piece, 0, 1) * 255
-        # Rounded, not cut off: a float32 that stands for k / 255 may lie just below it.
-        levels[first : first + 256] = np.rint(scaled)
-        exact = exact and bool(np.abs(scaled - np.rint(scaled)).max() < 1e-3)
-    return levels, () if exact else ("float pixels were rounded to 8 bits",)
+    scaled = np.clip(values, 0, 1) * 255
+    # Rounded, not cut off: a float32 that stands for k / 255 may lie just below it.
+    levels = np.rint(scaled)
+    return levels.astype(np.uint8), not scaled.size or bool(np.abs(scaled - levels).max() < 1e-3)
+
+
+def _remedy(low: float, high: float) -> str:
+    if low >= 0 and high <= 255:
+        return "divide them by 255"
+    return "leave the normalisation out here, and give its mean and std with the model"
+
+
+def _sliced(x: Array) -> Iterator[Array]:
+    some = max(1, PIECE // max(1, x[:1].size))
+    return (x[first : first + some] for first in range(0, len(x), some))
+
+
+def _channels_first(image: Array, layout: str) -> Pixels:
+    if layout == "HW":
+        image = image[None]
+    elif layout == "HWC":
+        image = image.transpose(2, 0, 1)
+    return np.ascontiguousarray(image)
 
 
 def _prepare(image: Pixels, how: Preparation, name: str) -> Pixels:

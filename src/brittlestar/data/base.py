@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,18 @@ class Source(ABC):
         labels: (n,) int32 in the same listing.
         groups: (n,) int64, equal where samples depend on each other (copies of an image, what a group column says);
             ``None`` where none do.
+        lacking: Why samples cannot be read, by place; only the data of a run that has lost some since have any.
     """
 
     info: DataInfo
     ids: npt.NDArray[np.str_]
     labels: npt.NDArray[np.int32]
     groups: npt.NDArray[np.int64] | None = None
+    lacking: Mapping[int, str] = {}
+
+    def present(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Of these places, those that can be read."""
+        return order[~np.isin(order, list(self.lacking))] if self.lacking else order
 
     @abstractmethod
     def load(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,9 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
+from brittlestar.core.text import readable
 from brittlestar.data.base import Changed, DataInfo, Source
-from brittlestar.data.decode import ImageHeader, Pixels, decode, looks_whole, read_header
+from brittlestar.data.decode import COLOURS, LARGEST, ImageHeader, Pixels, decode, looks_whole, read_header
 from brittlestar.data.order import copies, digest_of, sample_ids
 from brittlestar.data.reader import OpenRequest
 
@@ -49,10 +50,15 @@ class EncodedSource(Source):
     Attributes:
         how: The preparation.
         digests: (n, 16) uint8, of the encoded contents that the ids were made of.
+        bad: What is wrong with the files that were left out, by name.
     """
+
+    by_text: ClassVar[bool] = False
+    """Whether the fingerprint takes the classes in the order of their names, whatever their numbers are."""
 
     how: Preparation
     digests: npt.NDArray[np.uint8]
+    bad: dict[str, str]
 
     @abstractmethod
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
@@ -71,12 +77,23 @@ class EncodedSource(Source):
 
     def load(self, index: npt.NDArray[np.int64]) -> Pixels:
         """See ``Source.load``."""
-        return np.stack([decode(content, name, self.how) for content, name in self._same(index)])
+        images = np.empty((len(index), *self.info.shape), np.uint8)
+        for place, (content, name) in enumerate(self._same(index)):
+            images[place] = decode(content, name, self.how)
+        return images
 
     def pictures(self, index: npt.NDArray[np.int64]) -> list[Pixels]:
         """See ``Source.pictures``."""
         whole = replace(self.how, crop=None)
         return [decode(content, name, whole) for content, name in self._same(index)]
+
+    def fingerprint(
+        self, ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], classes: tuple[str, ...], channels: int
+    ) -> str:
+        """Of these samples, prepared as these data are."""
+        listed = tuple(sorted(classes)) if self.by_text else classes
+        place = np.array([listed.index(name) for name in classes] if self.by_text else range(len(classes)), np.int32)
+        return data_fingerprint(ids, place[labels], listed, self.how.identity(channels))
 
     def _index(
         self,
@@ -88,6 +105,7 @@ class EncodedSource(Source):
         classes: tuple[str, ...],
         asked: OpenRequest,
         named: Sequence[Any] | None = None,
+        notes: Sequence[str] = (),
     ) -> npt.NDArray[np.int64]:
         """Hash every image and read its header; decode it where its end is missing or ``skip_bad`` is set.
 
@@ -97,7 +115,7 @@ class EncodedSource(Source):
         digests: list[bytes] = []
         labels: list[int] = []
         kept: list[int] = []
-        skipped: list[str] = []
+        self.bad = {}
         sizes: dict[tuple[int, int], str] = {}
         kinds: Counter[str] = Counter()
         for place, (content, file, label) in enumerate(listing):
@@ -106,15 +124,18 @@ class EncodedSource(Source):
                 # Decoding everything would take far longer than reading it, and truncated files lack their end.
                 if skip_bad or not looks_whole(content):
                     decode(content, file, want)
-            except DataError:
+            except DataError as error:
                 if not skip_bad:
                     raise
-                skipped.append(file)
+                self.bad[readable(file)] = readable(str(error))
                 continue
             sizes.setdefault(header.size, file)
             kinds["turned"] += header.turned
             kinds["jpeg"] += header.jpeg
             kinds["grey"] += header.channels == 1
+            kinds["several"] += header.several
+            kinds["clear"] += header.clear
+            kinds[header.colours] += 1
             digests.append(digest_of(content))
             labels.append(label)
             kept.append(place)
@@ -133,6 +154,12 @@ class EncodedSource(Source):
                 f"give {option('resize')} and {option('crop')}"
             )
         width, height = next(iter(prepared))
+        require(
+            width * height <= LARGEST,
+            f"images of {width:,} x {height:,} are too large to be shifted; give {option('resize')} "
+            f"and {option('crop')}",
+            DataError,
+        )
         require(min(width, height) >= 8, f"images of {width} x {height} are too small, at least 8 x 8", DataError)
         # Grey only where all are: one model takes them all.
         channels = 1 if kinds["grey"] == len(digests) else 3
@@ -142,29 +169,47 @@ class EncodedSource(Source):
         self.ids = sample_ids(digests, self.labels)
         self.groups, dependent = copies(digests, self.labels, None if named is None else [named[k] for k in kept])
         present = len(np.unique(self.labels))
-        require(present >= 2, f"{spec} has images of one class only; a classifier needs at least two", DataError)
-        notes = [*class_notes(self.labels), *dependent]
+        require(
+            present >= 2 or asked.one_class,
+            f"{spec} has images of one class only; a classifier needs at least two: name all of the model's with "
+            f"{option('classes')}",
+            DataError,
+        )
+        notes = [*notes, *class_notes(self.labels), *dependent]
         if kinds["jpeg"]:
             notes.append("stored as JPEG: high frequencies are thinned before any shift")
         if 0 < kinds["grey"] < len(digests):
             notes.append("grey and colour files are mixed: all are treated as RGB")
         if kinds["turned"]:
-            notes.append(f"{kinds['turned']:,} images are turned upright, as their EXIF tag says")
+            notes.append(f"{_images(kinds['turned'], 'is', 'are')} turned upright, as their EXIF tag says")
+        if kinds["several"]:
+            notes.append(f"{_images(kinds['several'], 'holds', 'hold')} several pictures or frames: the first is taken")
+        if kinds["clear"]:
+            notes.append(f"{_images(kinds['clear'], 'is', 'are')} wholly transparent, and so white")
+        notes += [
+            f"{_images(kinds[colours], 'is', 'are')} stored as {colours}: converted to RGB without a colour profile"
+            for colours in COLOURS
+            if kinds[colours]
+        ]
         self.info = DataInfo(
             name=name,
             spec=spec,
             kind=kind,
-            fingerprint=data_fingerprint(self.ids, self.labels, classes, self.how.identity(channels)),
+            fingerprint=self.fingerprint(self.ids, self.labels, classes, channels),
             classes=classes,
             count=len(digests),
             shape=(channels, height, width),
             preparation=self.how.words(),
             prepared=self.how.as_json() | ({"turned": kinds["turned"]} if kinds["turned"] else {}),
-            skipped=tuple(skipped),
+            skipped=tuple(self.bad),
             notes=tuple(notes),
             cropped=self.how.crop is not None,
         )
         return np.array(kept, dtype=np.int64)
+
+
+def _images(number: int, is_: str, are: str) -> str:
+    return f"{number:,} image {is_}" if number == 1 else f"{number:,} images {are}"
 
 
 def png(image: Pixels) -> bytes:

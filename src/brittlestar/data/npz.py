@@ -1,77 +1,156 @@
-"""NumPy's ``.npz`` archives."""
+"""NumPy's ``.npz`` archives, with the names of arrays that people give."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 
 from brittlestar.core.errors import DataError, require
-from brittlestar.data.arrays import ArraySource
+from brittlestar.data.arrays import ArraySource, check_kind, levels_of
 from brittlestar.data.decode import Pixels
+from brittlestar.data.labels import checked_classes
+from brittlestar.data.members import chosen
 from brittlestar.data.reader import OpenRequest, Reader
+from brittlestar.data.stored import (
+    MOST_IN_MEMORY,
+    Array,
+    ArrayHeader,
+    Stored,
+    read_header,
+    read_pieces,
+    read_whole,
+    too_large,
+)
+
+CLASSES = ("classes", "class_names", "label_names")
+"""What an array of class names is called."""
 
 
 def _open(path: Path, asked: OpenRequest) -> ArraySource:
-    """An ``.npz`` with ``x``, ``y`` and, if there, ``classes``. Uncompressed uint8 pixels stay on disk.
+    """Images, labels and, if there, class names. Uncompressed pixels stay on disk; ``asked.part`` names a split.
 
     ``asked.group`` names an array, one value an image, of what depends on each other.
     """
-    group = asked.group
+    before = signature(path)
+    with _archive(path) as archive:
+        members = archive.members
+        pair = chosen(path, members, asked.part)
+        group = asked.group
+        require(
+            group is None or group in members,
+            f"{path} holds no array {group} to group samples by; it has {', '.join(sorted(members))}",
+            DataError,
+        )
+        labels = archive.whole(pair.labels)
+        groups = None if group is None else archive.whole(group)
+        named = next((name for name in CLASSES if name in members), None)
+        classes = None if named is None else checked_classes(archive.whole(named), f"{path}: {named}")
+        images, notes = archive.images(pair.images)
+        source = ArraySource(
+            images,
+            labels,
+            kind="npz",
+            spec=f"{path}:{asked.part}" if asked.part else str(path),
+            name=path.stem + (f"-{pair.split}" if pair.split else ""),
+            classes=classes,
+            how=asked.how,
+            notes=(*pair.notes, *notes),
+            groups=groups,
+        )
+    require_unchanged(path, before)
+    return source
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """An opened archive: what it holds by name."""
+
+    path: Path
+    file: zipfile.ZipFile
+    members: dict[str, zipfile.ZipInfo]
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[tuple[IO[bytes], ArrayHeader, str]]:
+        """The values of an array as a stream, its header, and its name for messages."""
+        member, told = self.members[name], f"{self.path}: {name}"
+        try:
+            with self.file.open(member) as stream:
+                yield stream, read_header(stream, told, member.file_size), told
+        except DataError:
+            raise
+        # Encryption, unknown compression, a wrong CRC-32 and whatever a damaged stream does to its decompressor.
+        except Exception as error:
+            raise DataError(f"{told} cannot be read ({error}): get the file again") from error
+
+    def whole(self, name: str) -> Array:
+        """A small array."""
+        with self.opened(name) as (stream, header, told):
+            values = read_whole(stream, header, told)
+            # The CRC-32 is looked at where the end is met.
+            stream.read(1)
+        return values
+
+    def images(self, name: str) -> tuple[Array | Stored, tuple[str, ...]]:
+        """Pixels where they lie; those that are compressed or in Fortran's order, in memory."""
+        member = self.members[name]
+        with self.opened(name) as (stream, header, told):
+            check_kind(header.dtype, str(self.path))
+            if member.compress_type == zipfile.ZIP_STORED and not header.fortran:
+                offset = self._offset(member) + len(header.head)
+                crc = member.CRC
+                return Stored(str(self.path), told, offset, header.shape, header.dtype, header.head, crc), ()
+            if header.fortran or header.dtype == np.uint8 or not header.shape:
+                values = read_whole(stream, header, told)
+                stream.read(1)
+                return values, ()
+            # As 8-bit levels piece by piece: what it takes in memory is known from its shape.
+            size = header.size // header.dtype.itemsize
+            require(size <= MOST_IN_MEMORY, too_large(told, size), DataError)
+            levels, notes = levels_of(read_pieces(stream, header, told), header.shape, str(self.path))
+            stream.read(1)
+            return levels, notes
+
+    def _offset(self, member: zipfile.ZipInfo) -> int:
+        with self.path.open("rb") as file:
+            # From the entry's own header, whose extra field need not be as long as that in the archive's directory:
+            # 30 bytes, the name and the extra field, whose lengths stand at byte 26.
+            file.seek(member.header_offset + 26)
+            name_length, extra_length = np.frombuffer(file.read(4), "<u2")
+        return member.header_offset + 30 + int(name_length) + int(extra_length)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[_Archive]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = set(archive.files)
-            require({"x", "y"} <= names, f"{path} holds {sorted(names)}; it needs x (images) and y (labels)", DataError)
-            y = archive["y"]
-            require(
-                group is None or group in names,
-                f"{path} holds no array {group} to group samples by; it has {', '.join(sorted(names))}",
-                DataError,
-            )
-            groups = None if group is None else archive[group]
-            classes = tuple(str(c) for c in archive["classes"]) if "classes" in names else None
-            # np.load maps no file inside an archive, so its place is worked out.
-            mapped = _mapped(path)
-            x = mapped[0] if mapped is not None else archive["x"]
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} cannot be read ({error}); arrays of Python objects are never opened") from error
-    file = None if mapped is None else (str(path), mapped[1])
-    return ArraySource(
-        x,
-        y,
-        kind="npz",
-        spec=str(path),
-        name=path.stem,
-        classes=classes,
-        how=asked.how,
-        file=file,
-        groups=groups,
-    )
+        with zipfile.ZipFile(path) as file:
+            members: dict[str, zipfile.ZipInfo] = {}
+            for member in file.infolist():
+                name = member.filename.removesuffix(".npy")
+                require(name not in members, f"{path} holds {name} twice", DataError)
+                members[name] = member
+            yield _Archive(path, file, members)
+    except (OSError, zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+        raise DataError(f"{path} cannot be read as an .npz archive ({error}): get the file again") from error
 
 
-def _mapped(path: Path) -> tuple[Any, int] | None:
-    """``x`` as a memory map with its offset, where it is stored uncompressed as uint8 in C order."""
-    with zipfile.ZipFile(path) as archive:
-        member = archive.getinfo("x.npy")
-        if member.compress_type != zipfile.ZIP_STORED:
-            return None
-        with archive.open(member) as stream:
-            version = np.lib.format.read_magic(stream)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = reader(stream)
-            header = stream.tell()
-    if fortran or dtype != np.uint8:
-        return None
-    with path.open("rb") as file:
-        # From the entry's own header, whose extra field need not be as long as that in the archive's directory:
-        # 30 bytes, the name and the extra field, whose lengths stand at byte 26.
-        file.seek(member.header_offset + 26)
-        name_length, extra_length = np.frombuffer(file.read(4), "<u2")
-    offset = member.header_offset + 30 + int(name_length) + int(extra_length) + header
-    return np.memmap(path, dtype, "r", offset, shape), offset
+def signature(path: Path) -> tuple[int, int, int]:
+    """What changes where a file is written again: its place on the disk, its size and its time."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def require_unchanged(path: Path, before: tuple[int, int, int]) -> None:
+    """Refuse a file that was written while it was opened: labels and images could be of two versions."""
+    require(signature(path) == before, f"{path} was written while it was opened: open it again", DataError)
 
 
 def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:
@@ -82,8 +161,10 @@ def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:
 
 NPZ = Reader(
     form="FILE.npz",
-    text="x: (n, h, w[, c]) or (n, c, h, w), uint8 or floats in [0, 1]; y: (n,); classes: names, if there",
-    takes=lambda path: path.suffix == ".npz",
+    text="x: (n, h, w[, c]) or (n, c, h, w), uint8 or floats in [0, 1]; y: (n,); classes: names, if there; "
+    "also images and labels, MedMNIST's and Keras' names: FILE.npz:train",
+    takes=lambda path: path.suffix == ".npz" and not path.is_dir(),
     open=_open,
     write=_write,
+    parts=True,
 )

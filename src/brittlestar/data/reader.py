@@ -24,7 +24,9 @@ class OpenRequest:
         otherwise: The preparation where none was asked for and the files differ in size.
         skip_bad: Whether unreadable images are left out.
         progress: Called now and then with (done, total) while files are hashed.
+        one_class: Whether images of one class will do, as the model knows others.
         group: The name of the column that groups samples; a reader without columns refuses it.
+        part: What was written behind the path, ``PATH:PART``; only for readers that have ``parts``.
     """
 
     how: Preparation
@@ -32,6 +34,8 @@ class OpenRequest:
     skip_bad: bool = False
     progress: Progress | None = None
     group: str | None = None
+    one_class: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,7 @@ class Reader:
         open: The source; a DataError says what cannot be used.
         write: Writes (n, 1 or 3, height, width) uint8 images and their labels without loss into an empty folder, and
             gives the path to open: the form by example, which the contract tests read back.
+        parts: Whether ``PATH:PART`` may name a part of it (a split, a severity).
     """
 
     form: str
@@ -52,6 +57,7 @@ class Reader:
     takes: Callable[[Path], bool]
     open: Callable[[Path, OpenRequest], Source]
     write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path]
+    parts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -213,7 +213,7 @@ def settled_spec(
         normalise: The person's word, where the specification has none.
         say: Told what a person must know; it is kept in ``model.guards``.
     """
-    order = source.order(seed)
+    order = source.present(source.order(seed))
     said = spec.normalise if spec is not None and spec.normalise is not None else normalise
     flags = spec is not None and (spec.mean is not None or spec.std is not None)
     choice = settle(model, source, order, labels[order], normalise=said, explicit=flags)

@@ -9,6 +9,7 @@ import numpy as np
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.report.gather import Gathered, plain
+from brittlestar.store.skipped import skipped_of
 
 SURVEY = "fourier (surveyed)"
 """What a session's suites hold where it was asked for a sharper Fourier map."""
@@ -58,14 +59,14 @@ def _of_run(gathered: Gathered, run: int) -> Iterator[Asked]:
         for name in models:
             for condition in session.get("conditions") or listed:
                 last[name, condition] = int(session.get("samples") or 0), str(session.get("stop") or "running")
-    counts = _answered(gathered, run)
+    counts, skipped = _answered(gathered, run), skipped_of(manifest)
     for (name, condition), (samples, stop) in last.items():
         if condition not in listed or name not in manifest.models:
             continue
         info, answered = listed[condition], counts.get((name, condition), 0)
         state = DONE
         # A record may lack the number of images; an answer is at least one.
-        if answered < max(samples, 1):
+        if answered + sum(p < samples for p in skipped) < max(samples, 1):
             # A precision that was reached excuses fewer images, but not none: such a condition was never looked at.
             state = STATES.get(stop, NOT_YET) if answered or stop != "precision" else NOT_YET
             if info.kind == "attack" and not answered and not plain(manifest.models[name]).get("differentiable"):

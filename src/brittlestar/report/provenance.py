@@ -16,6 +16,7 @@ from brittlestar.report.series import series_of
 from brittlestar.report.subjects import Subject
 from brittlestar.report.words import count, duration, listing, merged
 from brittlestar.store import stopping_rule
+from brittlestar.store.skipped import skipped_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,11 @@ def build_notes(gathered: Gathered) -> tuple[str, ...]:
             names = listing([str(s) for s in skipped[:5]]) + (" and more" if len(skipped) > 5 else "")
             notes.append(f"{data.name}: {count(len(skipped), 'unreadable image')} left out on request ({names}).")
         notes += [f"{data.name}: {note}" for note in data.about.get("notes") or ()]
+    for store in gathered.stores:
+        gone = list(skipped_of(store.manifest).values())
+        if gone:
+            reasons = listing([sample.reason for sample in gone[:5]]) + (" and more" if len(gone) > 5 else "")
+            notes.append(f"{store.path.name}: goes on without {count(len(gone), 'image')}, as was asked ({reasons}).")
     for subject in gathered.subjects:
         notes += [f"{subject.entry.name}: {note}" for note in subject.entry.about.get("notes") or ()]
     notes += [note] if (note := frost_note(gathered)) else []

@@ -129,6 +129,7 @@ def _why(gathered: Gathered, run: int, stop: str) -> str:
         "budget": f"It stopped at its time budget of {duration(float(last.get('budget_s') or 0))}.",
         "interrupted": "It was interrupted.",
         "failed": "Its last session failed: what is lacking could not be done.",
+        "unread": "Some images could not be read, and their blocks are not done.",
         "running": "It is still running, or was killed.",
     }.get(stop, "")
     return f"{why} The same command goes on where it stopped.".strip()

@@ -8,6 +8,7 @@ import numpy as np
 
 from brittlestar.core.rows import Rows
 from brittlestar.runs.bench import Bench
+from brittlestar.store.skipped import skipped_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Audited:
 
 def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited]:
     """Compute ``cells`` randomly chosen finished cells again (fewer if there are fewer); none of random models."""
+    skipped = skipped_of(bench.store.manifest)
     place_of = {c.fingerprint: i for i, c in enumerate(bench.spec.conditions)}
     random = random_models(bench, names)
     stored = [
@@ -38,10 +40,14 @@ def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited
     chosen = np.random.default_rng(seed).permutation(len(stored))[:cells]
     audited = []
     for model, c, start, stop in sorted(stored[i] for i in chosen):
-        again = bench.rows(start, stop, [(model, [c])])[model, c]
+        again = bench.rows(start, stop, [(model, [c])]).get((model, c))
+        if again is None:
+            continue
         condition = bench.spec.conditions[c]
         kept = bench.store.read(bench.spec.fingerprints[model], [condition.fingerprint])[condition.fingerprint]
         kept = kept.take((kept.position >= start) & (kept.position < stop))
+        # Samples that were skipped later than this was stored can have no answers again.
+        kept = kept.take(~np.isin(kept.position, list(skipped)))
         audited.append(_compare(names[model], condition.info.id, start, stop, kept, again))
     return audited
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
 from brittlestar.runs.cell import Pictures, fill
 from brittlestar.runs.identity import Behaviour, check_loaded
+from brittlestar.runs.skipped import load_block
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
@@ -29,7 +30,12 @@ _PROBE = 16
 _PICTURES = 512 << 20
 """Bytes of whole pictures that are kept while their block is worked on."""
 
-ModelMaker = Callable[[], Model]
+
+class ModelMaker(Protocol):
+    """Builds a model again, in another process and on another device if it is told one."""
+
+    def __call__(self, device: str | None = None) -> Model:
+        """The model; without a device, where it was specified."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class BenchSpec:
         folder: The run folder.
         tune: Whether models may answer in a faster way that gives the same logits (``models.tune``).
         behaviours: One a model, what it answered at the start: models that are loaded again must answer so too.
+        devices: What workers of this machine compute on, in turn; empty: where the makers have their models.
     """
 
     source: Source
@@ -61,6 +68,7 @@ class BenchSpec:
     folder: Path
     tune: bool = True
     behaviours: tuple[Behaviour, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 @dataclass
@@ -72,6 +80,7 @@ class Bench:
     store: RunStore
     tuning: dict[str, str] = field(init=False)
     _block: tuple[int, int] = (-1, -1)
+    _positions: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     _images: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     _keys: SampleKeys | None = None
     _pictures: dict[int, torch.Tensor] = field(default_factory=dict)
@@ -79,34 +88,38 @@ class Bench:
     def __post_init__(self) -> None:
         self.tuning = {}
         # The same images in every process, so that workers, resumed runs and audits tune alike.
-        first = torch.from_numpy(self.spec.source.load(self.spec.order[:_PROBE]))
+        first = torch.from_numpy(self.spec.source.load(self.spec.source.present(self.spec.order)[:_PROBE]))
         for model in self.models:
             note = tune(model, first.to(model.device, torch.float32) / 255, self.spec.tune)
             if note is not None:
                 self.tuning[model.name] = note
 
     @classmethod
-    def build(cls, spec: BenchSpec) -> Bench:
-        """Load the models.
+    def build(cls, spec: BenchSpec, device: str | None = None) -> Bench:
+        """Load the models; onto ``device`` where one is told, else where the makers have them.
 
         Raises:
             StoreError: One of them is not what it was when the session began.
         """
-        models = [maker() for maker in spec.makers]
+        models = [maker(device) for maker in spec.makers]
         # Before they are tuned, as then.
         for model, behaviour in zip(models, spec.behaviours, strict=False):
-            images = torch.from_numpy(spec.source.load(spec.order[: len(behaviour.ids)]))
-            check_loaded(model.name, behaviour, model, images)
+            check_loaded(model.name, behaviour, model, spec.source)
         return cls(spec, models, RunStore.open(spec.folder))
 
     def rows(self, start: int, stop: int, groups: Sequence[tuple[int, Sequence[int]]]) -> dict[tuple[int, int], Rows]:
-        """Rows of a block by (model, condition), not stored.
+        """Rows of a block by (model, condition), not stored; none where all of its samples are skipped.
 
         Args:
             start, stop: The block.
             groups: For each model (by its place) the conditions (by theirs).
+
+        Raises:
+            Unread: Samples of the block cannot be read.
         """
         images, keys, labels, positions = self.block(start, stop)
+        if not len(positions):
+            return {}
         # By condition, because models share the images that a shift gives.
         wanted: dict[int, list[int]] = {}
         for model, conditions in groups:
@@ -124,7 +137,7 @@ class Bench:
                     condition,
                     asked,
                     self.spec.batch,
-                    self._pictures_of(condition, start),
+                    self._pictures_of(condition),
                 )
             cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
         return cells
@@ -132,26 +145,26 @@ class Bench:
     def block(
         self, start: int, stop: int
     ) -> tuple[torch.Tensor, SampleKeys, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Images (uint8), keys, labels and positions of a block; decoded once while it is worked on."""
+        """Images (uint8), keys, labels and positions of a block without skipped samples; decoded once for its tasks."""
         if self._block != (start, stop):
             device = self.models[0].device
-            places = self.spec.order[start:stop]
-            self._images = torch.from_numpy(self.spec.source.load(places)).to(device)
+            self._positions, images = load_block(self.spec.source, self.spec.order, self.store, start, stop)
+            places = self.spec.order[self._positions]
+            self._images = torch.from_numpy(images).to(device)
             self._keys = SampleKeys.of(self.spec.seed, [str(i) for i in self.spec.source.ids[places]]).to(device)
             self._block = (start, stop)
             self._pictures = {}
         assert self._keys is not None
-        positions = np.arange(start, stop, dtype=np.int32)
-        return self._images, self._keys, self.spec.labels[start:stop], positions
+        return self._images, self._keys, self.spec.labels[self._positions], self._positions
 
-    def _pictures_of(self, condition: Condition, start: int) -> Pictures | None:
+    def _pictures_of(self, condition: Condition) -> Pictures | None:
         definition = condition.definition
         moves = isinstance(definition, Sequence_) and definition.moves
-        return functools.partial(self._read, start) if moves and self.spec.source.info.cropped else None
+        return self._read if moves and self.spec.source.info.cropped else None
 
-    def _read(self, start: int, piece: slice) -> list[torch.Tensor]:
-        """Pictures of a part of the block that begins at ``start``, decoded once as long as there is room for them."""
-        places = range(start + piece.start, start + piece.stop)
+    def _read(self, piece: slice) -> list[torch.Tensor]:
+        """Pictures of a part of the block, decoded once as long as there is room for them."""
+        places = self._positions[piece].tolist()
         lacking = [p for p in places if p not in self._pictures]
         read = self.spec.source.pictures(self.spec.order[lacking]) if lacking else []
         pictures = self._pictures | {p: torch.from_numpy(x) for p, x in zip(lacking, read, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -16,6 +17,7 @@ from PIL import Image
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
+from brittlestar.core.errors import DataError
 from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
@@ -77,7 +79,9 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     files = store.names() or []
     listed: list[tuple[int, dict[str, Any]]] = []
     for condition in shown:
-        listed += _examples(bench, condition, chosen.get(condition.fingerprint, []), beside)
+        # Images may be gone since they were answered.
+        with contextlib.suppress(DataError):
+            listed += _examples(bench, condition, chosen.get(condition.fingerprint, []), beside)
     listed.sort(key=lambda pair: pair[0])
     entries = [
         {"model": names[place], **entry, "name": files[entry["position"]] if files else ""} for place, entry in listed

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from brittlestar.runs.bench import Bench
+from brittlestar.runs.skipped import Unread
 from brittlestar.runs.task import Done
 
 
@@ -31,8 +32,13 @@ class FillTask:
 
     def run(self, bench: Bench) -> Done:
         """Fill the cells, store them, report the tallies."""
-        began = time.perf_counter()
-        spec, cells = bench.spec, bench.rows(self.start, self.stop, self.groups)
+        began, spec = time.perf_counter(), bench.spec
+        try:
+            cells = bench.rows(self.start, self.stop, self.groups)
+        except Unread as unread:
+            return Done(self, (), time.perf_counter() - began, unread.samples)
+        if not cells:
+            return Done(self, (), time.perf_counter() - began)
         tallies = []
         for model, conditions in self.groups:
             written = [(spec.conditions[c].fingerprint, cells[model, c]) for c in conditions]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from brittlestar.attacks import ATTACKS
@@ -14,7 +13,6 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.text import readable
-from brittlestar.data import reopened as reopened_data
 from brittlestar.data.base import Source
 from brittlestar.models import ModelSpec, load_model, map_labels
 from brittlestar.models.base import Model
@@ -22,6 +20,7 @@ from brittlestar.models.code import code_named
 from brittlestar.models.neighbours import forget
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.identity import check_same, kept_behaviour
+from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
 from brittlestar.store import RunStore
@@ -68,11 +67,11 @@ def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
         f"{option('trust', True)} if you trust it and whoever made this folder",
         UsageError,
     )
-    source = reopened_data(data)
+    source = reopened_as_recorded(store)
     require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
     order = source.order(manifest.seed)
     forget()
-    models = [_same(store, name, load_model(spec), source, order) for name, spec in specs.items()]
+    models = [_same(store, name, load_model(spec), source) for name, spec in specs.items()]
     to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)
     spec = BenchSpec(
         source=source,
@@ -115,7 +114,7 @@ def _spec(name: str, recorded: dict[str, Any], folder: Path) -> ModelSpec:
     return spec
 
 
-def _same(store: RunStore, name: str, model: Model, source: Source, order: npt.NDArray[np.int64]) -> Model:
+def _same(store: RunStore, name: str, model: Model, source: Source) -> Model:
     """The model, once it is known to be the one that was measured.
 
     Raises:
@@ -125,8 +124,8 @@ def _same(store: RunStore, name: str, model: Model, source: Source, order: npt.N
     key = str(recorded["fingerprint"])
     files, kept = str(recorded.get("files") or key), kept_behaviour(store.path, key)
     if kept is not None:
-        images = torch.from_numpy(source.load(order[: len(kept.ids)]))
-        check_same(name, store, key, files, kept.asked_again(model, images))
+        remedy = "Its rows are of what it was then: bring that back to audit them"
+        check_same(name, store, key, files, kept.asked_again(model, source), remedy)
     else:
         changed = f"model {name} ({recorded['spec']}) has changed"
         require(model.fingerprint() == files, changed, StoreError)

@@ -18,6 +18,7 @@ from brittlestar.runs.first import Judge
 from brittlestar.runs.runner import Progress
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore
+from brittlestar.store.skipped import Skipped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +60,14 @@ class Request:
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
         executor: Where tasks are run: a name, an executor, or ``None`` for what ``workers`` says (``executor_of``).
+        devices: What workers compute on, in turn; empty: where the models lie.
         command: What the person typed, for the record.
         follow_up: Work on single cells once the grid is filled.
         tune: Whether models may answer in a faster way that gives the same logits.
         judge: Says from first clean answers whether a model is near chance; ``None`` asks none.
         anyway: Whether models near chance are run all the same.
         shifted: Whether the images were declared to be unlike those that the models were made for, for the record.
+        skip_bad: Whether the run goes on without samples that cannot be read.
     """
 
     source: Source
@@ -84,6 +87,7 @@ class Request:
     batch: int | None = None
     workers: int = 1
     executor: str | Executor | None = None
+    devices: tuple[str, ...] = ()
     command: str = ""
     follow_up: FollowUp | None = None
     tune: bool = True
@@ -91,17 +95,20 @@ class Request:
     anyway: bool = False
     shifted: bool = False
     titles: tuple[str, ...] = ()
+    skip_bad: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a session ended: ``stop`` (complete, budget, precision, interrupted), seconds, images, work left."""
+    """How a session ended: ``stop`` (complete, budget, precision, interrupted, unread), seconds, images, work left, and
+    samples that could not be read, so that their blocks are not done."""
 
     folder: Path
     stop: str
     seconds: float
     images: int
     left: float
+    unread: tuple[Skipped, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

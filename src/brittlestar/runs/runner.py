@@ -11,6 +11,7 @@ from brittlestar.runs.fill_task import FillTask
 from brittlestar.runs.pace import Pace
 from brittlestar.runs.plan import Backlog
 from brittlestar.runs.task import Done, Task
+from brittlestar.store.skipped import Skipped
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Progress:
         warm: Seconds and forward passes when the first task was done.
         even: Whether classes are of about one size: else the tallies of a part do not speak of the whole set.
         grouped: Whether some images depend on each other, which tallies do not know.
+        unread: Samples that tasks could not read, so that nothing of these tasks is stored.
         deadline: ``time.monotonic()`` when a budget will have been spent, whatever is left; ``None`` without one.
     """
 
@@ -38,6 +40,7 @@ class Progress:
     warm: tuple[float, float] | None = None
     even: bool = True
     grouped: bool = False
+    unread: list[Skipped] = field(default_factory=list)
     deadline: float | None = None
 
     @property
@@ -148,7 +151,8 @@ def run(
 
     try:
         for done in through(executor, claimed(), wanted):
-            pace.learn(done)
+            if not done.unread:
+                pace.learn(done)
             _count(progress, done)
             in_hand[done.task.stop] -= 1
             on_progress(progress)
@@ -164,6 +168,9 @@ def run(
 
 
 def _count(progress: Progress, done: Done) -> None:
+    progress.unread += done.unread
+    if done.unread:
+        return
     progress.work_done += done.task.work
     if progress.warm is None:
         progress.warm = (progress.elapsed, progress.work_done)

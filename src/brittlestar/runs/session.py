@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import time
 from collections.abc import Callable, Sequence
 
@@ -25,6 +26,7 @@ from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
+from brittlestar.runs.skipped import skip, skip_lacking
 from brittlestar.store import RunStore, SessionRecord
 
 
@@ -48,10 +50,12 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
-    infos, seen = checked(request, order, labels, batch, watch)
+    readable = source.present(order)
+    infos, seen = checked(request, readable, request.labels[readable].astype(np.int32), batch, watch)
     # Asked first, as nothing is to be spent on a model that the folder refuses; and once more under the lock.
     refuse_changed(request.folder, source.info.fingerprint, request.seed, infos, seen)
-    near = near_chance(request, order, labels, batch, watch, count)  # before any folder is made
+    # Before any folder is made.
+    near = near_chance(request, readable, request.labels[readable].astype(np.int32), batch, watch, count)
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -64,6 +68,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        skip_lacking(store, source, order)
         if request.titles:
             store.name_classes(request.titles)
         fingerprints = [info.fingerprint for info in infos]
@@ -81,6 +86,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             folder=request.folder,
             tune=request.tune,
             behaviours=tuple(seen),
+            devices=request.devices,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
@@ -99,15 +105,20 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             if work or request.follow_up:
                 executor.say = note
                 with executor.started(bench):
-                    stop = run(
-                        backlog,
-                        executor,
-                        progress,
+                    fill = functools.partial(
+                        run,
+                        executor=executor,
+                        progress=progress,
                         deadline=deadline,
                         enough=watch.enough,
                         on_progress=watch.progress,
                         on_interrupt=lambda: note(executor.stopping),
                     )
+                    stop = fill(backlog)
+                    # What was skipped is recorded before anything is stored without it.
+                    while request.skip_bad and skip(store, progress.unread) and stop == "complete":
+                        stop = fill(_planned(request, store, infos, count)[0])
+                    stop = "unread" if progress.unread and stop == "complete" else stop
                     if request.follow_up and stop == "complete":
                         stop = _followed(request.follow_up, executor, spec, store, note, progress)
             else:
@@ -119,7 +130,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             # Between the runner's own care and here nothing is half written: rows and examples appear whole.
             stop = "interrupted"
         except BaseException as error:
-            why = f"{type(error).__name__}: {text_of(error, 1000)}"
+            stop, why = "failed", f"{type(error).__name__}: {text_of(error, 1000)}"
             raise
         finally:
             with interrupts.held():
@@ -127,7 +138,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                 seconds = time.perf_counter() - began
                 why = interrupts.why() if stop == "interrupted" else why
                 store.end_session(stop=stop, wall_s=seconds, images=progress.images, why=why)
-    return Outcome(request.folder, stop, seconds, progress.images, progress.work_total - progress.work_done)
+    left = progress.work_total - progress.work_done
+    return Outcome(request.folder, stop, seconds, progress.images, left, tuple(progress.unread))
 
 
 def _followed(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from brittlestar.runs.bench import Bench
+from brittlestar.store.skipped import Skipped
 
 
 class Task(Protocol):
@@ -37,8 +38,12 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Done:
-    """What a finished task reports: itself, (model, condition, samples, errors) of whole cells, and seconds."""
+    """What a finished task reports: itself, (model, condition, samples, errors) of whole cells, and seconds.
+
+    One that met samples that cannot be read reports these; it has stored nothing.
+    """
 
     task: Task
     tallies: tuple[tuple[int, int, int, int], ...] = ()
     seconds: float = 0.0
+    unread: tuple[Skipped, ...] = ()

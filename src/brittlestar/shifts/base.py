@@ -86,11 +86,12 @@ class Perturbation(Definition):
         """The images as float32 in [0, 1], or a ShiftError that says what is wrong."""
         require(
             isinstance(images, torch.Tensor) and images.ndim == 4,
-            f"{self.name} needs a tensor (batch, channel, height, width), got {_describe(images)}",
+            f"{self.name} needs a tensor (batch, channel, height, width), got {_describe(images)}{_layout(images)}",
         )
         require(
             images.shape[1] in self.channels,
-            f"{self.name} is defined for {' or '.join(map(str, self.channels))} channels, got {images.shape[1]}",
+            f"{self.name} is defined for {' or '.join(map(str, self.channels))} channels, got {images.shape[1]}"
+            + _layout(images),
         )
         # Libraries may sum in another order for another memory layout, and so change pixels.
         images = images.contiguous()
@@ -100,10 +101,12 @@ class Perturbation(Definition):
         x = images.to(torch.float32)
         if len(x):
             low, high = (v.item() for v in torch.aminmax(x))
+            in_levels = low >= 0 and 1 < high <= 255
             require(
                 # The margin lets rounding pass; NaN fails, as no comparison with it is true.
                 -1e-6 <= low <= high <= 1 + 1e-6,
-                f"{self.name} needs values in [0, 1], got {low:.4g} to {high:.4g}; normalise after the shift",
+                f"{self.name} needs values in [0, 1], got {low:.4g} to {high:.4g}; "
+                + ("divide them by 255, or give them as uint8" if in_levels else "normalise after the shift"),
             )
         return x
 
@@ -253,7 +256,26 @@ class _NoKeys(SampleKeys):
 
 
 def _describe(value: object) -> str:
-    return f"shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+    if isinstance(value, torch.Tensor):
+        return f"shape {tuple(value.shape)}"
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
+
+
+def _layout(images: Any) -> str:
+    """What to do about images in another layout, as the end of a sentence; empty where that cannot be told."""
+    if not hasattr(images, "shape"):
+        a_picture = hasattr(images, "getbands")
+        return ": torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] for a colour picture" if a_picture else ""
+    shape, steps = tuple(images.shape), "" if isinstance(images, torch.Tensor) else "torch.from_numpy(images)"
+    if len(shape) == 3:
+        steps += ".permute(2, 0, 1)" if shape[2] in (1, 3) and shape[0] not in (1, 3) else ""
+        steps += "[None]"
+    elif len(shape) == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3):
+        steps += ".permute(0, 3, 1, 2)"
+    elif len(shape) == 4 and 4 in (shape[1], shape[3]):
+        return f": leave the alpha channel out (images[{':, :3' if shape[1] == 4 else '..., :3'}])"
+    return f": {'images' if steps[:1] in ('.', '[') else ''}{steps}" if steps else ""
 
 
 def _require_finite(definition: Perturbation) -> None:

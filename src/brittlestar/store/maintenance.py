@@ -9,7 +9,8 @@ import numpy as np
 
 from brittlestar.core.errors import StoreError
 from brittlestar.store.rowfile import query
-from brittlestar.store.store import RunStore, ranges_by_condition
+from brittlestar.store.skipped import covers, skipped_of
+from brittlestar.store.store import RowFile, RunStore, ranges_by_condition
 
 ROWS_A_FILE = 400_000
 """A merged file has at most about this many rows, so that memory stays small."""
@@ -82,6 +83,7 @@ def verify(store: RunStore) -> list[str]:
         for file in files:
             try:
                 query([file.path], "SELECT count(COLUMNS(*)) FROM {files}")
+                lacking = store.manifest.skipped and _skipping(store, file)
                 table = query(
                     [file.path],
                     "SELECT condition, count(DISTINCT position) AS positions, min(position) AS low, max(position) AS "
@@ -90,10 +92,13 @@ def verify(store: RunStore) -> list[str]:
             except StoreError as error:
                 problems.append(str(error))
                 continue
-            good = (
+            whole = (
                 (table["positions"] == file.stop - file.start)
                 & (table["low"] == file.start)
                 & (table["high"] == file.stop - 1)
+            )
+            good = (
+                (whole | np.isin(table["condition"], lacking or []))
                 & (table["twice"] == 0)
                 & (table["condition"] < len(file.conditions))
             )
@@ -106,3 +111,11 @@ def verify(store: RunStore) -> list[str]:
             if count is not None and file.stop > count:
                 problems.append(f"{file.path}: goes to sample {file.stop}, samples.parquet has {count}")
     return problems
+
+
+def _skipping(store: RunStore, file: RowFile) -> list[int]:
+    """Conditions of a file, by their place in its group, that lack nothing but skipped samples."""
+    skipped = skipped_of(store.manifest)
+    table = query([file.path], "SELECT DISTINCT condition, position FROM {files}")
+    condition, position = (np.ma.getdata(table[name]) for name in ("condition", "position"))
+    return [int(c) for c in np.unique(condition) if covers(position[condition == c], file.start, file.stop, skipped)]

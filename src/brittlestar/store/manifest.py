@@ -30,7 +30,8 @@ class SessionRecord:
         command: What repeats it.
         suite: Names of the suites.
         rule: ``fixed`` (the number of samples did not depend on results) or ``anytime`` (it stopped at a precision).
-        stop: ``running``, ``complete``, ``budget``, ``precision``, ``interrupted`` or ``failed``.
+        stop: ``running``, ``complete``, ``budget``, ``precision``, ``interrupted``, ``failed`` or
+            ``unread`` (some images could not be read, and all else is done).
         samples: How many samples were asked for.
         budget_s, precision: The stop rules, or ``None``.
         workers, device, batch: How it was computed.
@@ -82,6 +83,7 @@ class Manifest:
         conditions: Condition id -> its description, in the order of the plan.
         suites: Every suite ever asked for.
         sessions: In order.
+        skipped: Samples that the run goes on without (``store.skipped``), with their position, name and reason.
     """
 
     schema: int = SCHEMA
@@ -92,6 +94,7 @@ class Manifest:
     conditions: dict[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     suites: list[str] = dataclasses.field(default_factory=list)
     sessions: list[SessionRecord] = dataclasses.field(default_factory=list)
+    skipped: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         """Write it, whole or not at all."""

@@ -25,6 +25,7 @@ from brittlestar.core.text import readable
 from brittlestar.store.design import Design, joins
 from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
 from brittlestar.store.rowfile import query, read_rows, write_rows, write_table
+from brittlestar.store.skipped import Skipped, covers, skipped_of, with_skipped
 
 _FILE = re.compile(r"b(\d+)-(\d+)-([0-9a-f]{16})\.parquet")
 
@@ -122,6 +123,10 @@ class RunStore:
     def register_conditions(self, infos: Sequence[ConditionInfo]) -> None:
         """Record conditions in order; one whose definition changed takes the place of the old one."""
         self._change(conditions=self.manifest.conditions | {info.id: info for info in infos})
+
+    def skip(self, samples: Iterable[Skipped]) -> None:
+        """Record samples that the run goes on without."""
+        self._change(skipped=with_skipped(self.manifest, samples))
 
     def begin_session(self, record: SessionRecord) -> None:
         """Record that a session begins."""
@@ -227,11 +232,12 @@ class RunStore:
 
         Args:
             model: The model's fingerprint.
-            start, stop: The block; every cell has rows for all of its positions and no other.
+            start, stop: The block; every cell has rows for all of its positions but skipped ones, and no other.
             cells: (condition fingerprint, rows), in order.
         """
+        skipped = skipped_of(self.manifest)
         for condition, rows in cells:
-            if not len(rows) or rows.position.min() != start or rows.position.max() != stop - 1:
+            if not covers(rows.position, start, stop, skipped):
                 raise ValueError(f"the rows of condition {condition} are not those of block [{start}, {stop})")
         group = tuple(condition for condition, _ in cells)
         name = fingerprint_of(group)

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from brittlestar.core.errors import require, unknown
+from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition, clean, condition
 from brittlestar.shifts.frost import Frost, available_textures
 from brittlestar.shifts.ops.dispatch import truncated_levels
-from brittlestar.shifts.storage import stored
+from brittlestar.shifts.storage import STORAGES, stored
 from brittlestar.suites.base import Shape, Suite
 
 TEST = (
@@ -84,7 +84,16 @@ def corrupt(
         ShiftError: Impossible severity, table, images or keys.
     """
     if name not in (*TEST, *VALIDATION):
-        raise unknown("corruption", name, (*TEST, *VALIDATION))
+        raise unknown("corruption", str(name), (*TEST, *VALIDATION))
+    require(
+        isinstance(severity, int) and not isinstance(severity, bool),
+        f"{name} has severities 1 to 5, got {severity!r}",
+    )
+    require(storage in STORAGES, f"storage is {' or '.join(STORAGES)}, got {storage!r}", UsageError)
+    require(keys is None or isinstance(keys, SampleKeys), f"keys are bs.keys(seed, ids), got {type(keys).__name__}")
+    if not (isinstance(images, torch.Tensor) and images.ndim == 4):
+        # Says what is wrong with them; the table below needs their size.
+        SHIFTS[name].at(severity, table or nearest_table(0)).checked(images)
     definition = corruption(name, severity, table or nearest_table(max(images.shape[2:])))
     if storage == "uint8" and images.dtype == torch.uint8:
         # Levels in, levels out: there is nothing to cut off.

@@ -1,0 +1,380 @@
+"""What executors on other machines share: workers come and go, and tasks are given to those that are there.
+
+A worker is given a few tasks ahead, so that none stands idle, and no more, so that a stop comes soon. The tasks of one
+that died are given to another; the one that it was at, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from brittlestar.core.errors import BrittlestarError, UsageError, require
+from brittlestar.core.options import Language, option, speak, spoken
+from brittlestar.core.version import VERSION
+from brittlestar.runs.bench import Bench, BenchSpec
+from brittlestar.runs.executors.base import Executor
+from brittlestar.runs.executors.pool import WorkerError
+from brittlestar.runs.process import keep_memory
+from brittlestar.runs.task import Done, Task
+
+AHEAD = 2
+"""Tasks that a worker is given at once: one in hand, one waiting."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Orders:
+    """What a worker on another machine needs, apart from the same packages and the same files.
+
+    Fields:
+        spec: A pickled ``BenchSpec``, by the means that a pool uses as well.
+        language: How its messages name options.
+        folder: The folder that relative paths begin from.
+        path: Where Python looks for modules.
+        version: Of Brittlestar: two versions may not share a run.
+        device: Where the worker's models are to lie; ``None`` leaves it to the specifications.
+    """
+
+    spec: bytes
+    language: Language
+    folder: str
+    path: tuple[str, ...]
+    version: str
+    device: str | None
+
+    @classmethod
+    def of(cls, spec: BenchSpec, device: str | None) -> Orders:
+        """What this process would have others do.
+
+        Raises:
+            UsageError: The data or the models cannot be sent to other processes.
+        """
+        try:
+            pickled = pickle.dumps(spec)
+        except Exception as error:
+            raise UsageError(f"the data or the models cannot be sent to other processes: {error}") from error
+        return cls(pickled, spoken(), str(Path.cwd()), tuple(sys.path), VERSION, device)
+
+    def bench(self) -> Bench:
+        """Set this process up as a worker and build its bench."""
+        require(
+            self.version == VERSION,
+            f"the run was begun by Brittlestar {self.version}, a worker has {VERSION}: install one version everywhere",
+            WorkerError,
+        )
+        # Ctrl-C is heard by the process that gives the tasks. Only a main thread may say so, and no other hears it.
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The folder need not be there if no path is relative.
+        with contextlib.suppress(OSError):
+            os.chdir(self.folder)
+        sys.path += [place for place in self.path if place not in sys.path]
+        speak(self.language)
+        keep_memory()
+        torch.set_num_threads(1)
+        spec: BenchSpec = pickle.loads(self.spec)
+        return Bench.build(spec, self.device)
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """What comes back instead of ``Done`` from a task that raised ``error``."""
+
+    error: Exception
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failed:
+        """The error in a form that travels: one that cannot be pickled is told in words."""
+        if isinstance(error, BrittlestarError):
+            return cls(error)
+        if isinstance(error, SystemExit):
+            return cls(WorkerError(f"a model ended its process: sys.exit({error.code!r})"))
+        error.add_note("in a worker:\n" + traceback.format_exc())
+        try:
+            again = pickle.loads(pickle.dumps(error))
+        except Exception:
+            again = None
+        if isinstance(again, Exception):
+            return cls(again)
+        return cls(WorkerError(f"a worker failed: {type(error).__name__}: {error}"))
+
+
+class Station:
+    """A worker's own side: has its bench from the first task on."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._bench: Bench | None = None
+
+    def run(self, task: Task) -> Done | Failed:
+        """Do a task; whatever happens is told, not raised, so that it is the same through every channel."""
+        try:
+            if self._bench is None:
+                self._bench = self._orders.bench()
+            return task.run(self._bench)
+        except BaseException as error:
+            return Failed.of(error)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """A worker can be given tasks."""
+
+    worker: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came of the task that was given to a worker under this number."""
+
+    worker: str
+    number: int
+    result: Done | Failed
+
+
+@dataclasses.dataclass(frozen=True)
+class Died:
+    """A worker is gone: ``why``, in words; ``planned`` where it was time, and no work is to blame."""
+
+    worker: str
+    why: str
+    planned: bool = False
+
+
+News = Ready | Answer | Died
+
+
+@dataclasses.dataclass
+class _Given:
+    task: Task
+    deaths: int = 0
+
+
+@dataclasses.dataclass
+class _Worker:
+    """Fields: whether it can be given tasks, its tasks by number (the first is in hand), since when that is."""
+
+    ready: bool = False
+    given: dict[int, _Given] = dataclasses.field(default_factory=dict)
+    since: float = 0.0
+
+
+class Remote(Executor):
+    """Workers on other machines.
+
+    Args:
+        workers: How many are asked for; work begins with the first that is there.
+        device: Where their models lie (``cuda``); by default where this process has them.
+        tries: So often the same task, or the start of a worker, may end in a worker's death.
+        patience: Seconds to wait for the first worker, and for one that died to be replaced.
+        hung: Seconds after which a worker that gives no answer is taken for dead; ``None`` waits for ever.
+    """
+
+    local: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        workers: int = 1,
+        *,
+        device: str | None = None,
+        tries: int = 3,
+        patience: float = 600.0,
+        hung: float | None = None,
+    ) -> None:
+        for name, number in (("workers", workers), ("tries", tries)):
+            require(
+                isinstance(number, int) and number >= 1,
+                f"{option(name) if name == 'workers' else name} must be a whole number from 1, got {number!r}",
+                UsageError,
+            )
+        for name, seconds in (("patience", patience), ("hung", 1.0 if hung is None else hung)):
+            require(
+                isinstance(seconds, int | float) and seconds > 0,
+                f"{name} is a number of seconds above 0, got {seconds!r}",
+                UsageError,
+            )
+        self._wanted, self._device, self._tries = workers, device, tries
+        self._patience, self._hung = patience, hung
+        self._queue: deque[_Given] = deque()
+        self._staff: dict[str, _Worker] = {}
+        self._numbers = 0
+        self._fruitless = 0
+        self._lonely = 0.0
+
+    def start(self, bench: Bench) -> None:
+        """See ``Executor.start``; work begins when the first worker is there."""
+        self._queue.clear()
+        self._staff = {}
+        self._fruitless = 0
+        self._lonely = time.monotonic()
+        kind = bench.models[0].device.type
+        self._open(Orders.of(bench.spec, self._device or kind), self._wanted)
+        for _ in range(self._wanted):
+            self._staff[self._hire()] = _Worker()
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._queue.append(_Given(task))
+        self._deal()
+
+    def collect(self) -> Iterator[Done]:
+        """Wait for at least one task."""
+        results: list[Done | Failed] = []
+        while not results and self.waiting:
+            # All of it, before an error is raised: ``close`` waits for what is not known to have ended.
+            results += [result for news in self._news(1.0) if (result := self._heed(news)) is not None]
+            results += self._look_after()
+            self._deal()
+        for result in results:
+            if isinstance(result, Failed):
+                raise result.error
+            yield result
+
+    @property
+    def free(self) -> int:
+        """As many as are wanted ahead, whether or not all workers are there yet."""
+        return AHEAD * self._wanted - self.waiting
+
+    @property
+    def waiting(self) -> int:
+        """Taken tasks."""
+        return len(self._queue) + sum(len(worker.given) for worker in self._staff.values())
+
+    def close(self) -> None:
+        """Drop what has not begun, wait for the tasks in hand, let the workers go."""
+        self._queue.clear()
+        try:
+            for name, worker in self._staff.items():
+                for number in [*worker.given][1:]:
+                    self._recall(name, number)
+                    del worker.given[number]
+            while any(worker.given for worker in self._staff.values()):
+                for news in self._news(1.0):
+                    if isinstance(news, Answer) and news.worker in self._staff:
+                        self._staff[news.worker].given.pop(news.number, None)
+                    elif isinstance(news, Died):
+                        self._staff.pop(news.worker, None)
+                for name in self._hanging():
+                    self._dismiss(name)
+                    del self._staff[name]
+        finally:
+            self._staff = {}
+            self._shut()
+
+    def _heed(self, news: News) -> Done | Failed | None:
+        worker = self._staff.get(news.worker)
+        if worker is None:
+            return None  # of a worker that was given up: its tasks are with others
+        match news:
+            case Ready():
+                worker.ready = True
+            case Answer(_, number, result):
+                self._fruitless = 0
+                worker.since = time.monotonic()
+                known = worker.given.pop(number, None)
+                if known is None or isinstance(result, Failed):
+                    return None if known is None else result
+                return dataclasses.replace(result, task=known.task)
+            case Died(name, why, planned):
+                return self._replace(name, why, planned)
+        return None
+
+    def _replace(self, name: str, why: str, planned: bool = False) -> Failed | None:
+        """Have another in the place of a worker that died, and give it the tasks; fail where that did not help."""
+        given = [*self._staff.pop(name).given.values()]
+        if planned:
+            told, deaths = "", 0
+        elif given:
+            given[0].deaths += 1
+            told = f"at block {given[0].task.start}-{given[0].task.stop}"
+            deaths = given[0].deaths
+        else:
+            self._fruitless += 1
+            told, deaths = "before it did anything", self._fruitless
+        if deaths >= self._tries:
+            error = WorkerError(
+                f"a worker died {told}, {deaths} time{'s' * (deaths > 1)} in a row: {why}; everything written so far "
+                f"is kept: run the same again to go on, with smaller batches ({option('batch')}) if memory was short"
+            )
+            return Failed(error)
+        self._queue.extendleft(reversed(given))
+        self._staff[self._hire()] = _Worker()
+        return None
+
+    def _look_after(self) -> list[Failed]:
+        """Replace workers that give no answer; give up when there have long been none."""
+        failed = []
+        for name in self._hanging():
+            self._dismiss(name)
+            failed.append(self._replace(name, f"no answer for {self._hung:g} s"))
+        now = time.monotonic()
+        if any(worker.ready for worker in self._staff.values()):
+            self._lonely = now
+        elif now - self._lonely > self._patience:
+            told = f"no worker was there for {self._patience:g} s (patience={self._patience:g}): {self._asked()}"
+            failed.append(Failed(WorkerError(told)))
+        return [one for one in failed if one is not None]
+
+    def _hanging(self) -> Sequence[str]:
+        if self._hung is None:
+            return ()
+        late = time.monotonic() - self._hung
+        return [name for name, worker in self._staff.items() if worker.given and worker.since < late]
+
+    def _deal(self) -> None:
+        while self._queue:
+            there = [(len(worker.given), name) for name, worker in self._staff.items() if worker.ready]
+            if not there or min(there)[0] >= AHEAD:
+                return
+            _, name = min(there)
+            worker = self._staff[name]
+            if not worker.given:
+                worker.since = time.monotonic()
+            self._numbers += 1
+            worker.given[self._numbers] = self._queue.popleft()
+            self._give(name, self._numbers, worker.given[self._numbers].task)
+
+    @abstractmethod
+    def _open(self, orders: Orders, workers: int) -> None:
+        """Get ready to hire so many workers."""
+
+    @abstractmethod
+    def _hire(self) -> str:
+        """Ask for one more worker, which may take its time; give its name."""
+
+    @abstractmethod
+    def _give(self, worker: str, number: int, task: Task) -> None:
+        """Hand a task to a worker; it does them in order."""
+
+    @abstractmethod
+    def _recall(self, worker: str, number: int) -> None:
+        """Have a worker leave a task alone that it has not begun; may fail to."""
+
+    @abstractmethod
+    def _news(self, seconds: float) -> list[News]:
+        """What has happened since, waiting no longer than so many seconds for something to happen."""
+
+    @abstractmethod
+    def _dismiss(self, worker: str) -> None:
+        """End a worker that hangs."""
+
+    @abstractmethod
+    def _shut(self) -> None:
+        """End all workers; called after every start, also when it failed."""
+
+    @abstractmethod
+    def _asked(self) -> str:
+        """What was asked for and what there is, for the message when nothing came."""
