@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,7 +92,7 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
     # The small number is for logits that are all 0.
     scale = float(logits.abs().max()) + 1e-12
     # At once, as every pass says anew what its logits were chosen from.
-    chosen = [f"model {model.name}: {model.taken}"] if model.taken else []
+    chosen = [model.taken] if model.taken else []
     random = _random(model, probe, logits, scale)
     # Nothing can be said of what a random model does to single images.
     alone, spread = ([], random) if random else _alone(model, probe, logits, scale)
@@ -361,6 +362,13 @@ def map_labels(source_classes: Sequence[str], model_classes: Sequence[str]) -> n
         DataError: A class of the data is none of the model's.
     """
     place = {name: i for i, name in enumerate(model_classes)}
+    # Accents may be written as one character or two (file systems and keyboards differ), and mean the same name.
+    forms = {unicodedata.normalize("NFC", name): i for i, name in enumerate(model_classes)}
+    place |= {
+        name: forms[form]
+        for name in source_classes
+        if name not in place and (form := unicodedata.normalize("NFC", name)) in forms
+    }
     if not any(name in place for name in source_classes):
         place = {str(i): i for i in range(len(model_classes))}
     missing = [name for name in source_classes if name not in place]
