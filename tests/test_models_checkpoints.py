@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from brittlestar.core.errors import ModelError
+from brittlestar import evaluate
+from brittlestar.core.errors import ModelError, UsageError
 from brittlestar.models import ModelSpec, load_model, parse_spec
 from brittlestar.models.wrap import TorchModel
 from model_tools import net_folder, weights
@@ -31,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = net_folder(tmp_path, monkeypatch)
     with (place / "net.py").open("a") as file:
         file.write("\ndef parallel():\n    return nn.DataParallel(Net()).eval()\n")
+        file.write("\ndef single():\n    return nn.Sequential(nn.Linear(3, 3, bias=False)).eval()\n")
         file.write("\ndef inside():\n    return nn.Sequential(Net()).eval()\n")
     return place
 
@@ -90,6 +92,13 @@ def test_weights_are_found_under_the_usual_keys_in_files_of_the_usual_names(fold
     model = loaded(name)
     assert same(model, state) and model.name == "a"
     assert same(load_model(parse_spec(f"torch:{FACTORY}", weights=name)), state)  # type: ignore[arg-type]
+
+
+def test_what_is_no_weight_among_the_weights_is_left_out(folder: Path) -> None:
+    state = weights(folder)
+    extra = {"n_averaged": torch.tensor(3), "conv.total_ops": torch.zeros(1), "head._extra_state": {"a": 1}}
+    torch.save({"net": {**state, **extra}}, "a.pth")
+    assert same(loaded("a.pth"), state)
 
 
 def test_other_tensors_of_a_lightning_file_are_left_and_counted(folder: Path) -> None:
@@ -167,6 +176,10 @@ def test_files_that_are_something_else_are_called_that(folder: Path) -> None:
     assert "holds whole numbers (int8)" in told("a.pth")
     torch.save({"base_model.model.head.lora_A.weight": torch.zeros(2, 3)}, "a.pth")
     assert "adapter (LoRA)" in told("a.pth")
+    torch.save({"other.weight": torch.zeros(3, 3)}, "a.pth")
+    assert "another architecture" in told("a.pth", factory="net.py:single")
+    torch.save({"a.head.lora_A.weight": torch.zeros(3, 3)}, "a.pth")
+    assert "adapter (LoRA)" in told("a.pth", factory="net.py:single")
     torch.save({"other.weight": torch.zeros(2)}, "model-00001-of-00002.pth")
     assert "one of several shards" in told("model-00001-of-00002.pth")
     with warnings.catch_warnings():
@@ -274,4 +287,6 @@ def test_devices_that_are_not_here_get_one_line(folder: Path, device: str) -> No
         load_model(ModelSpec(name="m", spec=f"torch:{FACTORY}", device=device))
     assert "\n" not in str(caught.value)
     str(caught.value).encode()
+    with pytest.raises(UsageError, match=r"use .*cpu|CUDA devices here|names devices of one kind"):
+        evaluate(nn.Linear(2, 2).eval(), "digits", suite="clean", device=device)
     load_model(ModelSpec(name="m", spec=f"torch:{FACTORY}", device="cpu:0"))

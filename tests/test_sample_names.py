@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import brittlestar as bs
-from brittlestar.cli.run import read_classes
+from brittlestar.cli.classes import read_classes
 from brittlestar.core.rows import Rows
 from brittlestar.data import open_source
 from brittlestar.runs.examples import _failures

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittlestar.cli.classes import read_classes
 from brittlestar.cli.options import (
     Backend,
     Binary,
@@ -26,7 +27,7 @@ from brittlestar.cli.options import (
     ResizeRounding,
     WeightsKey,
 )
-from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, read_classes, typed
+from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, typed
 from brittlestar.core.errors import UsageError, require
 
 if TYPE_CHECKING:

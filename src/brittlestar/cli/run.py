@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from brittlestar.cli.classes import read_classes
 from brittlestar.cli.options import (
     Backend,
     Binary,
@@ -28,7 +29,7 @@ from brittlestar.cli.options import (
     WeightsKey,
 )
 from brittlestar.core import interrupts
-from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.errors import DataError, UsageError
 
 Numbers = str
 Normalise = Annotated[
@@ -85,6 +86,8 @@ def run(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
+    image_column: Annotated[str | None, typer.Option(help="Parquet: the column of the images, if not image.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Parquet: the column of the labels, if not label.")] = None,
     classes: Annotated[
         Path | None,
         typer.Option(
@@ -163,6 +166,8 @@ def run(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=group,
+        image_column=image_column,
+        label_column=label_column,
         classes=None if classes is None else read_classes(classes),
         tune=tune,
         normalise=normalise,
@@ -217,29 +222,6 @@ def finish(result: object, report: bool) -> None:
 def typed() -> str:
     """The command as it was typed, for the report."""
     return shlex.join(["brittlestar", *sys.argv[1:]])
-
-
-def read_classes(path: Path) -> dict[str, str]:
-    """Class names from a text file, and what people call them.
-
-    One a line; of tab-separated columns, the first that is not a number is the name and the next what people call it.
-    """
-    require(path.is_file(), f"no such file: {path}", UsageError)
-    names, titles = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        cells = [cell.strip() for cell in line.split("\t")]
-        named = [cell for cell in cells if cell and not cell.isdigit()]
-        if not any(cells):
-            continue
-        require(bool(named), f"{path} line {number} holds no class name: {line!r}", UsageError)
-        names.append(named[0])
-        titles.append(named[min(1, len(named) - 1)].replace("_", " "))
-    require(len(set(names)) == len(names), f"{path} names a class twice", UsageError)
-    # Two classes may be called alike (ImageNet has two cranes): the name tells them apart.
-    return {
-        name: title if titles.count(title) == 1 else f"{title} ({name})"
-        for name, title in zip(names, titles, strict=True)
-    }
 
 
 def numbers(name: str, text: str | None) -> tuple[float, ...] | None:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
+from brittlestar.core.text import readable
 from brittlestar.data.base import Changed, DataInfo, Source
 from brittlestar.data.decode import COLOURS, LARGEST, ImageHeader, Pixels, decode, looks_whole, read_header
 from brittlestar.data.order import copies, digest_of, sample_ids
@@ -52,6 +53,9 @@ class EncodedSource(Source):
         bad: What is wrong with the files that were left out, by name.
     """
 
+    by_text: ClassVar[bool] = False
+    """Whether the fingerprint takes the classes in the order of their names, whatever their numbers are."""
+
     how: Preparation
     digests: npt.NDArray[np.uint8]
     bad: dict[str, str]
@@ -83,9 +87,17 @@ class EncodedSource(Source):
         whole = replace(self.how, crop=None)
         return [decode(content, name, whole) for content, name in self._same(index)]
 
+    def fingerprint(
+        self, ids: npt.NDArray[np.str_], labels: npt.NDArray[np.int32], classes: tuple[str, ...], channels: int
+    ) -> str:
+        """Of these samples, prepared as these data are."""
+        listed = tuple(sorted(classes)) if self.by_text else classes
+        place = np.array([listed.index(name) for name in classes] if self.by_text else range(len(classes)), np.int32)
+        return data_fingerprint(ids, place[labels], listed, self.how.identity(channels))
+
     def _index(
         self,
-        listing: Iterator[tuple[bytes, str, int]],
+        listing: Iterator[tuple[bytes | DataError, str, int]],
         total: int,
         kind: str,
         spec: str,
@@ -93,10 +105,11 @@ class EncodedSource(Source):
         classes: tuple[str, ...],
         asked: OpenRequest,
         named: Sequence[Any] | None = None,
+        notes: Sequence[str] = (),
     ) -> npt.NDArray[np.int64]:
         """Hash every image and read its header; decode it where its end is missing or ``skip_bad`` is set.
 
-        Gives the places that are kept.
+        The listing has an error where there is no content. Gives the places that are kept.
         """
         want, otherwise, skip_bad = asked.how, asked.otherwise, asked.skip_bad
         digests: list[bytes] = []
@@ -107,6 +120,8 @@ class EncodedSource(Source):
         kinds: Counter[str] = Counter()
         for place, (content, file, label) in enumerate(listing):
             try:
+                if isinstance(content, DataError):
+                    raise content
                 header: ImageHeader = read_header(content, file)
                 # Decoding everything would take far longer than reading it, and truncated files lack their end.
                 if skip_bad or not looks_whole(content):
@@ -114,7 +129,7 @@ class EncodedSource(Source):
             except DataError as error:
                 if not skip_bad:
                     raise
-                self.bad[file] = str(error)
+                self.bad[readable(file)] = readable(str(error))
                 continue
             sizes.setdefault(header.size, file)
             kinds["turned"] += header.turned
@@ -156,8 +171,13 @@ class EncodedSource(Source):
         self.ids = sample_ids(digests, self.labels)
         self.groups, dependent = copies(digests, self.labels, None if named is None else [named[k] for k in kept])
         present = len(np.unique(self.labels))
-        require(present >= 2, f"{spec} has images of one class only; a classifier needs at least two", DataError)
-        notes = [*class_notes(self.labels), *dependent]
+        require(
+            present >= 2 or asked.one_class,
+            f"{spec} has images of one class only; a classifier needs at least two: name all of the model's with "
+            f"{option('classes')}",
+            DataError,
+        )
+        notes = [*notes, *class_notes(self.labels), *dependent]
         if kinds["jpeg"]:
             notes.append("stored as JPEG: high frequencies are thinned before any shift")
         if 0 < kinds["grey"] < len(digests):
@@ -177,7 +197,7 @@ class EncodedSource(Source):
             name=name,
             spec=spec,
             kind=kind,
-            fingerprint=data_fingerprint(self.ids, self.labels, classes, self.how.identity(channels)),
+            fingerprint=self.fingerprint(self.ids, self.labels, classes, channels),
             classes=classes,
             count=len(digests),
             shape=(channels, height, width),

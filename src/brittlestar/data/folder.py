@@ -9,16 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.text import readable
 from brittlestar.data.base import Changed
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
 from brittlestar.data.reader import OpenRequest, Reader
-
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+from brittlestar.data.tree import tree_of
 
 
 class FolderSource(EncodedSource):
-    """A folder with one sub-folder a class; classes are the sub-folders' names in sorted order."""
+    """A folder with one sub-folder a class; classes are the sub-folders' names in sorted order, numbers in theirs."""
+
+    by_text = True
 
     def __init__(
         self,
@@ -28,26 +30,13 @@ class FolderSource(EncodedSource):
         require(
             asked.group is None, "an image folder has no column to group samples by; use Parquet or arrays", DataError
         )
-        folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-        require(
-            bool(folders),
-            f"{root} has no sub-folders: an image folder holds one sub-folder a class with its images inside",
-            DataError,
-        )
-        files: list[tuple[Path, int]] = []
-        for label, folder in enumerate(folders):
-            found = sorted(
-                p
-                for p in folder.rglob("*")
-                # Hidden files are none of the images: macOS leaves ._NAME.jpg beside NAME.jpg.
-                if p.suffix.lower() in EXTENSIONS and not p.name.startswith(".") and p.is_file()
-            )
-            require(bool(found), f"{folder} holds no images ({', '.join(sorted(EXTENSIONS))})", DataError)
-            files += [(p, label) for p in found]
+        tree = tree_of(root)
+        files = [(file, label) for label, (_, images) in enumerate(tree.classes) for file in images]
         self.root = root
-        classes = tuple(folder.name for folder in folders)
-        listing = ((_read(p), str(p.relative_to(root)), label) for p, label in files)
-        kept = self._index(listing, len(files), "folder", str(root), root.resolve().name, classes, asked)
+        classes = tuple(name for name, _ in tree.classes)
+        listing = ((_or_why(p), str(p.relative_to(root)), label) for p, label in files)
+        name = readable(root.resolve().name)
+        kept = self._index(listing, len(files), "folder", str(root), name, classes, asked, notes=tree.notes)
         self.files = [str(files[place][0].relative_to(root)) for place in kept]
 
     def names(self) -> Sequence[str]:
@@ -65,11 +54,11 @@ class FolderSource(EncodedSource):
                 raise DataError(f"cannot read {self.files[place]} in {self.root}: {error.strerror}") from error
 
 
-def _read(path: Path) -> bytes:
+def _or_why(path: Path) -> bytes | DataError:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        return DataError(f"cannot read {readable(str(path))}: {error.strerror}")
 
 
 def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:

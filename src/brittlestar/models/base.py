@@ -15,6 +15,7 @@ from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.core.preparation import FILTERS, ROUNDINGS, crop_start, resized_size
 from brittlestar.models.answering import answering
+from brittlestar.models.outputs import PLAIN, Outputs
 from brittlestar.models.resample import resample
 from brittlestar.models.units import in_units_of_255, what_to_give
 
@@ -123,12 +124,16 @@ class Model(ABC):
         differentiable: Whether gradients reach the images; the check of the contract finds out.
         notes: Facts worth a line in the report, such as the training recipe.
         guards: What a person must know before believing a number.
+        outputs: How what it gives becomes logits.
+        taken: What the logits were chosen from when it last answered; empty where it gave nothing else.
     """
 
     name: str
     spec: str
     device: torch.device
     preprocess: Preprocess
+    outputs: Outputs = PLAIN
+    taken: str = ""
     differentiable: bool = False
     notes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from torch import nn
 
 from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.models.answering import own_code
-from brittlestar.models.base import Model, apply_preprocess
+from brittlestar.models.base import Model
 from brittlestar.models.wrap import TorchModel
 
 PENULTIMATE = "penultimate"
@@ -56,7 +56,7 @@ class Layer:
         try:
             # Not through ``logits``: its tuned form is a copy, which has no hooks.
             with own_code(self.model.name, len(images)):
-                self.model.module(apply_preprocess(images, self.model.preprocess))
+                self.model.module(self.model.entering(images))
         finally:
             hook.remove()
         require(

@@ -24,8 +24,9 @@ from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
 from brittlestar.models.devices import check_device
 from brittlestar.models.files import Filled, exported, fill, notes_in, preprocess_in, state_dict
-from brittlestar.models.neighbours import OWN, beside
+from brittlestar.models.neighbours import OWN, beside, current, register
 from brittlestar.models.onnx import OnnxModel
+from brittlestar.models.outputs import Outputs
 from brittlestar.models.spec import ModelSpec
 from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
 from brittlestar.models.zoo import build
@@ -52,15 +53,24 @@ def _loaded(spec: ModelSpec) -> Model:
     flags = {field: value for field in FIELDS if (value := getattr(spec, field)) is not None}
     kind, _, rest = spec.spec.partition(":")
     check_device(spec.device)
+    outputs = Outputs(name=spec.output, binary=spec.binary, probabilities=spec.probabilities)
     if kind == "python" and rest:
         function, identity = _imported(rest)
         how = dataclasses.replace(declared(function), **flags)
         return FunctionModel(
-            function, name=spec.name, spec=spec.spec, preprocess=how, identity=identity, device=spec.device
+            function,
+            name=spec.name,
+            spec=spec.spec,
+            preprocess=how,
+            identity=identity,
+            device=spec.device,
+            outputs=outputs,
         )
     if spec.spec.lower().endswith(".onnx"):
         plain = Preprocess(**flags)
-        return OnnxModel(Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device)
+        return OnnxModel(
+            Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device, outputs=outputs
+        )
     filled = Filled({})
     if kind == "torch" and rest:
         module, how, identity = _built(rest)
@@ -94,6 +104,7 @@ def _loaded(spec: ModelSpec) -> Model:
         notes=(*notes_in(filled.metadata), *filled.notes),
         dtype=spec.dtype,
         backend=spec.backend,
+        outputs=outputs,
     )
 
 
@@ -171,13 +182,12 @@ def _from_file(path: Path) -> tuple[ModuleType, str]:
         raise ModelError(f"{path} cannot be read: {error}") from error
     digest = hashlib.sha256(f"{path.resolve()}\n{text}".encode()).hexdigest()[:12]
     unique = f"{OWN}{path.stem}_{digest}"
-    if unique in sys.modules:
-        return sys.modules[unique], text
+    if (known := current(unique)) is not None:
+        return known, text
     found = importlib.util.spec_from_file_location(unique, path)
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
-    # Before it runs: dataclasses look their module up there.
-    sys.modules[unique] = module
+    register(unique, module)
     try:
         with own_code(str(path)), _beside(str(path)):
             # The very text that the fingerprint is made of, whatever the file holds by now.
@@ -196,10 +206,6 @@ def _beside(where: str) -> Iterator[None]:
         with beside(Path(place).resolve().parent):
             yield
         return
-    before = list(sys.path)
     # Last, so that nothing in this folder hides an installed package.
-    sys.path.append(str(Path.cwd()))
-    try:
+    with beside(Path.cwd(), first=False):
         yield
-    finally:
-        sys.path[:] = before

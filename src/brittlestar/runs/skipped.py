@@ -17,7 +17,7 @@ from brittlestar.core.options import option
 from brittlestar.core.text import readable
 from brittlestar.data import reopened
 from brittlestar.data.base import Source
-from brittlestar.data.encoded import EncodedSource, data_fingerprint
+from brittlestar.data.encoded import EncodedSource
 from brittlestar.data.recorded import RecordedSource
 from brittlestar.models import map_labels
 from brittlestar.store import Manifest, RunStore
@@ -170,7 +170,7 @@ def _matched(source: EncodedSource, store: RunStore) -> RecordedSource | None:
     # A file that changed has a new id under a name that the run knows; one that was damaged may have been mended.
     known = {*names, *(readable(str(name)) for name in data.get("skipped") or ())}
     extra = np.setdiff1d(np.arange(len(now)), places)
-    same = data_fingerprint(ids, own, source.info.classes, source.how.identity(source.info.shape[0]))
+    same = source.fingerprint(ids, own, source.info.classes, source.info.shape[0])
     if same != data.get("fingerprint") or not known.issuperset(now[place] for place in extra):
         return None
     gone = np.flatnonzero(places < 0)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -98,7 +99,10 @@ class RunStore:
             self.manifest = Manifest.load(self.path)
             # Whoever wrote these is dead, or it would still hold the lock.
             for left in self.path.rglob(".*.tmp"):
-                left.unlink(missing_ok=True)
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
             yield
 
     def _change(self, **fields: Any) -> None:
