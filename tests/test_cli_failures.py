@@ -12,6 +12,7 @@ import functools
 import hashlib
 import io
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,10 +149,17 @@ def no_space() -> OSError:
     return OSError(errno.ENOSPC, "No space left on device", "/full/file")
 
 
-WRONG: dict[str, tuple[Callable[[], Exception], int, str]] = {
-    "unforeseen": (lambda: RuntimeError("struck\nin the middle"), 1, "RuntimeError: struck"),
-    "wordless": (ZeroDivisionError, 1, "ZeroDivisionError"),
-    "no memory": (lambda: MemoryError("12 GiB"), 1, "MemoryError: 12 GiB"),
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+WRONG: dict[str, tuple[Callable[[], BaseException], int, str]] = {
+    "unforeseen": (lambda: RuntimeError("struck\nin the middle"), 70, "a bug in Brittlestar: RuntimeError: struck."),
+    "wordless": (ZeroDivisionError, 70, "a bug in Brittlestar: ZeroDivisionError."),
+    "the process is ended": (lambda: SystemExit(0), 70, "a bug in Brittlestar: SystemExit: 0."),
+    "no words at all": (Unspeakable, 70, "a bug in Brittlestar: Unspeakable: (its text cannot be read)."),
+    "no memory": (lambda: MemoryError("12 GiB"), 2, "memory ran out (MemoryError: 12 GiB)"),
     "foreseen": (lambda: StoreError("rows are damaged"), 2, "error: rows are damaged"),
     "the disk is full": (no_space, 2, "o space left on device"),
     "no permission": (lambda: PermissionError(errno.EACCES, "Permission denied", "/not/mine"), 2, "ermission denied"),
@@ -164,6 +172,7 @@ def test_a_failure_inside_is_told_and_loses_nothing(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, wrong: str
 ) -> None:
     make, expected, text = WRONG[wrong]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     reached = []
 
     def fail(*_: Any, **__: Any) -> Any:
@@ -181,26 +190,33 @@ def test_a_failure_inside_is_told_and_loses_nothing(
     assert reached, "the function is not called any more: name another"
     assert code == expected, err
     assert "Traceback" not in err and text in err
-    assert [line for line in err.splitlines() if line.startswith("error: ")], err
+    assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1, err
+    files = [path.read_text() for path in tmp_path.glob("brittlestar-bug-*.txt")]
+    assert len(files) == (code == 70) and all("in fail" in file for file in files)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("brittlestar-bug-*.txt"))
     after = contents(world)
     assert before == {name: after.get(name) for name in before}
     assert [*world.rglob(".*.tmp"), *tmp_path.rglob(".*.tmp")] == []
 
 
-def test_what_failed_goes_on_with_the_same_command(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_failed_goes_on_with_the_same_command(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     words = ["run", *INSIDE["run"].words.format(w=world, out="").split(), "--no-report"]
     with monkeypatch.context() as patched:
         patched.setattr(INSIDE["run"].function, lambda *_: 1 / 0)
         code, err = call(words)
-        assert code == 1 and "the same command goes on" in err
+        assert code == 70 and "What was finished is kept" in err
     code, err = call(words)
     assert code == 0 and "complete" in err, err
 
 
-def test_the_place_in_the_code_is_shown_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_place_in_the_code_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(INSIDE["list"].function, lambda *_: 1 / 0)
     code, err = call(["--traceback", "list", "shifts"])
-    assert code == 1 and "Traceback" in err and err.rstrip().count("error: ZeroDivisionError") == 1
+    assert code == 70 and "Traceback" in err and err.rstrip().count("in Brittlestar: ZeroDivisionError") == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -221,3 +224,18 @@ def test_jobs_tell_what_went_wrong(jobs: Callable[..., Slurm], world: Path) -> N
 def test_workers_on_two_devices_write_under_one_identity(world: Path, whole: dict[tuple[str, str], Any]) -> None:
     assert_same(run(world, "devices", "pool", workers=2, device="cpu:0,cpu:1"), whole)
     assert len([*(world / "devices" / "rows").iterdir()]) == 1
+
+
+def test_slurm_itself(world: Path, whole: dict[tuple[str, str], Any], tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed: ./dev test --slow, or the extra slurm")
+    if shutil.which("sinfo") is None or subprocess.run(["sinfo"], capture_output=True, timeout=60).returncode:
+        pytest.skip("no Slurm answers here (sinfo); docs/machines.md has the configuration of one node")
+    (world / "die").touch()
+    folder = tmp_path / "jobs"
+    assert_same(run(world, "slurm", f"slurm:folder={folder},minutes=5", workers=2), whole)
+    assert not (world / "die").exists()
+    until = time.monotonic() + 60
+    while listed := subprocess.run(
+        ["squeue", "--noheader", "--name=brittlestar"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout:
+        assert time.monotonic() < until, f"jobs outlive the run: {listed}"

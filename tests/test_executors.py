@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from brittlestar import evaluate
-from brittlestar.core.errors import UsageError
+from brittlestar.core.errors import ModelError, UsageError
 from brittlestar.models import load_model, parse_spec
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.executors import Executor, Pool
@@ -126,6 +126,7 @@ def test_an_error_in_a_task_ends_the_session_and_closes_the_executor(world: Path
             raise OSError("the disk is gone")
         return images.reshape(len(images), -1)[:, :4]
 
-    with pytest.raises(OSError, match="the disk is gone"):
+    said = r"model model raised OSError: the disk is gone \(test_executors.py:\d+\) under clean, images \d+-\d+; "
+    with pytest.raises(ModelError, match=said):
         evaluate(broken, str(world / "data.npz"), suite="noise", out=world / "broken", anyway=True, executor=threaded)
     assert threaded.starts == 1 and threaded.ran >= 1 and threaded.thread is None

@@ -17,6 +17,7 @@ from brittlestar.analyses.mapping import sharper
 from brittlestar.analyses.margin_task import MarginTask, margins
 from brittlestar.cli.main import app
 from brittlestar.core.errors import StoreError, UsageError
+from brittlestar.core.sealed import read_arrays, write_arrays
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sampled import FOLDER, SampledMap, read_sampled, sampled_map
 from brittlestar.models import parse_spec
@@ -275,5 +276,9 @@ def test_layer_maps_of_a_linear_model_are_exact(world: Path, tmp_path: Path) -> 
         low, high = float(row["low"]), float(row["high"])
         assert low - 0.05 <= float(expected.mean()) <= high + 0.05
         assert expected.min() - 1e-4 <= float(row["mean_l2"]) <= expected.max() + 1e-4
+    (kept,) = (tmp_path / "r" / "layers").glob("*/first.npz")
+    write_arrays(kept, {"outputs": read_arrays(kept)["outputs"] + 0.1})
+    changed = CliRunner().invoke(app, [*base, *options])
+    assert "of model m gives other outputs than when" in str(changed.exception) and "0.1" in str(changed.exception)
     bad = CliRunner().invoke(app, [*base, "--layer", "nix", "--region", "3", "--out", str(tmp_path / "r")])
     assert bad.exit_code != 0

@@ -31,6 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = net_folder(tmp_path, monkeypatch)
     with (place / "net.py").open("a") as file:
         file.write("\ndef parallel():\n    return nn.DataParallel(Net()).eval()\n")
+        file.write("\ndef single():\n    return nn.Sequential(nn.Linear(3, 3, bias=False)).eval()\n")
         file.write("\ndef inside():\n    return nn.Sequential(Net()).eval()\n")
     return place
 
@@ -167,6 +168,10 @@ def test_files_that_are_something_else_are_called_that(folder: Path) -> None:
     assert "holds whole numbers (int8)" in told("a.pth")
     torch.save({"base_model.model.head.lora_A.weight": torch.zeros(2, 3)}, "a.pth")
     assert "adapter (LoRA)" in told("a.pth")
+    torch.save({"other.weight": torch.zeros(3, 3)}, "a.pth")
+    assert "another architecture" in told("a.pth", factory="net.py:single")
+    torch.save({"a.head.lora_A.weight": torch.zeros(3, 3)}, "a.pth")
+    assert "adapter (LoRA)" in told("a.pth", factory="net.py:single")
     torch.save({"other.weight": torch.zeros(2)}, "model-00001-of-00002.pth")
     assert "one of several shards" in told("model-00001-of-00002.pth")
     with warnings.catch_warnings():

@@ -21,7 +21,7 @@ from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.options import option
 from brittlestar.core.text import table_cell
-from brittlestar.data import Source, reopened
+from brittlestar.data import Source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
@@ -30,6 +30,7 @@ from brittlestar.report.agreements import Agreement, plain
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
 from brittlestar.report.explained_words import Case, agreements_of, points, sentences
 from brittlestar.report.figure import fourier_maps
+from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
 from brittlestar.store import RunStore, stopping_rule
@@ -124,7 +125,7 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         f"{store.path} has no shifts: run it with {option('suite', 'broad')} or cifar-c as well",
         UsageError,
     )
-    order = source.order(store.manifest.seed)[:samples]
+    order = source.present(source.order(store.manifest.seed))[:samples]
     images = torch.from_numpy(source.load(order)).to(torch.float32) / 255
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
@@ -276,7 +277,7 @@ def explained_again(folder: Path, most: int = 200) -> Explanation | None:
         fourier_maps(store)
     except UsageError:
         return None
-    source = reopened(data)
+    source = reopened_as_recorded(store)
     pixels = data["shape"][1] * data["shape"][2]
     explanation = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)))
     keep(explanation, store)

@@ -14,17 +14,24 @@ import torch
 from scipy import special
 
 from brittlestar.core.definition import fingerprint_of
+from brittlestar.core.errors import StoreError, require
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.sealed import read_arrays, write_arrays
 from brittlestar.core.text import table_cell
 from brittlestar.data import Source
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.models.base import Model
 from brittlestar.models.layers import Layer
+from brittlestar.runs.identity import TOLERANCES, precision_of
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.suites.base import Suite
 
 _BLOCK = 100
+
+_FIRST = 4
+"""Images whose outputs are kept, to know the model again."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -55,6 +62,26 @@ class LayerMap:
         return np.asarray(float(special.stdtrit(max(n - 1, 1), 0.5 + level / 2)) * spread / n**0.5)
 
 
+def _check_same(model: Model, read: Layer, source: Source, order: npt.NDArray[np.int64], folder: Path) -> None:
+    """Hold the layer's outputs for the first images against those that the pieces in the folder began with."""
+    images = torch.from_numpy(source.load(order[:_FIRST])).to(model.device, torch.float32) / 255
+    with torch.inference_mode():
+        outputs = read(images).to(torch.float32).cpu().numpy()
+    path = folder / "first.npz"
+    if not path.is_file():
+        write_arrays(path, {"outputs": outputs})
+        return
+    kept = read_arrays(path)["outputs"]
+    largest = max(1.0, float(np.abs(kept).max(initial=0)))
+    apart = float(np.abs(outputs - kept).max(initial=0))
+    require(
+        apart <= TOLERANCES[precision_of(model)] * largest,
+        f"{read.name} of model {model.name} gives other outputs than when {folder} was begun, by up to {apart:.2g}, "
+        f"with the same files: remove {folder} to measure it as it is now",
+        StoreError,
+    )
+
+
 def layer_map(
     model: Model,
     source: Source,
@@ -80,6 +107,7 @@ def layer_map(
 
     Raises:
         ModelError: No such layer, or no torch model.
+        StoreError: The pieces in the folder are of a model that answered otherwise, with the same files.
     """
     read = Layer(model, layer)
     waves = [c for c in suite.conditions(source.info.shape) if isinstance(c.definition, FourierBasis)]
@@ -89,6 +117,7 @@ def layer_map(
     identity = [seed, read.name, model.fingerprint(), source.info.fingerprint]
     made = fingerprint_of([*identity, *(c.fingerprint for c in waves)])
     (folder / made).mkdir(parents=True, exist_ok=True)
+    _check_same(model, read, source, order, folder / made)
     parts = []
     for start in range(0, len(order), _BLOCK):
         places = order[start : start + _BLOCK]

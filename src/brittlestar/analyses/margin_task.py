@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from brittlestar.core import whereabouts
 from brittlestar.core.errors import ModelError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
@@ -48,7 +49,7 @@ class MarginTask:
         """Ask the model, and keep the margins; no cell is whole, so there is nothing to tally."""
         began = time.perf_counter()
         margin = np.empty(len(self.condition), np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), whereabouts.at("waves", self.start, self.stop, [bench.models[self.model].name]):
             self._ask(bench, margin)
         require(
             bool(np.isfinite(margin).all()),
@@ -77,6 +78,7 @@ class MarginTask:
             plain = images[at].to(torch.float32).div_(255)
             condition = spec.conditions[int(self.condition[start])]
             waiting.append(perturbed(condition, plain, labels[at], keys[at], model))
+            whereabouts.alive()
             if stop - first >= batch or stop == len(self.condition):
                 x = torch.cat(waiting)
                 for place in range(0, len(x), batch):

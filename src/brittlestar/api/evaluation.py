@@ -24,7 +24,7 @@ from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
 from brittlestar.measures.samples import Samples, mean_difference_of
-from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_spec
+from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
 from brittlestar.models.base import Model, infer
 from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
@@ -214,6 +214,7 @@ class Evaluation:
             spec = value if isinstance(value, ModelSpec) else None
             for note in loaded.notes if spec is not None else ():
                 watch.note(f"{loaded.name}: {note}")
+            spec = settled_output(loaded, spec, len(self.classes or source.info.classes))
             settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):

@@ -110,16 +110,18 @@ class Run:
         return first_screen_html([self.path])
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Write the HTML report (with ``summary.json``, ``results.csv``, ``results.md`` beside it); give its path."""
+        """Write the HTML report (with ``summary.json``, ``results.csv``, ``results.md`` beside it); give its path.
+
+        Args:
+            path: The folder, or the name of the page if it ends in ``.html``; ``RUN/report/`` by default. An earlier
+                report on the same run is replaced there.
+
+        Raises:
+            UsageError: Other files would be lost, those of a report on something else included.
+        """
         from brittlestar.report import build
 
-        if path is None:
-            return build([self.path])
-        target = Path(path)
-        if target.suffix != ".html":
-            return build([self.path], out=target)
-        written = build([self.path], out=target.parent)
-        return written.rename(target) if written != target else written
+        return build([self.path], out=path)
 
 
 def _row(model: str, condition: str, interval: measures.Estimate) -> dict[str, Any]:

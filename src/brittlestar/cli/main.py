@@ -1,23 +1,22 @@
-"""The command ``brittlestar``: collects the verbs, and turns every error into one clear line and an exit code.
-
-0 is done, 1 an error that nobody foresaw, 2 something that the person can mend, 130 an interruption.
-"""
+"""The command ``brittlestar``: collects the verbs, and runs the one that was typed."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
-import os
+import logging
 import sys
-import traceback
+import warnings
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
+import typer.main
 
 from brittlestar.cli.lazy import put_off
-from brittlestar.core.errors import BrittlestarError, UsageError, require
+from brittlestar.cli.leaving import all_is_printable, flush_output, leave
+from brittlestar.core import interrupts
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import COMMAND, speak
 from brittlestar.core.version import VERSION
 
@@ -96,49 +95,39 @@ def root(
 
 
 def main() -> None:
-    """Entry point of the command."""
-    if sys.argv[1:2] and sys.argv[1] in READING:
-        put_off("torch", "scipy", "duckdb")
-    try:
-        app()
-    except BrittlestarError as error:
-        _leave(str(error), 2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
-    # Before OSError, of which it is one.
-    except BrokenPipeError:
-        # Python flushes standard output once more at exit, which would fail again on the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        _leave(_of_the_system(error), 2)
-    except Exception as error:
-        _leave(_unforeseen(error), 1)
-
-
-def _leave(text: str, code: int) -> NoReturn:
-    if "--traceback" in sys.argv[1:2] and sys.exc_info()[0] is not None:
-        traceback.print_exc()
-    typer.echo(f"error: {text}", err=True)
+    """Entry point of the command; leaves with its exit code (``cli.leaving``)."""
+    with interrupts.listening(), _quiet():
+        all_is_printable(sys.stdout, sys.stderr)
+        try:
+            code = _called(sys.argv[1:])
+            flush_output()
+        # SystemExit too: what the verbs call, a model's file for instance, has no say in how the command ends.
+        except BaseException as error:
+            code = leave(error)
     sys.exit(code)
 
 
-def _of_the_system(error: OSError) -> str:
-    """What the system refused, of which file, and what is left of the work."""
-    reason = (error.strerror or str(error) or type(error).__name__).lower()
-    where = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}{reason}; what was finished is kept: make room and run the same command again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where}{reason}: choose a place where you may read and write"
-    return f"{where}{reason}"
+def _called(words: list[str]) -> int:
+    if words[:1] and words[0] in READING:
+        put_off("torch", "scipy", "duckdb")
+    # Not through app(), which turns an interruption and SystemExit into exit codes of its own.
+    command = typer.main.get_command(app)
+    with command.make_context("brittlestar", words) as context:
+        command.invoke(context)
+    return 0
 
 
-def _unforeseen(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    first = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return (
-        f"{first}\n  This was not foreseen. What was finished is kept, and the same command goes on from there.\n  "
-        "`brittlestar --traceback ...` with the same words shows where it arose; please report that"
-    )
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What libraries warn of is for those who call them; whoever set filters of their own (``-W``) keeps them."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            # At the end of the list, so that a filter that is there already wins.
+            warnings.filterwarnings("ignore", append=True)
+        # Without a handler, logging writes warnings to standard error.
+        silent = logging.NullHandler()
+        logging.getLogger().addHandler(silent)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(silent)

@@ -11,7 +11,9 @@ import typer
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several stand side by side.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the report; RUN/report by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report, or its page if it ends in .html; RUN/report by default.")
+    ] = None,
     pdf: Annotated[
         bool, typer.Option("--pdf", help="Also report.pdf on A4 pages, printed by Chromium or Chrome.")
     ] = False,
@@ -28,7 +30,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = Fals
 
     if pdf:
         check_chromium("the PDF of a report")
-    written = write(runs, out=out)
+    written = write(runs, out=out, beside=[".pdf"] if pdf else [])
     for status in written.statuses:
         typer.echo(spaced(f"{status.lead} {status.text}"))
     typer.echo(f"report: {written.page}")

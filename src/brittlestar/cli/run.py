@@ -28,6 +28,7 @@ from brittlestar.cli.options import (
     ResizeRounding,
     WeightsKey,
 )
+from brittlestar.core import interrupts
 from brittlestar.core.errors import DataError, UsageError
 
 Numbers = str
@@ -180,7 +181,7 @@ def run(
 
 
 def finish(result: object, report: bool) -> None:
-    """Say how a session ended, write the report, and leave with 130 after Ctrl-C."""
+    """Say how a session ended, write the report, and leave with 130 after Ctrl-C (143 after SIGTERM)."""
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
     from brittlestar.cli.report import write_report
@@ -209,7 +210,7 @@ def finish(result: object, report: bool) -> None:
         typer.echo("run the same command again to go on where it stopped", err=True)
     if outcome.stop == "interrupted":
         typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
-        raise typer.Exit(130)
+        raise typer.Exit(interrupts.code())
     if report:
         # First, as the report tells of it.
         after_run(result.path)

@@ -64,3 +64,12 @@ def unknown(kind: str, got: str, allowed: Iterable[str], listed_by: str = "") ->
     command = listed_by or f"brittlestar list {kind}s"
     listing = ", ".join(names) if len(names) <= 40 else f"{len(names)} names, see `{command}`"
     return UsageError(f"unknown {kind} {got!r}{hint} (known: {listing})")
+
+
+def text_of(error: BaseException, most: int = 300) -> str:
+    """The first line of an error, however it is made; one that cannot tell is told by its kind alone."""
+    try:
+        lines = str(error).strip().splitlines()
+    except BaseException:
+        return "(its text cannot be read)"
+    return lines[0][:most] if lines else ""

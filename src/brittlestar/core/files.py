@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from brittlestar.core import portable
 from brittlestar.core.errors import StoreError
 
 
@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _fsync(beside)
         beside.replace(path)
         # The rename survives a power cut only once the folder itself is on disk.
-        _fsync(path.parent)
+        portable.flush_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}; free some space or check permissions"
@@ -57,11 +57,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    portable.flush_file(path)
 
 
 @contextlib.contextmanager
@@ -72,7 +68,7 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
     """
     with _opened(path, purpose) as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            portable.lock(handle)
         except OSError as error:
             handle.seek(0)
             holder = handle.read().strip() or "another process"

@@ -9,6 +9,8 @@ from brittlestar.models.base import Model, ModelInfo, Preprocess, apply_preproce
 from brittlestar.models.checks import check_model, map_labels
 from brittlestar.models.load import load_model
 from brittlestar.models.normalisation import settled_spec
+from brittlestar.models.onnx import settled_output
+from brittlestar.models.outputs import Outputs
 from brittlestar.models.spec import ModelSpec, parse_spec
 from brittlestar.models.wrap import as_model
 
@@ -16,6 +18,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "ModelSpec",
+    "Outputs",
     "Preprocess",
     "apply_preprocess",
     "as_model",
@@ -25,6 +28,7 @@ __all__ = [
     "load_model",
     "map_labels",
     "parse_spec",
+    "settled_output",
     "settled_spec",
 ]
 

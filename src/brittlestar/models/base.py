@@ -14,6 +14,8 @@ import torch
 from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.core.preparation import FILTERS, ROUNDINGS, crop_start, resized_size
+from brittlestar.models.answering import answering
+from brittlestar.models.outputs import PLAIN, Outputs
 from brittlestar.models.resample import resample
 from brittlestar.models.units import in_units_of_255, what_to_give
 
@@ -122,21 +124,32 @@ class Model(ABC):
         differentiable: Whether gradients reach the images; the check of the contract finds out.
         notes: Facts worth a line in the report, such as the training recipe.
         guards: What a person must know before believing a number.
+        outputs: How what it gives becomes logits.
+        taken: What the logits were chosen from when it last answered; empty where it gave nothing else.
     """
 
     name: str
     spec: str
     device: torch.device
     preprocess: Preprocess
+    outputs: Outputs = PLAIN
+    taken: str = ""
     differentiable: bool = False
     notes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        # Here and not in each kind of model, so that none can forget it, those that are made elsewhere included.
+        if "logits" in vars(cls):
+            cls.logits = answering(cls.logits)  # type: ignore[method-assign, assignment]
 
     @abstractmethod
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """(batch, classes) float32 logits of (batch, channel, height, width) float32 images on ``device``.
 
-        Runs under whatever gradient mode the caller set; preprocessing is part of it.
+        Runs under whatever gradient mode the caller set; preprocessing is part of it. What the model's own code raises
+        is a ``ModelError`` (``models.answering``).
         """
 
     @abstractmethod

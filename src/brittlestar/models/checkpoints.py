@@ -151,6 +151,8 @@ def _renamed(path: Path, state: State, own: Mapping[str, torch.Tensor]) -> tuple
     """The weights under the module's names, where what stands before the names is all that differs."""
     if _fits(state, own):
         return state, []
+    if told := other_weights(list(state)):
+        raise ModelError(f"{path} does not fit the module: {told}")
     plain = {_unwrapped_name(name): value for name, value in state.items()}
     # Without what wraps a name, so that a factory that gives DataParallel itself fits too.
     bare = {_unwrapped_name(name): name for name in own}
@@ -215,14 +217,16 @@ def _prefixes(state: State, own: Mapping[str, Any]) -> list[str]:
 
 
 def _within(own: Mapping[str, str]) -> dict[str, str]:
-    """The names within the only part with weights of a module that wraps a network; empty where there are several."""
-    heads = {name.partition(".")[0] for name in own}
-    return {inner: full for name, full in own.items() if (inner := name.partition(".")[2])} if len(heads) == 1 else {}
+    """The names within the only part with weights of a module that wraps a network; empty where there are several.
+
+    A single layer is no network: its ``weight`` would fit every layer of its size.
+    """
+    parts = {name.partition(".")[0] for name in own}
+    inner = {name.partition(".")[2]: full for name, full in own.items()}
+    return inner if len(parts) == 1 and any("." in name for name in inner) else {}
 
 
 def _misfit(path: Path, state: State, own: Mapping[str, Any]) -> str:
-    if told := other_weights(list(state)):
-        return f"{path} does not fit the module: {told}"
     missing, unexpected = sorted(_needed(own) - set(state)), sorted(set(state) - set(own))
     text = (
         f"{path} does not fit the module: it lacks {_some(missing)} and has {_some(unexpected)} which the module lacks"

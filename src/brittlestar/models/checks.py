@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from brittlestar.core.errors import DataError, ModelError, require
+from brittlestar.core.errors import DataError, ModelError, require, text_of
 from brittlestar.core.options import option
+from brittlestar.models.answering import ModelFault
 from brittlestar.models.base import Model
-from brittlestar.models.wrap import TorchModel
+from brittlestar.models.wrap import FunctionModel, TorchModel
 
 _PROBE = 16
 """How many images the model sees more than once."""
@@ -89,10 +90,12 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
     _check_logits(model, logits)
     # The small number is for logits that are all 0.
     scale = float(logits.abs().max()) + 1e-12
+    # At once, as every pass says anew what its logits were chosen from.
+    chosen = [f"model {model.name}: {model.taken}"] if model.taken else []
     random = _random(model, probe, logits, scale)
     # Nothing can be said of what a random model does to single images.
     alone, spread = ([], random) if random else _alone(model, probe, logits, scale)
-    notes = [*model.notes, *alone, *_gradients(model, probe, labels[: len(probe)])]
+    notes = [*model.notes, *chosen, *alone, *_gradients(model, probe, labels[: len(probe)])]
     rest = (
         [_answers(model, piece) for piece in torch.split(images[len(probe) :], batch)]
         if len(images) > len(probe)
@@ -100,7 +103,8 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
     )
     every = torch.cat([logits, *rest])
     _check_finite(model, every)
-    return Checked((*notes, *_looks(every, scale)), logits, random, spread)
+    _check_sigmoid(model, every, labels)
+    return Checked((*notes, *_looks(every, scale, model.outputs.probabilities)), logits, random, spread)
 
 
 def in_training_mode(module: nn.Module) -> list[str]:
@@ -136,17 +140,14 @@ def _answers(model: Model, images: torch.Tensor) -> torch.Tensor:
     try:
         with torch.inference_mode():
             logits = model.logits(images)
-    except ModelError:
-        raise
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0]
+    except ModelFault as fault:
+        error = fault.__cause__
+        if error is None or not fault.usual:
+            raise
+        first = text_of(error)
         declared = {key: value for key, value in model.preprocess.as_json().items() if value is not None}
         told = f"after its preprocessing {declared}" if declared else "without preprocessing"
-        hint = (
-            "; export it with a dynamic batch size, dynamic_shapes=({0: torch.export.Dim('batch')},)"
-            if model.spec.lower().endswith(".pt2")
-            else ""
-        )
+        hint = _hint(model)
         raise ModelError(
             f"model {model.name} does not take {len(images)} images of shape {tuple(images.shape[1:])} "
             f"(float32 in [0, 1], {told}): {type(error).__name__}: {first}; set "
@@ -159,7 +160,19 @@ def _answers(model: Model, images: torch.Tensor) -> torch.Tensor:
     return logits.to(torch.float32)
 
 
+def _hint(model: Model) -> str:
+    if model.spec.lower().endswith((".pt2", ".onnx")):
+        return "; export it with a dynamic batch size, dynamic_shapes=({0: torch.export.Dim('batch')},)"
+    if isinstance(model, FunctionModel):
+        return (
+            "; the function gets (n, channel, height, width): for (n, height, width, channel) begin it with "
+            "x = x.transpose(0, 2, 3, 1), for bytes with x = (255 * x).round().astype('uint8')"
+        )
+    return ""
+
+
 def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: int) -> None:
+    _check_one_number(model, logits, count, class_count)
     require(
         logits.ndim == 2 and len(logits) == count,
         f"model {model.name} gives outputs of shape {tuple(logits.shape)} for {count} images; "
@@ -168,15 +181,40 @@ def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: in
     )
     outputs = logits.shape[1]
     require(
+        not model.outputs.binary or class_count == 2,
+        f"{option('binary', True)} is for two classes, and the labels name {class_count}: leave it out, or give data "
+        "of two classes",
+        ModelError,
+    )
+    require(
         outputs >= class_count,
         f"model {model.name} has {outputs} outputs and the labels name {class_count} classes: "
         "it is no model of these data, or the wrong layer was taken as its last",
         ModelError,
     )
+    background = "; one output more is often a background class, which the list must name too"
     require(
         outputs == class_count,
         f"model {model.name} has {outputs} outputs and the labels name {class_count} classes; if the data hold some of "
-        f"the model's classes, list all class names in the order of the outputs with {option('classes')}",
+        f"the model's classes, list all class names in the order of the outputs with {option('classes')}"
+        + (background if outputs == class_count + 1 else ""),
+        ModelError,
+    )
+
+
+def _check_one_number(model: Model, logits: torch.Tensor, count: int, class_count: int) -> None:
+    single = len(logits) == count and (logits.ndim == 1 or (logits.ndim == 2 and logits.shape[1] == 1))
+    require(
+        not single or class_count != 2,
+        f"model {model.name} gives one number an image for two classes: give {option('binary', True)} if it is the "
+        f"logit of the second class, with {option('probabilities', True)} too if it is that class's probability (it "
+        "ends in a sigmoid)",
+        ModelError,
+    )
+    require(
+        not single or class_count == 1,
+        f"model {model.name} gives one number an image (outputs of shape {tuple(logits.shape)}), and the labels name "
+        f"{class_count} classes: it must give ({count}, {class_count}) logits, not the number of the class",
         ModelError,
     )
 
@@ -195,7 +233,24 @@ def _check_logits(model: Model, logits: torch.Tensor) -> None:
     require(
         not (_in_unit(logits) and bool(((logits.sum(1) - 1).abs() < 1e-3).all())),
         f"model {model.name} gives probabilities (between 0 and 1, summing to 1) "
-        "instead of logits: leave its softmax out",
+        f"instead of logits: leave its softmax out, or give {option('probabilities', True)}, which takes their "
+        "logarithm and leaves gradient attacks out",
+        ModelError,
+    )
+
+
+def _check_sigmoid(model: Model, logits: torch.Tensor, labels: torch.Tensor) -> None:
+    """One number for two classes that is right as a probability and not as a logit."""
+    if not model.outputs.binary or model.outputs.probabilities:
+        return
+    z = logits[:, 1] - logits[:, 0]
+    truth = labels[: len(z)].to(z.device) == 1
+    right = [int(((z > at) == truth).sum()) for at in (0.0, 0.5)]
+    require(
+        not (bool(((z >= 0) & (z <= 1)).all()) and right[1] > right[0]),
+        f"model {model.name} gives numbers between 0 and 1 only, right in {right[1]} of {len(z)} images as "
+        f"probabilities and in {right[0]} as logits: give {option('probabilities', True)} too, or leave the sigmoid "
+        "out",
         ModelError,
     )
 
@@ -249,9 +304,9 @@ def _gradients(model: Model, probe: torch.Tensor, labels: torch.Tensor) -> list[
             # The label's logit, not the cross-entropy: the gradient of that is exactly 0 where a model is very sure.
             picked = logits.gather(1, labels[:4, None].to(logits.device, torch.int64)).sum()
             gradient = torch.autograd.grad(picked, x, allow_unused=True)[0] if picked.requires_grad else None
-        except RuntimeError as error:
+        except (RuntimeError, ModelFault) as error:
             model.differentiable = False
-            return [f"taking gradients fails ({str(error).splitlines()[0]})"]
+            return [f"taking gradients fails ({text_of(error)})"]
     if gradient is None:
         model.differentiable = False
         return ["its gradients do not reach the images"]
@@ -265,12 +320,15 @@ def _gradients(model: Model, probe: torch.Tensor, labels: torch.Tensor) -> list[
     return []
 
 
-def _looks(logits: torch.Tensor, scale: float) -> list[str]:
+def _looks(logits: torch.Tensor, scale: float, probabilities: bool = False) -> list[str]:
     """What is odd about the answers as a whole."""
     notes = []
     if _in_unit(logits):
-        notes.append("all outputs lie in [0, 1]: if they are probabilities, leave the last layer (sigmoid) out")
-    elif float(logits.logsumexp(1).abs().max()) < 1e-3:
+        notes.append(
+            "all outputs lie in [0, 1]: if they are probabilities, leave the last layer (sigmoid) out, or give "
+            + option("probabilities", True)
+        )
+    elif not probabilities and float(logits.logsumexp(1).abs().max()) < 1e-3:
         # Log-softmax takes the same number off all logits of an image: no answer, margin or loss changes.
         notes.append("the outputs are log-probabilities, which serve as logits")
     if len(logits) > 1 and float((logits - logits[:1]).abs().max()) <= 1e-6 * scale:

@@ -36,8 +36,7 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=known).add(1).cpu()
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-        raise ModelError(f"the device {device} cannot be used here ({first}): use {_here()}") from error
+        raise ModelError(f"torch has no device {device} here: use {_here()}") from error
 
 
 def _here() -> str:

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from brittlestar.core.errors import ModelError, require, unknown
-from brittlestar.models.base import Model, apply_preprocess
+from brittlestar.models.answering import own_code
+from brittlestar.models.base import Model
 from brittlestar.models.wrap import TorchModel
 
 PENULTIMATE = "penultimate"
@@ -54,7 +55,8 @@ class Layer:
         hook = self._part.register_forward_pre_hook(keep) if self._before else self._part.register_forward_hook(keep)
         try:
             # Not through ``logits``: its tuned form is a copy, which has no hooks.
-            self.model.module(apply_preprocess(images, self.model.preprocess))
+            with own_code(self.model.name, len(images)):
+                self.model.module(self.model.entering(images))
         finally:
             hook.remove()
         require(

@@ -17,14 +17,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.errors import ModelError, require, text_of, unknown
 from brittlestar.core.options import option
+from brittlestar.models.answering import own_code
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.checks import in_training_mode
 from brittlestar.models.devices import check_device
 from brittlestar.models.files import Filled, exported, fill, notes_in, preprocess_in, state_dict
-from brittlestar.models.neighbours import OWN, beside
+from brittlestar.models.neighbours import OWN, beside, current, register
 from brittlestar.models.onnx import OnnxModel
+from brittlestar.models.outputs import Outputs
 from brittlestar.models.spec import ModelSpec
 from brittlestar.models.wrap import FIELDS, FunctionModel, TorchModel, declared
 from brittlestar.models.zoo import build
@@ -51,15 +53,24 @@ def _loaded(spec: ModelSpec) -> Model:
     flags = {field: value for field in FIELDS if (value := getattr(spec, field)) is not None}
     kind, _, rest = spec.spec.partition(":")
     check_device(spec.device)
+    outputs = Outputs(name=spec.output, binary=spec.binary, probabilities=spec.probabilities)
     if kind == "python" and rest:
         function, identity = _imported(rest)
         how = dataclasses.replace(declared(function), **flags)
         return FunctionModel(
-            function, name=spec.name, spec=spec.spec, preprocess=how, identity=identity, device=spec.device
+            function,
+            name=spec.name,
+            spec=spec.spec,
+            preprocess=how,
+            identity=identity,
+            device=spec.device,
+            outputs=outputs,
         )
     if spec.spec.lower().endswith(".onnx"):
         plain = Preprocess(**flags)
-        return OnnxModel(Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device)
+        return OnnxModel(
+            Path(spec.spec), name=spec.name, spec=spec.spec, preprocess=plain, device=spec.device, outputs=outputs
+        )
     filled = Filled({})
     if kind == "torch" and rest:
         module, how, identity = _built(rest)
@@ -93,6 +104,7 @@ def _loaded(spec: ModelSpec) -> Model:
         notes=(*notes_in(filled.metadata), *filled.notes),
         dtype=spec.dtype,
         backend=spec.backend,
+        outputs=outputs,
     )
 
 
@@ -120,13 +132,13 @@ def _built(where: str) -> tuple[nn.Module, Preprocess, str]:
     """
     factory, identity = _imported(where)
     try:
-        with _beside(where), torch.random.fork_rng(devices=[]):
+        with own_code(where), _beside(where), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             module = factory()
     except ModelError:
         raise
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{where}() failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{where}() failed: {type(error).__name__}: {text_of(error)}") from error
     require(
         isinstance(module, nn.Module),
         f"{where}() gave a {type(module).__name__}, it must give an nn.Module",
@@ -146,11 +158,11 @@ def _imported(where: str) -> tuple[Callable[..., Any], str]:
         module, text = _from_file(Path(place))
     else:
         try:
-            with _beside(where):
+            with own_code(where), _beside(where):
                 module = importlib.import_module(place)
         except (Exception, SystemExit) as error:
             hint = f" (is it a file? write {place}.py)" if Path(f"{place}.py").is_file() else ""
-            raise ModelError(f"cannot import {place}: {type(error).__name__}: {error}{hint}") from error
+            raise ModelError(f"cannot import {place}: {type(error).__name__}: {text_of(error)}{hint}") from error
         file = getattr(module, "__file__", None)
         text = Path(file).read_text(encoding="utf-8") if file and file.endswith(".py") else place
     found = getattr(module, name, None)
@@ -170,20 +182,19 @@ def _from_file(path: Path) -> tuple[ModuleType, str]:
         raise ModelError(f"{path} cannot be read: {error}") from error
     digest = hashlib.sha256(f"{path.resolve()}\n{text}".encode()).hexdigest()[:12]
     unique = f"{OWN}{path.stem}_{digest}"
-    if unique in sys.modules:
-        return sys.modules[unique], text
+    if (known := current(unique)) is not None:
+        return known, text
     found = importlib.util.spec_from_file_location(unique, path)
     assert found is not None and found.loader is not None
     module = importlib.util.module_from_spec(found)
-    # Before it runs: dataclasses look their module up there.
-    sys.modules[unique] = module
+    register(unique, module)
     try:
-        with _beside(str(path)):
+        with own_code(str(path)), _beside(str(path)):
             # The very text that the fingerprint is made of, whatever the file holds by now.
             exec(compile(text, str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[unique]
-        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{path} cannot be run: {type(error).__name__}: {text_of(error)}") from error
     return module, text
 
 
@@ -195,10 +206,6 @@ def _beside(where: str) -> Iterator[None]:
         with beside(Path(place).resolve().parent):
             yield
         return
-    before = list(sys.path)
     # Last, so that nothing in this folder hides an installed package.
-    sys.path.append(str(Path.cwd()))
-    try:
+    with beside(Path.cwd(), first=False):
         yield
-    finally:
-        sys.path[:] = before

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -15,7 +15,8 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from brittlestar.core.errors import ModelError, require
 from brittlestar.core.options import option
-from brittlestar.models.base import Model, apply_preprocess
+from brittlestar.models.answering import own_code
+from brittlestar.models.base import Model
 from brittlestar.models.onnx import through_onnx
 from brittlestar.models.wrap import TorchModel, lowered
 
@@ -39,14 +40,14 @@ def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
     if not isinstance(model, TorchModel):
         return None
     model.fast = None
-    x = apply_preprocess(images, model.preprocess)
-    with lowered(model.dtype, x.device):
+    x = model.entering(images)
+    with own_code(model.name, len(images)), lowered(model.dtype, x.device):
         if model.backend == "onnxruntime":
             model.fast, note = _by_onnx(model, x)
             return note
         if not faster:
             return None
-        found = tuned(model.module, x, AGREE if model.dtype == "float32" else None)
+        found = tuned(model.module, x, AGREE if model.dtype == "float32" else None, model.main)
     if found is None:
         return None
     model.fast, note = found
@@ -55,8 +56,8 @@ def tune(model: Model, images: torch.Tensor, faster: bool = True) -> str | None:
 
 def _by_onnx(model: TorchModel, x: torch.Tensor) -> tuple[Answer, str]:
     # A single image is doubled: export would take a batch of one for a constant.
-    answer = through_onnx(model.module, x if len(x) > 1 else x.repeat(2, 1, 1, 1))
-    apart = float((_answered(answer, x) - _answered(model.module, x)).abs().max())
+    answer = through_onnx(_Main(model), x if len(x) > 1 else x.repeat(2, 1, 1, 1))
+    apart = float((_answered(answer, x) - _answered(model.module, x, model.main)).abs().max())
     require(
         apart <= AGREE,
         f"model {model.name}: logits by ONNX Runtime lie up to {apart:.1e} from those of torch, allowed is "
@@ -66,7 +67,23 @@ def _by_onnx(model: TorchModel, x: torch.Tensor) -> tuple[Answer, str]:
     return answer, f"ONNX Runtime; logits within {apart:.0e} of torch"
 
 
-def tuned(module: nn.Module, x: torch.Tensor, agree: float | None = AGREE) -> tuple[Answer, str] | None:
+class _Main(nn.Module):
+    """A module that gives one of a module's outputs alone, the one that holds the logits."""
+
+    def __init__(self, model: TorchModel) -> None:
+        super().__init__()
+        self.module, self._main = model.module, model.main
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._main(self.module(x))
+
+
+def tuned(
+    module: nn.Module,
+    x: torch.Tensor,
+    agree: float | None = AGREE,
+    main: Callable[[Any], torch.Tensor] = lambda answer: answer,
+) -> tuple[Answer, str] | None:
     """A faster form of a module that gives its logits, and a line that says what was done; ``None`` if there is none.
 
     The module itself is left as it is (gradients are taken through it).
@@ -75,8 +92,9 @@ def tuned(module: nn.Module, x: torch.Tensor, agree: float | None = AGREE) -> tu
         module: In evaluation mode.
         x: (n, channel, height, width) images as its first layer gets them.
         agree: How far logits may lie apart; ``None`` (in bfloat16) for a twentieth of the largest.
+        main: Picks the logits out of what the module gives.
     """
-    expected = _answered(module, x)
+    expected = _answered(module, x, main)
     # From most to least: the first that agrees is taken.
     for fold, last in ((True, True), (True, False), (False, True)):
         last_here = last and x.device.type == "cpu"
@@ -87,7 +105,7 @@ def tuned(module: nn.Module, x: torch.Tensor, agree: float | None = AGREE) -> tu
             if not (pairs or last_here):
                 continue
             answer = _channels_last(made) if last_here else made
-            apart = float((_answered(answer, x) - expected).abs().max())
+            apart = float((_answered(answer, x, main) - expected).abs().max())
         except Exception:  # whatever a person's module cannot do, it does untuned
             continue
         if apart <= (agree if agree is not None else float(expected.abs().max()) / 20):
@@ -96,10 +114,12 @@ def tuned(module: nn.Module, x: torch.Tensor, agree: float | None = AGREE) -> tu
     return None
 
 
-def _answered(answer: Answer, x: torch.Tensor) -> torch.Tensor:
+def _answered(
+    answer: Answer, x: torch.Tensor, main: Callable[[Any], torch.Tensor] = lambda answer: answer
+) -> torch.Tensor:
     with torch.inference_mode():
         # A module may write to what it is given.
-        return answer(x.clone()).to(torch.float32)
+        return main(answer(x.clone())).to(torch.float32)
 
 
 def _channels_last(module: nn.Module) -> Answer:

@@ -19,6 +19,7 @@ from torch import nn
 from brittlestar.core.definition import canonical_json
 from brittlestar.core.errors import ModelError, require
 from brittlestar.models.base import Model, Preprocess, apply_preprocess
+from brittlestar.models.outputs import PLAIN, Outputs, main
 from brittlestar.models.units import in_units_of_255, in_units_of_one
 
 _WANTED = {"mean": "numbers", "std": "numbers", "resize_filter": "a name"}
@@ -50,35 +51,51 @@ class TorchModel(Model):
         notes: tuple[str, ...] = (),
         dtype: str = "float32",
         backend: str = "torch",
+        outputs: Outputs = PLAIN,
     ) -> None:
         self.name, self.spec, self.preprocess, self.notes = name, spec, preprocess, notes
-        self.module, self.dtype, self.backend = module, dtype, backend
+        self.module, self.dtype, self.backend, self.outputs = module, dtype, backend, outputs
         self._identity = identity
+        # Where such a model is sure, the gradient of its probabilities is 0, and attacks along it find nothing.
+        self.differentiable = not outputs.probabilities
+        self._computes_in = _one_type(module)
+        if self._computes_in is not None:
+            self.notes = (*notes, f"computes in {str(self._computes_in)[6:]}, as its weights are given")
         tensors = [*module.parameters(), *module.buffers()]
         self.device = tensors[0].device if tensors else torch.device("cpu")
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """See ``Model.logits``."""
-        x = apply_preprocess(images, self.preprocess)
+        x = self.entering(images)
         if torch.is_grad_enabled():
             answer = self.module(x)
         else:
             with lowered(self.dtype, x.device):
                 answer = self.module(x) if self.fast is None else self.fast(x)
+        return self.outputs.logits(self.main(answer), self.name, x.device)
+
+    def entering(self, images: torch.Tensor) -> torch.Tensor:
+        """Images in [0, 1] as the first layer gets them: preprocessed, and in the type that the weights have."""
+        x = apply_preprocess(images, self.preprocess)
+        return x if self._computes_in is None else x.to(self._computes_in)
+
+    def main(self, answer: Any) -> torch.Tensor:
+        """The output of the module that holds the logits, as the module gave it."""
+        value, self.taken = main(answer, self.outputs.name, self.name)
         require(
-            isinstance(answer, torch.Tensor),
+            isinstance(value, torch.Tensor),
             f"model {self.name} gives {type(answer).__name__}, not a tensor: "
             "wrap it in a module whose forward returns the logits alone",
             ModelError,
         )
-        logits: torch.Tensor = answer.to(torch.float32)
-        return logits
+        assert isinstance(value, torch.Tensor)
+        return value
 
     def fingerprint(self) -> str:
         """Over all weights and buffers (names, types, shapes, bytes), the code identity and the preprocessing."""
         # float32 adds nothing, as before there was a choice: run folders hold these fingerprints.
         identity = self._identity if self.dtype == "float32" else f"{self._identity}\n{self.dtype}"
-        digest = hashlib.sha256(_head(identity, self.preprocess))
+        digest = hashlib.sha256(_head(identity, self.preprocess, self.outputs))
         # The state dict lacks buffers that are not persistent, and answers may depend on those too.
         tensors = dict(self.module.named_buffers()) | self.module.state_dict()
         for key, value in sorted(tensors.items()):
@@ -115,8 +132,9 @@ class FunctionModel(Model):
         preprocess: Preprocess,
         identity: str,
         device: torch.device | str = "cpu",
+        outputs: Outputs = PLAIN,
     ) -> None:
-        self.name, self.spec, self.preprocess = name, spec, preprocess
+        self.name, self.spec, self.preprocess, self.outputs = name, spec, preprocess, outputs
         self.device = torch.device(device)
         self._function, self._identity = function, identity
 
@@ -124,29 +142,36 @@ class FunctionModel(Model):
         """See ``Model.logits``. The function gets arrays of its own, which it may write to."""
         given = np.array(apply_preprocess(images, self.preprocess).detach().cpu().numpy(), order="C")
         answer = self._function(given)
-        if isinstance(answer, torch.Tensor):
-            answer = answer.detach().cpu().numpy()
-        try:
-            return torch.from_numpy(np.array(answer, dtype=np.float32)).to(images.device)
-        except (TypeError, ValueError) as error:
-            raise ModelError(
-                f"model {self.name} gives {type(answer).__name__}, not an array of numbers (n, classes): {error}"
-            ) from error
+        value, self.taken = main(answer, self.outputs.name, self.name)
+        return self.outputs.logits(
+            value.detach() if isinstance(value, torch.Tensor) else value, self.name, images.device
+        )
 
     def fingerprint(self) -> str:
         """Over the function's source and the preprocessing; what the function reads from elsewhere is not seen."""
-        return hashlib.sha256(_head(self._identity, self.preprocess)).hexdigest()[:16]
+        return hashlib.sha256(_head(self._identity, self.preprocess, self.outputs)).hexdigest()[:16]
 
 
-def _head(identity: str, preprocess: Preprocess) -> bytes:
-    return (identity + canonical_json(preprocess.as_json())).encode()
+def _head(identity: str, preprocess: Preprocess, outputs: Outputs) -> bytes:
+    return (identity + canonical_json(preprocess.as_json()) + outputs.identity()).encode()
 
 
-def as_model(given: Any, name: str = "model") -> Model:
+def _one_type(module: nn.Module) -> torch.dtype | None:
+    """The type that all of a module's weights have, where it is another than float32."""
+    kinds = {weight.dtype for weight in module.parameters() if weight.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 and torch.float32 not in kinds else None
+
+
+def as_model(given: Any, name: str = "model", outputs: Outputs = PLAIN) -> Model:
     """A model from a Python object: a ``Model``, an ``nn.Module`` in evaluation mode, or a function on numpy arrays.
 
     ``mean``, ``std``, ``resize``, ``resize_filter``, ``crop`` and ``channels`` may be attributes of the object.
     The object is used as it is: never moved, and never put into another mode.
+
+    Args:
+        given: The object.
+        name: For people.
+        outputs: How what it gives becomes logits.
 
     Raises:
         ModelError: It is none of these.
@@ -156,14 +181,18 @@ def as_model(given: Any, name: str = "model") -> Model:
     if isinstance(given, nn.Module):
         # The printed form tells the parts and their settings, which the class's source does not.
         identity = f"{source_of(type(given))}\n{given}"
-        return TorchModel(given, name=name, spec="a Python object", preprocess=declared(given), identity=identity)
+        return TorchModel(
+            given, name=name, spec="a Python object", preprocess=declared(given), identity=identity, outputs=outputs
+        )
     require(
         callable(given) and not isinstance(given, type),
         f"a model is an nn.Module or a function from images to logits, got {given!r:.80}",
         ModelError,
     )
     identity = "\n".join([source_of(given), *_captured(given)])
-    return FunctionModel(given, name=name, spec="a Python function", preprocess=declared(given), identity=identity)
+    return FunctionModel(
+        given, name=name, spec="a Python function", preprocess=declared(given), identity=identity, outputs=outputs
+    )
 
 
 def declared(thing: Any) -> Preprocess:

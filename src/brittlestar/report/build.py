@@ -18,6 +18,7 @@ from brittlestar.report.render import render_html, standing_alone
 from brittlestar.report.section import Result, Section
 from brittlestar.report.sections import SECTIONS
 from brittlestar.report.status import Status, build_statuses, with_statuses
+from brittlestar.report.target import SUMMARY, check_target, told_of
 from brittlestar.report.words import count, listing
 from brittlestar.store import RunStore
 
@@ -36,7 +37,8 @@ def build(runs: Runs, *, out: Path | str | None = None) -> Path:
         The path of the page.
 
     Raises:
-        UsageError, StoreError: See ``gather``.
+        UsageError, StoreError: See ``gather``; a UsageError also where ``out`` holds files that are no report on these
+            runs.
     """
     return write(runs, out=out).page
 
@@ -49,17 +51,26 @@ class Written:
     statuses: tuple[Status, ...]
 
 
-def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0) -> Written:
-    """``build``, and what a person must be told at once; the page reloads itself every ``refresh`` seconds."""
+def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0, beside: Sequence[str] = ()) -> Written:
+    """``build``, and what a person must be told at once.
+
+    Args:
+        runs, out: As for ``build``.
+        refresh: The page reloads itself every so many seconds.
+        beside: Endings of further files that will be written beside the page under its name (``.pdf``).
+    """
     gathered = gather(runs)
-    target = Path(out) if out is not None else Path(gathered.stores[0].path) / "report"
+    own = Path(gathered.stores[0].path) / "report"
+    target = Path(out) if out is not None else own
     page = target if target.suffix == ".html" else target / "report.html"
+    if page.parent.resolve() != own.resolve():
+        check_target(page, gathered.stores, [page.with_suffix(ending).name for ending in beside])
     report = _report(gathered)
     # Drawn before the first file is written: a template that fails leaves the old report as it was.
     html = render_html(report, refresh)
     write_atomic(page.parent / "results.csv", export.csv_text(report))
     write_atomic(page.parent / "results.md", export.markdown(report))
-    write_atomic(page.parent / "summary.json", export.summary_json(report))
+    write_atomic(page.parent / SUMMARY, export.summary_json(report))
     # Last, so that a new page never stands beside old numbers.
     write_atomic(page, html)
     return Written(page, report.header.statuses)
@@ -108,6 +119,7 @@ def _header(gathered: Gathered) -> Header:
         level=level,
         models=tuple(s.entry for s in gathered.subjects),
         data=gathered.data,
+        runs=tuple(told_of(gathered.stores)),
     )
 
 

@@ -53,6 +53,7 @@ def summary_json(report: Report) -> str:
         ],
         "created": header.created,
         "version": header.version,
+        "runs": list(header.runs),
         "intervals": {"kind": header.interval_kind, "level": header.level, "text": header.interval_text},
         "data": [{**d.about, "name": d.name} for d in header.data],
         "models": [

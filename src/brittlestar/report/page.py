@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from brittlestar.report.first_screen import FirstScreen
 from brittlestar.report.section import Finding, Result, Section
@@ -25,6 +25,7 @@ class Header:
         interval_kind, interval_text: Of the intervals, in a word or two and in sentences.
         level: Of the intervals.
         models, data: In the order of the report.
+        runs: The run folders that it tells of (``target.told_of``).
     """
 
     title: str
@@ -37,6 +38,7 @@ class Header:
     level: float
     models: tuple[ModelEntry, ...]
     data: tuple[DataEntry, ...]
+    runs: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from brittlestar.core import whereabouts
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.data.base import Source
@@ -126,16 +127,18 @@ class Bench:
                 wanted.setdefault(c, []).append(model)
         cells: dict[tuple[int, int], Rows] = {}
         for c, models in wanted.items():
-            answers = fill(
-                images,
-                labels,
-                positions,
-                keys,
-                self.spec.conditions[c],
-                [self.models[m] for m in models],
-                self.spec.batch,
-                self._pictures_of(self.spec.conditions[c]),
-            )
+            condition, asked = self.spec.conditions[c], [self.models[m] for m in models]
+            with whereabouts.at(condition.info.id, start, stop, [model.name for model in asked]):
+                answers = fill(
+                    images,
+                    labels,
+                    positions,
+                    keys,
+                    condition,
+                    asked,
+                    self.spec.batch,
+                    self._pictures_of(condition),
+                )
             cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
         return cells
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from brittlestar.attacks.base import Attack
+from brittlestar.core import whereabouts
 from brittlestar.core.errors import ModelError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import FULL_LOGITS_UP_TO, TOP, Rows
@@ -169,7 +170,7 @@ def _rows(
     # One number a sample tells: a NaN or +inf of any class ends up in it.
     if not bool(torch.isfinite(log_sum_exp).all()):
         raise ModelError(
-            f"model {model.name} gave outputs that are not finite under {condition.info.id}; "
+            f"model {model.name} gave outputs that are not finite {whereabouts.told(model=False)}; "
             "everything computed so far is kept"
         )
     full = condition.info.detail == "full"

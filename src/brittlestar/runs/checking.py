@@ -64,7 +64,10 @@ def checked(
         truth = torch.from_numpy(labels[: len(first)])
         found = held_to_contract(model, images, truth, len(request.classes), batch)
         seen.append(Behaviour.of(model, ids, found))
-        notes, guards = found.notes, model.guards
+        told = model.outputs.notes(request.classes)
+        for note in told:
+            watch.note(f"{model.name}: {note}")
+        notes, guards = (*found.notes, *told), model.guards
         if not model.differentiable:
             notes = (*notes, "gives no gradients: white-box attacks are left out")
         if found.random:

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from brittlestar.attacks.base import Attack
+from brittlestar.core import whereabouts
 from brittlestar.core.errors import DataError
 from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
@@ -126,7 +127,7 @@ def _examples(
         shifted = (
             perturbed(condition, images[index], target[index], keys[index], model) if shared is None else shared[index]
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), whereabouts.at(f"{condition.info.id}, choosing examples"):
             again = model.logits(shifted).argmax(1).tolist()
         for place, position in enumerate(choice.positions):
             row, clean = (rows.take(rows.position == position) for rows in (choice.shifted, choice.clean))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import torch
+
+from brittlestar.core import interrupts
 
 
 @contextlib.contextmanager
@@ -40,12 +42,15 @@ def keep_memory() -> None:
 def die_with(parent: int) -> None:
     """End this process when ``parent`` has gone, however it went: a killed run leaves no workers behind."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
 
     def watch() -> None:
+        started = multiprocessing.parent_process()
+        if os.name == "nt" and started is not None:
+            started.join()  # Windows gives an orphan no other parent
         # The kernel's signal comes when the parent's *thread* ends and is lost if the parent died before the call.
-        while os.getppid() == parent:
+        while os.name != "nt" and os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(1)  # sys.exit would end this thread alone
+        interrupts.leave(1)  # sys.exit would end this thread alone
 
     threading.Thread(target=watch, daemon=True).start()

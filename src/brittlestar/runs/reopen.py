@@ -124,7 +124,8 @@ def _same(store: RunStore, name: str, model: Model, source: Source) -> Model:
     key = str(recorded["fingerprint"])
     files, kept = str(recorded.get("files") or key), kept_behaviour(store.path, key)
     if kept is not None:
-        check_same(name, store, key, files, kept.asked_again(model, source))
+        remedy = "Its rows are of what it was then: bring that back to audit them"
+        check_same(name, store, key, files, kept.asked_again(model, source), remedy)
     else:
         changed = f"model {name} ({recorded['spec']}) has changed"
         require(model.fingerprint() == files, changed, StoreError)

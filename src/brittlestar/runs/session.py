@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from brittlestar.attacks.base import Attack
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core import interrupts
+from brittlestar.core.errors import UsageError, require, text_of
 from brittlestar.models.base import ModelInfo
+from brittlestar.runs import hung
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.cell import passes
 from brittlestar.runs.checking import checked, default_batch, near_chance, sample_count
@@ -36,7 +38,7 @@ def run_session(request: Request, watch: Watch | None = None) -> Outcome:
         NearChanceError: A model near chance on clean images, where ``judge`` is given and ``anyway`` is not.
         StoreError: The folder is in use, of another version, or holds other data.
     """
-    with one_thread(request.models[0].device):
+    with one_thread(request.models[0].device), hung.watched():
         return _run_session(request, watch or Watch())
 
 
@@ -89,13 +91,19 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
         store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
-        began, stop = time.perf_counter(), "failed"  # what stays if an error breaks it off
+        began, stop, why = time.perf_counter(), "failed", ""  # what stays if an error breaks it off
+
+        def hangs(text: str) -> None:
+            store.end_session(stop="failed", why=text, wall_s=time.perf_counter() - began, images=progress.images)
+
+        hung.records.append(hangs)
         try:
             deadline = None if request.budget is None else time.monotonic() + request.budget
             work = bool(backlog)
             if request.executor is None and len(backlog.tasks) < 2 and request.follow_up is None:
                 executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
             if work or request.follow_up:
+                executor.say = note
                 with executor.started(bench):
                     fill = functools.partial(
                         run,
@@ -121,9 +129,15 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         except KeyboardInterrupt:
             # Between the runner's own care and here nothing is half written: rows and examples appear whole.
             stop = "interrupted"
+        except BaseException as error:
+            stop, why = "failed", f"{type(error).__name__}: {text_of(error, 1000)}"
+            raise
         finally:
-            seconds = time.perf_counter() - began
-            store.end_session(stop=stop, wall_s=seconds, images=progress.images)
+            with interrupts.held():
+                hung.records.remove(hangs)
+                seconds = time.perf_counter() - began
+                why = interrupts.why() if stop == "interrupted" else why
+                store.end_session(stop=stop, wall_s=seconds, images=progress.images, why=why)
     left = progress.work_total - progress.work_done
     return Outcome(request.folder, stop, seconds, progress.images, left, tuple(progress.unread))
 

@@ -41,6 +41,7 @@ class SessionRecord:
         images: Shifted images evaluated.
         conditions, models: What was asked, by id and by name; empty in records of earlier versions, which asked
             everything that the manifest lists.
+        why: What ended it, in words, where that was neither its plan nor its stop rules.
         shifted: Whether the images were declared to be unlike those that the models were made for.
         near_chance: By model, how many of how many first clean images were right, where that is near chance.
     """
@@ -51,6 +52,7 @@ class SessionRecord:
     suite: str = ""
     rule: str = "fixed"
     stop: str = "running"
+    why: str = ""
     samples: int = 0
     budget_s: float | None = None
     precision: float | None = None

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -98,7 +99,10 @@ class RunStore:
             self.manifest = Manifest.load(self.path)
             # Whoever wrote these is dead, or it would still hold the lock.
             for left in self.path.rglob(".*.tmp"):
-                left.unlink(missing_ok=True)
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
             yield
 
     def _change(self, **fields: Any) -> None:
@@ -129,9 +133,11 @@ class RunStore:
         suites = [s for s in record.suite.split(", ") if s and s not in self.manifest.suites]
         self._change(sessions=[*self.manifest.sessions, record], suites=[*self.manifest.suites, *suites])
 
-    def end_session(self, *, stop: str, wall_s: float, images: int) -> None:
+    def end_session(self, *, stop: str, wall_s: float, images: int, why: str = "") -> None:
         """Record how the last session ended."""
-        last = dataclasses.replace(self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images)
+        last = dataclasses.replace(
+            self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images, why=why
+        )
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
     def write_samples(

@@ -52,10 +52,11 @@ class Checkpoint:
             "schedule": _plain(schedule.state_dict()),
             "history": history,
         }
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         with replacing(self.path) as beside:
-            save_file(tensors, beside, metadata={METADATA: json.dumps(facts)})
+            # Not save_file, whose errors of a full disk are none of the system's.
+            beside.write_bytes(save(tensors, {METADATA: json.dumps(facts)}))
 
     def load(
         self, module: nn.Module, optimiser: torch.optim.Optimizer, schedule: Schedule, average: dict[str, torch.Tensor]

@@ -343,11 +343,12 @@ def save_weights(module: nn.Module, path: Path, facts: dict[str, Any]) -> None:
     Loading reads ``preprocess`` (fields of ``Preprocess``) and ``architecture``, and tells ``recipe``, ``fields``,
     ``epochs``, ``seed`` and the name of the ``start``.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     facts = facts | {"versions": {"brittlestar": VERSION, "torch": torch.__version__}}
     # Clones: safetensors refuses tensors that share memory.
     state = {key: value.detach().cpu().contiguous().clone() for key, value in module.state_dict().items()}
     with replacing(path) as beside:
         # Sorted: the order in which facts were gathered must not show in the bytes.
-        save_file(state, beside, metadata={METADATA: json.dumps(facts, sort_keys=True)})
+        # Not save_file, whose errors of a full disk are none of the system's.
+        beside.write_bytes(save(state, {METADATA: json.dumps(facts, sort_keys=True)}))

@@ -28,6 +28,11 @@ def opened(start: ModelSpec, device: str) -> TorchModel:
         f"of `brittlestar train`, torch:FILE.py:factory, or weights with {option('factory', 'FILE.py:factory')}",
         ModelError,
     )
+    require(
+        not (start.binary or start.probabilities),
+        f"training needs one logit a class: leave {option('binary')} and {option('probabilities')} out",
+        ModelError,
+    )
     model = load_model(dataclasses.replace(start, device=device))
     assert isinstance(model, TorchModel)
     require(any(True for _ in model.module.parameters()), f"{start.spec} has no weights to go on from", ModelError)

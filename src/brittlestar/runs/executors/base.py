@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Self
 
 from brittlestar.runs.bench import Bench
@@ -25,6 +25,8 @@ class Executor(ABC):
 
     local: ClassVar[bool]
     stopping: ClassVar[str] = "stopping: finishing the cells in hand"
+    say: Callable[[str], None] = staticmethod(lambda _: None)
+    """Told what happens to tasks that a person should know of, a line each; whoever starts it may set it."""
 
     @abstractmethod
     def start(self, bench: Bench) -> None:

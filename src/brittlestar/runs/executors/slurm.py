@@ -7,8 +7,10 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -25,6 +27,21 @@ SILENCE = 120.0
 
 _LOOK = (0.02, 0.5)
 """Seconds between two looks into a mailbox: the first, and the longest after nothing came."""
+
+_ASK = 10.0
+"""Seconds between two questions to Slurm about its jobs: they are a burden on it."""
+
+_LIVING = {
+    "PENDING",
+    "CONFIGURING",
+    "RUNNING",
+    "COMPLETING",
+    "SUSPENDED",
+    "STOPPED",
+    "RESIZING",
+    "SIGNALING",
+    "STAGE_OUT",
+}
 
 _STOP = "stop"
 _BEAT = "beat"
@@ -101,6 +118,7 @@ class Slurm(Remote):
         self._place = Path()
         self._executor: Any = None
         self._jobs: dict[str, _Job] = {}
+        self._queue_says: _Queue = _Local() if self._cluster == "local" else _Queue()
         self._beating: threading.Event | None = None
         self._failed = False
 
@@ -144,9 +162,11 @@ class Slurm(Remote):
     def _news(self, seconds: float) -> list[News]:
         until, pause = time.monotonic() + seconds, _LOOK[0]
         while True:
-            news = [one for name, job in self._jobs.items() if not job.over for one in job.news(name)]
+            going = {name: job for name, job in self._jobs.items() if not job.over}
+            self._queue_says.look([job.job for job in going.values()])
+            news = [one for name, job in going.items() for one in job.news(name, self._queue_says)]
             if news or time.monotonic() >= until:
-                self._failed |= any(isinstance(one, Died) for one in news)
+                self._failed |= any(isinstance(one, Died) and not one.planned for one in news)
                 return news
             time.sleep(pause)
             pause = min(2 * pause, _LOOK[1])
@@ -166,10 +186,10 @@ class Slurm(Remote):
                 job.to.send(_STOP)
         # One that has begun ends by itself at once; one that waits in the queue never gets to read its message.
         until = time.monotonic() + 10 * BEAT
-        while any(job.begun and not job.ended() for job in going) and time.monotonic() < until:
+        while any(job.begun and not job.left() for job in going) and time.monotonic() < until:
             time.sleep(0.05)
         for job in going:
-            if not job.ended():
+            if not job.left():
                 with contextlib.suppress(Exception):
                     job.job.cancel()
         if self._jobs and not self._failed:
@@ -178,8 +198,50 @@ class Slurm(Remote):
         self._jobs = {}
 
     def _asked(self) -> str:
-        states = ", ".join(f"{job.job.job_id} {job.job.state}" for job in self._jobs.values() if not job.over)
+        going = [job.job for job in self._jobs.values() if not job.over]
+        states = ", ".join(f"{job.job_id} {self._queue_says.state(job) or 'not known'}" for job in going)
         return f"jobs as Slurm has them: {states}; what they printed is in {self._place / 'jobs'}"
+
+
+class _Queue:
+    """What Slurm says of its jobs; ``squeue`` knows them also where no accounting is kept, of which submitit asks."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+        self._asked = -_ASK
+
+    def look(self, jobs: Sequence[Any]) -> None:
+        """Ask, if it is time."""
+        if time.monotonic() - self._asked >= _ASK:
+            self._asked = time.monotonic()
+            self._states = self._said([str(job.job_id) for job in jobs])
+
+    def state(self, job: Any) -> str:
+        """A job's state when it was last asked for; empty where that is not known."""
+        return self._states.get(str(job.job_id), "")
+
+    def ended(self, job: Any) -> bool:
+        """Whether it is known to have ended."""
+        return (self.state(job) or "RUNNING") not in _LIVING
+
+    def _said(self, ids: list[str]) -> dict[str, str]:
+        command = ["squeue", "--noheader", "--states=all", "--format=%i %T", f"--jobs={','.join(ids)}"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return {}
+        if done.returncode and "Invalid job id" not in done.stderr:
+            return {}  # Slurm itself is out of reach, which says nothing about its jobs
+        # One that is no longer listed ended some minutes ago.
+        return dict.fromkeys(ids, "GONE") | dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+
+
+class _Local(_Queue):
+    """Processes of this machine."""
+
+    def look(self, jobs: Sequence[Any]) -> None:
+        """Cheap, so always asked."""
+        self._states = {str(job.job_id): job.state for job in jobs}
 
 
 class _Job:
@@ -188,12 +250,10 @@ class _Job:
     def __init__(self, job: Any, to: Mailbox, back: Mailbox) -> None:
         self.job, self.to, self.back = job, to, back
         self.begun = self.over = False
-        self.seen = self.asked = time.monotonic()
+        self.seen = time.monotonic()
 
-    def news(self, name: str) -> list[News]:
+    def news(self, name: str, queue: _Queue) -> list[News]:
         """What the job has said, or that it is gone."""
-        # Asked for before its messages are read: what it said before it ended comes first.
-        ended = self._ended_at_times()
         news: list[News] = []
         for message in self.back.receive():
             self.seen = time.monotonic()
@@ -206,33 +266,28 @@ class _Job:
             elif isinstance(message, tuple):
                 news.append(Answer(name, *message))
         silent = self.begun and time.monotonic() - self.seen > SILENCE
-        if not news and (ended or silent):
+        # The queue was asked before the messages were read: what a job said before it ended comes first.
+        if not news and (queue.ended(self.job) or silent):
             self.over = True
-            why = f"job {self.job.job_id} gave no sign of life for {SILENCE:g} s" if silent else self._end()
+            why = f"no sign of life for {SILENCE:g} s" if silent else queue.state(self.job).lower()
             with contextlib.suppress(Exception):
                 self.job.cancel()
-            news.append(Died(name, why))
+            news.append(
+                Died(name, f"job {self.job.job_id}: {why}{self._last()}; its output is {self.job.paths.stderr}")
+            )
         return news
 
-    def ended(self) -> bool:
-        """Whether the cluster says so."""
-        with contextlib.suppress(Exception):
-            return bool(self.job.done(force_check=False))
-        return False
+    def left(self) -> bool:
+        """Whether it has returned; submitit writes what came of it."""
+        return bool(self.job.paths.result_pickle.exists())
 
-    def _ended_at_times(self) -> bool:
-        """The same, asked every few seconds: it may start a process."""
-        if time.monotonic() - self.asked < BEAT:
-            return False
-        self.asked = time.monotonic()
-        return self.ended()
-
-    def _end(self) -> str:
-        last = ""
-        with contextlib.suppress(Exception):
-            lines = [line.strip() for line in (self.job.stderr() or "").splitlines() if line.strip()]
-            last = f": {lines[-1]}" if lines else ""
-        return f"job {self.job.job_id} ended ({self.job.state}){last}; what it printed is in {self.job.paths.stderr}"
+    def _last(self) -> str:
+        """The last line that it printed."""
+        try:
+            lines = self.job.paths.stderr.read_text(errors="replace").split("\n")
+        except OSError:
+            return ""
+        return next((f", {line.strip()}" for line in reversed(lines) if line.strip()), "")
 
 
 def serve(place: str, name: str) -> None:

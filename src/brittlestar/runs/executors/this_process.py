@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, final
 
+from brittlestar.core import interrupts
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.executors.base import Executor
 from brittlestar.runs.process import keep_memory
@@ -35,6 +36,7 @@ class ThisProcess(Executor):
         """Run the task that was taken."""
         assert self._bench is not None
         while self._taken:
+            interrupts.check()
             yield self._taken.pop(0).run(self._bench)
 
     @property
