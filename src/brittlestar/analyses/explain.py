@@ -126,6 +126,7 @@ def explain(
         DataError: The source is not the run's.
         UsageError: The run has no map or no shifts.
     """
+    require(samples >= 1, f"{option('samples')} must be at least 1, got {samples}", UsageError)
     require(
         store.manifest.data["fingerprint"] == source.info.fingerprint,
         f"{source.info.name} is not the data of the run {store.path}: give the same, prepared the same way",
