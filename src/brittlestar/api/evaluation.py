@@ -26,6 +26,7 @@ from brittlestar.data.labels import checked_classes
 from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
 from brittlestar.models.base import Model, infer
+from brittlestar.models.devices import check_device
 from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
@@ -75,6 +76,8 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
+    image_column: str | None = None
+    label_column: str | None = None
     classes: Sequence[str] | Mapping[str, str] | None = None
     tune: bool = True
     normalise: bool | None = None
@@ -104,6 +107,8 @@ class Evaluation:
         classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)
         devices = () if self.device is None else devices_of(self.device, self.workers)
+        for device in devices:
+            check_device(device)
         models, specs = self._loaded(model, source, labels, devices, watch)
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
@@ -171,6 +176,8 @@ class Evaluation:
                 resize_rounding=self.resize_rounding,
                 prepare=self.prepare,
                 skip_bad=self.skip_bad,
+                image_column=self.image_column,
+                label_column=self.label_column,
             )
             return data, {}
         asked: dict[str, Any] = {
@@ -183,13 +190,20 @@ class Evaluation:
         name = next((suite.prepared for suite in suites if suite.prepared), "")
         otherwise = PUBLISHED[name] if name else None
         several = self.classes is not None and len(self.classes) > 1
+        columns: dict[str, Any] = {"image_column": self.image_column, "label_column": self.label_column}
         source = open_source(
-            data, **asked, otherwise=otherwise, skip_bad=self.skip_bad, groups=self.groups, one_class=several
+            data,
+            **asked,
+            **columns,
+            otherwise=otherwise,
+            skip_bad=self.skip_bad,
+            groups=self.groups,
+            one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
-        return source, asked | {"skip_bad": self.skip_bad}
+        return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(
         self, model: Any, source: Source, labels: npt.NDArray[np.int32], devices: Sequence[str], watch: Watch

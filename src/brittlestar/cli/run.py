@@ -86,6 +86,8 @@ def run(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
+    image_column: Annotated[str | None, typer.Option(help="Parquet: the column of the images, if not image.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Parquet: the column of the labels, if not label.")] = None,
     classes: Annotated[
         Path | None,
         typer.Option(
@@ -164,6 +166,8 @@ def run(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=group,
+        image_column=image_column,
+        label_column=label_column,
         classes=None if classes is None else read_classes(classes),
         tune=tune,
         normalise=normalise,

@@ -91,7 +91,7 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
     # The small number is for logits that are all 0.
     scale = float(logits.abs().max()) + 1e-12
     # At once, as every pass says anew what its logits were chosen from.
-    chosen = [f"model {model.name}: {model.taken}"] if model.taken else []
+    chosen = [model.taken] if model.taken else []
     random = _random(model, probe, logits, scale)
     # Nothing can be said of what a random model does to single images.
     alone, spread = ([], random) if random else _alone(model, probe, logits, scale)
