@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,9 +16,11 @@ import torch
 from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import DataError, UsageError, require
-from brittlestar.core.files import replacing, write_atomic
+from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.options import option
+from brittlestar.core.sealed import write_json
+from brittlestar.core.sums import summed
 from brittlestar.core.text import table_cell
 from brittlestar.data import Source, reopened
 from brittlestar.measures import Estimate
@@ -206,11 +207,11 @@ def write(explanation: Explanation, folder: Path) -> list[Path]:
         writer.writerow(
             [*map(table_cell, (c.model, c.condition, c.shift)), *(f"{v:.5f}" for v in numbers), c.measured.n]
         )
-    paths = [folder / "explain.csv", folder / "explain.md"]
-    for path, content in zip(paths, (text.getvalue(), markdown(explanation)), strict=True):
-        with replacing(path) as beside:
-            beside.write_text(content, encoding="utf-8")
-    return paths
+    contents = {"explain.csv": text.getvalue(), "explain.md": markdown(explanation)}
+    with summed(folder, contents):
+        for name, content in contents.items():
+            write_atomic(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def keep(explanation: Explanation, store: RunStore) -> Path:
@@ -241,7 +242,7 @@ def keep(explanation: Explanation, store: RunStore) -> Path:
         ],
     }
     path = Path(store.path) / NAME
-    write_atomic(path, json.dumps(numbers, allow_nan=False, separators=(",", ":")))
+    write_json(path, numbers, allow_nan=False, separators=(",", ":"))
     return path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +17,12 @@ from PIL import Image
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
 from brittlestar.core.errors import DataError
-from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import perturbed
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
+from brittlestar.store.example_files import write_list
 
 PER_CONDITION = 3
 """The surest failure, one of the commonest confusion, one of another class: a condition seldom does one thing only."""
@@ -86,7 +85,7 @@ def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
     entries = [
         {"model": names[place], **entry, "name": files[entry["position"]] if files else ""} for place, entry in listed
     ]
-    write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
+    write_list(beside, entries)
     shutil.rmtree(folder, ignore_errors=True)
     # Put in place as a whole, so that a report never finds half of it.
     beside.rename(folder)
