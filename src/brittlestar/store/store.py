@@ -99,8 +99,8 @@ class RunStore(StoredRows):
             if damaged or alive != self.manifest:
                 self._change(sessions=alive.sessions)
             # Whoever wrote these is dead, or it would still hold the lock.
-            for left in list(self.path.rglob(".*.tmp")):
-                if left.is_dir():
+            for left in [*self.path.rglob(".*.tmp")]:
+                if left.is_dir() and not left.is_symlink():
                     shutil.rmtree(left, ignore_errors=True)
                 else:
                     left.unlink(missing_ok=True)
