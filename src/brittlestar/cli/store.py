@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
 from brittlestar.core.errors import StoreError
 
 app = typer.Typer(no_args_is_help=True, help="Care for a run folder.")
@@ -21,7 +22,7 @@ def compact(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     with store.locked():
         before = _files(run)
         maintenance.compact(store)
-    typer.echo(f"{before} row files became {_files(run)}")
+    say(f"{before} row files became {_files(run)}")
 
 
 @app.command()
@@ -32,7 +33,7 @@ def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     problems = maintenance.verify(RunStore.open(run))
     if problems:
         raise StoreError("\n  ".join([f"{len(problems)} damaged files in {run}:", *problems]))
-    typer.echo(f"{_files(run)} row files are whole")
+    say(f"{_files(run)} row files are whole")
 
 
 def _files(run: Path) -> int:
