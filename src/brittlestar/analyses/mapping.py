@@ -21,6 +21,7 @@ from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
+from brittlestar.core.sizes import at_once
 from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
 from brittlestar.measures.samples import Samples
 from brittlestar.runs.bench import BenchSpec
@@ -107,7 +108,8 @@ def sharpen(
     # The shift's own stream: which channels move together is known before anything is asked.
     signs = [keys.stream(FourierBasis.name, *f).signs((channels,)).numpy().astype(np.int8) for f in frequencies]
     # In parts, as decoded images take far more memory than their features.
-    images = [image_features(spec.source.load(order[start : start + 500])) for start in range(0, count, 500)]
+    part = at_once(spec.source.info.shape, 500)
+    images = [image_features(spec.source.load(order[start : start + part])) for start in range(0, count, part)]
     labels = clean.label.astype(np.int64)
     auxiliary = auxiliary_of_map(
         frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.alive import working
 from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
 from brittlestar.core.errors import BrittlestarError
 
@@ -53,12 +54,18 @@ def explain(
     typer.echo(f"report: {build([run])}")
 
 
-def after_run(folder: Path) -> None:
-    """Explain a run that has shifts and a Fourier map, for its report; whatever is in the way is told and left."""
+def after_run(folder: Path, until: float | None = None) -> None:
+    """Explain a run that has shifts and a Fourier map, for its report; whatever is in the way is told and left.
+
+    Args:
+        folder: Of the run.
+        until: ``time.monotonic()`` when it is to be over.
+    """
     from brittlestar.analyses import explain as explaining
 
     try:
-        found = explaining.explained_again(folder)
+        with working("explaining the failures"):
+            found = explaining.explained_again(folder, until=until)
         if found is not None:
             explaining.write(found, folder / "report")
     except BrittlestarError as error:

@@ -90,13 +90,13 @@ class Orders:
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed:
+class TaskError:
     """What comes back instead of ``Done`` from a task that raised ``error``."""
 
     error: Exception
 
     @classmethod
-    def of(cls, error: BaseException) -> Failed:
+    def of(cls, error: BaseException) -> TaskError:
         """The error in a form that travels: one that cannot be pickled is told in words."""
         if isinstance(error, BrittlestarError):
             return cls(error)
@@ -119,14 +119,14 @@ class Station:
         self._orders = orders
         self._bench: Bench | None = None
 
-    def run(self, task: Task) -> Done | Failed:
+    def run(self, task: Task) -> Done | TaskError:
         """Do a task; whatever happens is told, not raised, so that it is the same through every channel."""
         try:
             if self._bench is None:
                 self._bench = self._orders.bench()
             return task.run(self._bench)
         except BaseException as error:
-            return Failed.of(error)
+            return TaskError.of(error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Answer:
 
     worker: str
     number: int
-    result: Done | Failed
+    result: Done | TaskError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,14 +232,14 @@ class Remote(Executor):
 
     def collect(self) -> Iterator[Done]:
         """Wait for at least one task."""
-        results: list[Done | Failed] = []
+        results: list[Done | TaskError] = []
         while not results and self.waiting:
             # All of it, before an error is raised: ``close`` waits for what is not known to have ended.
             results += [result for news in self._news(1.0) if (result := self._heed(news)) is not None]
             results += self._look_after()
             self._deal()
         for result in results:
-            if isinstance(result, Failed):
+            if isinstance(result, TaskError):
                 raise result.error
             yield result
 
@@ -274,7 +274,7 @@ class Remote(Executor):
             self._staff = {}
             self._shut()
 
-    def _heed(self, news: News) -> Done | Failed | None:
+    def _heed(self, news: News) -> Done | TaskError | None:
         worker = self._staff.get(news.worker)
         if worker is None:
             return None  # of a worker that was given up: its tasks are with others
@@ -285,14 +285,14 @@ class Remote(Executor):
                 self._fruitless = 0
                 worker.since = time.monotonic()
                 known = worker.given.pop(number, None)
-                if known is None or isinstance(result, Failed):
+                if known is None or isinstance(result, TaskError):
                     return None if known is None else result
                 return dataclasses.replace(result, task=known.task)
             case Died(name, why, planned):
                 return self._replace(name, why, planned)
         return None
 
-    def _replace(self, name: str, why: str, planned: bool = False) -> Failed | None:
+    def _replace(self, name: str, why: str, planned: bool = False) -> TaskError | None:
         """Have another in the place of a worker that died, and give it the tasks; fail where that did not help."""
         given = [*self._staff.pop(name).given.values()]
         if planned:
@@ -309,12 +309,12 @@ class Remote(Executor):
                 f"a worker died {told}, {deaths} time{'s' * (deaths > 1)} in a row: {why}; everything written so far "
                 f"is kept: run the same again to go on, with smaller batches ({option('batch')}) if memory was short"
             )
-            return Failed(error)
+            return TaskError(error)
         self._queue.extendleft(reversed(given))
         self._staff[self._hire()] = _Worker()
         return None
 
-    def _look_after(self) -> list[Failed]:
+    def _look_after(self) -> list[TaskError]:
         """Replace workers that give no answer; give up when there have long been none."""
         failed = []
         for name in self._hanging():
@@ -325,7 +325,7 @@ class Remote(Executor):
             self._lonely = now
         elif now - self._lonely > self._patience:
             told = f"no worker was there for {self._patience:g} s (patience={self._patience:g}): {self._asked()}"
-            failed.append(Failed(WorkerError(told)))
+            failed.append(TaskError(WorkerError(told)))
         return [one for one in failed if one is not None]
 
     def _hanging(self) -> Sequence[str]:
