@@ -86,7 +86,7 @@ def read_header(content: bytes, name: str) -> ImageHeader:
             elif turn > 4:
                 size = size[::-1]
             clear = _has_alpha(image) and _alpha(image)[1] == 0
-            # The palette of a GIF is read with its pixels.
+            # Pillow reads the pixels for the palette too, and may fail at them.
             channels = 1 if _grey(image) else 3
         except Exception as error:
             raise damaged(name, error) from error
