@@ -72,7 +72,8 @@ class Scripted(Remote):
             place, error = news if isinstance(news, tuple) else (news, None)
             worker, number, task = next(one for one in reversed(self.given) if one[2].start == place)
             # What comes back from elsewhere is a copy.
-            return [Answer(worker, number, TaskError.of(error) if error else Done(dataclasses.replace(task), seconds=2.0))]  # type: ignore[type-var]
+            copied: Task = dataclasses.replace(task)  # type: ignore[type-var]
+            return [Answer(worker, number, TaskError.of(error) if error else Done(copied, seconds=2.0))]
         return [news]
 
     def _dismiss(self, worker: str) -> None:
