@@ -25,7 +25,7 @@ from brittlestar.core.sizes import at_once
 from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.core.sums import summed
 from brittlestar.core.text import table_cell
-from brittlestar.data import Source, reopened
+from brittlestar.data import Source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
@@ -34,6 +34,7 @@ from brittlestar.report.agreements import Agreement, plain
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
 from brittlestar.report.explained_words import Case, agreements_of, points, sentences
 from brittlestar.report.figure import fourier_maps
+from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
 from brittlestar.store import RunStore, stopping_rule
@@ -126,6 +127,7 @@ def explain(
         DataError: The source is not the run's.
         UsageError: The run has no map or no shifts.
     """
+    require(samples >= 1, f"{option('samples')} must be at least 1, got {samples}", UsageError)
     require(
         store.manifest.data["fingerprint"] == source.info.fingerprint,
         f"{source.info.name} is not the data of the run {store.path}: give the same, prepared the same way",
@@ -138,7 +140,7 @@ def explain(
         f"{store.path} has no shifts: run it with {option('suite', 'broad')} or cifar-c as well",
         UsageError,
     )
-    order = source.order(store.manifest.seed)[:samples]
+    order = source.present(source.order(store.manifest.seed))[:samples]
     images = torch.from_numpy(source.load(order))
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
@@ -298,7 +300,7 @@ def explained_again(folder: Path, most: int = 200, until: float | None = None) -
     except UsageError:
         return None
     require(until is None or time.monotonic() < until, _LATE, OutOfTimeError)
-    source = reopened(data)
+    source = reopened_as_recorded(store)
     pixels = data["shape"][1] * data["shape"][2]
     explanation = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)), until=until)
     keep(explanation, store)

@@ -30,6 +30,7 @@ from brittlestar.runs.runner import through
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.store import RunStore
 from brittlestar.store.damage import set_aside
+from brittlestar.store.skipped import skipped_of
 from brittlestar.suites.base import Shape, Suite
 
 Floats = npt.NDArray[np.float32]
@@ -64,6 +65,8 @@ def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) 
         clean = next(c for c in spec.conditions if c.definition is None).fingerprint
         for place, fingerprint in enumerate(spec.fingerprints):
             rows = store.read(fingerprint, [clean])[clean].sorted()
+            # Images may be gone since they were answered.
+            rows = rows.take(~np.isin(rows.position, list(skipped_of(store.manifest))))
             passes += sharpen(executor, spec, place, rows, half_width, level=level, say=say).passes
         return passes
 
@@ -86,7 +89,7 @@ def sharpen(
         executor: Where the model is asked.
         spec: Its conditions hold the waves of the map (and others).
         model: Place in ``spec``.
-        clean: Rows of the unchanged images at positions 0, 1, ..., which are the samples of the map.
+        clean: Rows of the unchanged images, sorted by position; they are the samples of the map.
         half_width, level: See ``sharper``.
         say: Told what is asked.
     """
@@ -94,9 +97,11 @@ def sharpen(
     definitions = [d for i in waves if isinstance(d := spec.conditions[i].definition, FourierBasis)]
     frequencies, norm = [(d.row, d.column) for d in definitions], definitions[0].norm
     count, (channels, height, width) = len(clean), spec.source.info.shape
-    order = spec.order[:count]
+    order = spec.order[clean.position]
     # Without the half-width: whoever asks for narrower intervals later goes on from the same stages.
     made = [_VERSION, spec.seed, count, level, *(spec.conditions[i].fingerprint for i in waves)]
+    if not np.array_equal(clean.position, np.arange(count)):
+        made.append(clean.position.tolist())
     folder = spec.folder / FOLDER / spec.fingerprints[model] / fingerprint_of(made)
     folder.mkdir(parents=True, exist_ok=True)
     keys = SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[order]])
@@ -109,7 +114,7 @@ def sharpen(
     auxiliary = auxiliary_of_map(
         frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images)
     )
-    field = _Asked(executor, spec, model, np.array(waves, np.int64), folder, say)
+    field = _Asked(executor, spec, model, clean.position, np.array(waves, np.int64), folder, say)
     # The guesses are fitted with gradients, whatever the caller has switched off.
     with torch.inference_mode(False):
         estimate = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
@@ -149,9 +154,16 @@ class _Asked(Field):
     """Cells of one model, asked through an executor; stages and answers are files."""
 
     def __init__(
-        self, executor: Executor, spec: BenchSpec, model: int, waves: npt.NDArray[np.int64], folder: Path, say: Say
+        self,
+        executor: Executor,
+        spec: BenchSpec,
+        model: int,
+        positions: npt.NDArray[np.int32],
+        waves: npt.NDArray[np.int64],
+        folder: Path,
+        say: Say,
     ) -> None:
-        self.executor, self.spec, self.model, self.waves = executor, spec, model, waves
+        self.executor, self.spec, self.model, self.positions, self.waves = executor, spec, model, positions, waves
         self.folder, self.say = folder, say
         pixels = int(np.prod(spec.source.info.shape))
         self.size = int(np.clip(_PIECE // pixels, 50, 1000))
@@ -178,7 +190,8 @@ class _Asked(Field):
         self.say(f"{path.relative_to(self.spec.folder)} is damaged ({why}): moved to {moved}; asked again")
 
     def margins(self, name: str, stage: Stage) -> Floats:
-        asked = margin_tasks(name, self.waves[stage.condition], stage.sample, self.model, self.size, self.folder)
+        sample = self.positions[stage.sample].astype(np.int64)
+        asked = margin_tasks(name, self.waves[stage.condition], sample, self.model, self.size, self.folder)
         for task, places in asked:
             if task.path.is_file():
                 try:
