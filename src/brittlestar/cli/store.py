@@ -27,7 +27,7 @@ def compact(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
 
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
-    """Open every row file and count its rows."""
+    """Hold every file, those of the report included, against its digest, and rows against their labels and logits."""
     from brittlestar.store import RunStore, maintenance
 
     problems = maintenance.verify(RunStore.open(run))
