@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import brittlestar as bs
 from brittlestar.core.errors import DataError
 from brittlestar.data import npz as module
 from brittlestar.data import open_source
 from brittlestar.data.base import Changed
 from brittlestar.data.labels import MOST_CLASSES, checked_classes, checked_labels
 from brittlestar.data.stored import MOST_IN_MEMORY, read_header
+from brittlestar.store import RunStore
 
 COUNT = 12
 X = np.random.default_rng(0).integers(0, 256, (COUNT, 10, 12, 3), dtype=np.uint8)
@@ -235,6 +237,7 @@ def test_what_cannot_be_told_is_refused_with_what_there_is(tmp_path: Path, case:
 
 def test_a_name_with_a_colon_is_a_name(tmp_path: Path) -> None:
     path = npz(tmp_path / "d:test.npz", x=X, y=Y)
+    (tmp_path / "d").mkdir()
     assert open_source(path).info.name == "d:test"
     with pytest.raises(DataError, match="no such data"):
         open_source(f"{tmp_path}/{'n' * 300}")
@@ -324,3 +327,29 @@ def test_pixels_of_other_kinds_are_refused_with_a_remedy(tmp_path: Path) -> None
     ):
         with pytest.raises(DataError, match=message):
             open_source(npz(tmp_path / "d.npz", x=x, y=Y))
+
+
+@pytest.mark.parametrize("way", REWRITTEN)
+def test_a_run_whose_file_is_rewritten_keeps_no_row_of_another_image(tmp_path: Path, way: str) -> None:
+    """The model itself rewrites it, once rows are stored: no clock decides what happens."""
+    x = np.random.default_rng(3).integers(0, 100, (40, 10, 12, 3), dtype=np.uint8)
+    y = np.arange(40) % 2
+    x[y == 1] += 120
+    path = npz(tmp_path / "d.npz", x=x, y=y)
+    done: list[str] = []
+
+    def bright(images: np.ndarray) -> np.ndarray:
+        if not done and any((tmp_path / "run" / "rows").rglob("*.parquet")):
+            done.append(way)
+            if way == "the same size":
+                npz(path, x=255 - x, y=y)
+            else:
+                REWRITTEN[way](path)
+        light = images.mean((1, 2, 3)) - 0.4
+        return np.stack([-light, light], 1) * 100
+
+    with pytest.raises(DataError, match=r"d\.npz"):
+        bs.evaluate({"m": bright}, path, suite="clean", out=tmp_path / "run", progress=False)
+    store = RunStore.open(tmp_path / "run")
+    (rows,) = store.read(store.manifest.models["m"]["fingerprint"], None, detail=False).values()
+    assert 0 < len(rows.correct) < 40 and rows.correct.all(), "no row may be of an inverted image"

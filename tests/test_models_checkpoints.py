@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from brittlestar.core.errors import ModelError
+from brittlestar import evaluate
+from brittlestar.core.errors import ModelError, UsageError
 from brittlestar.models import ModelSpec, load_model, parse_spec
 from brittlestar.models.wrap import TorchModel
 from model_tools import net_folder, weights
@@ -91,6 +92,13 @@ def test_weights_are_found_under_the_usual_keys_in_files_of_the_usual_names(fold
     model = loaded(name)
     assert same(model, state) and model.name == "a"
     assert same(load_model(parse_spec(f"torch:{FACTORY}", weights=name)), state)  # type: ignore[arg-type]
+
+
+def test_what_is_no_weight_among_the_weights_is_left_out(folder: Path) -> None:
+    state = weights(folder)
+    extra = {"n_averaged": torch.tensor(3), "conv.total_ops": torch.zeros(1), "head._extra_state": {"a": 1}}
+    torch.save({"net": {**state, **extra}}, "a.pth")
+    assert same(loaded("a.pth"), state)
 
 
 def test_other_tensors_of_a_lightning_file_are_left_and_counted(folder: Path) -> None:
@@ -279,4 +287,6 @@ def test_devices_that_are_not_here_get_one_line(folder: Path, device: str) -> No
         load_model(ModelSpec(name="m", spec=f"torch:{FACTORY}", device=device))
     assert "\n" not in str(caught.value)
     str(caught.value).encode()
+    with pytest.raises(UsageError, match=r"use .*cpu|CUDA devices here|names devices of one kind"):
+        evaluate(nn.Linear(2, 2).eval(), "digits", suite="clean", device=device)
     load_model(ModelSpec(name="m", spec=f"torch:{FACTORY}", device="cpu:0"))

@@ -91,6 +91,17 @@ def test_the_logits_are_found_in_what_a_module_gives(
         assert torch.allclose(model.logits(IMAGES), LOGITS, atol=1e-4)
 
 
+def test_onnx_runtime_computes_the_chosen_output(tmp_path: Path) -> None:
+    for needed in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(needed, reason="needs the extra onnx")
+    model = as_model(Net(lambda z: {"a": -z, "b": z}).eval(), outputs=Outputs(name="b"))
+    assert isinstance(model, TorchModel)
+    model.backend = "onnxruntime"
+    assert "ONNX Runtime" in str(tune(model, IMAGES))
+    with torch.inference_mode():
+        assert torch.allclose(model.logits(IMAGES), LOGITS, atol=1e-4)
+
+
 def test_outputs_that_cannot_be_told_apart_are_asked_about() -> None:
     with pytest.raises(ModelError, match=r'gives dict with a, b; choose the logits with ModelSpec\(output="a"\)'):
         check(as_model(Net(lambda z: {"a": z, "b": z}).eval()))

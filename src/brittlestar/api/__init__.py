@@ -37,6 +37,8 @@ def evaluate(
     prepare: str | None = None,
     skip_bad: bool = False,
     groups: Any = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
     classes: Sequence[str] | Mapping[str, str] | None = None,
     tune: bool = True,
     normalise: bool | None = None,
@@ -57,7 +59,8 @@ def evaluate(
         storage: How published suites keep shifted images (``float``, ``uint8``, ``jpeg85``), if not as published.
         out: Run folder; ``runs/<data>`` by default. A later call on the same folder resumes and adds.
         samples: How many images; all by default.
-        budget: Stop after this time (``"5m"``).
+        budget: End after this time (``"5m"``), loading, checks and choosing examples included; what a slow model was
+            not asked for want of time is noted.
         precision: Stop when every interval's half-width is at most this; intervals are then confidence sequences.
         batch: Images a forward pass.
         device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU. With several workers, ``cuda``
@@ -73,6 +76,7 @@ def evaluate(
         skip_bad: Leave unreadable images out (they are counted in the report).
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
+        image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
         classes: Class names in the order of the model's outputs, where they are not the data's own classes (which may
             be mere numbers: places among the outputs); a mapping also says what people call each
             (``{"n01440764": "tench", ...}``), which the report shows.
@@ -117,6 +121,8 @@ def evaluate(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=groups,
+        image_column=image_column,
+        label_column=label_column,
         classes=classes,
         tune=tune,
         normalise=normalise,

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.alive import working
+
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several stand side by side.")],
@@ -24,17 +26,21 @@ def report(
 
 def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = False) -> None:
     """Write it, say first what a reader must know first, and where it lies."""
+    from brittlestar.core.sums import summed
     from brittlestar.report.build import write
     from brittlestar.report.chromium import check_chromium, print_pdf
     from brittlestar.report.words import spaced
 
     if pdf:
         check_chromium("the PDF of a report")
-    written = write(runs, out=out, beside=[".pdf"] if pdf else [])
+    with working("writing the report"):
+        written = write(runs, out=out, beside=[".pdf"] if pdf else [])
     for status in written.statuses:
         typer.echo(spaced(f"{status.lead} {status.text}"))
     typer.echo(f"report: {written.page}")
     if pdf:
         path = written.page.with_suffix(".pdf")
         print_pdf(written.page, path)
+        with summed(path.parent, {path.name: path.read_bytes()}):
+            pass
         typer.echo(f"print: {path}")

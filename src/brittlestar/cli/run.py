@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,7 @@ def run(
         typer.Option(help="How published suites keep shifted images, if not as published: float, uint8, jpeg85."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; an existing one is resumed and added to.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Stop after this time: 90s, 5m, 1h30m.")] = None,
+    budget: Annotated[str | None, typer.Option(help="End after this time, report included: 90s, 5m, 1h30m.")] = None,
     precision: Annotated[
         float | None, typer.Option(help="Stop when every interval's half-width is at most this, for instance 0.02.")
     ] = None,
@@ -86,6 +87,8 @@ def run(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
+    image_column: Annotated[str | None, typer.Option(help="Parquet: the column of the images, if not image.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Parquet: the column of the labels, if not label.")] = None,
     classes: Annotated[
         Path | None,
         typer.Option(
@@ -123,10 +126,13 @@ def run(
 
     Runs into an existing folder resume and add. Ctrl-C finishes writing and says how to go on.
     """
-    from brittlestar.api.evaluation import Evaluation
+    began = time.monotonic()  # before torch is imported, which takes seconds
+    from brittlestar.api.evaluation import Evaluation, parse_duration
     from brittlestar.api.progress import watched
     from brittlestar.models import parse_spec
+    from brittlestar.runs.budget import Budget
 
+    limit = None if budget is None else Budget(parse_duration(budget), began, report=report or live)
     place = device or best_device()
     flags: dict[str, Any] = {
         "factory": factory,
@@ -164,6 +170,8 @@ def run(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=group,
+        image_column=image_column,
+        label_column=label_column,
         classes=None if classes is None else read_classes(classes),
         tune=tune,
         normalise=normalise,
@@ -172,12 +180,18 @@ def run(
         live=live,
     )
     with watched() as watch:
-        result = asked.run(specs, data, watch, command=typed())
-    finish(result, report)
+        result = asked.run(specs, data, watch, command=typed(), budget=limit)
+    finish(result, report, None if limit is None else limit.end_of_explaining)
 
 
-def finish(result: object, report: bool) -> None:
-    """Say how a session ended, write the report, and leave with 130 after Ctrl-C (143 after SIGTERM)."""
+def finish(result: object, report: bool, until: float | None = None) -> None:
+    """Say how a session ended, explain it and write the report, and leave with 130 after Ctrl-C (143 after SIGTERM).
+
+    Args:
+        result: The run.
+        report: Whether to write it.
+        until: ``time.monotonic()`` when explaining is to be over.
+    """
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
     from brittlestar.cli.report import write_report
@@ -209,7 +223,7 @@ def finish(result: object, report: bool) -> None:
         raise typer.Exit(interrupts.code())
     if report:
         # First, as the report tells of it.
-        after_run(result.path)
+        after_run(result.path, until)
         write_report([result.path])
     if outcome.unread:
         raise DataError(unread_text(result.path, outcome.unread))

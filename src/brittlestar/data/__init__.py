@@ -50,6 +50,8 @@ def open_source(
     progress: Progress | None = None,
     groups: Any = None,
     one_class: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
 ) -> Source:
     """Open labelled images.
 
@@ -68,6 +70,7 @@ def open_source(
         groups: What tells which samples depend on each other (the film, the patient, the place): the name of a column
             of a Parquet file or of an array of an ``.npz``, or for arrays one value a sample; ``None`` for a sample of
             its own. Exact copies are found without.
+        image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
         one_class: Whether images of one class will do, as the model is known to have others.
 
     Raises:
@@ -81,6 +84,7 @@ def open_source(
         require(groups is None, f"an opened source has its groups: leave {option('groups')} out", DataError)
         return spec
     if not isinstance(spec, str | Path):
+        _require_columns("what was given", False, image_column, label_column)
         return open_given(spec, how, groups)
     require(
         groups is None or isinstance(groups, str),
@@ -91,6 +95,7 @@ def open_source(
     for named in SOURCES:
         # What lies on the disk under that name is meant before the set.
         if isinstance(named, NamedSet) and named.name == name and not _there(Path(spec)):
+            _require_columns(spec, False, image_column, label_column)
             asked = OpenRequest(how=how, group=groups)
             return _open_named(named, part, asked)
     path, part = _located(str(spec))
@@ -101,15 +106,23 @@ def open_source(
         progress=progress,
         one_class=one_class,
         group=groups,
+        image_column=image_column,
+        label_column=label_column,
         part=part,
     )
     for reader in SOURCES:
         if isinstance(reader, Reader) and reader.takes(path):
             no_parts = f"{path} has no parts: leave :{part} out"
             require(reader.parts or not part, no_parts, DataError)
+            _require_columns(path, reader.columns, image_column, label_column)
             return reader.open(path, asked)
     forms = [form for form, _ in describe_sources()]
     raise DataError(f"cannot read {path}: data are {', '.join(forms[:-1])} or {forms[-1]}")
+
+
+def _require_columns(where: Any, has: bool, image: str | None, label: str | None) -> None:
+    for name, value in (("image_column", image), ("label_column", label)):
+        require(has or value is None, f"{where} has no columns: leave {option(name, value)} out", DataError)
 
 
 def _located(spec: str) -> tuple[Path, str]:
@@ -147,7 +160,8 @@ def _open_named(named: NamedSet, part: str, asked: OpenRequest) -> Source:
 
 def reopened(data: Mapping[str, Any]) -> Source:
     """The data of a run as its manifest describes them, prepared as they were then; a DataError where they are gone."""
-    how = {key: data["how"].get(key) for key in ("resize", "crop", "filter", "rounding", "prepare")}
+    keys = ("resize", "crop", "filter", "rounding", "prepare", "image_column", "label_column")
+    how = {key: data["how"].get(key) for key in keys}
     several = len(data.get("classes") or ()) > 1
     return open_source(data["spec"], **how, skip_bad=data["how"]["skip_bad"], one_class=several)
 

@@ -97,7 +97,7 @@ class EncodedSource(Source):
 
     def _index(
         self,
-        listing: Iterator[tuple[bytes, str, int]],
+        listing: Iterator[tuple[bytes | DataError, str, int]],
         total: int,
         kind: str,
         spec: str,
@@ -109,7 +109,7 @@ class EncodedSource(Source):
     ) -> npt.NDArray[np.int64]:
         """Hash every image and read its header; decode it where its end is missing or ``skip_bad`` is set.
 
-        Gives the places that are kept.
+        The listing has an error where there is no content. Gives the places that are kept.
         """
         want, otherwise, skip_bad = asked.how, asked.otherwise, asked.skip_bad
         digests: list[bytes] = []
@@ -120,6 +120,8 @@ class EncodedSource(Source):
         kinds: Counter[str] = Counter()
         for place, (content, file, label) in enumerate(listing):
             try:
+                if isinstance(content, DataError):
+                    raise content
                 header: ImageHeader = read_header(content, file)
                 # Decoding everything would take far longer than reading it, and truncated files lack their end.
                 if skip_bad or not looks_whole(content):

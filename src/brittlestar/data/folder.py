@@ -34,7 +34,7 @@ class FolderSource(EncodedSource):
         files = [(file, label) for label, (_, images) in enumerate(tree.classes) for file in images]
         self.root = root
         classes = tuple(name for name, _ in tree.classes)
-        listing = ((_read(p), str(p.relative_to(root)), label) for p, label in files)
+        listing = ((_or_why(p), str(p.relative_to(root)), label) for p, label in files)
         name = readable(root.resolve().name)
         kept = self._index(listing, len(files), "folder", str(root), name, classes, asked, notes=tree.notes)
         self.files = [str(files[place][0].relative_to(root)) for place in kept]
@@ -54,11 +54,11 @@ class FolderSource(EncodedSource):
                 raise DataError(f"cannot read {self.files[place]} in {self.root}: {error.strerror}") from error
 
 
-def _read(path: Path) -> bytes:
+def _or_why(path: Path) -> bytes | DataError:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+        return DataError(f"cannot read {readable(str(path))}: {error.strerror}")
 
 
 def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,162 +11,247 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.options import option
+from brittlestar.core.text import readable
 from brittlestar.data.base import Changed
+from brittlestar.data.columns import class_columns, columns_of, labels_of, quoted
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
 from brittlestar.data.reader import OpenRequest, Reader
+from brittlestar.data.shards import files_of, is_parquet
+
+PIECE = 64 << 20
+"""Bytes of encoded images that are read at once; a larger one is read alone."""
+
+LARGEST_FILE = 128 << 20
+"""Bytes that one encoded image may have."""
+
+_ROWS = 5000
 
 
 class ParquetSource(EncodedSource):
-    """Parquet in the Hugging Face layout: ``image`` a struct with ``bytes`` (or bytes alone), ``label`` a number."""
+    """Parquet in the Hugging Face layout: a column of images, structs with ``bytes`` and ``path``, and one of labels.
 
-    def __init__(
-        self,
-        path: Path,
-        asked: OpenRequest,
-    ) -> None:
-        self.paths = sorted(map(str, path.glob("*.parquet"))) if path.is_dir() else [str(path)]
-        require(bool(self.paths), f"{path} holds no .parquet files", DataError)
+    Images without bytes are files beside the Parquet file, in its folder or below.
+    """
+
+    def __init__(self, path: Path, asked: OpenRequest) -> None:
+        files, notes = files_of(path, asked.part)
+        self.paths = [str(file) for file in files]
         con = _connection()
-        self.column = _image_column(con, self.paths[0])
-        starts = [0]
-        for file in self.paths:
-            ((rows,),) = _query(con, file, "SELECT count(*)")
-            starts.append(starts[-1] + rows)
-        self.starts = np.array(starts, dtype=np.int64)
-        labels = [label for file in self.paths for (label,) in _query(con, file, "SELECT label")]
-        require(
-            all(isinstance(label, int) and label >= 0 for label in labels),
-            f"{path}: labels must be whole numbers from 0, none missing",
-            DataError,
-        )
-        classes = _class_names(con, self.paths[0]) or tuple(str(i) for i in range(max(labels, default=0) + 1))
-        require(
-            max(labels, default=0) < len(classes),
-            f"{path}: a label is {max(labels, default=0)} of {len(classes)} classes",
-            DataError,
-        )
-        listing = ((content, name, labels[place]) for place, (content, name) in enumerate(self._all(con)))
+        types = [_types(con, file) for file in self.paths]
+        named = [class_columns(_metadata(con, file)) for file in self.paths]
+        self.columns = columns_of(types[0], self.paths[0], asked.image_column, asked.label_column, list(named[0]))
+        label = self.columns.label
+        _require_alike(self.paths, types, [one.get(label, ()) for one in named], self.columns.label)
+
+        def query(file: str, select: str, where: str) -> list[Any]:
+            return _query(con, file, f"SELECT {select}", where)
+
+        sizes = [
+            np.array(query(file, f"coalesce(octet_length({self.columns.content}), 0)", _IN_ORDER), np.int64).reshape(-1)
+            for file in self.paths
+        ]
+        self.starts = np.cumsum([0, *map(len, sizes)])
+        self.sizes = np.concatenate(sizes)
+        require(len(self.sizes) > 0, f"{readable(str(path))} has no rows", DataError)
+        labels, classes, more = labels_of(self.paths, label, types[0][label], named[0].get(label, ()), query)
+        require(len(labels) == len(self.sizes), f"{readable(str(path))} changed while it was opened", Changed)
         self.places = np.arange(len(labels), dtype=np.int64)
-        kept = self._index(
+        listing = ((content, name, int(labels[place])) for place, (content, name) in enumerate(self._all()))
+        groups = [v for file in self.paths for v in _group_column(con, file, asked.group)] if asked.group else None
+        self.places = self._index(
             listing,
             len(labels),
             "parquet",
-            str(path),
-            path.resolve().stem,
+            f"{path}:{asked.part}" if asked.part else str(path),
+            readable(path.resolve().stem + (f"-{asked.part}" if asked.part else "")),
             classes,
             asked,
-            [v for file in self.paths for v in _group_column(con, file, asked.group)] if asked.group else None,
+            groups,
+            notes=(*notes, *self.columns.notes, *more),
         )
-        self.places = kept
 
     def names(self) -> Sequence[str]:
         """See ``Source.names``."""
-        numbers = np.searchsorted(self.starts, self.places, side="right") - 1
-        return [
-            _row_name(int(place - self.starts[number]), self.paths[number])
-            for place, number in zip(self.places, numbers, strict=True)
-        ]
+        return [self._name(int(place)) for place in self.places]
 
-    def _all(self, con: duckdb.DuckDBPyConnection) -> Iterator[tuple[bytes, str]]:
-        for number, file in enumerate(self.paths):
-            # In pieces: whole files may be larger than the memory.
-            for first in range(0, int(self.starts[number + 1] - self.starts[number]), 500):
-                where = f"WHERE file_row_number >= {first} AND file_row_number < {first + 500} ORDER BY file_row_number"
-                for row, content in _query(con, file, f"SELECT file_row_number, {self.column}", where):
-                    yield _content(content, row, file), _row_name(row, file)
+    def _name(self, place: int) -> str:
+        number = int(np.searchsorted(self.starts, place, side="right")) - 1
+        return f"row {place - self.starts[number]} of {Path(self.paths[number]).name}"
+
+    def _all(self) -> Iterator[tuple[bytes | DataError, str]]:
+        """Every row's content, or why there is none."""
+        for piece in self._pieces(np.arange(len(self.sizes))):
+            found = self._read(piece)
+            for place in piece:
+                try:
+                    yield self._content(int(place), found), self._name(int(place))
+                except DataError as error:
+                    yield error, self._name(int(place))
 
     def contents(self, index: npt.NDArray[np.int64]) -> Iterator[tuple[bytes, str]]:
         """See ``EncodedSource.contents``."""
-        con = _connection()
-        places = self.places[index]
-        file_of = np.searchsorted(self.starts, places, side="right") - 1
-        found: dict[int, tuple[bytes, str]] = {}
-        for number in np.unique(file_of):
-            file = self.paths[number]
-            rows = np.sort(places[file_of == number] - self.starts[number])
-            where = f"WHERE file_row_number IN ({', '.join(map(str, np.unique(rows)))})"
-            for row, content in _query(con, file, f"SELECT file_row_number, {self.column}", where):
-                found[int(self.starts[number]) + row] = (
-                    _content(content, row, file),
-                    _row_name(row, file),
-                )
-        for place in places:
-            if int(place) not in found:
-                number = int(np.searchsorted(self.starts, place, side="right")) - 1
-                raise Changed.of(_row_name(int(place - self.starts[number]), self.paths[number]))
+        for piece in self._pieces(self.places[index]):
+            found = self._read(piece)
             # The query promises no order of rows; this is the one asked for.
-            yield found[int(place)]
+            for place in piece:
+                yield self._content(int(place), found), self._name(int(place))
+
+    def _pieces(self, places: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+        """The places in order, as many at once as are within ``PIECE``."""
+        first, size = 0, 0
+        for last, place in enumerate(places):
+            size += int(self.sizes[place])
+            if last > first and (size > PIECE or last - first >= _ROWS):
+                yield places[first:last]
+                first, size = last, int(self.sizes[place])
+        yield places[first:]
+
+    def _read(self, places: npt.NDArray[np.int64]) -> dict[int, tuple[Any, Any]]:
+        """(bytes, path) of rows by their place, but for those that are too large to be images."""
+        con, found = _connection(), {}
+        small = np.unique(places[self.sizes[places] <= LARGEST_FILE])
+        file_of = np.searchsorted(self.starts, small, side="right") - 1
+        for number in np.unique(file_of):
+            start = int(self.starts[number])
+            rows = (small[file_of == number] - start).tolist()
+            where = f"IN ({', '.join(map(str, rows))})"
+            if len(rows) == rows[-1] - rows[0] + 1:
+                where = f"BETWEEN {rows[0]} AND {rows[-1]}"
+            select = f"SELECT file_row_number, {self.columns.content}, {self.columns.path}"
+            # Longer ones that stand there by now are not read: whoever asks is told that the row has changed.
+            limit = f"coalesce(octet_length({self.columns.content}), 0) <= {LARGEST_FILE}"
+            for row, content, path in _query(
+                con, self.paths[number], select, f"WHERE file_row_number {where} AND {limit}"
+            ):
+                found[start + row] = content, path
+        return found
+
+    def _content(self, place: int, found: dict[int, tuple[Any, Any]]) -> bytes:
+        number = int(np.searchsorted(self.starts, place, side="right")) - 1
+        file, name = Path(self.paths[number]), self._name(place)
+        require(
+            self.sizes[place] <= LARGEST_FILE,
+            f"{name} holds {self.sizes[place]:,} bytes, more than any image that could be decoded here; leave it out "
+            f"with {option('skip_bad', True)}",
+            DataError,
+        )
+        if place not in found:
+            raise Changed.of(name)
+        content, path = found[place]
+        if content is not None:
+            return bytes(content)
+        require(bool(path), f"{name} has no image; leave it out with {option('skip_bad', True)}", DataError)
+        return _beside(file, str(path), name)
 
 
-def _row_name(row: int, file: str) -> str:
-    return f"row {row} of {Path(file).name}"
+_IN_ORDER = "ORDER BY file_row_number"
+
+
+def _beside(file: Path, path: str, name: str) -> bytes:
+    """The image file that a row names: in the folder of the Parquet file or below, wherever else the path may lead."""
+    leave = f"leave it out with {option('skip_bad', True)}"
+    root = file.parent.resolve()
+    try:
+        there = (root / path).resolve()
+        require(
+            there.is_relative_to(root) and there.is_file() and there.stat().st_size <= LARGEST_FILE,
+            f"{name} has no image bytes, and its path {readable(path)} is no image file below {readable(str(root))}; "
+            f"put it there, or {leave}",
+            DataError,
+        )
+        return there.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name}: cannot read {readable(path)} ({error}); {leave}") from error
+
+
+def _require_alike(
+    files: Sequence[str], types: Sequence[dict[str, str]], names: Sequence[tuple[str, ...]], label: str
+) -> None:
+    """Refuse files that are not of one set: other columns, or classes of other names or in another order."""
+    for file, kinds, classes in zip(files, types, names, strict=True):
+        lacks = [name for name in types[0] if name not in kinds]
+        require(not lacks, f"{file} has no column {', '.join(map(readable, lacks))}, which {files[0]} has", DataError)
+        other = [name for name in (label,) if kinds[name] != types[0][name]]
+        require(
+            not other,
+            f"column {readable(label)} is {kinds[label]} in {file} and {types[0][label]} in {files[0]}: they are not "
+            "of one set",
+            DataError,
+        )
+        if classes != names[0]:
+            raise DataError(
+                f"{file} numbers its classes otherwise than {files[0]}: {_listing(classes)}, there "
+                f"{_listing(names[0])}; they are not of one set: give them apart"
+            )
+
+
+def _listing(names: Sequence[str]) -> str:
+    return ", ".join(map(readable, names[:3])) + (", ..." if len(names) > 3 else "") if names else "without names"
 
 
 def _connection() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
+    con = duckdb.connect(
         config={
             # One thread, as workers share the cores; nothing is put on disk, kept between queries or downloaded.
             "threads": 1,
+            "memory_limit": "1GB",
             "temp_directory": "",
             "enable_external_file_cache": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
     )
+    # A query of more than two seconds would print a bar into what people or programs read from our output.
+    con.execute("SET enable_progress_bar = false")
+    return con
+
+
+def _text(path: str) -> str:
+    """A path as SQL, in which DuckDB expands nothing."""
+    literal = "".join(f"[{c}]" if c in "*?[" else c for c in path)
+    return "'" + literal.replace("'", "''") + "'"
 
 
 def _query(con: duckdb.DuckDBPyConnection, file: str, select: str, where: str = "") -> list[Any]:
-    quoted = file.replace("'", "''")
+    source = f"read_parquet({_text(file)}, file_row_number=true, hive_partitioning=false)"
+    return _rows(con, file, f"{select} FROM {source} {where}")
+
+
+def _rows(con: duckdb.DuckDBPyConnection, file: str, sql: str) -> list[Any]:
+    surrogates = any("\ud800" <= character <= "\udfff" for character in file)
+    require(not surrogates, f"{readable(file)} has a name that is not UTF-8: rename it", DataError)
     try:
-        return con.execute(f"{select} FROM read_parquet('{quoted}', file_row_number=true) {where}").fetchall()
+        return con.execute(sql).fetchall()
     except duckdb.Error as error:
-        raise DataError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
+        if not Path(file).exists():
+            raise Changed(f"{readable(file)} is gone") from error
+        raise DataError(f"{readable(file)} cannot be read: {readable(str(error).splitlines()[0])}") from error
 
 
-def _image_column(con: duckdb.DuckDBPyConnection, file: str) -> str:
-    columns = {row[0]: row[1] for row in _query(con, file, "DESCRIBE SELECT *")}
-    require(
-        "image" in columns and "label" in columns,
-        f"{file} has columns {', '.join(columns)}; it needs image (bytes) and label",
-        DataError,
-    )
-    kind = str(columns["image"])
-    require(kind == "BLOB" or "bytes BLOB" in kind, f"{file}: column image is {kind}, it must hold bytes", DataError)
-    return "image" if kind == "BLOB" else "image.bytes"
+def _types(con: duckdb.DuckDBPyConnection, file: str) -> dict[str, str]:
+    rows = _query(con, file, "DESCRIBE SELECT * EXCLUDE (file_row_number)")
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def _metadata(con: duckdb.DuckDBPyConnection, file: str) -> list[bytes]:
+    sql = f"SELECT value FROM parquet_kv_metadata({_text(file)}) WHERE key = 'huggingface'::BLOB"
+    return [bytes(value) for (value,) in _rows(con, file, sql)]
 
 
 def _group_column(con: duckdb.DuckDBPyConnection, file: str, column: str) -> list[Any]:
-    columns = [row[0] for row in _query(con, file, "DESCRIBE SELECT *")]
+    columns = _types(con, file)
     require(
         column in columns,
-        f"{file} has no column {column} to group samples by; it has {', '.join(columns)}",
+        f"{file} has no column {column} to group samples by; it has {', '.join(map(readable, columns))}",
         DataError,
     )
-    quoted = column.replace('"', '""')
-    return [value for (value,) in _query(con, file, f'SELECT "{quoted}"', "ORDER BY file_row_number")]
-
-
-def _content(content: Any, row: int, file: str) -> bytes:
-    require(content is not None, f"row {row} of {file} has no image bytes (only a path?)", DataError)
-    return bytes(content)
-
-
-def _class_names(con: duckdb.DuckDBPyConnection, file: str) -> tuple[str, ...]:
-    quoted = file.replace("'", "''")
-    for (value,) in con.execute(
-        f"SELECT value FROM parquet_kv_metadata('{quoted}') WHERE decode(key) = 'huggingface'"
-    ).fetchall():
-        try:
-            names = json.loads(value)["info"]["features"]["label"]["names"]
-        except (ValueError, KeyError, TypeError):
-            return ()
-        return tuple(str(name) for name in names)
-    return ()
+    return [value for (value,) in _query(con, file, f"SELECT {quoted(column)}", _IN_ORDER)]
 
 
 def _takes(path: Path) -> bool:
-    return any(path.glob("*.parquet")) if path.is_dir() else path.suffix == ".parquet"
+    return any(map(is_parquet, path.iterdir())) if path.is_dir() else is_parquet(path)
 
 
 def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:
@@ -176,15 +260,16 @@ def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:
     con.execute("CREATE TABLE images (image STRUCT(bytes BLOB, path VARCHAR), label BIGINT)")
     for image, label in zip(images, labels, strict=True):
         con.execute("INSERT INTO images VALUES ({'bytes': ?::BLOB, 'path': NULL}, ?)", [png(image), int(label)])
-    quoted = str(path).replace("'", "''")
-    con.execute(f"COPY images TO '{quoted}' (FORMAT parquet)")
+    con.execute("COPY images TO '{}' (FORMAT parquet)".format(str(path).replace("'", "''")))
     return path
 
 
 PARQUET = Reader(
     form="FILE.parquet",
-    text="or a folder of them, Hugging Face layout: image {bytes, path}, label",
+    text="or a folder of them (FOLDER:train), Hugging Face layout: image {bytes, path}, label",
     takes=_takes,
     open=ParquetSource,
     write=_write,
+    parts=True,
+    columns=True,
 )

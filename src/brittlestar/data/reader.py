@@ -26,6 +26,8 @@ class OpenRequest:
         progress: Called now and then with (done, total) while files are hashed.
         one_class: Whether images of one class will do, as the model knows others.
         group: The name of the column that groups samples; a reader without columns refuses it.
+        image_column, label_column: Names of the columns that hold images and labels, where a reader is to choose none
+            itself; only for readers that have ``columns``.
         part: What was written behind the path, ``PATH:PART``; only for readers that have ``parts``.
     """
 
@@ -35,6 +37,8 @@ class OpenRequest:
     progress: Progress | None = None
     group: str | None = None
     one_class: bool = False
+    image_column: str | None = None
+    label_column: str | None = None
     part: str = ""
 
 
@@ -49,6 +53,7 @@ class Reader:
         open: The source; a DataError says what cannot be used.
         write: Writes (n, 1 or 3, height, width) uint8 images and their labels without loss into an empty folder, and
             gives the path to open: the form by example, which the contract tests read back.
+        columns: Whether it has columns of images and labels, which a person may name.
         parts: Whether ``PATH:PART`` may name a part of it (a split, a severity).
     """
 
@@ -58,6 +63,7 @@ class Reader:
     open: Callable[[Path, OpenRequest], Source]
     write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path]
     parts: bool = False
+    columns: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

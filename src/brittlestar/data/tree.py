@@ -19,7 +19,7 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 SERVICE = {"@eadir", "__macosx", "thumbs.db", "$recycle.bin", "system volume information", "lost+found", "desktop.ini"}
 """What systems leave in folders, beside names that begin with a dot."""
 
-_SPLIT = re.compile(r"(train|val|valid|validation|test|dev|eval|holdout)(ing)?[-_ ]?(set|split|data|images)?\d*", re.I)
+SPLIT = re.compile(r"(train|val|valid|validation|test|dev|eval|holdout)(ing)?[-_ ]?(set|split|data|images)?\d*", re.I)
 _SEVERITIES = {"1", "2", "3", "4", "5"}
 
 
@@ -110,11 +110,18 @@ def tree_of(root: Path) -> Tree:
         DataError,
     )
     _refuse_other_layouts(root, top)
-    names = _ordered(list(top.folders))
+    names = ordered(list(top.folders))
     below = {name: list(_walk(top.folders[name])) for name in names}
     found = {name: sorted(file for folder in below[name] for file in folder.images) for name in names}
     empty = [name for name in names if not found[name]]
     if empty:
+        tables = [folder.path for name in empty for folder in below[name] if folder.others[".parquet"]]
+        require(
+            not tables,
+            f"{shown} has no sub-folder of images for each class, but Parquet files below: give "
+            f"{readable(str(tables[0] if tables else root))}",
+            DataError,
+        )
         raise DataError(_empty(root, empty, below))
     every = [top, *(folder for folders in below.values() for folder in folders)]
     called, notes = _called(names)
@@ -150,7 +157,7 @@ def _refuse_other_layouts(root: Path, top: Folder) -> None:
     """Name what is known not to be one folder a class."""
     inner = {name: look(path) for name, path in top.folders.items()}
     shown, first = readable(str(root)), next(iter(inner.values()))
-    if all(_SPLIT.fullmatch(name) for name in inner):
+    if all(SPLIT.fullmatch(name) for name in inner):
         chosen = next((n for n in inner if not n.lower().startswith("train")), next(iter(inner)))
         raise DataError(
             f"{shown} holds the parts {_some(list(inner))} of a data set, not its classes: give one of them, such as "
@@ -158,7 +165,7 @@ def _refuse_other_layouts(root: Path, top: Folder) -> None:
             + ("" if any(f.folders for f in inner.values()) else ", once it has one sub-folder a class")
         )
     if all(folder.folders and not folder.images for folder in inner.values()):
-        if all(all(_SPLIT.fullmatch(name) for name in folder.folders) for folder in inner.values()):
+        if all(all(SPLIT.fullmatch(name) for name in folder.folders) for folder in inner.values()):
             raise DataError(
                 f"the classes of {shown} each hold the parts {_some(list(first.folders))}: make a folder of one part, "
                 "with one sub-folder a class"
@@ -188,8 +195,8 @@ def _refuse_other_layouts(root: Path, top: Folder) -> None:
             )
 
 
-def _ordered(names: Sequence[str]) -> list[str]:
-    """Numbers in their order, everything else as text."""
+def ordered(names: Sequence[str]) -> list[str]:
+    """Names: numbers in their order, everything else as text."""
     if all(name.isdecimal() for name in names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)

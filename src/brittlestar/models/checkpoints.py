@@ -126,8 +126,16 @@ def _under(path: Path, content: Mapping[str, Any], key: str) -> State:
 
 
 def _without_count(state: Mapping[str, Any]) -> State:
-    """Without the counters that ``AveragedModel`` and tools that count operations keep among the weights."""
-    kept = {name: value for name, value in state.items() if name.rpartition(".")[2] not in _COUNTERS}
+    """Without the counters that ``AveragedModel`` and tools that count operations keep among the weights.
+
+    Extra states that are no tensors go too: they are settings of layers, not weights.
+    """
+    kept = {
+        name: value
+        for name, value in state.items()
+        if name.rpartition(".")[2] not in _COUNTERS
+        and (isinstance(value, torch.Tensor) or not name.endswith("_extra_state"))
+    }
     return kept or dict(state)
 
 

@@ -16,6 +16,7 @@ from brittlestar.core.keys import word_of
 from brittlestar.data import Source
 from brittlestar.models import ModelSpec
 from brittlestar.models.base import Preprocess
+from brittlestar.models.devices import check_device
 from brittlestar.models.files import state_dict
 from brittlestar.models.zoo import build
 from brittlestar.training.loop import Epoch, Labelled, Plan, accuracy, batches, save_weights, train, trial
@@ -74,6 +75,7 @@ def fit(
         DataError: Unusable data.
         ModelError: Unknown architecture, or a start that does not load or does not fit the data.
     """
+    check_device(device)
     trained, out = divide(source, seed, samples, held_out)
     images, labels = _part(source, trained, device)
     validation = _part(source, out, device) if len(out) else None
