@@ -237,6 +237,7 @@ def test_what_cannot_be_told_is_refused_with_what_there_is(tmp_path: Path, case:
 
 def test_a_name_with_a_colon_is_a_name(tmp_path: Path) -> None:
     path = npz(tmp_path / "d:test.npz", x=X, y=Y)
+    (tmp_path / "d").mkdir()
     assert open_source(path).info.name == "d:test"
     with pytest.raises(DataError, match="no such data"):
         open_source(f"{tmp_path}/{'n' * 300}")

@@ -16,7 +16,7 @@ from brittlestar.core.version import VERSION
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Slurm, executor_of, remote
 from brittlestar.runs.executors.mailbox import Mailbox, private_folder
-from brittlestar.runs.executors.remote import AHEAD, Answer, Died, Failed, News, Orders, Ready, Remote, Station
+from brittlestar.runs.executors.remote import AHEAD, Answer, Died, News, Orders, Ready, Remote, Station, TaskError
 from brittlestar.runs.executors.worker import WorkerBug, WorkerError
 from brittlestar.runs.task import Done, Task
 
@@ -72,7 +72,9 @@ class Scripted(Remote):
             place, error = news if isinstance(news, tuple) else (news, None)
             worker, number, task = next(one for one in reversed(self.given) if one[2].start == place)
             # What comes back from elsewhere is a copy.
-            return [Answer(worker, number, Failed.of(error) if error else Done(dataclasses.replace(task), seconds=2.0))]  # type: ignore[type-var]
+            return [
+                Answer(worker, number, TaskError.of(error) if error else Done(dataclasses.replace(task), seconds=2.0))
+            ]  # type: ignore[type-var]
         return [news]
 
     def _dismiss(self, worker: str) -> None:
@@ -202,14 +204,14 @@ def test_whatever_a_task_raises_comes_back_as_an_error(raised: BaseException, ki
     station = Station(Orders(b"", "python", "/", (), VERSION, None))
     station._bench = types.SimpleNamespace()  # type: ignore[assignment]
     failed = station.run(Raising())  # type: ignore[arg-type]
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, TaskError)
     with pytest.raises(kind, match=told):
         raise failed.error()
 
 
 def test_a_worker_of_another_version_does_not_work() -> None:
     failed = Station(Orders(b"", "python", "/", (), "0.0.1", None)).run(Piece(0))
-    assert isinstance(failed, Failed) and "begun by Brittlestar 0.0.1, a worker has" in str(failed.error())
+    assert isinstance(failed, TaskError) and "begun by Brittlestar 0.0.1, a worker has" in str(failed.error())
 
 
 def test_messages_come_whole_and_once(tmp_path: Path) -> None:

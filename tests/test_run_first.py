@@ -168,8 +168,12 @@ def test_a_budget_is_not_spent_on_it() -> None:
     source = open_source(data(600, 2))
     order = source.order(0)
     given, judge = as_model(Constant(2).eval()), judge_of(source.labels)
-    found = first_answers(given, source, order, source.labels[order], judge, most=600, batch=64, budget=1e-9)
-    assert found.asked == LOOKS[0] and found.judgement.near is None
+    answers = source, order, source.labels[order], judge
+    found = first_answers(given, *answers, most=600, batch=64, seconds=0)
+    assert found.asked == 1 and found.judgement.near is None
+    known = np.zeros(LOOKS[0], np.int64)
+    found = first_answers(given, *answers, most=600, batch=64, seconds=0, known=known)
+    assert found.asked == LOOKS[0] + 1, "what was answered before is not asked again"
 
 
 def stopped(accuracy: float, classes: int, most: int) -> float:

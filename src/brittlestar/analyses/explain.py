@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,12 +17,14 @@ import torch
 
 from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.errors import BrittlestarError, DataError, UsageError, require
 from brittlestar.core.files import replacing, write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.options import option
+from brittlestar.core.sizes import at_once
+from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.core.text import table_cell
-from brittlestar.data import Source, reopened
+from brittlestar.data import Source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
@@ -30,12 +33,18 @@ from brittlestar.report.agreements import Agreement, plain
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
 from brittlestar.report.explained_words import Case, agreements_of, points, sentences
 from brittlestar.report.figure import fourier_maps
+from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
 from brittlestar.store import RunStore, stopping_rule
 
 Power = npt.NDArray[np.float64]
 _BATCH = 50
+_LATE = "the budget leaves no time for it; `brittlestar explain` does it afterwards"
+
+
+class OutOfTimeError(BrittlestarError):
+    """An explanation would have taken longer than there is time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +93,15 @@ def spectra_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> t
 
     Args:
         info: Of a shift condition of a run.
-        images: (n, channel, height, width) float32 in [0, 1].
+        images: (n, channel, height, width) uint8, or float32 in [0, 1].
         keys: One a sample.
     """
     shift = SHIFTS[info.shift].from_config(info.config)
     sums = torch.zeros(2, *images.shape[2:], dtype=torch.float64)
-    for start in range(0, len(images), _BATCH):
-        part = slice(start, start + _BATCH)
-        x = images[part]
+    batch = at_once(images.shape[1:], _BATCH)
+    for start in range(0, len(images), batch):
+        part = slice(start, start + batch)
+        x = images[part].to(torch.float32) / (255 if images.dtype == torch.uint8 else 1)
         change = stored(shift.compute(x, keys[part]), info.storage) - x
         size = torch.fft.fft2(change.double()).abs()
         sums += torch.stack([size.square().sum((0, 1)), size.sum((0, 1))])
@@ -99,7 +109,9 @@ def spectra_of(info: ConditionInfo, images: torch.Tensor, keys: SampleKeys) -> t
     return np.asarray(power), np.asarray(magnitude)
 
 
-def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int | None = None) -> Explanation:
+def explain(
+    store: RunStore, source: Source, samples: int = 200, bandwidth: int | None = None, until: float | None = None
+) -> Explanation:
     """Hold every shift of a run against the maps of its models.
 
     Args:
@@ -107,11 +119,14 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         source: The run's images.
         samples: Images for the spectra.
         bandwidth: Side of the centred square that counts as low; half of the shorter side (to Nyquist / 2) otherwise.
+        until: ``time.monotonic()`` when it is to be over, if it matters.
 
     Raises:
+        OutOfTimeError: It would take longer.
         DataError: The source is not the run's.
         UsageError: The run has no map or no shifts.
     """
+    require(samples >= 1, f"{option('samples')} must be at least 1, got {samples}", UsageError)
     require(
         store.manifest.data["fingerprint"] == source.info.fingerprint,
         f"{source.info.name} is not the data of the run {store.path}: give the same, prepared the same way",
@@ -124,11 +139,16 @@ def explain(store: RunStore, source: Source, samples: int = 200, bandwidth: int 
         f"{store.path} has no shifts: run it with {option('suite', 'broad')} or cifar-c as well",
         UsageError,
     )
-    order = source.order(store.manifest.seed)[:samples]
-    images = torch.from_numpy(source.load(order)).to(torch.float32) / 255
+    order = source.present(source.order(store.manifest.seed))[:samples]
+    images = torch.from_numpy(source.load(order))
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
-    spectra = {i.fingerprint: found for i in infos if (found := _spectrum(i, images, keys, side)) is not None}
+    stopwatch = Stopwatch(None if until is None else until - time.monotonic())
+    spectra = {}
+    for done, info in enumerate(infos):
+        require(stopwatch.room(done, len(infos) - done) == len(infos) - done or done < 2, _LATE, OutOfTimeError)
+        if (found := _spectrum(info, images, keys, side)) is not None:
+            spectra[info.fingerprint] = found
     rule = stopping_rule(store.manifest.sessions).rule
     cases = _cases(store, maps, spectra, rule)
     names = list(maps)
@@ -254,7 +274,7 @@ def _logarithm(magnitude: Power) -> list[list[float | None]]:
     return [[math.log10(v) if v > floor else None for v in row] for row in means.tolist()]
 
 
-def explained_again(folder: Path, most: int = 200) -> Explanation | None:
+def explained_again(folder: Path, most: int = 200, until: float | None = None) -> Explanation | None:
     """Explain a run whose data can be opened as recorded, and keep it.
 
     ``None`` without shifts, maps or such data, and where nothing was answered since it was last explained.
@@ -262,8 +282,10 @@ def explained_again(folder: Path, most: int = 200) -> Explanation | None:
     Args:
         folder: Of the run.
         most: Images for the spectra; fewer (at least 25) of more than 64 x 64 pixels.
+        until: ``time.monotonic()`` when it is to be over, if it matters.
 
     Raises:
+        OutOfTimeError: It would take longer.
         DataError: The data have changed.
     """
     store = RunStore.open(folder)
@@ -276,9 +298,10 @@ def explained_again(folder: Path, most: int = 200) -> Explanation | None:
         fourier_maps(store)
     except UsageError:
         return None
-    source = reopened(data)
+    require(until is None or time.monotonic() < until, _LATE, OutOfTimeError)
+    source = reopened_as_recorded(store)
     pixels = data["shape"][1] * data["shape"][2]
-    explanation = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)))
+    explanation = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)), until=until)
     keep(explanation, store)
     return explanation
 

@@ -21,6 +21,7 @@ from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
+from brittlestar.core.sizes import at_once
 from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
 from brittlestar.measures.samples import Samples
 from brittlestar.runs.bench import BenchSpec
@@ -29,6 +30,7 @@ from brittlestar.runs.request import FollowUp
 from brittlestar.runs.runner import through
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.store import RunStore
+from brittlestar.store.skipped import skipped_of
 from brittlestar.suites.base import Shape, Suite
 
 Floats = npt.NDArray[np.float32]
@@ -63,6 +65,8 @@ def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) 
         clean = next(c for c in spec.conditions if c.definition is None).fingerprint
         for place, fingerprint in enumerate(spec.fingerprints):
             rows = store.read(fingerprint, [clean])[clean].sorted()
+            # Images may be gone since they were answered.
+            rows = rows.take(~np.isin(rows.position, list(skipped_of(store.manifest))))
             passes += sharpen(executor, spec, place, rows, half_width, level=level, say=say).passes
         return passes
 
@@ -85,7 +89,7 @@ def sharpen(
         executor: Where the model is asked.
         spec: Its conditions hold the waves of the map (and others).
         model: Place in ``spec``.
-        clean: Rows of the unchanged images at positions 0, 1, ..., which are the samples of the map.
+        clean: Rows of the unchanged images, sorted by position; they are the samples of the map.
         half_width, level: See ``sharper``.
         say: Told what is asked.
     """
@@ -93,21 +97,24 @@ def sharpen(
     definitions = [d for i in waves if isinstance(d := spec.conditions[i].definition, FourierBasis)]
     frequencies, norm = [(d.row, d.column) for d in definitions], definitions[0].norm
     count, (channels, height, width) = len(clean), spec.source.info.shape
-    order = spec.order[:count]
+    order = spec.order[clean.position]
     # Without the half-width: whoever asks for narrower intervals later goes on from the same stages.
     made = [_VERSION, spec.seed, count, level, *(spec.conditions[i].fingerprint for i in waves)]
+    if not np.array_equal(clean.position, np.arange(count)):
+        made.append(clean.position.tolist())
     folder = spec.folder / FOLDER / spec.fingerprints[model] / fingerprint_of(made)
     folder.mkdir(parents=True, exist_ok=True)
     keys = SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[order]])
     # The shift's own stream: which channels move together is known before anything is asked.
     signs = [keys.stream(FourierBasis.name, *f).signs((channels,)).numpy().astype(np.int8) for f in frequencies]
     # In parts, as decoded images take far more memory than their features.
-    images = [image_features(spec.source.load(order[start : start + 500])) for start in range(0, count, 500)]
+    part = at_once(spec.source.info.shape, 500)
+    images = [image_features(spec.source.load(order[start : start + part])) for start in range(0, count, part)]
     labels = clean.label.astype(np.int64)
     auxiliary = auxiliary_of_map(
         frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images)
     )
-    field = _Asked(executor, spec, model, np.array(waves, np.int64), folder, say)
+    field = _Asked(executor, spec, model, clean.position, np.array(waves, np.int64), folder, say)
     # The guesses are fitted with gradients, whatever the caller has switched off.
     with torch.inference_mode(False):
         estimate = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
@@ -147,9 +154,16 @@ class _Asked(Field):
     """Cells of one model, asked through an executor; stages and answers are files."""
 
     def __init__(
-        self, executor: Executor, spec: BenchSpec, model: int, waves: npt.NDArray[np.int64], folder: Path, say: Say
+        self,
+        executor: Executor,
+        spec: BenchSpec,
+        model: int,
+        positions: npt.NDArray[np.int32],
+        waves: npt.NDArray[np.int64],
+        folder: Path,
+        say: Say,
     ) -> None:
-        self.executor, self.spec, self.model, self.waves = executor, spec, model, waves
+        self.executor, self.spec, self.model, self.positions, self.waves = executor, spec, model, positions, waves
         self.folder, self.say = folder, say
         pixels = int(np.prod(spec.source.info.shape))
         self.size = int(np.clip(_PIECE // pixels, 50, 1000))
@@ -175,7 +189,8 @@ class _Asked(Field):
             )
 
     def margins(self, name: str, stage: Stage) -> Floats:
-        asked = margin_tasks(name, self.waves[stage.condition], stage.sample, self.model, self.size, self.folder)
+        sample = self.positions[stage.sample].astype(np.int64)
+        asked = margin_tasks(name, self.waves[stage.condition], sample, self.model, self.size, self.folder)
         passes = 0
         for done in through(self.executor, [task for task, _ in asked if not task.path.is_file()]):
             passes += int(done.task.work)

@@ -14,6 +14,7 @@ from brittlestar.core import whereabouts
 from brittlestar.core.errors import ModelError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.sizes import at_once
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import perturbed
 from brittlestar.runs.task import Done
@@ -72,7 +73,11 @@ class MarginTask:
         rows = torch.from_numpy(row.reshape(-1)).to(model.device)
         waiting: list[torch.Tensor] = []
         first = 0
-        starts = np.flatnonzero(np.diff(self.condition, prepend=-1))
+        waves = np.flatnonzero(np.diff(self.condition, prepend=-1))
+        # A wave's images are shifted together, unless they are so large that they would not fit.
+        most = max(batch, at_once(spec.source.info.shape, len(self.condition)))
+        ends = [*waves[1:], len(self.condition)]
+        starts = [at for a, b in zip(waves, ends, strict=True) for at in range(int(a), int(b), most)]
         for start, stop in zip(starts, [*starts[1:], len(self.condition)], strict=True):
             at = rows[int(start) : int(stop)]
             plain = images[at].to(torch.float32).div_(255)

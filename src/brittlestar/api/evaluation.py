@@ -19,17 +19,20 @@ from brittlestar.api.run import LEVEL, Run
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
+from brittlestar.core.sizes import at_once
+from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
 from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
-from brittlestar.models.base import Model, infer
+from brittlestar.models.base import BATCH, Model, infer
 from brittlestar.models.devices import check_device
 from brittlestar.models.neighbours import forget
 from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
+from brittlestar.runs.budget import Budget
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
 from brittlestar.runs.request import FollowUp, Request, Watch
@@ -85,7 +88,16 @@ class Evaluation:
     shifted: bool = False
     live: bool = False
 
-    def run(self, model: Any, data: Any, watch: Watch, *, command: str = "", follow_up: FollowUp | None = None) -> Run:
+    def run(
+        self,
+        model: Any,
+        data: Any,
+        watch: Watch,
+        *,
+        command: str = "",
+        follow_up: FollowUp | None = None,
+        budget: Budget | None = None,
+    ) -> Run:
         """Check everything, fill what the folder lacks, and say how it ended.
 
         Args:
@@ -94,12 +106,16 @@ class Evaluation:
             watch: Callbacks.
             command: Recorded in the report as the command that repeats it.
             follow_up: Work on single cells once the grid is filled (``brittlestar.analyses.mapping``).
+            budget: Of a command that began before and goes on afterwards; ``self.budget`` begins and ends here.
 
         Raises:
             NearChanceError, UsageError, StoreError: As ``evaluate`` does.
         """
         both = self.budget is not None and self.precision is not None
         require(not both, f"give {option('budget')} or {option('precision')}, not both", UsageError)
+        if budget is None and self.budget is not None:
+            budget = Budget(parse_duration(self.budget), report=self.live)
+        watch.phase("opening the data")
         suites = suites_of(self.suite)
         source, data_how = self._opened(data, suites, watch)
         folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
@@ -109,7 +125,7 @@ class Evaluation:
         devices = () if self.device is None else devices_of(self.device, self.workers)
         for device in devices:
             check_device(device)
-        models, specs = self._loaded(model, source, labels, devices, watch)
+        models, specs = self._loaded(model, source, labels, devices, watch, budget)
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
@@ -132,7 +148,7 @@ class Evaluation:
             folder=folder,
             seed=self.seed,
             samples=self.samples,
-            budget=None if self.budget is None else parse_duration(self.budget),
+            budget=budget,
             precision=self.precision,
             batch=self.batch,
             workers=self.workers,
@@ -206,10 +222,18 @@ class Evaluation:
         return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(
-        self, model: Any, source: Source, labels: npt.NDArray[np.int32], devices: Sequence[str], watch: Watch
+        self,
+        model: Any,
+        source: Source,
+        labels: npt.NDArray[np.int32],
+        devices: Sequence[str],
+        watch: Watch,
+        budget: Budget | None,
     ) -> tuple[list[Model], list[Any]]:
         """The models, and what loads them again: specifications where they were given so, else the objects."""
+        watch.phase("loading the models")
         named = [(name, _on(value, devices)) for name, value in _named_models(model)]
+        seconds = None if budget is None else budget.for_checks / max(len(named), 1)
         forget()
         models = [_loaded(value, name, devices) for name, value in named]
         specs = []
@@ -218,14 +242,14 @@ class Evaluation:
             for note in loaded.notes if spec is not None else ():
                 watch.note(f"{loaded.name}: {note}")
             spec = settled_output(loaded, spec, len(self.classes or source.info.classes))
-            settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn)
+            watch.phase(f"trying {loaded.name} with and without normalisation")
+            settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn, seconds)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):
             if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
                 watch.note(f"{loaded.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
-                effect = effect_on_clean(
-                    loaded, value, source, self.seed, None if self.classes is None else tuple(self.classes)
-                )
+                names = None if self.classes is None else tuple(self.classes)
+                effect = effect_on_clean(loaded, value, source, self.seed, names, seconds)
                 loaded.notes = (*loaded.notes, effect)
                 watch.note(f"{loaded.name}: {effect}")
         return models, specs
@@ -242,22 +266,49 @@ def preparation_notes(suites: Sequence[Suite], info: DataInfo) -> tuple[str, ...
     return tuple(found)
 
 
-EFFECT_SAMPLES = 1000
+EFFECT_SAMPLES, EFFECT_FEWEST = 1000, 20
+"""On how many clean images that is asked, and on how many at the least, where there is little time."""
 
 
 def effect_on_clean(
-    model: Model, spec: ModelSpec, source: Source, seed: int, classes: tuple[str, ...] | None = None
+    model: Model,
+    spec: ModelSpec,
+    source: Source,
+    seed: int,
+    classes: tuple[str, ...] | None = None,
+    seconds: float | None = None,
 ) -> str:
-    """What computing in another type, or by another backend, does to the clean error: a sentence with its interval."""
+    """What computing in another type, or by another backend, does to the clean error: a sentence with its interval.
+
+    Args:
+        model: As it is to be run.
+        spec: What it was loaded from.
+        source: The opened data.
+        seed: Of the order.
+        classes: Names in the order of the outputs, where they are not the data's.
+        seconds: How long it may take; ``None`` for as long as it takes.
+    """
     whole = source.present(source.order(seed))
     order = whole[:EFFECT_SAMPLES]
-    images = torch.from_numpy(source.load(order))
     labels = (source.labels if classes is None else _mapped(source, classes))[order]
-    samples = drawn_from(source, whole, len(order))
+    few = at_once(source.info.shape, EFFECT_SAMPLES)
     # Only the type or the backend is to differ, so nothing else is made faster.
-    tune(model, images[:16].to(model.device, torch.float32) / 255, faster=False)
+    first = torch.from_numpy(source.load(order[: at_once(source.info.shape, 16 if seconds is None else 2)]))
+    tune(model, first.to(model.device, torch.float32) / 255, faster=False)
     plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
-    wrong = [infer(m, images).argmax(1).cpu().numpy() != labels for m in (plain, model)]
+    answers: list[npt.NDArray[np.int64]] = []
+    done = 0
+    batch = min(few, BATCH)
+    for start, stop in Stopwatch(seconds).pieces(0, len(order), few if seconds is None else batch):
+        images = torch.from_numpy(source.load(order[start:stop]))
+        answers.append(np.stack([infer(m, images, batch).argmax(1).cpu().numpy() for m in (plain, model)]))
+        done = stop
+    called = spec.dtype if spec.backend == "torch" else "ONNX Runtime"
+    if done < min(EFFECT_FEWEST, len(order)):
+        return f"{called} instead of float32 in torch: what it changes was not measured, as the budget leaves no time"
+    order, labels = order[:done], labels[:done]
+    samples = drawn_from(source, whole, len(order))
+    wrong = np.concatenate(answers, axis=1) != labels
     more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
     apart = measures.paired_rates(more, fewer, len(order), LEVEL)
     # Exact only where images are independent and count alike.
@@ -265,7 +316,7 @@ def effect_on_clean(
         apart = mean_difference_of(samples, wrong[1].astype(np.float64) - wrong[0], level=LEVEL)
     before, after = (100 * float(samples.average(w.astype(np.float64))) for w in wrong)
     return (
-        f"{spec.dtype if spec.backend == 'torch' else 'ONNX Runtime'} instead of float32 in torch: clean error "
+        f"{called} instead of float32 in torch: clean error "
         f"{before:.2f} % to {after:.2f} %, {100 * apart.value:+.2f} points "
         f"[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}] (n = {len(order):,}; {more} more and {fewer} fewer errors)"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import html
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -28,8 +29,11 @@ from brittlestar.runs.request import Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.shifts.conditions import Condition
 
-LINE_EVERY = 10.0
-"""Seconds between lines where the output is not a terminal."""
+LINE_EVERY = 9.0
+"""Seconds between lines where the output is not a terminal: never more than ten without a sign of life."""
+
+LOOK_EVERY = 0.5
+"""Seconds between looks at whether a line is due."""
 
 DISPLAY_EVERY = 0.5
 """Seconds between changes of a notebook's display: each is a message to the browser."""
@@ -58,15 +62,51 @@ class Screen:
         self.console = Console(stderr=True)
         self.names: Sequence[str] = ()
         self.conditions: Sequence[Condition] = ()
-        self.last = 0.0
+        self.told = 0.0
+        self.last = time.monotonic()
+        self.doing, self.since = "starting", self.last
+        self.far: Progress | None = None
+        self.over = threading.Event()
+        self.watcher: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Begin to give signs of life, whatever the work is at."""
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+        self.watcher.start()
+
+    def _watch(self) -> None:
+        while not self.over.wait(LOOK_EVERY):
+            self.tick()
+
+    def tick(self) -> None:
+        """Say what is being done, if nothing was said for long."""
+        if time.monotonic() - self.last >= LINE_EVERY:
+            self.say(f"  {self.life()}")
+
+    def life(self) -> str:
+        """What is being done, and for how long."""
+        if self.far is not None:
+            return self.status(self.far)
+        return f"{self.doing}: {clock(time.monotonic() - self.since)}"
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.last = time.monotonic()
+        # Where the output is no terminal, rich would break lines at 80 columns without soft_wrap.
+        self.console.print(Text(text), highlight=False, soft_wrap=True)
+
+    def phase(self, text: str) -> None:
+        """What is being done now."""
+        self.doing, self.since, self.far = text, time.monotonic(), None
 
     def note(self, text: str) -> None:
         """One line of what happens now."""
-        # Where the output is no terminal, rich would break lines at 80 columns without soft_wrap.
-        self.console.print(Text(text + " ..."), highlight=False, soft_wrap=True)
+        self.phase(text)
+        self.say(text + " ...")
 
     def warn(self, text: str) -> None:
         """What a person must know before believing any number."""
+        self.last = time.monotonic()
         self.console.print(Text(f"WARNING: {text}", style="bold"), highlight=False, soft_wrap=True)
 
     def plan(self, names: Sequence[str], conditions: Sequence[Condition], progress: Progress) -> None:
@@ -79,17 +119,22 @@ class Screen:
 
     def progress(self, progress: Progress) -> None:
         """A work item is done."""
+        self.far = progress
         if self.due(progress, LINE_EVERY):
-            self.console.print(Text(self.line(progress)), highlight=False, soft_wrap=True)
+            self.say(self.line(progress))
 
     def close(self) -> None:
         """Leave everything as it was."""
+        self.over.set()
+        if self.watcher is not None:
+            self.watcher.join()
+            self.watcher = None
 
     def due(self, progress: Progress, every: float) -> bool:
         """Whether it is time to say something again: after ``every`` seconds, and at the end."""
-        if time.monotonic() - self.last < every and progress.work_done < progress.work_total:
+        if time.monotonic() - self.told < every and progress.work_done < progress.work_total:
             return False
-        self.last = time.monotonic()
+        self.told = time.monotonic()
         return True
 
     def status(self, progress: Progress) -> str:
@@ -102,9 +147,12 @@ class Screen:
 
     def line(self, progress: Progress) -> str:
         """How far, and the worst condition so far."""
+        return self.status(progress) + self.tail(progress)
+
+    def tail(self, progress: Progress) -> str:
+        """The worst condition so far."""
         worst = self.worst(progress)[:1]
-        tail = f"; worst so far {worst[0][3]}: {worst[0][4]}, interval for all conditions together" if worst else ""
-        return self.status(progress) + tail
+        return f"; worst so far {worst[0][3]}: {worst[0][4]}, interval for all conditions together" if worst else ""
 
     def worst(self, progress: Progress) -> list[tuple[float, str, str, str, str]]:
         """Error, model, condition, both in words, and the error in words, worst first.
@@ -128,28 +176,38 @@ class _Redrawn(Screen):
     """Draws on a terminal, over and over in one place."""
 
     live: Live | None = None
+    drawn: Any = None
 
-    def plan(self, names: Sequence[str], conditions: Sequence[Condition], progress: Progress) -> None:
-        """The plan stands; work begins."""
-        super().plan(names, conditions, progress)
-        if progress.work_total > 0:
-            self.live = Live(console=self.console, refresh_per_second=4, transient=True)
-            self.live.start()
+    def open(self) -> None:
+        """Begin to draw; the time goes on in it whatever the work is at."""
+        self.live = Live(get_renderable=self.whole, console=self.console, refresh_per_second=4, transient=True)
+        self.live.start()
+
+    def whole(self) -> Any:
+        """What stands there now."""
+        life = Text(self.life(), no_wrap=True, overflow="ellipsis")
+        return life if self.far is None or self.drawn is None else self.drawing(life, self.drawn)
 
     def progress(self, progress: Progress) -> None:
         """A work item is done."""
-        if self.live is not None:
-            self.live.update(self.drawing(progress))
+        # Made here and not whenever it is drawn, as the drawing thread must not read tallies while they change.
+        self.drawn = self.made(progress)
+        self.far = progress
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+        super().close()
         if self.live is not None:
             self.live.stop()
             self.live = None
 
-    def drawing(self, progress: Progress) -> Any:
+    def made(self, progress: Progress) -> Any:
+        """What changes only when something is done."""
+        return self.tail(progress)
+
+    def drawing(self, life: Text, made: Any) -> Any:
         """One line, as wide as the terminal allows."""
-        return Text(self.line(progress), no_wrap=True, overflow="ellipsis")
+        return life.append(made)
 
 
 class OneLine(_Redrawn):
@@ -159,15 +217,19 @@ class OneLine(_Redrawn):
 class Board(_Redrawn):
     """A bar, the time and a table of the worst conditions: for a command on a terminal."""
 
-    def drawing(self, progress: Progress) -> Any:
-        """Bar, time and table."""
+    def made(self, progress: Progress) -> Any:
+        """Bar and table."""
         table = Table(box=None, pad_edge=False, title="worst conditions so far", title_justify="left")
         for column in ("model", "condition", "error and interval (95 % for all conditions together)"):
             table.add_column(column)
         for _, name, condition, _, text in self.worst(progress)[:WORST]:
             table.add_row(Text(name), Text(condition), Text(text))
-        bar = ProgressBar(total=max(progress.work_total, 1), completed=progress.work_done, width=60)
-        return Group(bar, Text(self.status(progress)), table)
+        return ProgressBar(total=max(progress.work_total, 1), completed=progress.work_done, width=60), table
+
+    def drawing(self, life: Text, made: Any) -> Any:
+        """Bar, time and table."""
+        bar, table = made
+        return Group(bar, life, table)
 
 
 class NotebookCell(Screen):
@@ -188,9 +250,10 @@ class NotebookCell(Screen):
         else:
             self.handle.update(content)
 
-    def note(self, text: str) -> None:
-        """One line of what happens now."""
-        self.show(text + " ...")
+    def say(self, text: str) -> None:
+        """One line."""
+        self.last = time.monotonic()
+        self.show(text)
 
     def warn(self, text: str) -> None:
         """What a person must know before believing any number: a display of its own."""
@@ -213,8 +276,9 @@ def in_a_notebook() -> bool:
 @contextlib.contextmanager
 def drawn_by(screen: Screen) -> Iterator[Watch]:
     """Callbacks that a screen answers."""
+    screen.open()
     try:
-        yield Watch(note=screen.note, warn=screen.warn, plan=screen.plan, progress=screen.progress)
+        yield Watch(note=screen.note, phase=screen.phase, warn=screen.warn, plan=screen.plan, progress=screen.progress)
     finally:
         screen.close()
         sys.stderr.flush()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.alive import working
 from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
 from brittlestar.core.errors import BrittlestarError
 
@@ -36,13 +37,14 @@ def explain(
     from brittlestar.analyses import explain as explaining
     from brittlestar.data import open_source
     from brittlestar.report import build
+    from brittlestar.runs.skipped import as_recorded
     from brittlestar.store import RunStore
 
     torch.set_num_threads(1)
     source = open_source(
         data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
     )
-    store = RunStore.open(run)
+    store, source = RunStore.open(run), as_recorded(source, run, skip_bad=True)
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)
     for sentence in found.sentences:
@@ -52,12 +54,18 @@ def explain(
     typer.echo(f"report: {build([run])}")
 
 
-def after_run(folder: Path) -> None:
-    """Explain a run that has shifts and a Fourier map, for its report; whatever is in the way is told and left."""
+def after_run(folder: Path, until: float | None = None) -> None:
+    """Explain a run that has shifts and a Fourier map, for its report; whatever is in the way is told and left.
+
+    Args:
+        folder: Of the run.
+        until: ``time.monotonic()`` when it is to be over.
+    """
     from brittlestar.analyses import explain as explaining
 
     try:
-        found = explaining.explained_again(folder)
+        with working("explaining the failures"):
+            found = explaining.explained_again(folder, until=until)
         if found is not None:
             explaining.write(found, folder / "report")
     except BrittlestarError as error:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.alive import working
+
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders; several stand side by side.")],
@@ -30,7 +32,8 @@ def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = Fals
 
     if pdf:
         check_chromium("the PDF of a report")
-    written = write(runs, out=out, beside=[".pdf"] if pdf else [])
+    with working("writing the report"):
+        written = write(runs, out=out, beside=[".pdf"] if pdf else [])
     for status in written.statuses:
         typer.echo(spaced(f"{status.lead} {status.text}"))
     typer.echo(f"report: {written.page}")

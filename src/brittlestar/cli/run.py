@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,10 +126,13 @@ def run(
 
     Runs into an existing folder resume and add. Ctrl-C finishes writing and says how to go on.
     """
-    from brittlestar.api.evaluation import Evaluation
+    began = time.monotonic()  # before torch is imported, which takes seconds
+    from brittlestar.api.evaluation import Evaluation, parse_duration
     from brittlestar.api.progress import watched
     from brittlestar.models import parse_spec
+    from brittlestar.runs.budget import Budget
 
+    limit = None if budget is None else Budget(parse_duration(budget), began, report=report or live)
     place = device or best_device()
     flags: dict[str, Any] = {
         "factory": factory,
@@ -176,12 +180,18 @@ def run(
         live=live,
     )
     with watched() as watch:
-        result = asked.run(specs, data, watch, command=typed())
-    finish(result, report)
+        result = asked.run(specs, data, watch, command=typed(), budget=limit)
+    finish(result, report, None if limit is None else limit.end_of_explaining)
 
 
-def finish(result: object, report: bool) -> None:
-    """Say how a session ended, write the report, and leave with 130 after Ctrl-C (143 after SIGTERM)."""
+def finish(result: object, report: bool, until: float | None = None) -> None:
+    """Say how a session ended, explain it and write the report, and leave with 130 after Ctrl-C (143 after SIGTERM).
+
+    Args:
+        result: The run.
+        report: Whether to write it.
+        until: ``time.monotonic()`` when explaining is to be over.
+    """
     from brittlestar.api import Run
     from brittlestar.cli.explain import after_run
     from brittlestar.cli.report import write_report
@@ -213,7 +223,7 @@ def finish(result: object, report: bool) -> None:
         raise typer.Exit(interrupts.code())
     if report:
         # First, as the report tells of it.
-        after_run(result.path)
+        after_run(result.path, until)
         write_report([result.path])
     if outcome.unread:
         raise DataError(unread_text(result.path, outcome.unread))

@@ -29,6 +29,7 @@ leave = os._exit
 """Ends this process here and now; the name that a model's own call of ``os._exit`` does not reach."""
 
 _received: list[tuple[int, float]] = []
+_told: list[str] = []
 _state = {"listening": 0, "held": 0, "waiting": 0, "nudged": 0}
 
 
@@ -75,6 +76,9 @@ def _handle(number: int, frame: FrameType | None) -> None:
     _received.append((number, now))
     if _state["held"]:
         _state["waiting"] = 1
+        if _told:
+            with contextlib.suppress(Exception):
+                os.write(2, f"{_told[-1]}\n".encode(errors="backslashreplace"))
         return
     raise Interrupted
 
@@ -92,12 +96,18 @@ def stop_at_once(code: int, text: str = "stopped at once; what was finished is k
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Inside, a first signal waits until the end: for the few lines that must not be left in the middle."""
+def held(text: str = "") -> Iterator[None]:
+    """Inside, a first signal waits until the end: for what must not be left in the middle.
+
+    Args:
+        text: What a person who sends one is told at once, where the end may take some seconds.
+    """
     _state["held"] += 1
+    _told.extend([text] if text else [])
     try:
         yield
     finally:
+        del _told[len(_told) - bool(text) :]
         _state["held"] -= 1
         if _state["waiting"] and not _state["held"]:
             _state["waiting"] = 0

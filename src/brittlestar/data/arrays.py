@@ -222,7 +222,8 @@ def _remedy(low: float, high: float) -> str:
 
 
 def _sliced(x: Array) -> Iterator[Array]:
-    some = max(1, PIECE // max(1, x[:1].size))
+    # Floats take eight bytes a value while they are converted, more than once.
+    some = max(1, PIECE // 8 // max(1, x[:1].size))
     return (x[first : first + some] for first in range(0, len(x), some))
 
 

@@ -204,7 +204,11 @@ def _per_channel(what: str, values: tuple[float, ...], x: torch.Tensor) -> torch
     return torch.tensor(values, dtype=x.dtype, device=x.device)[:, None, None]
 
 
-def infer(model: Model, images: torch.Tensor, batch: int = 250) -> torch.Tensor:
+BATCH = 250
+"""Images in a forward pass where nothing else was asked for."""
+
+
+def infer(model: Model, images: torch.Tensor, batch: int = BATCH) -> torch.Tensor:
     """(n, classes) float32 logits of (n, channel, height, width) images, uint8 or floats in [0, 1], without gradients.
 
     Args:

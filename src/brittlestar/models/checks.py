@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from brittlestar.models.answering import ModelFault
 from brittlestar.models.base import Model
 from brittlestar.models.wrap import FunctionModel, TorchModel
 
-_PROBE = 16
+PROBE = 16
 """How many images the model sees more than once."""
 
 REPEATS = 1e-5
@@ -75,7 +76,7 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
     if isinstance(model, TorchModel):
         # Made of the weights that it had then.
         model.fast = None
-    probe = images[: min(batch, _PROBE)]
+    probe = images[: min(batch, PROBE)]
     kept = probe.clone()
     logits = _answers(model, probe)
     require(
@@ -105,6 +106,19 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
     _check_finite(model, every)
     _check_sigmoid(model, every, labels)
     return Checked((*notes, *_looks(every, scale, model.outputs.probabilities)), logits, random, spread)
+
+
+def answer_time(model: Model, image: torch.Tensor) -> float:
+    """Seconds that a model takes to answer to a batch of one image, float32 in [0, 1] on its device.
+
+    Raises:
+        ModelError: It is in training mode, or does not take the image.
+    """
+    _check_mode(model)
+    began = time.monotonic()
+    # A copy, as the model may write to what it is given; brought here, as a GPU answers before it has computed.
+    _answers(model, image.clone()).cpu()
+    return time.monotonic() - began
 
 
 def in_training_mode(module: nn.Module) -> list[str]:
@@ -276,6 +290,8 @@ def _differs(model: Model, difference: float, first: str = "") -> str:
 
 def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> tuple[list[str], float]:
     """Compare answers to single images with those of the batch: a note where it matters, and how far they lie apart."""
+    if len(probe) == 1:
+        return [], 0.0
     alone = torch.cat([_answers(model, probe[i : i + 1]) for i in range(min(len(probe), 4))])
     apart = float((alone - logits[: len(alone)]).abs().max()) / scale
     require(

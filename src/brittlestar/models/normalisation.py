@@ -22,6 +22,8 @@ from torch import nn
 
 from brittlestar.core.errors import ModelError, require
 from brittlestar.core.options import option
+from brittlestar.core.sizes import at_once
+from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model, Preprocess, infer
 from brittlestar.models.spec import ModelSpec
@@ -33,6 +35,9 @@ LOOKS = (20, 50, 100, 200)
 
 PLAIN = 1e-4
 """The two-sided p value (exact McNemar) under which it is: a false one would change what is measured."""
+
+_AT_ONCE = 50
+"""Images in a batch; fewer of large ones."""
 
 # Matched against whole names: ``embedding_mean`` or ``std_dev_of_weights`` are something else.
 _PREFIX = r"_*(?:image|img|pixel|norm|normali[sz]e|normali[sz]ation|rgb|input|data|dataset|channel|imagenet|cifar)?_?"
@@ -65,11 +70,13 @@ class Choice:
         preprocess: With the mean and standard deviation in force, or without.
         normalise: Whether that is with.
         told: What a person must know, or nothing.
+        noted: What is worth a line in the report, or nothing.
     """
 
     preprocess: Preprocess
     normalise: bool
     told: str = ""
+    noted: str = ""
 
 
 def own_normalisation(thing: Any) -> tuple[tuple[Own, ...], tuple[Own, ...]]:
@@ -135,6 +142,7 @@ def settle(
     *,
     normalise: bool | None = None,
     explicit: bool = False,
+    seconds: float | None = None,
 ) -> Choice:
     """Decide who normalises, from the answers to the first labelled images both ways.
 
@@ -145,6 +153,7 @@ def settle(
         source, order, labels: The images, places in their listing in the seeded order, and labels in that order.
         normalise: The person's word: with (true) or without (false); ``None`` where nothing was said.
         explicit: Whether the mean or std in force were given by an option.
+        seconds: How long it may take; ``None`` for as long as it takes.
 
     Raises:
         ModelError: The evidence goes against what the person declared; or a model that reads its own mean and std has
@@ -169,7 +178,7 @@ def settle(
         return Choice(how, False)
     # On a factory it was declared for this tool; on the module itself it may be meant for its own forward.
     explicit = explicit or (given and not _declared_by(thing, how))
-    compared = _compared(model, source, order, labels, with_, without, bool(means or stds), given)
+    compared = _compared(model, source, order, labels, with_, without, bool(means or stds), given, Stopwatch(seconds))
     if compared is None:
         return Choice(how, given)
     both = _both(model, compared, with_)
@@ -183,14 +192,16 @@ def settle(
         if given:
             return Choice(without, False, f"{both}; it normalises its images itself, and they are left as they are")
         return Choice(with_, True, f"{both}; it wants its images normalised, and that is done before it")
-    if compared.p >= PLAIN and given and _reads(model, source, order, (*means, *stds)):
+    few = 1 if compared.cut else at_once(source.info.shape, 4)
+    if compared.p >= PLAIN and given and _reads(model, source, order, (*means, *stds), few):
         raise ModelError(
             f"{both}. It reads its own {' and '.join(dict.fromkeys(o.name for o in (*means, *stds)))}, so that its "
             "images would be normalised twice, and the answers do not tell which is right: give "
             f"{option('normalise', False)} to leave it to the model, or {option('normalise', True)} to do it "
             "all the same"
         )
-    return Choice(how, given)
+    noted = f"who normalises was asked of {compared.n} image{'s'[: compared.n > 1]} only, for want of time"
+    return Choice(how, given, noted=noted if compared.cut else "")
 
 
 def settled_spec(
@@ -201,6 +212,7 @@ def settled_spec(
     seed: int,
     normalise: bool | None = None,
     say: Callable[[str], None] = lambda _: None,
+    seconds: float | None = None,
 ) -> ModelSpec | None:
     """Settle who normalises (see ``settle``), have the model do so, and give the specification that loads it so.
 
@@ -212,11 +224,14 @@ def settled_spec(
         seed: Of the order.
         normalise: The person's word, where the specification has none.
         say: Told what a person must know; it is kept in ``model.guards``.
+        seconds: How long it may take; ``None`` for as long as it takes.
     """
     order = source.present(source.order(seed))
     said = spec.normalise if spec is not None and spec.normalise is not None else normalise
     flags = spec is not None and (spec.mean is not None or spec.std is not None)
-    choice = settle(model, source, order, labels[order], normalise=said, explicit=flags)
+    choice = settle(model, source, order, labels[order], normalise=said, explicit=flags, seconds=seconds)
+    if choice.noted:
+        model.notes = (*model.notes, choice.noted)
     if choice.told:
         say(choice.told)
         model.guards = (*model.guards, choice.told)
@@ -250,12 +265,14 @@ def _declared_by(thing: Any, how: Preprocess) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class _Compared:
-    """Both ways on the same images: how many are right with and without, of how many, and the p value."""
+    """Both ways on the same images: how many are right with and without, of how many, the p value, and whether there
+    was no time for more."""
 
     with_: int
     without: int
     n: int
     p: float
+    cut: bool = False
 
     @property
     def better(self) -> bool:
@@ -272,26 +289,28 @@ def _compared(
     without: Preprocess,
     carried: bool,
     given: bool,
+    stopwatch: Stopwatch,
 ) -> _Compared | None:
     """Compare until it is plain; ``None`` where the images do not fit one of both ways."""
     most = min(LOOKS[-1], len(order))
     right = np.empty((0, 2), np.bool_)
     # At most four looks, each at 1e-4: all together err in fewer than 1 of 2,000 models.
     for look in [*(n for n in LOOKS if n < most), most]:
-        images = torch.from_numpy(source.load(order[len(right) : look]))
-        truth = labels[len(right) : look]
-        try:
-            found = np.stack([_answers(model, images, how) == truth for how in (with_, without)], axis=1)
-        except ModelError:
-            return None
-        right = np.concatenate([right, found])
+        for start, stop in stopwatch.pieces(len(right), look, at_once(source.info.shape, _AT_ONCE)):
+            images = torch.from_numpy(source.load(order[start:stop]))
+            try:
+                found = [_answers(model, images, how) == labels[start:stop] for how in (with_, without)]
+            except ModelError:
+                return None
+            right = np.concatenate([right, np.stack(found, axis=1)])
+        cut = len(right) < look
         first, second = int((right[:, 0] & ~right[:, 1]).sum()), int((~right[:, 0] & right[:, 1]).sum())
         # Exact McNemar: only images that one of the ways alone gets right tell them apart.
         p = float(stats.binomtest(first, first + second).pvalue) if first + second else 1.0
-        compared = _Compared(int(right[:, 0].sum()), int(right[:, 1].sum()), len(right), p)
+        compared = _Compared(int(right[:, 0].sum()), int(right[:, 1].sum()), len(right), p, cut)
         ahead = first >= second if given else second >= first
         # What was declared and does at least as well needs no more images, unless the model carries its own.
-        if p < PLAIN or (look >= LOOKS[1] and ahead and not (carried and given)):
+        if p < PLAIN or cut or (look >= LOOKS[1] and ahead and not (carried and given)):
             break
     return compared
 
@@ -301,7 +320,7 @@ def _answers(model: Model, images: torch.Tensor, how: Preprocess) -> npt.NDArray
     try:
         model.preprocess = how
         try:
-            return infer(model, images, 50).argmax(1).cpu().numpy()
+            return infer(model, images, len(images)).argmax(1).cpu().numpy()
         except ModelError:
             raise
         except Exception as error:
@@ -310,9 +329,9 @@ def _answers(model: Model, images: torch.Tensor, how: Preprocess) -> npt.NDArray
         model.preprocess = kept
 
 
-def _reads(model: Model, source: Source, order: npt.NDArray[np.int64], own: tuple[Own, ...]) -> bool:
-    """Whether the answers change with the model's own constants, which are put back."""
-    images = torch.from_numpy(source.load(order[:4])).to(model.device, torch.float32) / 255
+def _reads(model: Model, source: Source, order: npt.NDArray[np.int64], own: tuple[Own, ...], count: int) -> bool:
+    """Whether the answers to ``count`` images change with the model's own constants, which are put back."""
+    images = torch.from_numpy(source.load(order[:count])).to(model.device, torch.float32) / 255
     with torch.inference_mode():
         before = model.logits(images)
         with contextlib.ExitStack() as undo:

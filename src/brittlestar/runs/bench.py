@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from brittlestar.core import whereabouts
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
+from brittlestar.core.sizes import at_once
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
@@ -24,8 +26,14 @@ from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
 
-_PROBE = 16
-"""Images that a faster way of answering is held against."""
+PROBE = 16
+"""Images that a faster way of answering is held against; fewer of large ones."""
+
+TUNING = 5 * PROBE
+"""About so many forward passes that takes."""
+
+_BLOCK = 256 << 20
+"""Bytes of decoded images that are held at once; a block of more is worked through in pieces."""
 
 _PICTURES = 512 << 20
 """Bytes of whole pictures that are kept while their block is worked on."""
@@ -53,6 +61,7 @@ class BenchSpec:
         batch: Samples a forward pass.
         folder: The run folder.
         tune: Whether models may answer in a faster way that gives the same logits (``models.tune``).
+        probe: On how many images a faster way, or another backend, is held against the model itself.
         behaviours: One a model, what it answered at the start: models that are loaded again must answer so too.
         devices: What workers of this machine compute on, in turn; empty: where the makers have their models.
     """
@@ -67,6 +76,7 @@ class BenchSpec:
     batch: int
     folder: Path
     tune: bool = True
+    probe: int = PROBE
     behaviours: tuple[Behaviour, ...] = ()
     devices: tuple[str, ...] = ()
 
@@ -88,7 +98,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.tuning = {}
         # The same images in every process, so that workers, resumed runs and audits tune alike.
-        first = torch.from_numpy(self.spec.source.load(self.spec.source.present(self.spec.order)[:_PROBE]))
+        count = at_once(self.spec.source.info.shape, self.spec.probe)
+        first = torch.from_numpy(self.spec.source.load(self.spec.source.present(self.spec.order)[:count]))
         for model in self.models:
             note = tune(model, first.to(model.device, torch.float32) / 255, self.spec.tune)
             if note is not None:
@@ -117,35 +128,43 @@ class Bench:
         Raises:
             Unread: Samples of the block cannot be read.
         """
-        images, keys, labels, positions = self.block(start, stop)
-        if not len(positions):
-            return {}
         # By condition, because models share the images that a shift gives.
         wanted: dict[int, list[int]] = {}
         for model, conditions in groups:
             for c in conditions:
                 wanted.setdefault(c, []).append(model)
-        cells: dict[tuple[int, int], Rows] = {}
-        for c, models in wanted.items():
-            condition, asked = self.spec.conditions[c], [self.models[m] for m in models]
-            with whereabouts.at(condition.info.id, start, stop, [model.name for model in asked]):
-                answers = fill(
-                    images,
-                    labels,
-                    positions,
-                    keys,
-                    condition,
-                    asked,
-                    self.spec.batch,
-                    self._pictures_of(condition),
-                )
-            cells.update({(m, c): rows for m, rows in zip(models, answers, strict=True)})
-        return cells
+        parts: dict[tuple[int, int], list[Rows]] = {}
+        for begin in range(start, stop, self._piece):
+            end = min(begin + self._piece, stop)
+            images, keys, labels, positions = self.block(begin, end)
+            for c, models in wanted.items() if len(positions) else ():
+                condition, asked = self.spec.conditions[c], [self.models[m] for m in models]
+                with whereabouts.at(condition.info.id, start, stop, [model.name for model in asked]):
+                    answers = fill(
+                        images,
+                        labels,
+                        positions,
+                        keys,
+                        condition,
+                        asked,
+                        self.spec.batch,
+                        self._pictures_of(condition),
+                    )
+                for m, rows in zip(models, answers, strict=True):
+                    parts.setdefault((m, c), []).append(rows)
+        return {cell: own[0] if len(own) == 1 else Rows.concatenate(own) for cell, own in parts.items()}
+
+    @property
+    def _piece(self) -> int:
+        """How many images of a block are held at once: whole batches, so that rows do not depend on it."""
+        batch = self.spec.batch
+        return max(_BLOCK // math.prod(self.spec.source.info.shape) // batch * batch, batch)
 
     def block(
         self, start: int, stop: int
     ) -> tuple[torch.Tensor, SampleKeys, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Images (uint8), keys, labels and positions of a block without skipped samples; decoded once for its tasks."""
+        """Images (uint8), keys, labels and positions of a block, or of a piece of it, without skipped samples; decoded
+        once for its tasks."""
         if self._block != (start, stop):
             device = self.models[0].device
             self._positions, images = load_block(self.spec.source, self.spec.order, self.store, start, stop)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.runs.bench import Bench
-from brittlestar.runs.cell import perturbed
+from brittlestar.runs.cell import passes, perturbed
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
 
 PER_CONDITION = 3
@@ -47,49 +48,204 @@ class _Choice:
     shifted: Rows
     clean: Rows
 
+    def only(self, positions: Sequence[int]) -> _Choice:
+        """Some of it."""
+        return dataclasses.replace(self, positions=tuple(positions))
 
-def write_examples(bench: Bench, names: Sequence[str], count: int) -> None:
+    def about(self, bench: Bench, condition: Condition, position: int) -> dict[str, Any]:
+        """What is told of one of them."""
+        row, before = (rows.take(rows.position == position) for rows in (self.shifted, self.clean))
+        clean_picture, shifted_picture = _pictures(condition, position, self.place)
+        return {
+            "condition": condition.info.id,
+            "position": position,
+            "sample_id": str(bench.spec.source.ids[bench.spec.order[position]]),
+            "label": int(row.label[0]),
+            "prediction": int(row.prediction[0]),
+            "confidence": float(row.confidence[0]),
+            "clean_prediction": int(before.prediction[0]),
+            "clean_confidence": float(before.confidence[0]),
+            "clean": clean_picture,
+            "shifted": shifted_picture,
+        }
+
+
+def write_examples(bench: Bench, names: Sequence[str], until: float | None = None, a_pass: float | None = None) -> int:
     """Write ``examples/examples.json`` and its thumbnails into the run folder.
 
     For every model and every condition but Fourier ones and sequences: up to ``PER_CONDITION`` failures (right when
-    clean) among the first ``count`` samples. Pixels are made again from the sample's key; an example whose prediction
-    does not come out the same again is left out.
+    clean). Pixels are made again from the sample's key; an example whose prediction does not come out the same again is
+    left out. Those that were chosen before are kept. At Ctrl-C those that were chosen so far are written.
+
+    Args:
+        bench: With the models.
+        names: Theirs.
+        until: ``time.monotonic()`` when it is to be over; the conditions with the most errors come first.
+        a_pass: Seconds a forward pass, as far as is known.
+
+    Returns:
+        How many conditions were left out, wholly or in part, for want of time.
     """
-    store, spec = bench.store, bench.spec
+    spec = bench.spec
     clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
-        return
+        return 0
     shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
+    chosen, errors = _chosen(bench, clean, shown)
+    folder, beside = spec.folder / "examples", spec.folder / ".examples.tmp"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    known, hurry = _Known(folder, names), _Hurry(until, a_pass)
+    listed: list[tuple[int, int, int, dict[str, Any]]] = []
+    left_out = 0
+    try:
+        for number in sorted(range(len(shown)), key=lambda i: -errors[shown[i].fingerprint]):
+            condition = shown[number]
+            choices = chosen.get(condition.fingerprint, [])
+            asked = hurry.fitting(condition, known.lacking(condition, choices))
+            made: list[tuple[int, dict[str, Any]]] = []
+            # Images may be gone since they were answered.
+            with contextlib.suppress(DataError):
+                made += _examples(bench, condition, asked, beside) if asked else []
+            hurry.passes += passes(condition) * sum(len(choice.positions) for choice in asked)
+            made += known.again(bench, condition, choices, beside)
+            left_out += hurry.cut
+            # Told as if all had been made at once.
+            order = {(choice.place, p): i for choice in choices for i, p in enumerate(choice.positions)}
+            listed += [(place, number, order[place, entry["position"]], entry) for place, entry in made]
+    finally:
+        _put_in_place(bench, names, listed, beside, folder)
+    return left_out
+
+
+def _chosen(
+    bench: Bench, clean: Condition, shown: Sequence[Condition]
+) -> tuple[dict[str, list[_Choice]], dict[str, float]]:
+    """By condition the failures that are to be shown, and the highest error rate of a model."""
     chosen: dict[str, list[_Choice]] = {}
-    for place, fingerprint in enumerate(spec.fingerprints):
-        before = store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)
+    errors = dict.fromkeys((c.fingerprint for c in shown), 0.0)
+    for place, fingerprint in enumerate(bench.spec.fingerprints):
+        before = bench.store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)
         if before is None:
             continue
         for condition in shown:
-            rows = store.read(fingerprint, [condition.fingerprint], detail=False).get(condition.fingerprint)
-            positions = () if rows is None else _failures(rows, before)
-            if rows is not None and positions:
+            rows = bench.store.read(fingerprint, [condition.fingerprint], detail=False).get(condition.fingerprint)
+            if rows is None or not len(rows):
+                continue
+            errors[condition.fingerprint] = max(errors[condition.fingerprint], 1 - float(rows.correct.mean()))
+            positions = _failures(rows, before)
+            if positions:
                 own = [r.take(np.isin(r.position, positions)) for r in (rows, before)]
                 chosen.setdefault(condition.fingerprint, []).append(_Choice(place, positions, *own))
-    folder = spec.folder / "examples"
-    beside = spec.folder / ".examples.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    return chosen, errors
+
+
+def _put_in_place(
+    bench: Bench, names: Sequence[str], listed: list[tuple[int, int, int, dict[str, Any]]], beside: Path, folder: Path
+) -> None:
+    """The list beside its thumbnails, and both where reports look, as a whole: none finds half of it."""
     # Folders of old versions have no names.
-    files = store.names() or []
-    listed: list[tuple[int, dict[str, Any]]] = []
-    for condition in shown:
-        # Images may be gone since they were answered.
-        with contextlib.suppress(DataError):
-            listed += _examples(bench, condition, chosen.get(condition.fingerprint, []), beside)
-    listed.sort(key=lambda pair: pair[0])
+    files = bench.store.names() or []
+    listed.sort(key=lambda one: one[:3])
     entries = [
-        {"model": names[place], **entry, "name": files[entry["position"]] if files else ""} for place, entry in listed
+        {"model": names[place], **entry, "name": files[entry["position"]] if files else ""}
+        for place, _, _, entry in listed
     ]
     write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    # Put in place as a whole, so that a report never finds half of it.
+    before = folder.with_name(".examples-before.tmp")
+    shutil.rmtree(before, ignore_errors=True)
+    # Moved, not removed, as a process that is killed while it removes a folder leaves a part of it.
+    if folder.exists():
+        folder.rename(before)
     beside.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+class _Known:
+    """Examples that an earlier session has chosen, which need not be made again.
+
+    Args:
+        folder: Of examples; may be missing.
+        names: The models'.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder = folder
+        self._pictures: dict[tuple[int, str, int], tuple[str, str]] = {}
+        places = {name: place for place, name in enumerate(names)}
+        try:
+            for entry in json.loads((folder / "examples.json").read_text())["examples"]:
+                pictures = (str(entry["clean"]), str(entry["shifted"]))
+                # A list that others may have written: no name of it leads out of the folder.
+                paths = [folder / Path(name).name for name in pictures]
+                inside = all(path.is_file() and not path.is_symlink() for path in paths)
+                if inside and entry["model"] in places:
+                    # The picture's name begins with what it was shifted by: an id may mean another condition since.
+                    fingerprint = pictures[1].partition("-")[0]
+                    self._pictures[places[entry["model"]], fingerprint, int(entry["position"])] = pictures
+        except (OSError, ValueError, KeyError, TypeError):
+            # What cannot be read is made again.
+            self._pictures = {}
+
+    def lacking(self, condition: Condition, choices: Sequence[_Choice]) -> list[_Choice]:
+        """The choices without what is known of them."""
+        rest = [
+            choice.only([p for p in choice.positions if (choice.place, condition.fingerprint, p) not in self._pictures])
+            for choice in choices
+        ]
+        return [choice for choice in rest if choice.positions]
+
+    def again(
+        self, bench: Bench, condition: Condition, choices: Sequence[_Choice], to: Path
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """(model, example) of what is known of the choices, the thumbnails copied to a folder."""
+        listed = []
+        for choice in choices:
+            for position in choice.positions:
+                known = self._pictures.get((choice.place, condition.fingerprint, position))
+                if known is None:
+                    continue
+                for name, own in zip(known, _pictures(condition, position, choice.place), strict=True):
+                    if not (to / own).exists():
+                        shutil.copyfile(self._folder / Path(name).name, to / own)
+                listed.append((choice.place, choice.about(bench, condition, position)))
+        return listed
+
+
+def _pictures(condition: Condition, position: int, place: int) -> tuple[str, str]:
+    """Names of the clean and of the shifted thumbnail."""
+    # An attack's picture belongs to one model; a shift's is the same for all.
+    own = f"-{place}" if isinstance(condition.definition, Attack) else ""
+    return f"clean-{position}.png", f"{condition.fingerprint}-{position}{own}.png"
+
+
+class _Hurry:
+    """What there is time for.
+
+    Args:
+        until: ``time.monotonic()`` when it is to be over; ``None`` for all the time that it takes.
+        a_pass: Seconds a forward pass, until some were made here.
+    """
+
+    def __init__(self, until: float | None, a_pass: float | None) -> None:
+        self._until, self._a_pass = until, a_pass or 0.0
+        self._began = time.monotonic()
+        self.passes = 0.0
+        self.cut = False
+
+    def fitting(self, condition: Condition, choices: list[_Choice]) -> list[_Choice]:
+        """As much of the choices as there is time for: all, one example of each model, or none; ``cut`` says so."""
+        self.cut = False
+        if self._until is None or not choices:
+            return choices
+        now = time.monotonic()
+        a_pass = (now - self._began) / self.passes if self.passes else self._a_pass
+        for some in (choices, [choice.only(choice.positions[:1]) for choice in choices]):
+            count = sum(len(choice.positions) for choice in some)
+            if now + a_pass * passes(condition) * count < self._until:
+                return some
+            self.cut = True
+        return []
 
 
 def _failures(rows: Rows, before: Rows) -> tuple[int, ...]:
@@ -113,13 +269,21 @@ def _failures(rows: Rows, before: Rows) -> tuple[int, ...]:
 def _examples(
     bench: Bench, condition: Condition, choices: Sequence[_Choice], folder: Path
 ) -> list[tuple[int, dict[str, Any]]]:
-    """(model, example) of one condition; the samples of all models are read and shifted together."""
+    """(model, example) of one condition; the samples of all models are read and shifted together, a batch at a time."""
     positions = sorted({p for choice in choices for p in choice.positions})
-    if not positions:
-        return []
+    found = []
+    for start in range(0, len(positions), bench.spec.batch):
+        some = positions[start : start + bench.spec.batch]
+        own = [choice.only([p for p in choice.positions if p in some]) for choice in choices]
+        found += _examples_of(bench, condition, [choice for choice in own if choice.positions], some, folder)
+    return found
+
+
+def _examples_of(
+    bench: Bench, condition: Condition, choices: Sequence[_Choice], positions: Sequence[int], folder: Path
+) -> list[tuple[int, dict[str, Any]]]:
     images, target, keys = _batch(bench, positions)
-    attacked = isinstance(condition.definition, Attack)
-    shared = None if attacked else perturbed(condition, images, target, keys, None)
+    shared = None if isinstance(condition.definition, Attack) else perturbed(condition, images, target, keys, None)
     found: list[tuple[int, dict[str, Any]]] = []
     for choice in choices:
         model = bench.models[choice.place]
@@ -130,29 +294,16 @@ def _examples(
         with torch.inference_mode(), whereabouts.at(f"{condition.info.id}, choosing examples"):
             again = model.logits(shifted).argmax(1).tolist()
         for place, position in enumerate(choice.positions):
-            row, clean = (rows.take(rows.position == position) for rows in (choice.shifted, choice.clean))
-            if again[place] != int(row.prediction[0]):
+            if again[place] != int(choice.shifted.prediction[choice.shifted.position == position][0]):
                 continue
-            # An attack's picture belongs to one model; a shift's is the same for all.
-            shifted_name = f"{condition.fingerprint}-{position}{f'-{choice.place}' if attacked else ''}.png"
-            clean_name = f"clean-{position}.png"
-            for name, pixels in ((clean_name, images[index[place]]), (shifted_name, shifted[place])):
+            pictures = zip(
+                _pictures(condition, position, choice.place), (images[index[place]], shifted[place]), strict=True
+            )
+            for name, pixels in pictures:
                 # A clean picture serves several conditions, a shifted one several models.
                 if not (folder / name).exists():
                     thumbnail(pixels.cpu().numpy()).save(folder / name, optimize=True)
-            about = {
-                "condition": condition.info.id,
-                "position": position,
-                "sample_id": str(bench.spec.source.ids[bench.spec.order[position]]),
-                "label": int(row.label[0]),
-                "prediction": int(row.prediction[0]),
-                "confidence": float(row.confidence[0]),
-                "clean_prediction": int(clean.prediction[0]),
-                "clean_confidence": float(clean.confidence[0]),
-                "clean": clean_name,
-                "shifted": shifted_name,
-            }
-            found.append((choice.place, about))
+            found.append((choice.place, choice.about(bench, condition, position)))
     return found
 
 

@@ -7,7 +7,6 @@ is noise. That is found out before the work, on as few images as it takes.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import torch
 
 from brittlestar.core.errors import NearChanceError
 from brittlestar.core.options import option
+from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model, infer
 
@@ -25,9 +25,6 @@ LOOKS = (20, 50, 100, 200, 400, 800, 1600, 3200, 6400, 10_000)
 
 FEWEST = 500
 """So many clean images may be asked even where the run asks fewer."""
-
-PART = 0.1
-"""Part of a time budget that may be spent on it."""
 
 
 class Judgement(NamedTuple):
@@ -66,7 +63,8 @@ def first_answers(
     *,
     most: int,
     batch: int,
-    budget: float | None = None,
+    seconds: float | None = None,
+    known: npt.NDArray[np.int64] | None = None,
 ) -> First:
     """Ask a model about clean images until the judge has seen enough.
 
@@ -78,18 +76,21 @@ def first_answers(
         judge: Says whether more are needed.
         most: How many images the run asks.
         batch: Samples a forward pass.
-        budget: Seconds that the run may take.
+        seconds: How long it may take; then the judge has to do with what was asked. ``None`` for as long as it takes.
+        known: Classes that the model has answered to the first images already; without, at least one image is asked.
     """
-    began, most = time.monotonic(), min(max(most, FEWEST), len(order), LOOKS[-1])
-    right = np.empty(0, np.bool_)
+    most = min(max(most, FEWEST), len(order), LOOKS[-1])
+    answers = np.empty(0, np.int64) if known is None else known[:most]
+    stopwatch, before = Stopwatch(seconds), len(answers)
     for look in [*(n for n in LOOKS if n < most), most]:
-        for start in range(len(right), look, batch):
-            stop = min(start + batch, look)
-            images = torch.from_numpy(source.load(order[start:stop]))
-            hits = infer(model, images, batch).argmax(1).cpu().numpy() == labels[start:stop]
-            right = np.concatenate([right, hits])
-        judgement = judge(right, labels[: len(right)])
-        late = budget is not None and time.monotonic() - began > PART * budget
+        # Counted from what was known, which took this watch no time.
+        for start, stop in stopwatch.pieces(len(answers) - before, look - before, batch):
+            images = torch.from_numpy(source.load(order[start + before : stop + before]))
+            answers = np.concatenate([answers, infer(model, images, batch).argmax(1).cpu().numpy()])
+        late = len(answers) < look
+        seen = answers[:look]
+        right = seen == labels[: len(seen)]
+        judgement = judge(right, labels[: len(seen)])
         if judgement.near is not None or late:
             break
     return First(int(right.sum()), len(right), judgement)

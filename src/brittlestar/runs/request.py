@@ -13,6 +13,7 @@ import numpy.typing as npt
 from brittlestar.data.base import Source
 from brittlestar.models.base import Model
 from brittlestar.runs.bench import BenchSpec, ModelMaker
+from brittlestar.runs.budget import Budget
 from brittlestar.runs.executors import Executor
 from brittlestar.runs.first import Judge
 from brittlestar.runs.runner import Progress
@@ -55,7 +56,7 @@ class Request:
         folder: The run folder.
         seed: Of the order and of all draws.
         samples: How many samples of the order; ``None`` for all.
-        budget: Seconds, or ``None``.
+        budget: Of the whole command, or ``None``.
         precision: Target half-width of every interval (``enough`` decides), or ``None``.
         batch: Samples a forward pass; ``None`` chooses by image size.
         workers: Processes; 1 works in this process.
@@ -82,7 +83,7 @@ class Request:
     folder: Path
     seed: int = 0
     samples: int | None = None
-    budget: float | None = None
+    budget: Budget | None = None
     precision: float | None = None
     batch: int | None = None
     workers: int = 1
@@ -117,6 +118,7 @@ class Watch:
 
     Fields:
         note: Called with one line of what happens now.
+        phase: Called with what is being done, in a few words, which is told only if it takes long.
         warn: Called with what a person must know before believing any number.
         plan: Called once with the models' names, the conditions and the progress before work begins.
         progress: Called after every task.
@@ -124,6 +126,7 @@ class Watch:
     """
 
     note: Callable[[str], None] = lambda _: None
+    phase: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
     plan: Callable[[Sequence[str], Sequence[Condition], Progress], None] = lambda *_: None
     progress: Callable[[Progress], None] = lambda _: None

@@ -36,7 +36,7 @@ class Progress:
     work_done: float = 0.0
     block: tuple[int, int] = (0, 0)
     images: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
     warm: tuple[float, float] | None = None
     even: bool = True
     grouped: bool = False
@@ -141,7 +141,9 @@ def run(
 
     def wanted(task: Task, work: float) -> bool:
         nonlocal reason
-        if reason == "complete" and deadline is not None:
+        # Without a single row there would be nothing to report, however late it is.
+        nothing = not progress.tallies and not in_hand
+        if reason == "complete" and deadline is not None and not nothing:
             # What is in hand is worked at by all, the task itself by one.
             seconds = (pace.seconds(task) or 0.0) + work * (pace.a_pass or 0.0) / workers
             reason = "budget" if time.monotonic() + seconds >= deadline else reason

@@ -14,20 +14,26 @@ from brittlestar.attacks.base import Attack
 from brittlestar.core import interrupts
 from brittlestar.core.errors import UsageError, require, text_of
 from brittlestar.models.base import ModelInfo
+from brittlestar.models.wrap import TorchModel
 from brittlestar.runs import hung
-from brittlestar.runs.bench import Bench, BenchSpec
+from brittlestar.runs.bench import PROBE, TUNING, Bench, BenchSpec
+from brittlestar.runs.budget import Patience
 from brittlestar.runs.cell import passes
-from brittlestar.runs.checking import checked, default_batch, near_chance, sample_count
+from brittlestar.runs.checking import checked, default_batch, near_chance, refuse_too_large, sample_count
 from brittlestar.runs.environment import hardware, versions
-from brittlestar.runs.examples import write_examples
+from brittlestar.runs.examples import PER_CONDITION, write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
 from brittlestar.runs.identity import identified, keep_behaviours, refuse_changed
+from brittlestar.runs.pace import Pace
 from brittlestar.runs.plan import Backlog, plan
 from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
 from brittlestar.runs.skipped import skip, skip_lacking
 from brittlestar.store import RunStore, SessionRecord
+
+BEGINNING = 4.0
+"""Seconds at least that a worker process takes to begin."""
 
 
 def run_session(request: Request, watch: Watch | None = None) -> Outcome:
@@ -46,16 +52,19 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     note = watch.note
     source = request.source
     count = sample_count(request)
+    refuse_too_large(request)
     executor = _executor(request)
     order = source.order(request.seed)
     labels = request.labels[order].astype(np.int32)
     batch = request.batch or default_batch(source.info.shape)
+    budget = request.budget
+    patience = Patience(None if budget is None else budget.for_checks / len(request.models))
     readable = source.present(order)
-    infos, seen = checked(request, readable, request.labels[readable].astype(np.int32), batch, watch)
+    truth = request.labels[readable].astype(np.int32)
+    infos, seen = checked(request, readable, truth, batch, watch, patience)
     # Asked first, as nothing is to be spent on a model that the folder refuses; and once more under the lock.
     refuse_changed(request.folder, source.info.fingerprint, request.seed, infos, seen)
-    # Before any folder is made.
-    near = near_chance(request, readable, request.labels[readable].astype(np.int32), batch, watch, count)
+    near = near_chance(request, readable, truth, batch, watch, count, patience, seen)  # before any folder is made
     infos = [dataclasses.replace(i, notes=(*i.notes, *near.notes.get(i.name, ()))) for i in infos]
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
@@ -74,6 +83,9 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         fingerprints = [info.fingerprint for info in infos]
         backlog, progress = _planned(request, store, infos, count)
         watch.plan([info.name for info in infos], request.conditions, progress)
+        hurry = not patience.allows(TUNING)
+        if hurry and request.tune and any(isinstance(model, TorchModel) for model in request.models):
+            note("answers are not made faster: the budget leaves no time to try it")
         spec = BenchSpec(
             source=source,
             order=order,
@@ -84,12 +96,16 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             fingerprints=tuple(fingerprints),
             batch=batch,
             folder=request.folder,
-            tune=request.tune,
+            tune=request.tune and not hurry,
+            probe=2 if hurry else PROBE,
             behaviours=tuple(seen),
             devices=request.devices,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
+        # A session that ended otherwise may have left examples of fewer rows, or fewer examples, than there could be.
+        choosing = not store.manifest.sessions or store.manifest.sessions[-1].stop not in ("complete", "precision")
+        choosing = choosing or bool(backlog) or not (request.folder / "examples" / "examples.json").exists()
         store.begin_session(dataclasses.replace(record, near_chance=near.by_name))
         began, stop, why = time.perf_counter(), "failed", ""  # what stays if an error breaks it off
 
@@ -98,34 +114,41 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
 
         hung.records.append(hangs)
         try:
-            deadline = None if request.budget is None else time.monotonic() + request.budget
-            work = bool(backlog)
-            if request.executor is None and len(backlog.tasks) < 2 and request.follow_up is None:
-                executor = ThisProcess()  # for one task, a process of its own would take longer to begin than it saves
-            if work or request.follow_up:
+            pace = Pace(patience.slowest)
+            deadline = _end_of_filling(request, pace)
+            few = len(backlog.tasks) < 2 or not _worth_starting(request, deadline)
+            if request.executor is None and few and request.follow_up is None:
+                executor = ThisProcess()  # processes of their own would take longer to begin than they save
+            ended = "complete"
+            if backlog or request.follow_up:
                 executor.say = note
                 with executor.started(bench):
                     fill = functools.partial(
                         run,
                         executor=executor,
                         progress=progress,
+                        pace=pace,
                         deadline=deadline,
                         enough=watch.enough,
                         on_progress=watch.progress,
                         on_interrupt=lambda: note(executor.stopping),
                     )
-                    stop = fill(backlog)
+                    ended = fill(backlog)
                     # What was skipped is recorded before anything is stored without it.
-                    while request.skip_bad and skip(store, progress.unread) and stop == "complete":
-                        stop = fill(_planned(request, store, infos, count)[0])
-                    stop = "unread" if progress.unread and stop == "complete" else stop
-                    if request.follow_up and stop == "complete":
-                        stop = _followed(request.follow_up, executor, spec, store, note, progress)
-            else:
-                stop = "complete"
-            if stop != "interrupted" and (work or not (request.folder / "examples" / "examples.json").exists()):
-                watch.note("choosing example images")
-                write_examples(bench, [info.name for info in infos], count)
+                    while request.skip_bad and skip(store, progress.unread) and ended == "complete":
+                        ended = fill(_planned(request, store, infos, count)[0])
+                    ended = "unread" if progress.unread and ended == "complete" else ended
+                    if request.follow_up and ended == "complete":
+                        ended = _followed(request.follow_up, executor, spec, store, note, progress)
+            if ended != "interrupted" and choosing:
+                note("choosing example images")
+                names, until = [info.name for info in infos], None if budget is None else budget.end_of_examples
+                left_out = write_examples(bench, names, until, pace.a_pass)
+                if left_out:
+                    note(f"no time to choose all examples of {left_out} conditions")
+                    ended = "budget" if ended == "complete" else ended
+            # Last, as nothing is complete before.
+            stop = ended
         except KeyboardInterrupt:
             # Between the runner's own care and here nothing is half written: rows and examples appear whole.
             stop = "interrupted"
@@ -140,6 +163,24 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                 store.end_session(stop=stop, wall_s=seconds, images=progress.images, why=why)
     left = progress.work_total - progress.work_done
     return Outcome(request.folder, stop, seconds, progress.images, left, tuple(progress.unread))
+
+
+def _end_of_filling(request: Request, pace: Pace) -> float | None:
+    """When the last cell is to be filled, so that there is time for what comes then; ``None`` without a budget."""
+    if request.budget is None:
+        return None
+    shown = sum(passes(c) for c in request.conditions if c.info.kind not in ("fourier", "sequence", "clean"))
+    return request.budget.end_of_filling(PER_CONDITION * shown * len(request.models) * (pace.a_pass or 0.0))
+
+
+def _worth_starting(request: Request, deadline: float | None) -> bool:
+    """Whether several processes get more done by the deadline than this one, though they have yet to begin."""
+    if request.budget is None or deadline is None:
+        return True
+    now = time.monotonic()
+    # They load what this process has loaded.
+    start = max(now - request.budget.began, BEGINNING)
+    return (deadline - now - start) * request.workers > deadline - now
 
 
 def _followed(
@@ -172,6 +213,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
     fingerprints = [c.fingerprint for c in request.conditions]
     finished = [store.finished_groups(info.fingerprint) for info in infos]
     backlog = plan(costs, fingerprints, count, finished)
+    deadline = None if request.budget is None else request.budget.end
     tallies = {}
     for place, info in enumerate(infos):
         known = store.tallies(info.fingerprint) if finished[place] else {}
@@ -180,7 +222,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
     sizes = np.unique(design.labels, return_counts=True)[1]
     even = bool(sizes.max() <= 1.1 * sizes.min())  # only clearly unequal classes are worth telling
     grouped = design.groups is not None
-    return backlog, Progress(tallies, backlog.work, even=even, grouped=grouped)
+    return backlog, Progress(tallies, backlog.work, even=even, grouped=grouped, deadline=deadline)
 
 
 def _executor(request: Request) -> Executor:
@@ -209,7 +251,7 @@ def _record(request: Request, batch: int, count: int, tuning: dict[str, str]) ->
         rule="anytime" if request.precision is not None else "fixed",
         stop="running",
         samples=count,
-        budget_s=request.budget,
+        budget_s=None if request.budget is None else request.budget.seconds,
         precision=request.precision,
         workers=request.workers,
         device=str(device),

@@ -98,8 +98,8 @@ class RunStore:
         with locked(self.path / "lock", "run"):
             self.manifest = Manifest.load(self.path)
             # Whoever wrote these is dead, or it would still hold the lock.
-            for left in self.path.rglob(".*.tmp"):
-                if left.is_dir():
+            for left in [*self.path.rglob(".*.tmp")]:
+                if left.is_dir() and not left.is_symlink():
                     shutil.rmtree(left, ignore_errors=True)
                 else:
                     left.unlink(missing_ok=True)

@@ -108,14 +108,14 @@ def _end_where_it_hangs() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Failed:
+class TaskError:
     """What comes back instead of ``Done`` from a task that raised: the error, pickled, and its traceback."""
 
     raised: bytes
     trace: str
 
     @classmethod
-    def of(cls, error: BaseException) -> Failed:
+    def of(cls, error: BaseException) -> TaskError:
         """The error in a form that travels."""
         return cls(*described(error, whereabouts.told()))
 
@@ -131,14 +131,14 @@ class Station:
         self._orders = orders
         self._bench: Bench | None = None
 
-    def run(self, task: Task) -> Done | Failed:
+    def run(self, task: Task) -> Done | TaskError:
         """Do a task; whatever happens is told, not raised, so that it is the same through every channel."""
         try:
             if self._bench is None:
                 self._bench = self._orders.bench()
             return task.run(self._bench)
         except BaseException as error:
-            return Failed.of(error)
+            return TaskError.of(error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Answer:
 
     worker: str
     number: int
-    result: Done | Failed
+    result: Done | TaskError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,7 +254,7 @@ class Remote(Executor):
 
     def collect(self) -> Iterator[Done]:
         """Wait for at least one task."""
-        results: list[Done | Failed] = []
+        results: list[Done | TaskError] = []
         while not results and self.waiting:
             interrupts.check()
             # All of it, before an error is raised: ``close`` waits for what is not known to have ended.
@@ -262,7 +262,7 @@ class Remote(Executor):
             results += self._look_after()
             self._deal()
         for result in results:
-            if isinstance(result, Failed):
+            if isinstance(result, TaskError):
                 raise result.error()
             yield result
 
@@ -297,7 +297,7 @@ class Remote(Executor):
             self._staff = {}
             self._shut()
 
-    def _heed(self, news: News) -> Done | Failed | None:
+    def _heed(self, news: News) -> Done | TaskError | None:
         worker = self._staff.get(news.worker)
         if worker is None:
             return None  # of a worker that was given up: its tasks are with others
@@ -308,14 +308,14 @@ class Remote(Executor):
                 self._fruitless = 0
                 worker.since = time.monotonic()
                 known = worker.given.pop(number, None)
-                if known is None or isinstance(result, Failed):
+                if known is None or isinstance(result, TaskError):
                     return None if known is None else result
                 return dataclasses.replace(result, task=known.task)
             case Died():
                 return self._replace(news)
         return None
 
-    def _replace(self, news: Died) -> Failed | None:
+    def _replace(self, news: Died) -> TaskError | None:
         """Have another in the place of a worker that died, and give it the tasks; fail where that did not help."""
         given = [*self._staff.pop(news.worker).given.values()]
         at, deaths = "a worker, before it did anything", 0
@@ -331,7 +331,7 @@ class Remote(Executor):
                 f"{at}: {news.why}, {deaths} time{'s' * (deaths > 1)} in a row; everything finished is kept: run "
                 f"the same again to go on, with smaller batches ({option('batch')}) if memory was short"
             )
-            return Failed.of(error)
+            return TaskError.of(error)
         if deaths:
             self.say(f"{at}: {news.why}; {'asked again in' if given else 'replaced by'} a new worker")
         self._queue.extendleft(reversed(given))
@@ -348,7 +348,7 @@ class Remote(Executor):
         more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
         return f"model {models}, under {ids[0]}{more}, {at}"
 
-    def _look_after(self) -> list[Failed]:
+    def _look_after(self) -> list[TaskError]:
         """Replace workers that give no answer; give up when there have long been none."""
         failed = []
         for name in self._hanging():
@@ -359,7 +359,7 @@ class Remote(Executor):
             self._lonely = now
         elif now - self._lonely > self._patience:
             told = f"no worker was there for {self._patience:g} s (patience={self._patience:g}): {self._asked()}"
-            failed.append(Failed.of(WorkerError(told)))
+            failed.append(TaskError.of(WorkerError(told)))
         return [one for one in failed if one is not None]
 
     def _hanging(self) -> Sequence[str]:

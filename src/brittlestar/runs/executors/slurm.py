@@ -17,7 +17,7 @@ from typing import Any, ClassVar, final
 from brittlestar.core import interrupts, whereabouts
 from brittlestar.core.errors import UsageError, require
 from brittlestar.runs.executors.mailbox import Mailbox, private_folder
-from brittlestar.runs.executors.remote import Answer, Died, Failed, News, Orders, Ready, Remote, Station
+from brittlestar.runs.executors.remote import Answer, Died, News, Orders, Ready, Remote, Station, TaskError
 from brittlestar.runs.task import Done, Task
 
 BEAT = 2.0
@@ -336,7 +336,7 @@ def serve(place: str, name: str) -> None:
             continue
         pause = _LOOK[0]
         number, work = task
-        answer: Done | Failed = station.run(work)
+        answer: Done | TaskError = station.run(work)
         back.send((number, answer))
 
 
