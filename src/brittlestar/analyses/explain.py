@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import time
 from collections.abc import Callable
@@ -18,11 +17,13 @@ import torch
 from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import BrittlestarError, DataError, UsageError, require
-from brittlestar.core.files import replacing, write_atomic
+from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.options import option
+from brittlestar.core.sealed import write_json
 from brittlestar.core.sizes import at_once
 from brittlestar.core.stopwatch import Stopwatch
+from brittlestar.core.sums import summed
 from brittlestar.core.text import table_cell
 from brittlestar.data import Source
 from brittlestar.measures import Estimate
@@ -226,11 +227,11 @@ def write(explanation: Explanation, folder: Path) -> list[Path]:
         writer.writerow(
             [*map(table_cell, (c.model, c.condition, c.shift)), *(f"{v:.5f}" for v in numbers), c.measured.n]
         )
-    paths = [folder / "explain.csv", folder / "explain.md"]
-    for path, content in zip(paths, (text.getvalue(), markdown(explanation)), strict=True):
-        with replacing(path) as beside:
-            beside.write_text(content, encoding="utf-8")
-    return paths
+    contents = {"explain.csv": text.getvalue(), "explain.md": markdown(explanation)}
+    with summed(folder, contents):
+        for name, content in contents.items():
+            write_atomic(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def keep(explanation: Explanation, store: RunStore) -> Path:
@@ -261,7 +262,7 @@ def keep(explanation: Explanation, store: RunStore) -> Path:
         ],
     }
     path = Path(store.path) / NAME
-    write_atomic(path, json.dumps(numbers, allow_nan=False, separators=(",", ":")))
+    write_json(path, numbers, allow_nan=False, separators=(",", ":"))
     return path
 
 

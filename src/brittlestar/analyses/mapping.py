@@ -6,7 +6,6 @@ loses no answer, and one that is asked for narrower intervals goes on from what 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brittlestar.analyses.margin_task import margin_tasks
+from brittlestar.analyses.margin_task import margin_tasks, read_margins
 from brittlestar.analyses.sampling import Field, Stage, active_estimate, auxiliary_of_map, fixed_passes, image_features
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.core.errors import StoreError, UsageError, require
-from brittlestar.core.files import replacing
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged, read_arrays, write_arrays
 from brittlestar.core.sizes import at_once
 from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
 from brittlestar.measures.samples import Samples
@@ -30,6 +29,7 @@ from brittlestar.runs.request import FollowUp
 from brittlestar.runs.runner import through
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.store import RunStore
+from brittlestar.store.damage import set_aside
 from brittlestar.store.skipped import skipped_of
 from brittlestar.suites.base import Shape, Suite
 
@@ -173,38 +173,36 @@ class _Asked(Field):
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return Stage(file["condition"], file["sample"], file["probability"], file["expected"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise StoreError(f"{path} is damaged ({error}): remove the folder {self.folder} and run again") from error
+            kept = read_arrays(path, required=False)
+            return Stage(kept["condition"], kept["sample"], kept["probability"], kept["expected"])
+        except (Damaged, KeyError) as error:
+            # It is drawn again; what was answered belongs to the cells that it named.
+            for file in (path, *self.folder.glob(f"{name}-*.npy")):
+                self._aside(file, error)
+            return None
 
     def keep(self, name: str, stage: Stage) -> None:
-        with replacing(self.folder / f"{name}.npz") as beside, beside.open("wb") as file:
-            np.savez_compressed(
-                file,
-                condition=stage.condition,
-                sample=stage.sample,
-                probability=stage.probability,
-                expected=stage.expected,
-            )
+        drawn = {field: getattr(stage, field) for field in ("condition", "sample", "probability", "expected")}
+        write_arrays(self.folder / f"{name}.npz", drawn)
+
+    def _aside(self, path: Path, why: object) -> None:
+        moved = set_aside(self.spec.folder, path)
+        self.say(f"{path.relative_to(self.spec.folder)} is damaged ({why}): moved to {moved}; asked again")
 
     def margins(self, name: str, stage: Stage) -> Floats:
         sample = self.positions[stage.sample].astype(np.int64)
         asked = margin_tasks(name, self.waves[stage.condition], sample, self.model, self.size, self.folder)
+        for task, places in asked:
+            if task.path.is_file():
+                try:
+                    read_margins(task.path, len(places))
+                except Damaged as error:
+                    self._aside(task.path, error.why)
         passes = 0
         for done in through(self.executor, [task for task, _ in asked if not task.path.is_file()]):
             passes += int(done.task.work)
             self.say(f"{name}: {passes:,} of {len(stage.condition):,} passes")
         margin = np.empty(len(stage.condition), np.float32)
         for task, places in asked:
-            margin[places] = self._kept_margins(task.path, len(places))
-        return margin
-
-    def _kept_margins(self, path: Path, count: int) -> Floats:
-        try:
-            margin: Floats = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} is damaged ({error}): remove it and run again") from error
-        if margin.shape != (count,):
-            raise StoreError(f"{path} holds {margin.shape} answers, not {count}: remove {self.folder} and run again")
+            margin[places] = read_margins(task.path, len(places))
         return margin

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,9 @@ from brittlestar.core import portable
 from brittlestar.core.errors import StoreError
 from brittlestar.core.object_lock import object_locked
 from brittlestar.core.places import ObjectPath
+
+_CLAIMS = 5
+"""How often a lock is tried: whoever asks whether it is held has it for a moment."""
 
 
 def make_folder(folder: Path) -> None:
@@ -107,7 +111,7 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
         return
     with _opened(path, purpose) as handle:
         try:
-            portable.lock(handle)
+            _claim(handle)
         except OSError as error:
             handle.seek(0)
             holder = handle.read().strip() or "another process"
@@ -121,6 +125,32 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             handle.flush()
         yield
+
+
+def _claim(handle: TextIO) -> None:
+    for turn in range(_CLAIMS):
+        try:
+            portable.lock(handle)
+            return
+        except OSError:
+            if turn + 1 == _CLAIMS:
+                raise
+            time.sleep(0.01)
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock on ``path``; what is not there, or cannot be read, is held by none."""
+    try:
+        handle = path.open()
+    except OSError:
+        return False
+    with handle:
+        try:
+            # Given back when the file is closed.
+            portable.lock(handle)
+        except OSError:
+            return True
+    return False
 
 
 def _opened(path: Path, purpose: str) -> TextIO:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -19,12 +18,13 @@ from PIL import Image
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
 from brittlestar.core.errors import DataError
-from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged, read_bytes
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import passes, perturbed
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
+from brittlestar.store.example_files import check_picture, read_list, write_list
 
 PER_CONDITION = 3
 """The surest failure, one of the commonest confusion, one of another class: a condition seldom does one thing only."""
@@ -151,7 +151,7 @@ def _put_in_place(
         {"model": names[place], **entry, "name": files[entry["position"]] if files else ""}
         for place, _, _, entry in listed
     ]
-    write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
+    write_list(beside, entries)
     before = folder.with_name(".examples-before.tmp")
     shutil.rmtree(before, ignore_errors=True)
     # Moved, not removed, as a process that is killed while it removes a folder leaves a part of it.
@@ -174,16 +174,19 @@ class _Known:
         self._pictures: dict[tuple[int, str, int], tuple[str, str]] = {}
         places = {name: place for place, name in enumerate(names)}
         try:
-            for entry in json.loads((folder / "examples.json").read_text())["examples"]:
+            entries, digests = read_list(folder, required=False)
+            for entry in entries:
                 pictures = (str(entry["clean"]), str(entry["shifted"]))
                 # A list that others may have written: no name of it leads out of the folder.
                 paths = [folder / Path(name).name for name in pictures]
                 inside = all(path.is_file() and not path.is_symlink() for path in paths)
+                for path in paths if inside else ():
+                    check_picture(path, read_bytes(path), digests)
                 if inside and entry["model"] in places:
                     # The picture's name begins with what it was shifted by: an id may mean another condition since.
                     fingerprint = pictures[1].partition("-")[0]
                     self._pictures[places[entry["model"]], fingerprint, int(entry["position"])] = pictures
-        except (OSError, ValueError, KeyError, TypeError):
+        except (Damaged, ValueError, KeyError, TypeError):
             # What cannot be read is made again.
             self._pictures = {}
 

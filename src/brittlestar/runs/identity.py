@@ -11,6 +11,7 @@ files, and a digest of fingerprint and logits for any other.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -188,7 +189,10 @@ def identified(
 
 def refuse_changed(folder: Path, data: str, seed: int, infos: Sequence[ModelInfo], seen: Sequence[Behaviour]) -> None:
     """``identified`` where there is a run folder with these data (by fingerprint) and this seed, for its errors."""
-    store = RunStore.open(folder) if (folder / NAME).is_file() else None
+    store = None
+    # A manifest that is damaged with its copy is begun again by the session, which asks once more.
+    with contextlib.suppress(Damaged):
+        store = RunStore.open(folder) if (folder / NAME).is_file() else None
     # Of a folder with other data the session tells that.
     if store is not None and (store.manifest.data.get("fingerprint"), store.manifest.seed) != (data, seed):
         store = None
