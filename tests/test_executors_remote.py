@@ -16,7 +16,8 @@ from brittlestar.core.version import VERSION
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Slurm, executor_of, remote
 from brittlestar.runs.executors.mailbox import Mailbox, private_folder
-from brittlestar.runs.executors.remote import AHEAD, Answer, Died, News, Orders, Ready, Remote, Station, TaskError
+from brittlestar.runs.executors.remote import AHEAD, Answer, Died, News, Ready, Remote
+from brittlestar.runs.executors.station import Orders, Station, TaskError
 from brittlestar.runs.executors.worker import WorkerBug, WorkerError
 from brittlestar.runs.task import Done, Task
 
@@ -72,9 +73,8 @@ class Scripted(Remote):
             place, error = news if isinstance(news, tuple) else (news, None)
             worker, number, task = next(one for one in reversed(self.given) if one[2].start == place)
             # What comes back from elsewhere is a copy.
-            return [
-                Answer(worker, number, TaskError.of(error) if error else Done(dataclasses.replace(task), seconds=2.0))
-            ]  # type: ignore[type-var]
+            copied: Task = dataclasses.replace(task)  # type: ignore[type-var]
+            return [Answer(worker, number, TaskError.of(error) if error else Done(copied, seconds=2.0))]
         return [news]
 
     def _dismiss(self, worker: str) -> None:

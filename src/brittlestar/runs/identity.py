@@ -180,7 +180,7 @@ def identified(
         StoreError: A model that the folder knows by this name has other files or another behaviour.
         UsageError: Two of the models are the same.
     """
-    known = _Known(store)
+    known = _Identities(store)
     found = [known.keyed(info, own) for info, own in zip(infos, seen, strict=True)]
     same = len({info.fingerprint for info in found}) == len(found)
     require(same, f"two of the models are the same: {[info.name for info in found]}", UsageError)
@@ -221,7 +221,7 @@ def kept_behaviour(folder: Path, key: str) -> Behaviour | None:
         return None
 
 
-class _Known:
+class _Identities:
     """The identities of a run folder, and those that a session adds to them."""
 
     def __init__(self, store: RunStore | None) -> None:
