@@ -19,9 +19,9 @@ def compact(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
 
     store = RunStore.open(run)
     with store.locked():
-        before = _files(run)
+        before = _files(store.path)
         maintenance.compact(store)
-    typer.echo(f"{before} row files became {_files(run)}")
+    typer.echo(f"{before} row files became {_files(store.path)}")
 
 
 @app.command()
@@ -29,10 +29,11 @@ def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     """Open every row file and count its rows."""
     from brittlestar.store import RunStore, maintenance
 
-    problems = maintenance.verify(RunStore.open(run))
+    store = RunStore.open(run)
+    problems = maintenance.verify(store)
     if problems:
-        raise StoreError("\n  ".join([f"{len(problems)} damaged files in {run}:", *problems]))
-    typer.echo(f"{_files(run)} row files are whole")
+        raise StoreError("\n  ".join([f"{len(problems)} damaged files in {store.path}:", *problems]))
+    typer.echo(f"{_files(store.path)} row files are whole")
 
 
 def _files(run: Path) -> int:
