@@ -77,6 +77,7 @@ def test_a_run_on_s3_is_stopped_and_goes_on_in_a_pool(
     assert {n for n in there if n.startswith(kinds)} == {n for n in here if n.startswith(kinds)}
 
 
+@pytest.mark.usefixtures("whole")
 def test_a_report_is_written_from_it_here_or_there(world: Path, bucket: str, tmp_path: Path) -> None:
     out = f"{bucket}/runs/reported"
     run(world, out)
