@@ -19,6 +19,7 @@ from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.run import LEVEL, Run
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
+from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.core.sizes import at_once
 from brittlestar.core.stopwatch import Stopwatch
@@ -119,7 +120,7 @@ class Evaluation:
         watch.phase("opening the data")
         suites = suites_of(self.suite)
         source, data_how = self._opened(data, suites, watch)
-        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
+        folder = place(self.out) if self.out is not None else Path("runs") / source.info.name
         source = as_recorded(source, folder, self.skip_bad)
         classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)

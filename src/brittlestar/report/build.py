@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.files import write_atomic
+from brittlestar.core.places import place
 from brittlestar.core.sums import summed
 from brittlestar.core.version import VERSION
 from brittlestar.report import export
@@ -61,8 +62,8 @@ def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0, beside
         beside: Endings of further files that will be written beside the page under its name (``.pdf``).
     """
     gathered = gather(runs)
-    own = Path(gathered.stores[0].path) / "report"
-    target = Path(out) if out is not None else own
+    own = gathered.stores[0].path / "report"
+    target = place(out) if out is not None else own
     page = target if target.suffix == ".html" else target / "report.html"
     if page.parent.resolve() != own.resolve():
         check_target(page, gathered.stores, [page.with_suffix(ending).name for ending in beside])
