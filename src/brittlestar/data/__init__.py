@@ -85,7 +85,7 @@ def open_source(
         return spec
     if not isinstance(spec, str | Path):
         _require_columns("what was given", False, image_column, label_column)
-        return open_given(spec, how, groups)
+        return open_given(spec, how, groups, one_class)
     require(
         groups is None or isinstance(groups, str),
         f"for data on disk groups are the name of a column, got {type(groups).__name__}; values go with arrays",
