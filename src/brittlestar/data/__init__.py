@@ -22,6 +22,7 @@ from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
+from brittlestar.data.tree import is_run
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
@@ -99,6 +100,8 @@ def open_source(
             asked = OpenRequest(how=how, group=groups)
             return _open_named(named, part, asked)
     path, part = _located(str(spec))
+    recorded = f"{path} is a run folder of Brittlestar, not data: give the data that it was made of"
+    require(not (path.is_dir() and is_run(path)), recorded, DataError)
     asked = OpenRequest(
         how=how,
         otherwise=otherwise,

@@ -26,8 +26,13 @@ from brittlestar.data.reader import OpenRequest
 
 
 def class_notes(labels: npt.NDArray[np.int32]) -> tuple[str, ...]:
-    """A note where classes differ in size by more than a tenth."""
+    """A note where classes differ in size by more than a tenth, or where there is one alone."""
     counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) == 1:
+        return (
+            "all images are of one class: always answering it would be right everywhere, so whether a model does more "
+            "than guess is not judged",
+        )
     if counts.max() <= 1.1 * counts.min():
         return ()
     return (

@@ -106,6 +106,8 @@ def _ndim(value: Any) -> int:
 
 def _from_pair(images: Any, labels: Any, how: Preparation, groups: Any, one_class: bool) -> ArraySource:
     notes: tuple[str, ...] = ()
+    if _is_a(images, "pandas.core.series", "Series") or _is_a(images, "pandas", "Series"):
+        images = list(images)
     if isinstance(images, list | tuple) and images and (_is_picture(images[0]) or _ndim(images[0]) >= 2):
         x, notes = _stacked(iter(images), SPEC)
     else:
