@@ -51,6 +51,8 @@ def started(words: list[str], log: Path) -> int:
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
+        # A shell has what it starts in the background ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = ["brittlestar", *words]
         brittlestar.cli.main.main()
     except SystemExit as leaving:

@@ -1,9 +1,11 @@
-"""Peak memory of a run at 1,000 and at 50,000 images: blocks are streamed, so it must not grow.
+"""Peak memory of a run at 1,000 and at 50,000 images: blocks are streamed, so it must not grow; and of large images.
 
 Writes a Parquet data set of small PNGs into a temporary folder, runs `brittlestar run --suite clean` on it in a fresh
-process for each size, prints the peak resident set sizes and their ratio.
+process for each size, prints the peak resident set sizes and their ratio. Then the same for three colour PNGs of a
+large size, which must stay below 2 GiB or be refused.
 
     python benchmarks/memory.py
+    python benchmarks/memory.py --large
 """
 
 from __future__ import annotations
@@ -59,7 +61,40 @@ def write_parquet(path: Path, count: int) -> None:
         Path(part).unlink()
 
 
+LARGE = ((4000, "clean"), (4000, "noise"), (2500, "noise"), (2500, "imagenet-c"))
+"""Side in pixels, and suite."""
+
+
+def write_pictures(folder: Path, side: int) -> None:
+    """Three PNGs of two classes, of squares of 100 pixels."""
+    for number, name in enumerate("aba"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        squares = np.random.default_rng(number).integers(0, 256, (side // 100, side // 100, 3), dtype=np.uint8)
+        pixels = np.kron(squares, np.ones((100, 100, 1), np.uint8))
+        Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def large() -> None:
+    """Print what large images take; a budget ends what would take hours."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "model.py").write_text(MODEL.replace("AvgPool2d(8)", "AdaptiveAvgPool2d(4)").replace("10)", "2)"))
+        for side, suite in LARGE:
+            data = folder / str(side)
+            write_pictures(data, side)
+            words = ["run", "--model", f"torch:{folder}/model.py:model", "--data", str(data), "--suite", suite]
+            words += ["--workers", "1", "--device", "cpu", "--no-report", "--anyway", "--budget", "60s"]
+            words += ["--out", str(folder / f"run-{side}-{suite}")]
+            done = subprocess.run([sys.executable, "-c", CHILD, json.dumps(words)], capture_output=True, text=True)
+            peak = int(done.stdout.split()[-1]) / (1 if sys.platform == "darwin" else 1024)
+            said = next((line for line in done.stderr.splitlines() if line.startswith("error")), "done")
+            print(f"{side} x {side}, {suite}: peak {peak:.0f} MB; {said}", flush=True)
+
+
 def main() -> None:
+    if "--large" in sys.argv[1:]:
+        large()
+        return
     peaks = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

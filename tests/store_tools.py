@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import read_json, write_json
 from brittlestar.store import RunStore
 
 DATA = {"name": "d", "spec": "d.npz", "fingerprint": "d" * 16, "classes": ["x", "y"]}
@@ -21,7 +24,7 @@ def random_rows(
     chance = np.random.default_rng([seed, start])
     n = (stop - start) * frames
     z = chance.normal(size=(n, classes)).astype(np.float32)
-    label = chance.integers(0, classes, n).astype(np.int32)
+    label = np.repeat(np.arange(start, stop, dtype=np.int32) % classes, frames)
     order = np.argsort(-z, axis=1, kind="stable")[:, :3].astype(np.int32)
     return Rows(
         position=np.repeat(np.arange(start, stop, dtype=np.int32), frames),
@@ -56,6 +59,14 @@ def make_store(path: Path, *, samples: int = 200, conditions: Sequence[str] = ()
     ids = np.array([f"{k:016x}" for k in range(samples)])
     store.write_samples(ids, np.arange(samples, dtype=np.int32) % 5)
     return store
+
+
+@contextlib.contextmanager
+def edited(path: Path) -> Iterator[dict[str, Any]]:
+    """What a JSON file of a run folder holds, to be changed; it is written back with its digest."""
+    content = read_json(path, required=False)
+    yield content
+    write_json(path, content)
 
 
 def same(one: Rows, other: Rows) -> None:

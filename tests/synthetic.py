@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.rows import FULL_LOGITS_UP_TO, Rows
 from brittlestar.store import RunStore, SessionRecord
+from brittlestar.store.example_files import write_list
 from brittlestar.suites import get_suite
 from synthetic_sets import frames_of
 
@@ -296,7 +296,7 @@ def write_examples(
                     "shifted": shifted,
                 }
             )
-    (folder / "examples.json").write_text(json.dumps({"examples": listed}))
+    write_list(folder, listed)
 
 
 def drawn(label: int, position: int, shape: tuple[int, int, int]) -> np.ndarray:

@@ -15,6 +15,7 @@ from brittlestar.core.errors import BrittlestarError
 from brittlestar.models import ModelSpec, parse_spec
 from brittlestar.runs.audit import audit
 from brittlestar.runs.reopen import reopened
+from store_tools import edited
 from tiny import make_world
 
 
@@ -23,11 +24,10 @@ def test_a_run_folder_that_recorded_an_engine_opens_and_goes_on(tmp_path: Path) 
     spec, data = parse_spec(f"m=torch:{tmp_path / 'model.py'}:model"), str(tmp_path / "data.npz")
     evaluate(spec, data, suite="clean", out=tmp_path / "run", anyway=True)
     path = tmp_path / "run" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    recorded = manifest["models"]["m"]["how"]
-    assert recorded.pop("backend") == "torch"
-    recorded["engine"] = "torch"
-    path.write_text(json.dumps(manifest))
+    with edited(path) as manifest:
+        recorded = manifest["models"]["m"]["how"]
+        assert recorded.pop("backend") == "torch"
+        recorded["engine"] = "torch"
     bench, names = reopened(tmp_path / "run", trust=True)
     assert names == ["m"] and all(cell.identical for cell in audit(bench, names, 2, 0))
     again = evaluate(spec, data, suite="clean", out=tmp_path / "run", anyway=True)

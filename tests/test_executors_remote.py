@@ -16,8 +16,8 @@ from brittlestar.core.version import VERSION
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Slurm, executor_of, remote
 from brittlestar.runs.executors.mailbox import Mailbox, private_folder
-from brittlestar.runs.executors.pool import WorkerError
-from brittlestar.runs.executors.remote import AHEAD, Answer, Died, Failed, News, Orders, Ready, Remote, Station
+from brittlestar.runs.executors.remote import AHEAD, Answer, Died, News, Orders, Ready, Remote, Station, TaskError
+from brittlestar.runs.executors.worker import WorkerBug, WorkerError
 from brittlestar.runs.task import Done, Task
 
 
@@ -72,7 +72,8 @@ class Scripted(Remote):
             place, error = news if isinstance(news, tuple) else (news, None)
             worker, number, task = next(one for one in reversed(self.given) if one[2].start == place)
             # What comes back from elsewhere is a copy.
-            return [Answer(worker, number, Failed(error) if error else Done(dataclasses.replace(task), seconds=2.0))]  # type: ignore[type-var]
+            copied: Task = dataclasses.replace(task)  # type: ignore[type-var]
+            return [Answer(worker, number, TaskError.of(error) if error else Done(copied, seconds=2.0))]
         return [news]
 
     def _dismiss(self, worker: str) -> None:
@@ -121,7 +122,10 @@ def test_tasks_wait_until_workers_are_there_and_no_worker_has_more_than_a_few() 
 
 def test_the_tasks_of_a_dead_worker_are_given_again_in_their_order() -> None:
     executor = started(1)
+    said: list[str] = []
+    executor.say = said.append
     assert collected(executor, Ready("w0"), Died("w0", "switched off"), Ready("w1"), 0) == [0]
+    assert said == ["images 0-1: switched off; asked again in a new worker"]
     assert given(executor) == {"w0": [0, 1], "w1": [0, 1]} and executor.waiting == 1
     assert collected(executor, Answer("w0", 1, Done(Piece(7))), 1) == [1], "what a worker says that was given up"
 
@@ -129,7 +133,7 @@ def test_the_tasks_of_a_dead_worker_are_given_again_in_their_order() -> None:
 def test_a_task_that_kills_its_workers_is_given_up_and_what_waits_behind_it_is_not_blamed() -> None:
     executor = started(1, tries=2)
     assert collected(executor, Ready("w0"), 0) == [0]
-    with pytest.raises(WorkerError, match=r"a worker died at block 1-2, 2 times in a row: out of memory; .* is kept"):
+    with pytest.raises(WorkerError, match=r"^images 1-2: out of memory, 2 times in a row; .* is kept"):
         collected(executor, Died("w0", "out of memory"), Ready("w1"), Died("w1", "out of memory"))
     executor = started(1, tries=2)
     executor.script += [Ready("w0"), Died("w0", "one"), Ready("w1"), 0, Died("w1", "two"), Ready("w2"), 1]
@@ -138,7 +142,7 @@ def test_a_task_that_kills_its_workers_is_given_up_and_what_waits_behind_it_is_n
 
 def test_workers_that_die_before_they_begin_end_the_run_and_those_whose_time_is_over_do_not() -> None:
     executor = started(1, tries=2)
-    with pytest.raises(WorkerError, match="a worker died before it did anything, 2 times in a row: no such folder"):
+    with pytest.raises(WorkerError, match="a worker, before it did anything: no such folder, 2 times in a row"):
         collected(executor, Died("w0", "no such folder"), Died("w1", "no such folder"))
     executor = started(1, tries=2)
     over = [Died(f"w{n}", "its time was over", planned=True) for n in range(5)]
@@ -186,9 +190,9 @@ class Unpicklable(Exception):
     ("raised", "kind", "told"),
     [
         (ModelError("as it is"), ModelError, "as it is"),
-        (OSError("the disk is gone"), OSError, "the disk is gone"),
-        (SystemExit(0), WorkerError, r"a model ended its process: sys.exit\(0\)"),
-        (Unpicklable(), WorkerError, "Unpicklable: cannot travel"),
+        (OSError(5, "the disk is gone"), OSError, "the disk is gone"),
+        (SystemExit(0), WorkerBug, "SystemExit: 0"),
+        (Unpicklable(), WorkerBug, "Unpicklable: cannot travel"),
     ],
 )
 def test_whatever_a_task_raises_comes_back_as_an_error(raised: BaseException, kind: type[Exception], told: str) -> None:
@@ -199,14 +203,14 @@ def test_whatever_a_task_raises_comes_back_as_an_error(raised: BaseException, ki
     station = Station(Orders(b"", "python", "/", (), VERSION, None))
     station._bench = types.SimpleNamespace()  # type: ignore[assignment]
     failed = station.run(Raising())  # type: ignore[arg-type]
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, TaskError)
     with pytest.raises(kind, match=told):
-        raise failed.error
+        raise failed.error()
 
 
 def test_a_worker_of_another_version_does_not_work() -> None:
     failed = Station(Orders(b"", "python", "/", (), "0.0.1", None)).run(Piece(0))
-    assert isinstance(failed, Failed) and "begun by Brittlestar 0.0.1, a worker has" in str(failed.error)
+    assert isinstance(failed, TaskError) and "begun by Brittlestar 0.0.1, a worker has" in str(failed.error())
 
 
 def test_messages_come_whole_and_once(tmp_path: Path) -> None:

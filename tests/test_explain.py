@@ -71,7 +71,7 @@ def test_files_and_refusals(made: tuple[Path, Path], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "explain.csv").read_text().splitlines()) > 50
     assert (tmp_path / "explain.md").read_text().startswith("# Frequencies")
-    np.savez(tmp_path / "other.npz", x=np.full((20, 1, 16, 16), 200, np.uint8), y=np.arange(20) % 2)
+    np.savez(tmp_path / "other.npz", x=np.full((20, 1, 16, 16), 9, np.uint8), y=np.arange(20) % 2)
     with pytest.raises(DataError, match="is not the data of the run"):
         explain(RunStore.open(run), open_source(str(tmp_path / "other.npz")))
     model = Linear(torch.ones(16, 16), 0.0).eval()

@@ -22,7 +22,8 @@ from brittlestar.core.errors import UsageError
 from brittlestar.core.options import COMMAND, OPTIONS, PYTHON, option, speak
 from brittlestar.models import ModelSpec
 from brittlestar.reproduce import PublishedFiles
-from brittlestar.runs.executors import pool
+from brittlestar.runs.executors import worker
+from brittlestar.runs.reopen import reopened
 from brittlestar.training.fit import fit
 from tiny import make_world
 
@@ -49,6 +50,7 @@ OWNERS: dict[str, set[str]] = {
     "evaluate": set(inspect.signature(bs.evaluate).parameters),
     "fit": set(inspect.signature(fit).parameters),
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
+    "reopened": set(inspect.signature(reopened).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 
@@ -102,7 +104,7 @@ def test_no_message_spells_a_flag_itself() -> None:
         f"{place}: {text}"
         for place, text in literals()
         if not place.startswith(COMMANDS)
-        for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(COMMAND_LINE, "", text))
+        for flag in re.findall(r"(?<![\w{-])--[a-z][a-z-]*", re.sub(COMMAND_LINE, "", text))
         if flag in every or flag.replace("--no-", "--") in every
     ]
     assert spelt == [], "write option(NAME), of brittlestar.core.options"
@@ -135,13 +137,21 @@ def test_worker_processes_name_options_as_their_parent_does(
     monkeypatch: pytest.MonkeyPatch, command_language: None
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda *_, initargs, **__: told.append(initargs))
-    bench: Any = SimpleNamespace(spec=None)
-    pool.Pool(2).start(bench)
-    speak(PYTHON)
-    pool.Pool(2).start(bench)
-    assert [arguments[-1] for arguments in told] == [COMMAND, PYTHON]
-    for outer in ("signal.signal", "die_with", "keep_memory", "torch.set_num_threads", "Bench.build"):
-        monkeypatch.setattr(f"brittlestar.runs.executors.pool.{outer}", lambda *_: None)
-    pool._begin(bench.spec, 0, COMMAND)
+    real = worker.get_context("spawn")
+
+    def process(*, target: Any, args: tuple[Any, ...]) -> Any:
+        told.append(args)
+        return SimpleNamespace(start=lambda: None)
+
+    parts = {name: getattr(real, name) for name in ("RawValue", "RawArray", "Pipe")}
+    monkeypatch.setattr(worker, "get_context", lambda _: SimpleNamespace(Process=process, **parts))
+    for language in (COMMAND, PYTHON):
+        speak(language)
+        worker.Worker(b"")
+        assert language in told[-1]
+    for outer in ("signal.signal", "signal.pthread_sigmask", "die_with"):
+        monkeypatch.setattr(f"brittlestar.runs.executors.worker.{outer}", lambda *_: None)
+    arguments = list(told[0])
+    arguments[0].close()  # the parent has gone: the worker ends as soon as it knows its language
+    worker._serve(*arguments)
     assert option("skip_bad", True) == "--skip-bad"

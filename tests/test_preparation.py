@@ -37,6 +37,7 @@ from brittlestar.models.base import Preprocess, apply_preprocess
 from brittlestar.models.resample import resample
 from brittlestar.store import RunStore
 from report_tools import seen
+from store_tools import edited
 from synthetic_sets import published as published_infos
 
 SIZES = [(500, 375), (375, 500), (640, 427), (500, 334), (333, 500), (257, 300), (256, 256), (300, 256), (97, 101)]
@@ -302,12 +303,10 @@ def test_the_note_stands_beside_mce_wherever_it_is_shown(tmp_path: Path, filter:
     store = synthetic.make_run(
         tmp_path / "a", models=1, samples=60, examples=0, infos=infos, classes=1000, shape=(3, 224, 224)
     )
-    manifest = tmp_path / "a" / "manifest.json"
-    told = json.loads(manifest.read_text())
-    told["data"] |= {"prepared": how.as_json(), "preparation": how.words(), "kind": "folder"}
-    for model in told["models"].values():
-        model["preprocess"] |= Preprocess(resize=300, crop=280, resize_filter="lanczos").as_json()
-    manifest.write_text(json.dumps(told))
+    with edited(tmp_path / "a" / "manifest.json") as told:
+        told["data"] |= {"prepared": how.as_json(), "preparation": how.words(), "kind": "folder"}
+        for model in told["models"].values():
+            model["preprocess"] |= Preprocess(resize=300, crop=280, resize_filter="lanczos").as_json()
     content = seen([RunStore.open(store.path)])
     (found,) = content.corruptions
     facts = {fact.title.partition(":")[0]: dict(fact.items) for fact in content.provenance}
@@ -331,9 +330,7 @@ def test_runs_of_earlier_versions_are_not_called_as_published(tmp_path: Path) ->
         tmp_path / "a", models=1, samples=30, examples=0, infos=published_infos("imagenet-c", "jpeg85"),
         shape=(3, 224, 224),
     )  # fmt: skip
-    manifest = tmp_path / "a" / "manifest.json"
-    told = json.loads(manifest.read_text())
-    told["data"]["preparation"] = "shorter side resized to 256 (bicubic), centre crop 224 x 224"
-    manifest.write_text(json.dumps(told))
+    with edited(tmp_path / "a" / "manifest.json") as told:
+        told["data"]["preparation"] = "shorter side resized to 256 (bicubic), centre crop 224 x 224"
     (found,) = seen([RunStore.open(store.path)]).corruptions
     assert found.caveat.startswith("not prepared as published: shorter side resized to 256 (bicubic)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from brittlestar.report.sections.examples import Examples
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.store import RunStore
 from report_tools import seen
+from store_tools import edited
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +138,9 @@ def test_examples_carry_names_and_readable_classes(tmp_path: Path) -> None:
     store = synthetic.make_run(tmp_path / "r", models=1, samples=60, classes=2, fourier=False, attacks=False)
     with store.locked():
         store.name_classes(["A <b>cat</b>", "dog"])
-    listing = json.loads((store.path / "examples" / "examples.json").read_text())
-    for entry in listing["examples"]:
-        entry["name"] = "n01/<img src=x onerror=alert(1)>.png"
-    (store.path / "examples" / "examples.json").write_text(json.dumps(listing))
+    with edited(store.path / "examples" / "examples.json") as listing:
+        for entry in listing["examples"]:
+            entry["name"] = "n01/<img src=x onerror=alert(1)>.png"
     report = seen([store])
     found = gather([store]).of(Examples)
     assert found is not None and {f.label for f in found.failures} <= {"A <b>cat</b>", "dog"}

@@ -23,6 +23,7 @@ from brittlestar.report import build
 from brittlestar.report.grids import GridCell
 from brittlestar.store import RunStore
 from report_tools import Seen, seen
+from store_tools import edited
 
 
 @pytest.fixture(scope="module")
@@ -352,9 +353,8 @@ def test_damaged_or_missing_examples_are_left_out(tmp_path: Path) -> None:
     victim = sorted(folder.glob("[!c]*.png"))[0]
     victim.write_bytes(b"not a picture")
     assert 0 < len(seen([store]).failures) < whole
-    listing = json.loads((folder / "examples.json").read_text())
-    listing["examples"][1]["shifted"] = "../../../../etc/passwd"
-    (folder / "examples.json").write_text(json.dumps(listing))
+    with edited(folder / "examples.json") as listing:
+        listing["examples"][1]["shifted"] = "../../../../etc/passwd"
     seen([store])
     (folder / "examples.json").write_text("{")
     assert seen([store]).failures == ()

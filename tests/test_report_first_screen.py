@@ -19,6 +19,7 @@ from brittlestar.report.profile import build_profile
 from brittlestar.report.render import first_screen
 from brittlestar.report.series import series_of
 from brittlestar.store import RunStore
+from store_tools import edited
 
 LONG = tuple(f"convnextv2_large_{i:02d}.fb_in22k_augreg_ft_in1k_laion2b_epochs_90_wd_run_{i:02d}" for i in range(12))
 SPECIES = tuple(f"great white shark of kind {i}, Carcharodon carcharias" for i in range(1000))
@@ -83,10 +84,9 @@ def test_a_status_comes_first_and_is_short(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(synthetic, "RECIPES", hopeless)
     store = synthetic.make_run(tmp_path / "run", models=3, samples=100, fourier=False, attacks=False)
     if fault == "guard":
-        manifest = json.loads((store.path / "manifest.json").read_text())
-        for about in manifest["models"].values():
-            about["guards"] = ["its normalisation was found by trying: " + "words " * 60]
-        (store.path / "manifest.json").write_text(json.dumps(manifest))
+        with edited(store.path / "manifest.json") as manifest:
+            for about in manifest["models"].values():
+                about["guards"] = ["its normalisation was found by trying: " + "words " * 60]
     report = report_of([RunStore.open(store.path)])
     assert {s.kind for s in report.header.statuses} == {fault}
     text = str(first_screen(report.first_screen, report.header))

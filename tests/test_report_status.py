@@ -71,7 +71,7 @@ def test_a_run_that_is_not_finished_says_so_first_everywhere(cut: RunStore) -> N
     [
         ("budget", "It stopped at its time budget of 20 s."),
         ("failed", "Its last session failed: what is lacking could not be done."),
-        ("running", "It is still running, or was killed."),
+        ("running", "Its last session died."),
     ],
 )
 def test_why_it_is_not_finished(cut: RunStore, stop: str, words: str) -> None:

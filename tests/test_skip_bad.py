@@ -5,22 +5,29 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import brittlestar
+from brittlestar.analyses import mapping
+from brittlestar.analyses.sampling import Field, Stage
 from brittlestar.core.errors import DataError, StoreError
 from brittlestar.data import open_source
+from brittlestar.data.base import Changed
 from brittlestar.data.encoded import png
 from brittlestar.report import build
+from brittlestar.report.figure import fourier_maps
 from brittlestar.runs.audit import audit
 from brittlestar.runs.reopen import reopened
 from brittlestar.runs.request import Watch
 from brittlestar.runs.runner import Progress
+from brittlestar.runs.skipped import as_recorded
 from brittlestar.store import RunStore, compact, verify
 from brittlestar.store.skipped import covers, skipped_of
+from brittlestar.suites.fourier import fourier_suite
 from tiny import evaluate_with, make_world
 
 COUNT = 140
@@ -44,10 +51,10 @@ class World:
     def file(self, position: int) -> Path:
         return self.data / self.names[position]
 
-    def run(self, happens: Callable[[], None] = lambda: None, **how: object) -> brittlestar.Run:
+    def run(self, happens: Callable[[], None] = lambda: None, **how: Any) -> brittlestar.Run:
         """Evaluate; ``happens`` once the plan is known, before anything is answered."""
         watch = Watch(plan=lambda *_: happens())
-        how |= {"out": self.out, "suite": SUITE, "shifted": True}
+        how = {"out": self.out, "suite": SUITE, "shifted": True} | how
         return evaluate_with(self.model, str(self.data), watch=watch, **how)
 
     def rows(self) -> np.ndarray:
@@ -163,6 +170,7 @@ def test_python_is_told(world: World) -> None:
     assert before.items() <= {p: p.read_bytes() for p in world.out.rglob("b*.parquet")}.items()
 
 
+@pytest.mark.slow
 def test_workers_skip_as_this_process_does(world: World) -> None:
     fresh: list[Progress] = []
     done = evaluate_with(
@@ -185,3 +193,39 @@ def test_positions_of_a_block() -> None:
     assert covers(whole, 4, 8) and not covers(whole[1:], 4, 8) and not covers(whole[:0], 4, 8)
     assert covers(whole[[0, 2, 3]], 4, 8, {5}) and not covers(whole[[0, 2, 3]], 4, 8, {6})
     assert covers(whole, 4, 8, {5}) and not covers(whole, 4, 7, {5}), "no position of another block"
+
+
+def test_a_sharper_map_asks_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every cell that a survey asks is answered for its own image, though positions have a gap."""
+    world.run(samples=8)
+    world.file(5).unlink()
+    answers: list[np.ndarray] = []
+
+    class Asked(Exception):
+        pass
+
+    def ask_all(auxiliary: object, field: Field, *_: object, **__: object) -> None:
+        waves, samples = np.divmod(np.arange(13 * (COUNT - 1)), COUNT - 1)
+        ones = np.ones(len(waves))
+        answers.append(field.margins("all", Stage(waves, samples, ones, ones)) > 0)
+        raise Asked
+
+    monkeypatch.setattr(mapping, "active_estimate", ask_all)
+    suite = fourier_suite(region=5)
+    with pytest.raises(Asked):
+        world.run(skip_bad=True, suite=suite, follow_up=mapping.sharper(suite, (3, 12, 12), 0.2))
+    (whole,) = fourier_maps(RunStore.open(world.out)).values()
+    assert whole.positions.tolist() == [p for p in range(COUNT) if p != 5] and len(whole.frequencies) == 13
+    assert (answers[0].reshape(13, -1) == (whole.wrong == 0)).all()
+
+
+def test_what_is_gone_is_no_part_of_first_images(world: World) -> None:
+    world.run(samples=8)
+    world.file(5).unlink()
+    with pytest.raises(DataError, match="is gone"):
+        as_recorded(open_source(world.data), world.out, skip_bad=False)
+    source = as_recorded(open_source(world.data), world.out, skip_bad=True)
+    order = source.order(0)
+    assert source.info.count == COUNT and source.present(order).tolist() == np.delete(order, 5).tolist()
+    with pytest.raises(Changed, match=world.names[5]):
+        source.load(order[4:6])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import resource
 import subprocess
 import sys
@@ -14,8 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brittlestar.core.errors import StoreError
-from brittlestar.store import RunStore, compact, verify
+from brittlestar.store import RunStore, compact, repaired, verify
 from counting import lines_run
 from store_tools import cells, make_store, random_rows, same
 
@@ -66,12 +66,12 @@ def test_without_detail_wide_columns_are_left_out_and_the_others_equal(tmp_path:
         same(rows, dataclasses.replace(dict(written)[condition], logits=None))
 
 
-def test_infinite_and_undefined_logits_are_kept(tmp_path: Path) -> None:
+def test_infinite_logits_are_kept(tmp_path: Path) -> None:
     store = make_store(tmp_path / "run")
     rows = random_rows(0, 6)
     assert rows.logits is not None
-    rows.logits[1, 2], rows.logits[2, 0], rows.logits[3] = np.nan, -np.inf, np.nan
-    rows.label_logit[4] = np.nan
+    rows.logits[2, (rows.prediction[2] + 1) % 5], rows.logits[3, (rows.prediction[3] + 1) % 5] = -np.inf, -1e30
+    rows.label_logit[:] = rows.logits[np.arange(6), rows.label]
     store.write_cells("m", 0, 6, [("a", rows)])
     same(store.read("m", ["a"])["a"], rows)
 
@@ -148,9 +148,12 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, damage: str, de
     paths[1].write_bytes(
         {"empty": b"", "cut": content[: len(content) // 2], "flipped": flipped, "text": b"hello" * 100}[damage]
     )
-    with pytest.raises(StoreError, match="delete it and run again") as caught:
-        store.read("m", ["a", "b"], detail=detail)
-    assert str(paths[1]) in str(caught.value)
+    found = store.read("m", ["a", "b"], detail=detail)
+    assert [int(p) for p in found["a"].position] == [*range(50), *range(100, 150)], "what is damaged is left out"
+    (left,) = store.damage.values()
+    assert (left.path, left.conditions, left.rows) == (paths[1], ("a", "b"), (50, 100))
+    assert "give the same `brittlestar run` command again" in str(left) and str(paths[1]) in str(left)
+    assert store.tallies("m") == {}, "the manifest names no conditions"
     problems = verify(store)
     assert len(problems) == 1
     assert str(paths[1]) in problems[0]
@@ -164,21 +167,30 @@ def test_verify_finds_files_that_do_not_hold_what_their_name_says(tmp_path: Path
     store.write_cells("m", 190, 210, cells(190, 210, ["a"]))
     problems = verify(store)
     assert len(problems) == 2
-    assert "2 of 2 conditions do not cover samples 0 to 60" in problems[0]
-    assert "samples.parquet has 200" in problems[1]
+    assert "it holds other cells than its name says" in problems[0]
+    assert "it goes to sample 210, and there are 200" in problems[1]
 
 
-def test_a_lost_or_changed_group_list_is_named(tmp_path: Path) -> None:
+def test_a_lost_or_changed_group_list_is_read_from_the_row_files(tmp_path: Path) -> None:
     store = make_store(tmp_path / "run")
     store.write_cells("m", 0, 20, cells(0, 20, ["a", "b"]))
+    whole = store.read("m", ["a", "b"])
     listing = next((tmp_path / "run" / "groups").iterdir())
-    listing.write_text('["b", "a"]')
-    with pytest.raises(StoreError, match="was changed"):
-        RunStore.open(tmp_path / "run").finished_groups("m")
-    listing.unlink()
-    with pytest.raises(StoreError, match="is missing or damaged"):
-        RunStore.open(tmp_path / "run").finished_groups("m")
-    assert "is missing or damaged" in verify(RunStore.open(tmp_path / "run"))[0]
+    for content in ('["b", "a"]', "{", None):
+        if content is None:
+            listing.unlink()
+        else:
+            listing.write_text(content)
+        again = RunStore.open(tmp_path / "run")
+        assert again.finished_groups("m") == [(0, 20, ("a", "b"))]
+        for condition, rows in again.read("m", ["a", "b"]).items():
+            same(rows, whole[condition])
+        (problem,) = verify(again)
+        assert str(listing) in problem and "read from the row files instead" in problem
+    with again.locked():
+        (line,) = repaired(again)
+    assert line.endswith("written again from the row files")
+    assert json.loads(listing.read_text()) == ["a", "b"] and verify(RunStore.open(tmp_path / "run")) == []
 
 
 def test_a_full_disk_gives_a_clear_error_and_leaves_nothing(tmp_path: Path) -> None:

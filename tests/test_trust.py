@@ -107,7 +107,7 @@ def test_a_model_that_behaves_otherwise_fails_the_audit_before_any_cell(world: P
 
 
 def test_weights_alone_need_no_trust(tmp_path: Path) -> None:
-    for spec in ("a.safetensors", "b.pth", "c.onnx", "D.ONNX"):
+    for spec in ("a.safetensors", "b.pth", "c.onnx", "D.ONNX", "e.pth.tar", "f.ckpt"):
         assert code_named(ModelSpec(name="m", spec=spec)) == (), spec
     built = {"name": "small_cnn", "classes": 4, "channels": 3, "size": 12}
     file = tmp_path / "m.safetensors"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import time
 from collections.abc import Callable
@@ -18,13 +17,15 @@ import torch
 from brittlestar import measures
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import BrittlestarError, DataError, UsageError, require
-from brittlestar.core.files import replacing, write_atomic
+from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.options import option
+from brittlestar.core.sealed import write_json
 from brittlestar.core.sizes import at_once
 from brittlestar.core.stopwatch import Stopwatch
+from brittlestar.core.sums import summed
 from brittlestar.core.text import table_cell
-from brittlestar.data import Source, reopened
+from brittlestar.data import Source
 from brittlestar.measures import Estimate
 from brittlestar.measures.base import NoSamplesError
 from brittlestar.measures.fourier import FourierMap
@@ -33,6 +34,7 @@ from brittlestar.report.agreements import Agreement, plain
 from brittlestar.report.explained import NAME, SCHEMA, SIDE, identity_of, is_current
 from brittlestar.report.explained_words import Case, agreements_of, points, sentences
 from brittlestar.report.figure import fourier_maps
+from brittlestar.runs.skipped import reopened_as_recorded
 from brittlestar.shifts import SHIFTS
 from brittlestar.shifts.storage import stored
 from brittlestar.store import RunStore, stopping_rule
@@ -125,6 +127,7 @@ def explain(
         DataError: The source is not the run's.
         UsageError: The run has no map or no shifts.
     """
+    require(samples >= 1, f"{option('samples')} must be at least 1, got {samples}", UsageError)
     require(
         store.manifest.data["fingerprint"] == source.info.fingerprint,
         f"{source.info.name} is not the data of the run {store.path}: give the same, prepared the same way",
@@ -137,7 +140,7 @@ def explain(
         f"{store.path} has no shifts: run it with {option('suite', 'broad')} or cifar-c as well",
         UsageError,
     )
-    order = source.order(store.manifest.seed)[:samples]
+    order = source.present(source.order(store.manifest.seed))[:samples]
     images = torch.from_numpy(source.load(order))
     keys = SampleKeys.of(store.manifest.seed, [str(i) for i in source.ids[order]])
     side = bandwidth or min(images.shape[2:]) // 2
@@ -224,11 +227,11 @@ def write(explanation: Explanation, folder: Path) -> list[Path]:
         writer.writerow(
             [*map(table_cell, (c.model, c.condition, c.shift)), *(f"{v:.5f}" for v in numbers), c.measured.n]
         )
-    paths = [folder / "explain.csv", folder / "explain.md"]
-    for path, content in zip(paths, (text.getvalue(), markdown(explanation)), strict=True):
-        with replacing(path) as beside:
-            beside.write_text(content, encoding="utf-8")
-    return paths
+    contents = {"explain.csv": text.getvalue(), "explain.md": markdown(explanation)}
+    with summed(folder, contents):
+        for name, content in contents.items():
+            write_atomic(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def keep(explanation: Explanation, store: RunStore) -> Path:
@@ -259,7 +262,7 @@ def keep(explanation: Explanation, store: RunStore) -> Path:
         ],
     }
     path = Path(store.path) / NAME
-    write_atomic(path, json.dumps(numbers, allow_nan=False, separators=(",", ":")))
+    write_json(path, numbers, allow_nan=False, separators=(",", ":"))
     return path
 
 
@@ -297,7 +300,7 @@ def explained_again(folder: Path, most: int = 200, until: float | None = None) -
     except UsageError:
         return None
     require(until is None or time.monotonic() < until, _LATE, OutOfTimeError)
-    source = reopened(data)
+    source = reopened_as_recorded(store)
     pixels = data["shape"][1] * data["shape"][2]
     explanation = explain(store, source, max(25, min(most, most * 64 * 64 // pixels)), until=until)
     keep(explanation, store)

@@ -6,7 +6,6 @@ loses no answer, and one that is asked for narrower intervals goes on from what 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brittlestar.analyses.margin_task import margin_tasks
+from brittlestar.analyses.margin_task import margin_tasks, read_margins
 from brittlestar.analyses.sampling import Field, Stage, active_estimate, auxiliary_of_map, fixed_passes, image_features
 from brittlestar.core.definition import fingerprint_of
-from brittlestar.core.errors import StoreError, UsageError, require
-from brittlestar.core.files import replacing
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged, read_arrays, write_arrays
 from brittlestar.core.sizes import at_once
 from brittlestar.measures.sampled import FOLDER, MAP, SampledMap, write_sampled
 from brittlestar.measures.samples import Samples
@@ -30,6 +29,8 @@ from brittlestar.runs.request import FollowUp
 from brittlestar.runs.runner import through
 from brittlestar.shifts.spectral import FourierBasis
 from brittlestar.store import RunStore
+from brittlestar.store.damage import set_aside
+from brittlestar.store.skipped import skipped_of
 from brittlestar.suites.base import Shape, Suite
 
 Floats = npt.NDArray[np.float32]
@@ -64,6 +65,8 @@ def sharper(suite: Suite, shape: Shape, half_width: float, level: float = 0.95) 
         clean = next(c for c in spec.conditions if c.definition is None).fingerprint
         for place, fingerprint in enumerate(spec.fingerprints):
             rows = store.read(fingerprint, [clean])[clean].sorted()
+            # Images may be gone since they were answered.
+            rows = rows.take(~np.isin(rows.position, list(skipped_of(store.manifest))))
             passes += sharpen(executor, spec, place, rows, half_width, level=level, say=say).passes
         return passes
 
@@ -86,7 +89,7 @@ def sharpen(
         executor: Where the model is asked.
         spec: Its conditions hold the waves of the map (and others).
         model: Place in ``spec``.
-        clean: Rows of the unchanged images at positions 0, 1, ..., which are the samples of the map.
+        clean: Rows of the unchanged images, sorted by position; they are the samples of the map.
         half_width, level: See ``sharper``.
         say: Told what is asked.
     """
@@ -94,9 +97,11 @@ def sharpen(
     definitions = [d for i in waves if isinstance(d := spec.conditions[i].definition, FourierBasis)]
     frequencies, norm = [(d.row, d.column) for d in definitions], definitions[0].norm
     count, (channels, height, width) = len(clean), spec.source.info.shape
-    order = spec.order[:count]
+    order = spec.order[clean.position]
     # Without the half-width: whoever asks for narrower intervals later goes on from the same stages.
     made = [_VERSION, spec.seed, count, level, *(spec.conditions[i].fingerprint for i in waves)]
+    if not np.array_equal(clean.position, np.arange(count)):
+        made.append(clean.position.tolist())
     folder = spec.folder / FOLDER / spec.fingerprints[model] / fingerprint_of(made)
     folder.mkdir(parents=True, exist_ok=True)
     keys = SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[order]])
@@ -109,7 +114,7 @@ def sharpen(
     auxiliary = auxiliary_of_map(
         frequencies, height, width, _logits(clean), labels, np.stack(signs), np.concatenate(images)
     )
-    field = _Asked(executor, spec, model, np.array(waves, np.int64), folder, say)
+    field = _Asked(executor, spec, model, clean.position, np.array(waves, np.int64), folder, say)
     # The guesses are fitted with gradients, whatever the caller has switched off.
     with torch.inference_mode(False):
         estimate = active_estimate(auxiliary, field, half_width, level=level, seed=spec.seed)
@@ -149,9 +154,16 @@ class _Asked(Field):
     """Cells of one model, asked through an executor; stages and answers are files."""
 
     def __init__(
-        self, executor: Executor, spec: BenchSpec, model: int, waves: npt.NDArray[np.int64], folder: Path, say: Say
+        self,
+        executor: Executor,
+        spec: BenchSpec,
+        model: int,
+        positions: npt.NDArray[np.int32],
+        waves: npt.NDArray[np.int64],
+        folder: Path,
+        say: Say,
     ) -> None:
-        self.executor, self.spec, self.model, self.waves = executor, spec, model, waves
+        self.executor, self.spec, self.model, self.positions, self.waves = executor, spec, model, positions, waves
         self.folder, self.say = folder, say
         pixels = int(np.prod(spec.source.info.shape))
         self.size = int(np.clip(_PIECE // pixels, 50, 1000))
@@ -161,37 +173,36 @@ class _Asked(Field):
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return Stage(file["condition"], file["sample"], file["probability"], file["expected"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise StoreError(f"{path} is damaged ({error}): remove the folder {self.folder} and run again") from error
+            kept = read_arrays(path, required=False)
+            return Stage(kept["condition"], kept["sample"], kept["probability"], kept["expected"])
+        except (Damaged, KeyError) as error:
+            # It is drawn again; what was answered belongs to the cells that it named.
+            for file in (path, *self.folder.glob(f"{name}-*.npy")):
+                self._aside(file, error)
+            return None
 
     def keep(self, name: str, stage: Stage) -> None:
-        with replacing(self.folder / f"{name}.npz") as beside, beside.open("wb") as file:
-            np.savez_compressed(
-                file,
-                condition=stage.condition,
-                sample=stage.sample,
-                probability=stage.probability,
-                expected=stage.expected,
-            )
+        drawn = {field: getattr(stage, field) for field in ("condition", "sample", "probability", "expected")}
+        write_arrays(self.folder / f"{name}.npz", drawn)
+
+    def _aside(self, path: Path, why: object) -> None:
+        moved = set_aside(self.spec.folder, path)
+        self.say(f"{path.relative_to(self.spec.folder)} is damaged ({why}): moved to {moved}; asked again")
 
     def margins(self, name: str, stage: Stage) -> Floats:
-        asked = margin_tasks(name, self.waves[stage.condition], stage.sample, self.model, self.size, self.folder)
+        sample = self.positions[stage.sample].astype(np.int64)
+        asked = margin_tasks(name, self.waves[stage.condition], sample, self.model, self.size, self.folder)
+        for task, places in asked:
+            if task.path.is_file():
+                try:
+                    read_margins(task.path, len(places))
+                except Damaged as error:
+                    self._aside(task.path, error.why)
         passes = 0
         for done in through(self.executor, [task for task, _ in asked if not task.path.is_file()]):
             passes += int(done.task.work)
             self.say(f"{name}: {passes:,} of {len(stage.condition):,} passes")
         margin = np.empty(len(stage.condition), np.float32)
         for task, places in asked:
-            margin[places] = self._kept_margins(task.path, len(places))
-        return margin
-
-    def _kept_margins(self, path: Path, count: int) -> Floats:
-        try:
-            margin: Floats = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} is damaged ({error}): remove it and run again") from error
-        if margin.shape != (count,):
-            raise StoreError(f"{path} holds {margin.shape} answers, not {count}: remove {self.folder} and run again")
+            margin[places] = read_margins(task.path, len(places))
         return margin

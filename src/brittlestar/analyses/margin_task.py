@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ import torch
 
 from brittlestar.core import whereabouts
 from brittlestar.core.errors import ModelError, require
-from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.sealed import Damaged, read_sealed, write_sealed
 from brittlestar.core.sizes import at_once
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import perturbed
@@ -58,8 +59,9 @@ class MarginTask:
             "kept",
             ModelError,
         )
-        with replacing(self.path) as beside, beside.open("wb") as file:
-            np.save(file, margin)
+        file = io.BytesIO()
+        np.save(file, margin)
+        write_sealed(self.path, file.getvalue())
         return Done(self, seconds=time.perf_counter() - began)
 
     def _ask(self, bench: Bench, margin: Floats) -> None:
@@ -91,6 +93,22 @@ class MarginTask:
                     logits = model.logits(x[place : place + batch]).to(torch.float32)
                     margin[piece] = margins(logits, labels[rows[piece]])
                 waiting, first = [], int(stop)
+
+
+def read_margins(path: Path, count: int) -> Floats:
+    """The margins that a task kept, (count,).
+
+    Raises:
+        Damaged: The file is missing, not what was written, or of another number of cells.
+    """
+    content = read_sealed(path, required=False)
+    try:
+        margin: Floats = np.load(io.BytesIO(content), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise Damaged(path, str(error)) from error
+    if margin.shape != (count,):
+        raise Damaged(path, f"it holds {margin.shape} answers, not {count}")
+    return margin
 
 
 def margins(logits: torch.Tensor, labels: torch.Tensor) -> Floats:

@@ -59,7 +59,8 @@ def evaluate(
         storage: How published suites keep shifted images (``float``, ``uint8``, ``jpeg85``), if not as published.
         out: Run folder; ``runs/<data>`` by default. A later call on the same folder resumes and adds.
         samples: How many images; all by default.
-        budget: Stop after this time (``"5m"``).
+        budget: End after this time (``"5m"``), loading, checks and choosing examples included; what a slow model was
+            not asked for want of time is noted.
         precision: Stop when every interval's half-width is at most this; intervals are then confidence sequences.
         batch: Images a forward pass.
         device: ``cpu``, ``cuda``; by default where an ``nn.Module`` lies, else the CPU. With several workers, ``cuda``

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,8 @@ class Run:
                 for info in wanted
                 if info.fingerprint in rows
             }
+        for damage in store.damage.values():
+            warnings.warn(f"DAMAGED: {damage}", stacklevel=4)
         return candidates
 
     def frame(self, *, fourier: bool = False) -> Any:

@@ -34,6 +34,8 @@ def audit(
     for name in random:
         typer.echo(f"{name} is random: its cells cannot be computed again, and it cannot be told from another model")
     found = audited(bench, names, cells, seed)
+    for damage in bench.store.damage.values():
+        typer.echo(f"left out: {damage}", err=True)
     if not found and not random:
         raise StoreError(f"{run} holds no finished cells yet")
     for cell in found:

@@ -37,13 +37,14 @@ def explain(
     from brittlestar.analyses import explain as explaining
     from brittlestar.data import open_source
     from brittlestar.report import build
+    from brittlestar.runs.skipped import as_recorded
     from brittlestar.store import RunStore
 
     torch.set_num_threads(1)
     source = open_source(
         data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
     )
-    store = RunStore.open(run)
+    store, source = RunStore.open(run), as_recorded(source, run, skip_bad=True)
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)
     for sentence in found.sentences:

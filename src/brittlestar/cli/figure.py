@@ -61,7 +61,11 @@ def _chart(name: str, runs: list[Path], out: Path | None, width: str | None) -> 
     path = out or Path(name.replace("/", "-") + ".svg")
     paper.check_path(path)
     across = paper.COLUMN if width is None else paper.millimetres(width)
-    chart = paper.chart(report_of(runs), name, across)
+    report = report_of(runs)
+    for status in report.header.statuses:
+        if status.kind == "damaged":
+            typer.echo(f"{status.lead} {status.text}", err=True)
+    chart = paper.chart(report, name, across)
     paper.save(chart, path)
     typer.echo(f"figure: {path} ({chart.width:.0f} x {chart.height:.0f} mm, text from {chart.smallest:.1f} pt)")
     if chart.smallest < paper.LEGIBLE:
@@ -80,4 +84,6 @@ def _maps(run: Path, out: Path, chosen: list[str]) -> None:
         if name not in maps:
             raise unknown("model with a map", name, maps)
     draw({name: maps[name] for name in chosen} or maps, out, stopping_rule(store.manifest.sessions).rule)
+    for damage in store.damage.values():
+        typer.echo(f"DAMAGED: {damage}", err=True)
     typer.echo(f"figure: {out}")

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 import typer.main
 
+from brittlestar.cli.bounds import bounded
 from brittlestar.cli.lazy import put_off
 from brittlestar.cli.leaving import all_is_printable, flush_output, leave
 from brittlestar.core import interrupts
@@ -60,9 +61,12 @@ def _add(name: str, place: str) -> None:
     told = verb.info.help if isinstance(verb, typer.Typer) else verb.__doc__
     require(bool(told), f"{name} has no help: give {attribute} in cli/{file}.py a docstring", UsageError)
     if isinstance(verb, typer.Typer):
+        for command in verb.registered_commands:
+            assert command.callback is not None
+            command.callback = bounded(command.callback)
         app.add_typer(verb, name=name)
     else:
-        app.command(name)(verb)
+        app.command(name)(bounded(verb))
 
 
 for _name, _place in VERBS.items():

@@ -26,6 +26,7 @@ def report(
 
 def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = False) -> None:
     """Write it, say first what a reader must know first, and where it lies."""
+    from brittlestar.core.sums import summed
     from brittlestar.report.build import write
     from brittlestar.report.chromium import check_chromium, print_pdf
     from brittlestar.report.words import spaced
@@ -40,4 +41,6 @@ def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = Fals
     if pdf:
         path = written.page.with_suffix(".pdf")
         print_pdf(written.page, path)
+        with summed(path.parent, {path.name: path.read_bytes()}):
+            pass
         typer.echo(f"print: {path}")

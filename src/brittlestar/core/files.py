@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from brittlestar.core import portable
 from brittlestar.core.errors import StoreError
+from brittlestar.core.object_lock import object_locked
+from brittlestar.core.places import ObjectPath
+
+_CLAIMS = 5
+"""How often a lock is tried: whoever asks whether it is held has it for a moment."""
 
 
 def make_folder(folder: Path) -> None:
@@ -29,22 +36,42 @@ def make_folder(folder: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success fsync it and rename it over ``path``.
 
-    A reader, or a process killed at any moment, sees the old file or the new one and never a part.
+    A reader, or a process killed at any moment, sees the old file or the new one and never a part. On object storage
+    the temporary path is one of this machine, and what is there at the end is written as a whole.
+    """
+    if isinstance(path, ObjectPath):
+        with scratch(path) as beside:
+            beside.touch()
+            yield beside
+            _put(path, beside.read_bytes())
+        return
+    with scratch(path) as beside:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.touch(exist_ok=False)
+            yield beside
+            _fsync(beside)
+            beside.replace(path)
+            # The rename survives a power cut only once the folder itself is on disk.
+            portable.flush_folder(path.parent)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {path}: {error.strerror or error}; free some space or check permissions"
+            ) from error
+
+
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Give the path of a file of this machine that nobody else has; it is removed at the end.
+
+    Args:
+        path: What it is for: it lies beside it, or among the temporary files where that is on object storage.
     """
     # The dot and .tmp are what RunStore.locked looks for when it clears away what a killed process left behind.
-    beside = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    name = f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    beside = (Path(tempfile.gettempdir()) if isinstance(path, ObjectPath) else path.parent) / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.touch(exist_ok=False)
         yield beside
-        _fsync(beside)
-        beside.replace(path)
-        # The rename survives a power cut only once the folder itself is on disk.
-        portable.flush_folder(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free some space or check permissions"
-        ) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
@@ -52,8 +79,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a whole file atomically (see ``replacing``)."""
+    if isinstance(path, ObjectPath):
+        _put(path, content.encode() if isinstance(content, str) else content)
+        return
     with replacing(path) as beside:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _put(path: ObjectPath, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; check the address, the connection and permissions"
+        ) from error
 
 
 def _fsync(path: Path) -> None:
@@ -64,11 +103,15 @@ def _fsync(path: Path) -> None:
 def locked(path: Path, purpose: str) -> Iterator[None]:
     """Hold an exclusive lock on ``path``; raise ``StoreError`` at once if another process holds it.
 
-    The operating system drops the lock when the process ends, however it ends.
+    The operating system drops the lock when the process ends, however it ends; for object storage see ``object_lock``.
     """
+    if isinstance(path, ObjectPath):
+        with object_locked(path, purpose):
+            yield
+        return
     with _opened(path, purpose) as handle:
         try:
-            portable.lock(handle)
+            _claim(handle)
         except OSError as error:
             handle.seek(0)
             holder = handle.read().strip() or "another process"
@@ -82,6 +125,32 @@ def locked(path: Path, purpose: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             handle.flush()
         yield
+
+
+def _claim(handle: TextIO) -> None:
+    for turn in range(_CLAIMS):
+        try:
+            portable.lock(handle)
+            return
+        except OSError:
+            if turn + 1 == _CLAIMS:
+                raise
+            time.sleep(0.01)
+
+
+def held(path: Path) -> bool:
+    """Whether a process holds the lock on ``path``; what is not there, or cannot be read, is held by none."""
+    try:
+        handle = path.open()
+    except OSError:
+        return False
+    with handle:
+        try:
+            # Given back when the file is closed.
+            portable.lock(handle)
+        except OSError:
+            return True
+    return False
 
 
 def _opened(path: Path, purpose: str) -> TextIO:

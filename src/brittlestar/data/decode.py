@@ -85,12 +85,14 @@ def read_header(content: bytes, name: str) -> ImageHeader:
             elif turn > 4:
                 size = size[::-1]
             clear = _has_alpha(image) and _alpha(image)[1] == 0
+            # Pillow reads the pixels for the palette too, and may fail at them.
+            channels = 1 if _grey(image) else 3
         except Exception as error:
             raise damaged(name, error) from error
         # MPO: what Pillow calls a JPEG with further pictures behind it, as cameras write them.
         jpeg = image.format in ("JPEG", "MPO")
         colours = image.mode if image.mode in COLOURS else ""
-        return ImageHeader(size, 1 if _grey(image) else 3, jpeg, turn > 1, several, clear, colours)
+        return ImageHeader(size, channels, jpeg, turn > 1, several, clear, colours)
 
 
 def damaged(name: str, error: Exception) -> DataError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from brittlestar.core.errors import StoreError, UsageError, require
-from brittlestar.core.files import replacing
+from brittlestar.core.errors import UsageError, require
+from brittlestar.core.sealed import Damaged, read_arrays, write_arrays
 from brittlestar.measures.base import LEVEL, Estimate, Scores, check_level, enclosing
 from brittlestar.measures.effective import effective_limits
 from brittlestar.measures.fourier import FourierMap, Frequency, designed
@@ -171,9 +171,28 @@ def _fixed_only(rule: str) -> None:
     require(rule == "fixed", "a sampled map has no intervals for a run that stopped at a precision", UsageError)
 
 
-def sampled_map(run: Path, fingerprint: str) -> SampledMap | None:
-    """The sampled map that a run folder has for a model; of several the one with most passes."""
-    found = [read_sampled(path) for path in sorted((run / FOLDER / fingerprint).glob(f"*/{MAP}"))]
+def sampled_map(
+    run: Path, fingerprint: str, *, sealed: bool = False, leave_out: Callable[[Damaged], None] | None = None
+) -> SampledMap | None:
+    """The sampled map that a run folder has for a model; of several the one with most passes.
+
+    Args:
+        run: The folder.
+        fingerprint: Of the model.
+        sealed: Whether a map without a digest is damaged.
+        leave_out: Told of a damaged map, which is then left out.
+
+    Raises:
+        Damaged: A map is damaged, and ``leave_out`` is not given.
+    """
+    found = []
+    for path in sorted((run / FOLDER / fingerprint).glob(f"*/{MAP}")):
+        try:
+            found.append(read_sampled(path, sealed=sealed))
+        except Damaged as error:
+            if leave_out is None:
+                raise
+            leave_out(error)
     return max(found, key=lambda m: m.passes, default=None)
 
 
@@ -182,28 +201,25 @@ def write_sampled(found: SampledMap, path: Path) -> None:
     held = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "design"}
     drawn = {name: getattr(found.drawn, name) for name in _DESIGN}
     arrays: dict[str, Any] = {k: np.asarray(v) for k, v in (held | drawn).items() if v is not None}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_arrays(path, arrays)
 
 
-def read_sampled(path: Path) -> SampledMap:
-    """A map that ``write_sampled`` kept.
+def read_sampled(path: Path, *, sealed: bool = False) -> SampledMap:
+    """A map that ``write_sampled`` kept; ``sealed``: one without a digest is damaged.
 
     Raises:
-        StoreError: The file is damaged.
+        Damaged: The file is missing, or not what was written.
     """
+    kept = read_arrays(path, required=sealed)
     try:
-        # Run folders are passed on, and unpickling runs whatever a file says.
-        with np.load(path, allow_pickle=False) as kept:
-            height, width, passes, fixed = (int(kept[name]) for name in ("height", "width", "passes", "fixed"))
-            frequencies = tuple((int(row), int(column)) for row, column in kept["frequencies"])
-            wrong, positions = kept["wrong"], kept["positions"]
-            variance, typical, freedom = kept["variance"], kept["typical"], kept["freedom"]
-            norm = float(kept["norm"])
-            drawn = {name: kept[name] for name in _DESIGN if name in kept}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise StoreError(f"{path} is damaged ({error}); remove it and run `brittlestar fourier` again") from error
+        height, width, passes, fixed = (int(kept[name]) for name in ("height", "width", "passes", "fixed"))
+        frequencies = tuple((int(row), int(column)) for row, column in kept["frequencies"])
+        wrong, positions = kept["wrong"], kept["positions"]
+        variance, typical, freedom = kept["variance"], kept["typical"], kept["freedom"]
+        norm = float(kept["norm"])
+        drawn = {name: kept[name] for name in _DESIGN if name in kept}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(path, str(error), "give the same `brittlestar fourier` command again") from error
     unseen = float(drawn.pop("unseen", 0.0))
     design = designed(Samples(positions, unseen=unseen, **drawn))
     made = (wrong, positions, variance, typical, freedom, norm, passes, fixed)

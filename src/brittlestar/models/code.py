@@ -6,7 +6,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from brittlestar.models.spec import WEIGHT_FILES, ModelSpec
+from brittlestar.models.spec import ModelSpec, holds_weights
 
 
 def code_named(spec: ModelSpec) -> tuple[str, ...]:
@@ -16,11 +16,10 @@ def code_named(spec: ModelSpec) -> tuple[str, ...]:
     architecture.
     """
     kind, _, rest = spec.spec.partition(":")
-    suffix = Path(spec.spec).suffix.lower()
     named = [] if spec.factory is None else [_function(spec.factory)]
     if kind in ("torch", "python") and rest:
         named.append(_function(rest))
-    elif suffix not in (".onnx", *WEIGHT_FILES):
+    elif not (holds_weights(spec.spec) or spec.spec.lower().endswith(".onnx")):
         named.append(f"the program {_whole(spec.spec)}")
     return tuple(named)
 

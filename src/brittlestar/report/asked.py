@@ -9,6 +9,7 @@ import numpy as np
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.report.gather import Gathered, plain
+from brittlestar.store.manifest import LOST
 from brittlestar.store.skipped import skipped_of
 
 SURVEY = "fourier (surveyed)"
@@ -54,6 +55,8 @@ def _of_run(gathered: Gathered, run: int) -> Iterator[Asked]:
     listed = {i: c if isinstance(c, ConditionInfo) else ConditionInfo(**c) for i, c in manifest.conditions.items()}
     last: dict[tuple[str, str], tuple[int, str]] = {}
     for session in map(plain, manifest.sessions):
+        if session.get("stop") == LOST:  # nobody knows what was asked
+            continue
         # Records of earlier versions name neither models nor conditions: those sessions asked all of them.
         models = session.get("models") or list(manifest.models)
         for name in models:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittlestar.core.files import write_atomic
+from brittlestar.core.sums import summed
 from brittlestar.core.version import VERSION
 from brittlestar.report import export
 from brittlestar.report.first_screen import FirstScreen
@@ -67,12 +68,16 @@ def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0, beside
         check_target(page, gathered.stores, [page.with_suffix(ending).name for ending in beside])
     report = _report(gathered)
     # Drawn before the first file is written: a template that fails leaves the old report as it was.
-    html = render_html(report, refresh)
-    write_atomic(page.parent / "results.csv", export.csv_text(report))
-    write_atomic(page.parent / "results.md", export.markdown(report))
-    write_atomic(page.parent / SUMMARY, export.summary_json(report))
-    # Last, so that a new page never stands beside old numbers.
-    write_atomic(page, html)
+    contents = {
+        "results.csv": export.csv_text(report),
+        "results.md": export.markdown(report),
+        SUMMARY: export.summary_json(report),
+        # Last, so that a new page never stands beside old numbers.
+        page.name: render_html(report, refresh),
+    }
+    with summed(page.parent, contents):
+        for name, content in contents.items():
+            write_atomic(page.parent / name, content)
     return Written(page, report.header.statuses)
 
 

@@ -6,7 +6,6 @@ with a fingerprint of the conditions, models, seed and answers it belongs to. A 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from brittlestar.core.definition import fingerprint_of
+from brittlestar.core.sealed import Damaged, read_json
 from brittlestar.measures import Estimate
 from brittlestar.measures.sampled import sampled_map
 from brittlestar.report.agreements import Agreement, agreement_of, count_of, estimate_of, share_of
@@ -23,6 +23,7 @@ from brittlestar.report.panels import Matrix
 from brittlestar.report.status import near_chance_of
 from brittlestar.report.subjects import ModelEntry
 from brittlestar.store import RunStore, stopping_rule
+from brittlestar.store.damage import Damage
 
 NAME = "explain.json"
 SCHEMA = 3
@@ -114,7 +115,7 @@ def identity_of(store: RunStore) -> str:
         known = str(model["fingerprint"])
         counts = {c: list(n) for c, n in store.tallies(known).items() if c in wanted}
         # A survey that goes on keeps its name: the number of its passes tells its states apart.
-        survey = sampled_map(Path(store.path), known)
+        survey = sampled_map(Path(store.path), known, leave_out=lambda _: None)
         answered[known] = [counts, None if survey is None else survey.passes]
     # A later session that looks at results widens the intervals, and sentences rest on these.
     rules = [stopping_rule(manifest.sessions).rule]
@@ -124,10 +125,9 @@ def identity_of(store: RunStore) -> str:
 def is_current(store: RunStore) -> bool:
     """Whether the run folder has an explanation of its present state."""
     try:
-        kept = json.loads((Path(store.path) / NAME).read_text(encoding="utf-8"))
+        kept = read_json(Path(store.path) / NAME, required=store.manifest.sealed)
         return bool(kept["schema"] == SCHEMA and kept["identity"] == identity_of(store))
-    # RecursionError is what json raises for thousands of nested brackets.
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (Damaged, KeyError):
         return False
 
 
@@ -142,13 +142,16 @@ def explanation(gathered: Gathered) -> tuple[ExplainedRun | None, tuple[str, ...
         return None, ()
     again = f"run `brittlestar explain {store.path} --data ...` again"
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path, required=store.manifest.sealed)
         if kept["schema"] != SCHEMA:
             return None, (f"{NAME} was written by another version and is left out; {again}.",)
         if kept["identity"] != identity_of(store):
             return None, (f"{NAME} belongs to an earlier state of this run and is left out; {again}.",)
         made = _built(gathered, kept)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+    except Damaged as error:
+        store.note(Damage(path, error.why, f"what explains a failure is left out; {again}"))
+        return None, ()
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None, (f"{NAME} cannot be read and is left out; {again}.",)
     if gathered.once(near_chance_of):
         return None, ("What explains a failure is left out: a model of the run is near chance.",)

@@ -32,7 +32,7 @@ def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
     for name, model in store.manifest.models.items():
         done = store.tallies(model["fingerprint"])
         mine = [i for i in infos if i.fingerprint in done]
-        sampled = sampled_map(store.path, model["fingerprint"])
+        sampled = sampled_map(store.path, model["fingerprint"], sealed=store.manifest.sealed)
         if mine:
             cells = store.read(model["fingerprint"], [i.fingerprint for i in mine], detail=False)
             rows = {(int(i.config["row"]), int(i.config["column"])): cells[i.fingerprint] for i in mine}

@@ -11,8 +11,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.core.errors import StoreError, UsageError
+from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged
 from brittlestar.core.text import readable
 from brittlestar.measures import WIDE, wide_columns
 from brittlestar.measures.chance import chance
@@ -21,6 +22,9 @@ from brittlestar.report.numbers import Numbers
 from brittlestar.report.subjects import CLEAN, SEQUENCE, DataEntry, ModelEntry, Subject
 from brittlestar.report.words import set_title
 from brittlestar.store import RunStore, stopping_rule
+from brittlestar.store.damage import Damage
+
+MAP_LEFT_OUT = "the sharper Fourier map is left out; give the same `brittlestar fourier` command again"
 
 T = TypeVar("T")
 Made = TypeVar("Made", covariant=True)
@@ -142,6 +146,9 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
                 )
             )
     if not subjects:
+        damaged = [str(damage) for store in stores for damage in store.damage.values()]
+        lost = "\n  ".join([f"{len(damaged):,} damaged files in {', '.join(str(s.path) for s in stores)}:", *damaged])
+        require(not damaged, lost, StoreError)
         raise StoreError(f"{', '.join(str(s.path) for s in stores)}: no rows yet; run `brittlestar run` first")
     titles.update(_titles(infos))
     return Gathered(
@@ -183,7 +190,10 @@ def _read(
 
 
 def _sampled(store: RunStore, model: str, common: np.ndarray[Any, Any] | None) -> SampledMap | None:
-    found = sampled_map(Path(store.path), model)
+    def leave_out(error: Damaged) -> None:
+        store.note(Damage(error.path, error.why, MAP_LEFT_OUT))
+
+    found = sampled_map(Path(store.path), model, sealed=store.manifest.sealed, leave_out=leave_out)
     if found is None or common is None:
         return found
     return dataclasses.replace(found, positions=common[found.positions])

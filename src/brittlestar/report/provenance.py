@@ -247,10 +247,12 @@ def _stop(session: Mapping[str, Any]) -> str:
         "budget": f"time budget of {duration(float(session.get('budget_s') or 0))}",
         "precision": f"precision of ± {100 * float(session.get('precision') or 0):g} points reached",
         "interrupted": "interrupted by the person",
-        "running": "still running, or killed",
+        "running": "still running",
         "failed": "failed",
+        "lost": "record lost",
     }
-    return words.get(str(session.get("stop")), str(session.get("stop") or "–"))
+    stop, why = str(session.get("stop") or "–"), str(session.get("why") or "")
+    return words.get(stop, stop) + (f": {why}" if why else "")
 
 
 def build_commands(gathered: Gathered) -> tuple[str, ...]:

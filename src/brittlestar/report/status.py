@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from brittlestar.core.text import readable
 from brittlestar.measures import clopper_pearson, near_chance
 from brittlestar.measures.base import Estimate
 from brittlestar.report.asked import DONE, LEFT_OUT, Asked, survey_lacks, what_was_asked
@@ -13,7 +15,11 @@ from brittlestar.report.gather import Gathered, plain
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.section import Result
 from brittlestar.report.subjects import CLEAN, ModelEntry, Subject
-from brittlestar.report.words import THIN, duration, images, number, share
+from brittlestar.report.words import THIN, duration, images, listing, number, share
+from brittlestar.store.manifest import LOST
+
+NAMED = 3
+"""So many damaged files are named; more would hide what they have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +27,7 @@ class Status:
     """What a reader must know before anything else; shown first, wherever the content is shown.
 
     Fields:
-        kind: ``not finished``, ``near chance`` or ``guard``.
+        kind: ``damaged``, ``died``, ``not finished``, ``near chance`` or ``guard``.
         lead: Two or three words in capitals.
         text: The rest, a sentence or two.
         model: Whom it is about; ``None`` for a run.
@@ -44,7 +50,37 @@ def build_statuses(gathered: Gathered) -> tuple[Status, ...]:
         for text in subject.entry.about.get("guards") or ()
     ]
     unfinished = [s for run in range(len(gathered.stores)) for s in _unfinished(gathered, asked, run)]
-    return (*unfinished, *near.values(), *guards)
+    # Last, as pictures and explanations may be found damaged while the sections are made.
+    broken = [s for run in range(len(gathered.stores)) for s in (*_damaged(gathered, run), *_died(gathered, run))]
+    return (*broken, *unfinished, *near.values(), *guards)
+
+
+def _damaged(gathered: Gathered, run: int) -> list[Status]:
+    """What is left out of a run, as its file is damaged; and what was, and something else stood in for it."""
+    store = gathered.stores[run]
+    found = [store.damage[path] for path in sorted(store.damage)]
+    lines = []
+    for effect, of in itertools.groupby(sorted(found, key=lambda d: d.effect), lambda d: d.effect):
+        several = list(of)
+        named = [f"{readable(str(d.path.relative_to(store.path)))} ({d.why})" for d in several[:NAMED]]
+        if len(several) > NAMED:
+            named.append(f"{len(several) - NAMED:,} more, which `brittlestar store verify {store.path}` names")
+        rows = {(c, i) for d in several if d.model for c in d.conditions for i in range(*d.rows)}
+        left_out = f"{len(rows):,} answers are left out; " if rows else ""
+        lines.append(f"{listing(named)}: {left_out}{effect}.")
+    where = f"{store.path.name}: " if len(gathered.stores) > 1 else ""
+    return [Status(kind="damaged", lead="DAMAGED:", text=f"{where}{' '.join(lines)}")] if lines else []
+
+
+def _died(gathered: Gathered, run: int) -> list[Status]:
+    sessions = gathered.stores[run].manifest.sessions
+    if not sessions or sessions[-1].stop not in ("died", LOST):
+        return []
+    last = sessions[-1]
+    where = f"{gathered.stores[run].path.name}: " if len(gathered.stores) > 1 else ""
+    begun = last.started.replace("T", " ").replace("+00:00", " UTC")
+    text = f"{where}the session begun {begun} {last.why}" if last.stop == "died" else f"{where}{last.why}"
+    return [Status(kind="died", lead="SESSION DIED:" if last.stop == "died" else "RECORD LOST:", text=_end(text))]
 
 
 def _end(text: str) -> str:
@@ -130,7 +166,8 @@ def _why(gathered: Gathered, run: int, stop: str) -> str:
         "interrupted": "It was interrupted.",
         "failed": "Its last session failed: what is lacking could not be done.",
         "unread": "Some images could not be read, and their blocks are not done.",
-        "running": "It is still running, or was killed.",
+        "running": "It is still running.",
+        "died": "Its last session died.",
     }.get(stop, "")
     return f"{why} The same command goes on where it stopped.".strip()
 
@@ -156,11 +193,32 @@ def with_statuses(gathered: Gathered, results: Iterable[Result]) -> tuple[Result
     }
     listed = {(gathered.names[a.run, a.model], a.info.id) for a in asked}
     unfinished = {name for name, _ in part} | {gathered.names[a.run, a.model] for a in asked if _open(a)}
+    damaged = _damaged_rows(gathered)
     found = []
     for result in results:
         key = result.model, result.condition
         # Means over conditions are no condition that was asked: they lack what any of theirs lacks.
         made_of_many = key not in listed and result.model in unfinished
-        own = [*told.get(result.model, ()), *([part[key]] if key in part else ["not finished"] if made_of_many else [])]
+        lost = damaged.get(result.model, set())
+        # What is made of many conditions lacks what any of theirs lacks.
+        broken = result.condition in lost or bool(lost and key not in listed)
+        own = ["DAMAGED"] if broken else []
+        own += [
+            *told.get(result.model, ()),
+            *([part[key]] if key in part else ["not finished"] if made_of_many else []),
+        ]
         found.append(dataclasses.replace(result, status="; ".join(own)) if own else result)
     return tuple(found)
+
+
+def _damaged_rows(gathered: Gathered) -> dict[str, set[str]]:
+    """By model the ids of the conditions of which rows are left out, as their files are damaged."""
+    found: dict[str, set[str]] = {}
+    for run, store in enumerate(gathered.stores):
+        names = {str(about["fingerprint"]): gathered.names[run, name] for name, about in store.manifest.models.items()}
+        for damage in store.damage.values():
+            if damage.model in names:
+                ids = {i for i, info in store.manifest.conditions.items() if info.fingerprint in damage.conditions}
+                # Where nothing tells whose rows they were, they may be any condition's.
+                found.setdefault(names[damage.model], set()).update(ids or store.manifest.conditions)
+    return found

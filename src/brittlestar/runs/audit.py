@@ -33,7 +33,7 @@ def audit(bench: Bench, names: list[str], cells: int, seed: int) -> list[Audited
         (model, place_of[f], start, stop)
         for model, fingerprint in enumerate(bench.spec.fingerprints)
         if names[model] not in random
-        for start, stop, conditions in bench.store.finished_groups(fingerprint)
+        for start, stop, conditions, _ in bench.store.whole_files(fingerprint)
         for f in conditions
         if f in place_of
     ]

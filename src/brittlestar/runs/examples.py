@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,19 @@ from PIL import Image
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
 from brittlestar.core.errors import DataError
-from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged, read_bytes
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import passes, perturbed
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
+from brittlestar.store.example_files import check_picture, read_list, write_list
 
 PER_CONDITION = 3
 """The surest failure, one of the commonest confusion, one of another class: a condition seldom does one thing only."""
+
+AT_ONCE = 32
+"""Conditions whose rows are held at once."""
 
 LARGEST = 112
 """Thumbnails are at most this wide and high."""
@@ -91,6 +94,8 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     if clean is None:
         return 0
     shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
+    if until is not None and time.monotonic() >= until:
+        return len(shown)
     chosen, errors = _chosen(bench, clean, shown)
     folder, beside = spec.folder / "examples", spec.folder / ".examples.tmp"
     shutil.rmtree(beside, ignore_errors=True)
@@ -98,21 +103,25 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     known, hurry = _Known(folder, names), _Hurry(until, a_pass)
     listed: list[tuple[int, int, int, dict[str, Any]]] = []
     left_out = 0
+
+    def add(number: int, made: list[tuple[int, dict[str, Any]]]) -> None:
+        # Told as if all had been made at once.
+        choices = chosen[shown[number].fingerprint]
+        order = {(choice.place, p): i for choice in choices for i, p in enumerate(choice.positions)}
+        listed.extend((place, number, order[place, entry["position"]], entry) for place, entry in made)
+
+    numbers = [i for i in range(len(shown)) if shown[i].fingerprint in chosen]
     try:
-        for number in sorted(range(len(shown)), key=lambda i: -errors[shown[i].fingerprint]):
+        for number in numbers:
+            add(number, known.again(bench, shown[number], chosen[shown[number].fingerprint], beside))
+        for number in sorted(numbers, key=lambda i: -errors[shown[i].fingerprint]):
             condition = shown[number]
-            choices = chosen.get(condition.fingerprint, [])
-            asked = hurry.fitting(condition, known.lacking(condition, choices))
-            made: list[tuple[int, dict[str, Any]]] = []
+            asked = hurry.fitting(condition, known.lacking(condition, chosen[condition.fingerprint]))
+            left_out += hurry.cut
             # Images may be gone since they were answered.
             with contextlib.suppress(DataError):
-                made += _examples(bench, condition, asked, beside) if asked else []
+                add(number, _examples(bench, condition, asked, beside) if asked else [])
             hurry.passes += passes(condition) * sum(len(choice.positions) for choice in asked)
-            made += known.again(bench, condition, choices, beside)
-            left_out += hurry.cut
-            # Told as if all had been made at once.
-            order = {(choice.place, p): i for choice in choices for i, p in enumerate(choice.positions)}
-            listed += [(place, number, order[place, entry["position"]], entry) for place, entry in made]
     finally:
         _put_in_place(bench, names, listed, beside, folder)
     return left_out
@@ -128,16 +137,21 @@ def _chosen(
         before = bench.store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)
         if before is None:
             continue
-        for condition in shown:
-            rows = bench.store.read(fingerprint, [condition.fingerprint], detail=False).get(condition.fingerprint)
-            if rows is None or not len(rows):
-                continue
+        for condition, rows in _rows_of(bench, fingerprint, shown):
             errors[condition.fingerprint] = max(errors[condition.fingerprint], 1 - float(rows.correct.mean()))
             positions = _failures(rows, before)
             if positions:
                 own = [r.take(np.isin(r.position, positions)) for r in (rows, before)]
                 chosen.setdefault(condition.fingerprint, []).append(_Choice(place, positions, *own))
     return chosen, errors
+
+
+def _rows_of(bench: Bench, fingerprint: str, shown: Sequence[Condition]) -> Iterator[tuple[Condition, Rows]]:
+    """A model's rows of the conditions that have some; read many at a time, as each reading opens all files."""
+    for first in range(0, len(shown), AT_ONCE):
+        some = shown[first : first + AT_ONCE]
+        found = bench.store.read(fingerprint, [c.fingerprint for c in some], detail=False)
+        yield from ((c, found[c.fingerprint]) for c in some if c.fingerprint in found and len(found[c.fingerprint]))
 
 
 def _put_in_place(
@@ -151,7 +165,7 @@ def _put_in_place(
         {"model": names[place], **entry, "name": files[entry["position"]] if files else ""}
         for place, _, _, entry in listed
     ]
-    write_atomic(beside / "examples.json", json.dumps({"examples": entries}, indent=1))
+    write_list(beside, entries)
     before = folder.with_name(".examples-before.tmp")
     shutil.rmtree(before, ignore_errors=True)
     # Moved, not removed, as a process that is killed while it removes a folder leaves a part of it.
@@ -174,16 +188,19 @@ class _Known:
         self._pictures: dict[tuple[int, str, int], tuple[str, str]] = {}
         places = {name: place for place, name in enumerate(names)}
         try:
-            for entry in json.loads((folder / "examples.json").read_text())["examples"]:
+            entries, digests = read_list(folder, required=False)
+            for entry in entries:
                 pictures = (str(entry["clean"]), str(entry["shifted"]))
                 # A list that others may have written: no name of it leads out of the folder.
                 paths = [folder / Path(name).name for name in pictures]
                 inside = all(path.is_file() and not path.is_symlink() for path in paths)
+                for path in paths if inside else ():
+                    check_picture(path, read_bytes(path), digests)
                 if inside and entry["model"] in places:
                     # The picture's name begins with what it was shifted by: an id may mean another condition since.
                     fingerprint = pictures[1].partition("-")[0]
                     self._pictures[places[entry["model"]], fingerprint, int(entry["position"])] = pictures
-        except (OSError, ValueError, KeyError, TypeError):
+        except (Damaged, ValueError, KeyError, TypeError):
             # What cannot be read is made again.
             self._pictures = {}
 

@@ -11,6 +11,7 @@ files, and a digest of fingerprint and logits for any other.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -179,7 +180,7 @@ def identified(
         StoreError: A model that the folder knows by this name has other files or another behaviour.
         UsageError: Two of the models are the same.
     """
-    known = _Known(store)
+    known = _Identities(store)
     found = [known.keyed(info, own) for info, own in zip(infos, seen, strict=True)]
     same = len({info.fingerprint for info in found}) == len(found)
     require(same, f"two of the models are the same: {[info.name for info in found]}", UsageError)
@@ -188,7 +189,10 @@ def identified(
 
 def refuse_changed(folder: Path, data: str, seed: int, infos: Sequence[ModelInfo], seen: Sequence[Behaviour]) -> None:
     """``identified`` where there is a run folder with these data (by fingerprint) and this seed, for its errors."""
-    store = RunStore.open(folder) if (folder / NAME).is_file() else None
+    store = None
+    # A manifest that is damaged with its copy is begun again by the session, which asks once more.
+    with contextlib.suppress(Damaged):
+        store = RunStore.open(folder) if (folder / NAME).is_file() else None
     # Of a folder with other data the session tells that.
     if store is not None and (store.manifest.data.get("fingerprint"), store.manifest.seed) != (data, seed):
         store = None
@@ -217,7 +221,7 @@ def kept_behaviour(folder: Path, key: str) -> Behaviour | None:
         return None
 
 
-class _Known:
+class _Identities:
     """The identities of a run folder, and those that a session adds to them."""
 
     def __init__(self, store: RunStore | None) -> None:

@@ -30,7 +30,7 @@ from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
 from brittlestar.runs.skipped import skip, skip_lacking
-from brittlestar.store import RunStore, SessionRecord
+from brittlestar.store import RunStore, SessionRecord, repaired
 
 BEGINNING = 4.0
 """Seconds at least that a worker process takes to begin."""
@@ -69,6 +69,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     data = dataclasses.replace(source.info, classes=request.classes, titles=request.titles)
     store = RunStore.start(request.folder, data=data.as_json() | {"how": request.data_how}, seed=request.seed)
     with store.locked():
+        for line in repaired(store):
+            watch.warn(line)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
+from brittlestar.core.sealed import Damaged
 from brittlestar.core.text import readable
 from brittlestar.data import reopened
 from brittlestar.data.base import Source
@@ -136,10 +137,13 @@ def as_recorded(source: Source, folder: Path, skip_bad: bool) -> Source:
     """
     if not (folder / NAME).exists() or not (folder / "samples.parquet").exists():
         return source
-    store = RunStore.open(folder)
-    if not isinstance(source, EncodedSource) or source.info.fingerprint == store.manifest.data.get("fingerprint"):
+    try:
+        store = RunStore.open(folder)
+        if not isinstance(source, EncodedSource) or source.info.fingerprint == store.manifest.data.get("fingerprint"):
+            return source
+        recorded = _matched(source, store)
+    except Damaged:  # the session mends it before anything else
         return source
-    recorded = _matched(source, store)
     if recorded is None:
         return source
     known, order = skipped_of(store.manifest), recorded.order(store.manifest.seed)

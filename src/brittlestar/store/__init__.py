@@ -3,6 +3,16 @@
 from brittlestar.store.looks import StoppingRule, stopping_rule
 from brittlestar.store.maintenance import compact, verify
 from brittlestar.store.manifest import Manifest, SessionRecord
+from brittlestar.store.repair import repaired
 from brittlestar.store.store import RunStore
 
-__all__ = ["Manifest", "RunStore", "SessionRecord", "StoppingRule", "compact", "stopping_rule", "verify"]
+__all__ = [
+    "Manifest",
+    "RunStore",
+    "SessionRecord",
+    "StoppingRule",
+    "compact",
+    "repaired",
+    "stopping_rule",
+    "verify",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brittlestar.store.manifest import SessionRecord
+from brittlestar.store.manifest import LOST, SessionRecord
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def stopping_rule(sessions: Sequence[SessionRecord]) -> StoppingRule:
 
     * a run that stops at a precision;
     * a folder that is asked for more samples than before, from that session on;
-    * a run that a person stopped, or that is still running: the results are on the screen;
+    * a run that a person stopped, that is still running, or that died: the results are on the screen;
+    * a folder whose record of sessions was lost;
     * a run that is short of the number of samples it was planned with, for the second time.
 
     ``fixed`` stays a run that reached the number of samples of its first session, however often it was stopped on the
@@ -39,6 +40,8 @@ def stopping_rule(sessions: Sequence[SessionRecord]) -> StoppingRule:
     """
     for place, session in enumerate(sessions):
         earlier = sessions[:place]
+        if session.stop == LOST:
+            return StoppingRule("anytime", "the record of earlier sessions is lost, which may have looked at results")
         if session.rule == "anytime":
             return StoppingRule("anytime", "the run stops as soon as it is precise enough")
         if earlier and session.samples > max(e.samples for e in earlier):
@@ -49,6 +52,11 @@ def stopping_rule(sessions: Sequence[SessionRecord]) -> StoppingRule:
     for place, session in enumerate(sessions):
         if session.stop == "complete" or any(_finishes(later, session) for later in sessions[place + 1 :]):
             continue
+        if session.stop == "died":
+            # Nobody knows whether the person ended it, having seen the results on the screen.
+            return StoppingRule(
+                "anytime", f"a session died short of {session.samples:,} images, its results on the screen"
+            )
         if session.stop in ("interrupted", "running"):
             return StoppingRule(
                 "anytime", f"the run was stopped by hand, or goes on, short of {session.samples:,} images"

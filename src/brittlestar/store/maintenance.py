@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from brittlestar.core.errors import StoreError
-from brittlestar.store.rowfile import query
-from brittlestar.store.skipped import covers, skipped_of
-from brittlestar.store.store import RowFile, RunStore, ranges_by_condition
+from brittlestar.core.errors import StoreError, require
+from brittlestar.core.sealed import Damaged
+from brittlestar.core.sums import differing
+from brittlestar.store.listing import ranges_by_condition
+from brittlestar.store.repair import examined
+from brittlestar.store.store import RunStore
 
 ROWS_A_FILE = 400_000
 """A merged file has at most about this many rows, so that memory stays small."""
@@ -22,7 +22,13 @@ def compact(store: RunStore) -> None:
     ``store.read`` gives the same before, after and between: a merged file is whole before the files whose rows it
     holds are removed, and reading takes each (position, frame) once. Interrupted or not, a second call finds nothing
     to merge twice. Call it while the folder is ``locked``.
+
+    Raises:
+        StoreError: A row file is damaged: merging would hide which rows are lacking.
     """
+    damaged = [str(damage) for damage in examined(store) if damage.model]
+    told = f"nothing is merged in {store.path}, as rows are damaged"
+    require(not damaged, "\n  ".join([f"{told}:", *damaged]), StoreError)
     for model in store.stored_models():
         _compact_model(store, model)
 
@@ -40,7 +46,9 @@ def _compact_model(store: RunStore, model: str) -> None:
         for first in range(0, len(conditions), size):
             chunk = tuple(conditions[first : first + size])
             if present.issuperset((start, stop, chunk) for start, stop in whole):
-                kept.update(f.path for f in files if f.conditions == chunk and (f.start, f.stop) in whole)
+                # One a block: a process that was killed may have left the file that another took the place of.
+                one = {(f.start, f.stop): f.path for f in files if f.conditions == chunk and (f.start, f.stop) in whole}
+                kept.update(one.values())
                 continue
             rows = store.read(model, chunk)
             for start, stop in whole:
@@ -64,58 +72,21 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def verify(store: RunStore) -> list[str]:
-    """Open every file and compare its rows with what its name promises; the problems, one line each.
+    """Hold every file of a run folder against its digest and what its name promises; the problems, one line each.
 
-    Every column is read. A condition must have each position of the block, no other, and no (position, frame) twice.
+    Rows are read in all columns. A condition must have each position of the block, no other, and no (position, frame)
+    twice; predictions must be those of their logits, labels those of the samples. The report is held against its
+    ``SHA256SUMS``.
     """
-    problems = []
-    try:
-        count = len(store.samples()[0])
-    except StoreError as error:
-        problems.append(str(error))
-        count = None
-    for model in store.stored_models():
+    problems = [str(damage) for damage in examined(store)]
+    if not problems and not store.stored_models():
         try:
-            files = store.files(model)
+            store.samples()
         except StoreError as error:
             problems.append(str(error))
-            continue
-        for file in files:
-            try:
-                query([file.path], "SELECT count(COLUMNS(*)) FROM {files}")
-                lacking = store.manifest.skipped and _skipping(store, file)
-                table = query(
-                    [file.path],
-                    "SELECT condition, count(DISTINCT position) AS positions, min(position) AS low, max(position) AS "
-                    "high, count(*) - count(DISTINCT (position, frame)) AS twice FROM {files} GROUP BY condition",
-                )
-            except StoreError as error:
-                problems.append(str(error))
-                continue
-            whole = (
-                (table["positions"] == file.stop - file.start)
-                & (table["low"] == file.start)
-                & (table["high"] == file.stop - 1)
-            )
-            good = (
-                (whole | np.isin(table["condition"], lacking or []))
-                & (table["twice"] == 0)
-                & (table["condition"] < len(file.conditions))
-            )
-            bad = len(file.conditions) - int(np.sum(good))
-            if bad or len(table["condition"]) != len(file.conditions):
-                problems.append(
-                    f"{file.path}: {bad} of {len(file.conditions)} conditions do not cover samples {file.start} to "
-                    f"{file.stop} once each; delete it and run again to have its cells computed again"
-                )
-            if count is not None and file.stop > count:
-                problems.append(f"{file.path}: goes to sample {file.stop}, samples.parquet has {count}")
-    return problems
+    written = (Damaged(e.path, e.why, f"write it again: `brittlestar report {store.path}`") for e in _report(store))
+    return [*problems, *map(str, written)]
 
 
-def _skipping(store: RunStore, file: RowFile) -> list[int]:
-    """Conditions of a file, by their place in its group, that lack nothing but skipped samples."""
-    skipped = skipped_of(store.manifest)
-    table = query([file.path], "SELECT DISTINCT condition, position FROM {files}")
-    condition, position = (np.ma.getdata(table[name]) for name in ("condition", "position"))
-    return [int(c) for c in np.unique(condition) if covers(position[condition == c], file.start, file.stop, skipped)]
+def _report(store: RunStore) -> list[Damaged]:
+    return differing(store.path / "report")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import StoreError
-from brittlestar.core.files import replacing
+from brittlestar.core.files import make_folder, write_atomic
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged, name_digest
+from brittlestar.store.damage import AGAIN
 
 SIMPLE = ("position", "frame", "label", "prediction", "label_logit", "top_logit", "log_sum_exp")
 _INTEGERS = ("position", "frame", "label", "prediction")
@@ -24,8 +28,11 @@ _WIDE = (
     ("top_logits", "logit_", 1, np.float32),
     ("logits", "z_", 0, np.float32),
 )
-_AT_ONCE = 500
+AT_ONCE = 500
 """How many files one query reads."""
+
+_KEY = "brittlestar"
+"""Under which a Parquet file's metadata hold what we say about it."""
 
 _local = threading.local()
 
@@ -49,30 +56,65 @@ def connection() -> duckdb.DuckDBPyConnection:
     return opened
 
 
-def write_table(path: Path, columns: dict[str, Any]) -> None:
-    """Write columns as one Parquet file, whole or not at all.
+def parquet_bytes(path: Path, columns: dict[str, Any], about: str) -> bytes:
+    """Columns as the content of one Parquet file.
+
+    Args:
+        path: Where it is to lie, in a folder that exists; nothing is left there.
+        columns: By name.
+        about: Kept in the file's metadata.
 
     Raises:
         StoreError: The disk is full or the folder cannot be written.
     """
-    with replacing(path) as beside:
-        con = connection()
-        con.register("written", columns)
-        try:
-            # `replacing` already writes beside and renames, so DuckDB need not.
-            options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
-            con.execute(f"COPY (SELECT * FROM written) TO {_text(beside)} ({options})")
-        except duckdb.Error as error:
-            raise StoreError(
-                f"cannot write {path}: {_first_line(error)}; free some space or check permissions"
-            ) from error
-        finally:
-            con.unregister("written")
+    # The dot and .tmp are what RunStore.locked looks for when it clears away what a killed process left behind.
+    beside = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    con = connection()
+    con.register("written", columns)
+    try:
+        # Nobody reads it under this name, so DuckDB need not write beside and rename.
+        options = f"FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {{{_KEY}: {_text(about)}}}"
+        con.execute(f"COPY (SELECT * FROM written) TO {_text(beside)} ({options})")
+        return beside.read_bytes()
+    except (duckdb.Error, OSError) as error:
+        raise StoreError(f"cannot write {path}: {_first_line(error)}; free some space or check permissions") from error
+    finally:
+        con.unregister("written")
+        beside.unlink(missing_ok=True)
 
 
-def write_rows(path: Path, parts: Sequence[Rows]) -> None:
-    """Write the parts as one row file, whole or not at all; ``condition`` is the part's place."""
-    write_table(path, _columns_of(parts))
+def write_rows(folder: Path, stem: str, parts: Sequence[Rows], about: Mapping[str, Any]) -> Path:
+    """Write the parts as one row file, whole or not at all; ``condition`` is the part's place.
+
+    Args:
+        folder: Where to.
+        stem: What its name begins with; the digest of its content follows.
+        parts: Rows, one condition a part.
+        about: Of the file, for ``about_rows`` (see ``about_text``).
+
+    Returns:
+        The file's path.
+    """
+    make_folder(folder)
+    content = parquet_bytes(folder / stem, _columns_of(parts), about_text(about))
+    path = folder / f"{stem}-{name_digest(content)}.parquet"
+    write_atomic(path, content)
+    return path
+
+
+def about_text(about: Mapping[str, Any]) -> str:
+    """What is kept in a file's metadata, in the one way in which it is written."""
+    return json.dumps(about, separators=(",", ":"))
+
+
+def about_rows(path: Path) -> dict[str, Any]:
+    """What a row file's metadata say about it; empty for files of earlier versions and for damaged ones."""
+    try:
+        found = connection().execute(f"SELECT key, value FROM parquet_kv_metadata({_text(_literal(path))})").fetchall()
+        told = json.loads(dict(found)[_KEY.encode()])
+    except (duckdb.Error, KeyError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def read_rows(
@@ -99,8 +141,8 @@ def read_rows(
     select = f"SELECT {names} FROM {{files}} {where}"
     known = {} if known is None else known
     found: list[tuple[int, Rows]] = []
-    for first in range(0, len(paths), _AT_ONCE):
-        some = paths[first : first + _AT_ONCE]
+    for first in range(0, len(paths), AT_ONCE):
+        some = paths[first : first + AT_ONCE]
         together = _complete(some, select) if detail and len(some) > 1 else None
         if together is not None or not detail:
             found += _parts(together or query(some, select), known)
@@ -129,17 +171,16 @@ def query(paths: Sequence[Path], sql: str) -> dict[str, Any]:
     """The numpy columns of a query whose ``{files}`` are the rows of all ``paths``.
 
     Raises:
-        StoreError: A file is damaged; the text names it.
+        Damaged: A file is damaged; the text names it.
     """
     try:
         return connection().execute(sql.format(files=_files(paths))).fetchnumpy()
-    except duckdb.Error as error:
+    # Texts that are no UTF-8 are found when they become Python's.
+    except (duckdb.Error, ValueError, RuntimeError) as error:
         # A query of many files does not say which of them is damaged; each by itself does.
         for path in paths if len(paths) > 1 else ():
             query([path], "SELECT count(COLUMNS(*)) FROM {files}")
-        raise StoreError(
-            f"{paths[0]} is damaged ({_first_line(error)}); delete it and run again to have its cells computed again"
-        ) from error
+        raise Damaged(paths[0], _first_line(error), AGAIN) from error
 
 
 def _columns_of(parts: Sequence[Rows]) -> dict[str, Any]:
@@ -229,4 +270,4 @@ def _text(value: Path | str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return next(iter(str(error).splitlines()), type(error).__name__)

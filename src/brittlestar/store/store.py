@@ -1,81 +1,75 @@
-"""The run folder: what is done, what it says about itself, and its rows."""
+"""The run folder: what it says about itself, its samples and its sessions."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.condition import ConditionInfo
-from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, require
-from brittlestar.core.files import locked, write_atomic
+from brittlestar.core.files import held, locked
 from brittlestar.core.options import option
-from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged
 from brittlestar.core.text import readable
+from brittlestar.store.checks import Checks
+from brittlestar.store.damage import FROM_COPY, Damage, set_aside
 from brittlestar.store.design import Design, joins
-from brittlestar.store.manifest import NAME, Manifest, SessionRecord, now
-from brittlestar.store.rowfile import query, read_rows, write_rows, write_table
-from brittlestar.store.skipped import Skipped, covers, skipped_of, with_skipped
-
-_FILE = re.compile(r"b(\d+)-(\d+)-([0-9a-f]{16})\.parquet")
-
-FinishedGroup = tuple[int, int, tuple[str, ...]]
+from brittlestar.store.listing import FileName
+from brittlestar.store.manifest import COPY, LOST, NAME, Manifest, SessionRecord, holds_rows, load_either, now
+from brittlestar.store.rowfile import about_rows
+from brittlestar.store.skipped import Skipped, skipped_of, with_skipped
+from brittlestar.store.stored_rows import StoredRows
 
 
-class RowFile(NamedTuple):
-    """A stored file: the cells of these conditions at positions ``[start, stop)``."""
-
-    start: int
-    stop: int
-    conditions: tuple[str, ...]
-    path: Path
-
-
-class RunStore:
-    """A run folder. ``open`` to read; ``start`` and ``locked`` to write.
+class RunStore(StoredRows):
+    """A run folder. ``open`` to read; ``start`` and ``locked`` to write. Its rows: see ``StoredRows``.
 
     Attributes:
         path: The folder.
         manifest: What it says about itself; brought up to date by the writing methods.
+        damage: By path, what was found damaged so far. Reading leaves damaged rows out, so whoever shows numbers shows
+            this too.
     """
-
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path = path
-        self.manifest = manifest
-        self._groups: dict[str, tuple[str, ...]] = {}
-        self._design: Design | None = None
-        self._known: dict[bytes, npt.NDArray[Any]] = {}
 
     @classmethod
     def open(cls, path: Path | str) -> RunStore:
-        """Open an existing run folder (see ``Manifest.load`` for the errors)."""
-        return cls(Path(path), Manifest.load(Path(path)))
+        """Open an existing run folder (see ``load_either`` for the errors)."""
+        folder = Path(path)
+        manifest, damaged = load_either(folder)
+        if any(s.stop == "running" for s in manifest.sessions) and not held(folder / "lock"):
+            manifest = manifest.with_the_dead()
+        store = cls(folder, manifest)
+        store._note_manifest(damaged)
+        return store
 
     @classmethod
     def start(cls, path: Path | str, *, data: dict[str, Any], seed: int) -> RunStore:
         """Create a run folder, or open one that holds the same data and seed.
 
+        Where the manifest and its copy are damaged or lost, a new one is begun, and the rows are used again.
+
         Raises:
             StoreError: The folder holds something else, or rows of other data or of another seed.
         """
         folder = Path(path)
-        if not (folder / NAME).exists():
+        if not any((folder / name).exists() for name in (NAME, COPY)) and not holds_rows(folder):
             _make_room(folder)
             with locked(folder / "lock", "run"):
                 # Asked again under the lock: another process may have been here in between.
                 if not (folder / NAME).exists():
-                    Manifest(created=now(), seed=seed, data=data).save(folder)
-        store = cls.open(folder)
+                    Manifest(created=now(), seed=seed, data=data, sealed=True).save(folder)
+        try:
+            store = cls.open(folder)
+        except Damaged:
+            store = _begun_again(folder, data, seed)
         known = store.manifest
         require(
             known.data.get("fingerprint") == data["fingerprint"],
@@ -94,9 +88,16 @@ class RunStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for writing; ``StoreError`` at once if another process does. Reads the manifest again."""
+        """Hold the folder for writing; ``StoreError`` at once if another process does. Reads the manifest again, mends
+        it where it or its copy is damaged, and records sessions that died."""
         with locked(self.path / "lock", "run"):
-            self.manifest = Manifest.load(self.path)
+            self.manifest, damaged = load_either(self.path)
+            self._note_manifest(damaged)
+            for error in damaged:
+                set_aside(self.path, error.path)
+            alive = self.manifest.with_the_dead()
+            if damaged or alive != self.manifest:
+                self._change(sessions=alive.sessions)
             # Whoever wrote these is dead, or it would still hold the lock.
             for left in [*self.path.rglob(".*.tmp")]:
                 if left.is_dir() and not left.is_symlink():
@@ -104,6 +105,10 @@ class RunStore:
                 else:
                     left.unlink(missing_ok=True)
             yield
+
+    def _note_manifest(self, damaged: Sequence[Damaged]) -> None:
+        for error in damaged:
+            self.note(Damage(error.path, error.why, FROM_COPY))
 
     def _change(self, **fields: Any) -> None:
         self.manifest = dataclasses.replace(self.manifest, **fields)
@@ -134,10 +139,9 @@ class RunStore:
         self._change(sessions=[*self.manifest.sessions, record], suites=[*self.manifest.suites, *suites])
 
     def end_session(self, *, stop: str, wall_s: float, images: int, why: str = "") -> None:
-        """Record how the last session ended."""
-        last = dataclasses.replace(
-            self.manifest.sessions[-1], ended=now(), stop=stop, wall_s=wall_s, images=images, why=why
-        )
+        """Record how the last session ended, with an error's text as ``why``."""
+        ended: dict[str, Any] = {"ended": now(), "stop": stop, "wall_s": wall_s, "images": images, "why": why}
+        last = dataclasses.replace(self.manifest.sessions[-1], **ended)
         self._change(sessions=[*self.manifest.sessions[:-1], last])
 
     def write_samples(
@@ -156,7 +160,7 @@ class RunStore:
         Raises:
             StoreError: The folder has another order, other labels or other groups, so that its rows cannot be added to.
         """
-        if self._samples.exists():
+        if self._order.path.exists():
             known_ids, known_labels = self.samples()
             require(
                 np.array_equal(known_ids, ids) and np.array_equal(known_labels, labels),
@@ -175,14 +179,21 @@ class RunStore:
             names = named if names is None else names
             if groups is known and named == (None if names is None else [readable(name) for name in names]):
                 return
-        columns: dict[str, Any] = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object)}
-        columns["label"] = labels
-        if groups is not None:
-            columns["group"] = groups.astype(np.int64)
-        if names is not None:
-            columns["name"] = np.array([readable(name) for name in names], dtype=object)
-        write_table(self._samples, columns)
-        self._design = None
+        else:
+            self._check_labels(labels)
+        self._order.write(ids, labels, groups, names)
+
+    def _check_labels(self, labels: npt.NDArray[np.int32]) -> None:
+        """Refuse labels that a folder's rows do not have, where the file is lost that would tell."""
+        for model in self.stored_models():
+            for file in self.whole_files(model)[:1]:
+                told = self._fault(file, Checks(labels, skipped_of(self.manifest)))
+                require(
+                    not told,
+                    f"{self.path} has lost {self._order.path.name}, and its rows do not fit these samples and labels "
+                    f"({file.path.name}: {told}): give the same data and classes, or take another {option('out')}",
+                    StoreError,
+                )
 
     def design(self) -> Design:
         """How the samples were drawn, as ``read`` attaches it to rows; folders of old versions have no groups.
@@ -190,13 +201,7 @@ class RunStore:
         Raises:
             StoreError: Nothing was recorded yet, or the file is damaged.
         """
-        if self._design is None:
-            require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
-            table = query([self._samples], "SELECT * FROM {files} ORDER BY position")
-            labels = np.ma.getdata(table["label"]).astype(np.int32)
-            groups = np.ma.getdata(table["group"]).astype(np.int64) if "group" in table else None
-            self._design = Design(labels, groups)
-        return self._design
+        return self._order.design(self.manifest.sealed)
 
     def samples(self) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int32]]:
         """Ids and labels in the seeded order.
@@ -204,9 +209,7 @@ class RunStore:
         Raises:
             StoreError: Nothing was recorded yet, or the file is damaged.
         """
-        require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
-        table = query([self._samples], "SELECT id, label FROM {files} ORDER BY position")
-        return np.ma.getdata(table["id"]).astype(str), np.ma.getdata(table["label"]).astype(np.int32)
+        return self._order.ids(self.manifest.sealed), self.design().labels
 
     def names(self) -> list[str] | None:
         """Where each image is found (a file, a row of one), in the seeded order; ``None`` in folders of old versions.
@@ -214,128 +217,12 @@ class RunStore:
         Raises:
             StoreError: Nothing was recorded yet, or the file is damaged.
         """
-        require(self._samples.exists(), f"{self.path} has no samples yet: nothing was run in it", StoreError)
-        table = query([self._samples], "SELECT * FROM {files} ORDER BY position")
-        return [str(name) for name in np.ma.getdata(table["name"])] if "name" in table else None
+        return self._order.names(self.manifest.sealed)
 
     def name_classes(self, titles: Sequence[str]) -> None:
         """Record what people call the classes, in label order."""
         if list(self.manifest.data.get("titles", ())) != list(titles):
             self._change(data=self.manifest.data | {"titles": list(titles)})
-
-    @property
-    def _samples(self) -> Path:
-        return self.path / "samples.parquet"
-
-    def write_cells(self, model: str, start: int, stop: int, cells: Sequence[tuple[str, Rows]]) -> Path:
-        """Store the rows of a cell group as one file; any process may, at any time.
-
-        Args:
-            model: The model's fingerprint.
-            start, stop: The block; every cell has rows for all of its positions but skipped ones, and no other.
-            cells: (condition fingerprint, rows), in order.
-        """
-        skipped = skipped_of(self.manifest)
-        for condition, rows in cells:
-            if not covers(rows.position, start, stop, skipped):
-                raise ValueError(f"the rows of condition {condition} are not those of block [{start}, {stop})")
-        group = tuple(condition for condition, _ in cells)
-        name = fingerprint_of(group)
-        if name not in self._groups:
-            # The list comes before the rows: a row file whose group is missing cannot be read.
-            listing = self.path / "groups" / f"{name}.json"
-            if not listing.exists():
-                write_atomic(listing, json.dumps(group))
-            self._groups[name] = group
-        path = self.path / "rows" / model / f"b{start:08d}-{stop:08d}-{name}.parquet"  # padded: names sort by position
-        write_rows(path, [rows for _, rows in cells])
-        return path
-
-    def finished_groups(self, model: str) -> list[FinishedGroup]:
-        """(start, stop, condition fingerprints) of every stored file of a model; opens no row file."""
-        return [(file.start, file.stop, file.conditions) for file in self.files(model)]
-
-    def files(self, model: str) -> list[RowFile]:
-        """The row files of a model, ordered by name; opens none of them."""
-        folder = self.path / "rows" / model
-        found = []
-        for name in sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ():
-            match = _FILE.fullmatch(name)
-            if match is not None:
-                found.append(RowFile(int(match[1]), int(match[2]), self._group(match[3]), folder / name))
-        return found
-
-    def stored_models(self) -> list[str]:
-        """Fingerprints of all models that have rows, also of those that the manifest no longer names."""
-        folder = self.path / "rows"
-        return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-    def _group(self, name: str) -> tuple[str, ...]:
-        if name not in self._groups:
-            path = self.path / "groups" / f"{name}.json"
-            try:
-                group = tuple(json.loads(path.read_text()))
-            except (OSError, ValueError) as error:
-                raise StoreError(f"{path} is missing or damaged; {self.path} cannot be read without it") from error
-            require(
-                fingerprint_of(group) == name, f"{path} was changed; {self.path} cannot be read without it", StoreError
-            )
-            self._groups[name] = group
-        return self._groups[name]
-
-    def read(self, model: str, conditions: Sequence[str] | None, *, detail: bool = True) -> dict[str, Rows]:
-        """Rows by condition fingerprint, each sorted by (position, frame) and each pair once.
-
-        A wide column that some of a condition's rows lack is ``None``. How the samples were drawn is attached.
-
-        Args:
-            model: The model's fingerprint.
-            conditions: Fingerprints, or ``None`` for all conditions of the manifest.
-            detail: ``False`` leaves the wide columns out, which is much faster.
-
-        Raises:
-            StoreError: A file is damaged; the text names it.
-        """
-        if conditions is None:
-            conditions = [info.fingerprint for info in self.manifest.conditions.values()]
-        wanted = set(conditions)
-        parts: dict[str, list[Rows]] = {}
-        for group, files in by_group(self.files(model)).items():
-            places = [place for place, condition in enumerate(group) if condition in wanted]
-            if places:
-                chosen = None if len(places) == len(group) else places
-                paths = [file.path for file in files]
-                for place, rows in read_rows(paths, chosen, detail=detail, known=self._known):
-                    parts.setdefault(group[place], []).append(rows)
-        found = {c: _one_each(parts[c]) for c in conditions if c in parts}
-        if not found or not self._samples.exists():
-            return found
-        design = self.design()
-        return {c: design.attached(rows) for c, rows in found.items()}
-
-    def tallies(self, model: str) -> dict[str, tuple[int, int]]:
-        """(rows, errors) by condition fingerprint for the conditions of the manifest; counted by the database."""
-        wanted = {info.fingerprint for info in self.manifest.conditions.values()}
-        files = self.files(model)
-        # An interrupted compaction leaves rows twice, which a count cannot tell.
-        twice = wanted & _overlapping(files)
-        counts: dict[str, tuple[int, int]] = {}
-        for group, members in by_group(files).items():
-            if wanted.isdisjoint(group):
-                continue
-            table = query(
-                [file.path for file in members],
-                "SELECT condition, count(*) AS n, count(*) FILTER (prediction <> label) AS errors "
-                "FROM {files} GROUP BY condition",
-            )
-            for place, n, errors in zip(table["condition"], table["n"], table["errors"], strict=True):
-                condition = group[int(place)]
-                if condition in wanted:
-                    before = counts.get(condition, (0, 0))
-                    counts[condition] = (before[0] + int(n), before[1] + int(errors))
-        for condition, rows in self.read(model, sorted(twice), detail=False).items() if twice else ():
-            counts[condition] = (len(rows), int((~rows.correct).sum()))
-        return counts
 
 
 def _make_room(folder: Path) -> None:
@@ -355,47 +242,38 @@ def _make_room(folder: Path) -> None:
         )
 
 
-def by_group(files: Iterable[RowFile]) -> dict[tuple[str, ...], list[RowFile]]:
-    """Files by their conditions: those of one group have the same columns and are read together."""
-    groups: dict[tuple[str, ...], list[RowFile]] = {}
-    for file in files:
-        groups.setdefault(file.conditions, []).append(file)
-    return groups
+def _begun_again(folder: Path, data: dict[str, Any], seed: int) -> RunStore:
+    """A folder whose manifest and copy are lost, with a new one that says so; its rows are used again.
 
-
-def ranges_by_condition(files: Iterable[RowFile]) -> dict[tuple[tuple[int, int], ...], list[str]]:
-    """Conditions by the sorted ranges that are stored of them."""
-    member_of: dict[str, list[int]] = {}
-    ranges: list[list[tuple[int, int]]] = []
-    for group, members in by_group(files).items():
-        for condition in group:
-            member_of.setdefault(condition, []).append(len(ranges))
-        ranges.append([(file.start, file.stop) for file in members])
-    together: dict[tuple[int, ...], list[str]] = {}
-    for condition, groups in member_of.items():
-        together.setdefault(tuple(groups), []).append(condition)
-    found: dict[tuple[tuple[int, int], ...], list[str]] = {}
-    for groups_, conditions in together.items():
-        found.setdefault(tuple(sorted(r for g in groups_ for r in ranges[g])), []).extend(conditions)
-    return found
-
-
-def _overlapping(files: Iterable[RowFile]) -> set[str]:
-    """Conditions of which some position may be stored twice."""
-    return {
-        condition
-        for ranges, conditions in ranges_by_condition(files).items()
-        if any(after[0] < before[1] for before, after in pairwise(ranges))
-        for condition in conditions
-    }
-
-
-def _one_each(parts: list[Rows]) -> Rows:
-    """Sorted by (position, frame), each pair once (an interrupted compaction leaves equal rows twice)."""
-    rows = parts[0] if len(parts) == 1 else Rows.concatenate(sorted(parts, key=lambda part: int(part.position[0])))
-    # Frames are int16, so one integer holds both.
-    key = (rows.position.astype(np.int64) << 16) + rows.frame
-    if (np.diff(key) > 0).all():
-        return rows
-    _, first = np.unique(key, return_index=True)
-    return rows.take(first)
+    Raises:
+        StoreError: Its rows are of other data or of another seed.
+    """
+    with locked(folder / "lock", "run"):
+        rows = sorted((folder / "rows").glob("*/b*-*.parquet"))
+        told = next((about for path in rows if (about := about_rows(path))), {})
+        for name, own in (("data", data["fingerprint"]), ("seed", seed)):
+            require(
+                told.get(name, own) == own,
+                f"{folder} has lost its {NAME}, and its rows are of other {name} ({told.get(name)}, now {own}): give "
+                f"the command that made it, or take another {option('out')}",
+                StoreError,
+            )
+        damaged = [(folder / name, set_aside(folder, folder / name)) for name in (NAME, COPY)]
+        names = [FileName.parse(path.name) for path in rows]
+        lost = SessionRecord(
+            started=now(),
+            ended=now(),
+            stop=LOST,
+            # How many images were asked for may have depended on results that nobody knows of.
+            rule="anytime",
+            why=f"{NAME} and its copy were damaged or lost, and with them the record of all earlier sessions",
+        )
+        sealed = all(name is not None and name.digest for name in names)
+        Manifest(created=now(), seed=seed, data=data, sealed=sealed, sessions=[lost]).save(folder)
+    store = RunStore.open(folder)
+    for path, moved in damaged:
+        why = "damaged" if moved else "lost"
+        store.note(
+            Damage(path, why, "a new one was begun: the record of earlier sessions is lost, rows are used again")
+        )
+    return store

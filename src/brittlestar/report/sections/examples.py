@@ -6,7 +6,6 @@ import base64
 import functools
 import io
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +17,16 @@ import numpy.typing as npt
 from PIL import Image
 
 from brittlestar.core.rows import Rows
+from brittlestar.core.sealed import Damaged, read_bytes
 from brittlestar.report.anchors import condition_mark
 from brittlestar.report.drawing.maps import data_uri
 from brittlestar.report.gather import Gathered
 from brittlestar.report.section import Section
 from brittlestar.report.series import condition_title
 from brittlestar.report.subjects import ModelEntry, Subject
+from brittlestar.store import RunStore
+from brittlestar.store.damage import Damage
+from brittlestar.store.example_files import FOLDER, LIST, check_picture, read_list
 
 BUDGET = 1_000_000
 """Bytes of all embedded pictures together, each counted once; less with many models, whose tables are large."""
@@ -33,6 +36,8 @@ SMALL = 48
 
 LARGEST = 112
 """Pictures are at most this wide and high."""
+
+EXAMPLES_LEFT_OUT = "examples are left out; give the same `brittlestar run` command again: it chooses them again"
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -165,8 +170,8 @@ Stored = Mapping[str, Sequence[tuple[Path, Entry]]]
 
 def stored_examples(gathered: Gathered) -> Stored:
     """The examples that the runs hold, by model: (folder, entry), those first that are to be seen first."""
-    folders = [Path(store.path) / "examples" for store in gathered.stores]
-    listed = [_listed(folder) for folder in folders]
+    folders = [Path(store.path) / FOLDER for store in gathered.stores]
+    listed = [_listed(store) for store in gathered.stores]
     return {s.entry.key: [(folders[s.run], e) for e in _in_turn(s, listed[s.run])] for s in gathered.subjects}
 
 
@@ -190,12 +195,23 @@ def build_failures(gathered: Gathered, stored: Stored, budget: int | None = None
     return tuple(failures)
 
 
-def _listed(folder: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads((folder / "examples.json").read_text())["examples"]
-    except (OSError, ValueError, KeyError, TypeError):
+def _listed(store: RunStore) -> list[Entry]:
+    """The examples of a run whose pictures are what was written; damaged ones are noted and left out."""
+    folder, damaged = Path(store.path) / FOLDER, set()
+    if not (folder / LIST).is_file():
         return []
-    return [entry for entry in found if isinstance(entry, dict)]
+    try:
+        entries, pictures = read_list(folder, required=store.manifest.sealed)
+    except Damaged as error:
+        store.note(Damage(error.path, error.why, EXAMPLES_LEFT_OUT))
+        return []
+    for name in pictures or ():
+        try:
+            check_picture(folder / name, read_bytes(folder / name), pictures)
+        except Damaged as error:
+            damaged.add(name)
+            store.note(Damage(error.path, error.why, EXAMPLES_LEFT_OUT))
+    return [entry for entry in entries if damaged.isdisjoint((entry.get("clean"), entry.get("shifted")))]
 
 
 def _in_turn(subject: Subject, entries: Sequence[Entry]) -> list[Entry]:

@@ -37,6 +37,7 @@ class Pool(Executor):
         require(workers >= 1, f"{option('workers')} must be at least 1, got {workers}", UsageError)
         self._workers = self._most = workers
         self._spec = b""
+        self._devices: tuple[str, ...] = ()
         self._processes: list[Worker] = []
         self._again: set[tuple[object, ...]] = set()
         self._answers: deque[Done] = deque()
@@ -44,6 +45,7 @@ class Pool(Executor):
     def start(self, bench: Bench) -> None:
         """See ``Executor.start``; processes begin when there are tasks for them."""
         self._spec = packed(bench.spec)
+        self._devices = bench.spec.devices
         self._most = self._workers
         self._again = set()
         self._answers = deque()
@@ -53,7 +55,8 @@ class Pool(Executor):
         """Take a task: for an idle process, else for a new one while there may be more, else for the least busy."""
         least = min(self._processes, key=lambda worker: len(worker.tasks), default=None)
         if least is None or (least.tasks and len(self._processes) < self._most):
-            least = Worker(self._spec)
+            used = [worker.device for worker in self._processes]
+            least = Worker(self._spec, min(self._devices, key=used.count, default=None))
             self._processes.append(least)
         least.give(task)
 

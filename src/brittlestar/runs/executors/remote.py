@@ -12,8 +12,8 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
-import traceback
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,15 @@ from typing import ClassVar
 
 import torch
 
-from brittlestar.core.errors import BrittlestarError, UsageError, require
+from brittlestar.core import interrupts, whereabouts
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import Language, option, speak, spoken
 from brittlestar.core.version import VERSION
+from brittlestar.runs import hung
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.executors.base import Executor
-from brittlestar.runs.executors.pool import WorkerError
+from brittlestar.runs.executors.worker import WorkerError, described, packed, raised_by
+from brittlestar.runs.fill_task import FillTask
 from brittlestar.runs.process import keep_memory
 from brittlestar.runs.task import Done, Task
 
@@ -46,6 +49,7 @@ class Orders:
         path: Where Python looks for modules.
         version: Of Brittlestar: two versions may not share a run.
         device: Where the worker's models are to lie; ``None`` leaves it to the specifications.
+        hung_after: What the person set for models that hang (``hung.VARIABLE``).
     """
 
     spec: bytes
@@ -54,6 +58,7 @@ class Orders:
     path: tuple[str, ...]
     version: str
     device: str | None
+    hung_after: str | None = None
 
     @classmethod
     def of(cls, spec: BenchSpec, device: str | None) -> Orders:
@@ -62,11 +67,8 @@ class Orders:
         Raises:
             UsageError: The data or the models cannot be sent to other processes.
         """
-        try:
-            pickled = pickle.dumps(spec)
-        except Exception as error:
-            raise UsageError(f"the data or the models cannot be sent to other processes: {error}") from error
-        return cls(pickled, spoken(), str(Path.cwd()), tuple(sys.path), VERSION, device)
+        hung_after = os.environ.get(hung.VARIABLE)
+        return cls(packed(spec), spoken(), str(Path.cwd()), tuple(sys.path), VERSION, device, hung_after)
 
     def bench(self) -> Bench:
         """Set this process up as a worker and build its bench."""
@@ -83,33 +85,43 @@ class Orders:
             os.chdir(self.folder)
         sys.path += [place for place in self.path if place not in sys.path]
         speak(self.language)
+        if self.hung_after is not None:
+            os.environ[hung.VARIABLE] = self.hung_after
+        threading.Thread(target=_end_where_it_hangs, daemon=True).start()
         keep_memory()
         torch.set_num_threads(1)
         spec: BenchSpec = pickle.loads(self.spec)
         return Bench.build(spec, self.device)
 
 
-@dataclasses.dataclass(frozen=True)
-class Failed:
-    """What comes back instead of ``Done`` from a task that raised ``error``."""
+def _end_where_it_hangs() -> None:
+    """End this process when a model gives no sign of life: another worker is hired, and is given the task."""
+    while True:
+        time.sleep(1.0)
+        call = whereabouts.call()
+        if call is None:
+            continue
+        waited = time.monotonic() - call.since
+        if waited > hung.patience(call.images, whereabouts.slowest[0]):
+            print(hung.said(whereabouts.told(), waited), file=sys.stderr, flush=True)
+            interrupts.leave(1)
 
-    error: Exception
+
+@dataclasses.dataclass(frozen=True)
+class TaskError:
+    """What comes back instead of ``Done`` from a task that raised: the error, pickled, and its traceback."""
+
+    raised: bytes
+    trace: str
 
     @classmethod
-    def of(cls, error: BaseException) -> Failed:
-        """The error in a form that travels: one that cannot be pickled is told in words."""
-        if isinstance(error, BrittlestarError):
-            return cls(error)
-        if isinstance(error, SystemExit):
-            return cls(WorkerError(f"a model ended its process: sys.exit({error.code!r})"))
-        error.add_note("in a worker:\n" + traceback.format_exc())
-        try:
-            again = pickle.loads(pickle.dumps(error))
-        except Exception:
-            again = None
-        if isinstance(again, Exception):
-            return cls(again)
-        return cls(WorkerError(f"a worker failed: {type(error).__name__}: {error}"))
+    def of(cls, error: BaseException) -> TaskError:
+        """The error in a form that travels."""
+        return cls(*described(error, whereabouts.told()))
+
+    def error(self) -> BaseException:
+        """What is to be raised."""
+        return raised_by(("error", self.raised, self.trace))
 
 
 class Station:
@@ -119,14 +131,14 @@ class Station:
         self._orders = orders
         self._bench: Bench | None = None
 
-    def run(self, task: Task) -> Done | Failed:
+    def run(self, task: Task) -> Done | TaskError:
         """Do a task; whatever happens is told, not raised, so that it is the same through every channel."""
         try:
             if self._bench is None:
                 self._bench = self._orders.bench()
             return task.run(self._bench)
         except BaseException as error:
-            return Failed.of(error)
+            return TaskError.of(error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,16 +154,24 @@ class Answer:
 
     worker: str
     number: int
-    result: Done | Failed
+    result: Done | TaskError
 
 
 @dataclasses.dataclass(frozen=True)
 class Died:
-    """A worker is gone: ``why``, in words; ``planned`` where it was time, and no work is to blame."""
+    """A worker is gone.
+
+    Fields:
+        worker: Its name.
+        why: In words.
+        planned: Whether it was time, so that no work is to blame.
+        at: What it was at, where that is known.
+    """
 
     worker: str
     why: str
     planned: bool = False
+    at: str = ""
 
 
 News = Ready | Answer | Died
@@ -210,12 +230,14 @@ class Remote(Executor):
         self._patience, self._hung = patience, hung
         self._queue: deque[_Given] = deque()
         self._staff: dict[str, _Worker] = {}
+        self._bench: Bench | None = None
         self._numbers = 0
         self._fruitless = 0
         self._lonely = 0.0
 
     def start(self, bench: Bench) -> None:
         """See ``Executor.start``; work begins when the first worker is there."""
+        self._bench = bench
         self._queue.clear()
         self._staff = {}
         self._fruitless = 0
@@ -232,15 +254,16 @@ class Remote(Executor):
 
     def collect(self) -> Iterator[Done]:
         """Wait for at least one task."""
-        results: list[Done | Failed] = []
+        results: list[Done | TaskError] = []
         while not results and self.waiting:
+            interrupts.check()
             # All of it, before an error is raised: ``close`` waits for what is not known to have ended.
             results += [result for news in self._news(1.0) if (result := self._heed(news)) is not None]
             results += self._look_after()
             self._deal()
         for result in results:
-            if isinstance(result, Failed):
-                raise result.error
+            if isinstance(result, TaskError):
+                raise result.error()
             yield result
 
     @property
@@ -274,7 +297,7 @@ class Remote(Executor):
             self._staff = {}
             self._shut()
 
-    def _heed(self, news: News) -> Done | Failed | None:
+    def _heed(self, news: News) -> Done | TaskError | None:
         worker = self._staff.get(news.worker)
         if worker is None:
             return None  # of a worker that was given up: its tasks are with others
@@ -285,47 +308,58 @@ class Remote(Executor):
                 self._fruitless = 0
                 worker.since = time.monotonic()
                 known = worker.given.pop(number, None)
-                if known is None or isinstance(result, Failed):
+                if known is None or isinstance(result, TaskError):
                     return None if known is None else result
                 return dataclasses.replace(result, task=known.task)
-            case Died(name, why, planned):
-                return self._replace(name, why, planned)
+            case Died():
+                return self._replace(news)
         return None
 
-    def _replace(self, name: str, why: str, planned: bool = False) -> Failed | None:
+    def _replace(self, news: Died) -> TaskError | None:
         """Have another in the place of a worker that died, and give it the tasks; fail where that did not help."""
-        given = [*self._staff.pop(name).given.values()]
-        if planned:
-            told, deaths = "", 0
-        elif given:
+        given = [*self._staff.pop(news.worker).given.values()]
+        at, deaths = "a worker, before it did anything", 0
+        if given and not news.planned:
+            at = news.at or self._told(given[0].task)
             given[0].deaths += 1
-            told = f"at block {given[0].task.start}-{given[0].task.stop}"
             deaths = given[0].deaths
-        else:
+        elif not news.planned:
             self._fruitless += 1
-            told, deaths = "before it did anything", self._fruitless
+            deaths = self._fruitless
         if deaths >= self._tries:
             error = WorkerError(
-                f"a worker died {told}, {deaths} time{'s' * (deaths > 1)} in a row: {why}; everything written so far "
-                f"is kept: run the same again to go on, with smaller batches ({option('batch')}) if memory was short"
+                f"{at}: {news.why}, {deaths} time{'s' * (deaths > 1)} in a row; everything finished is kept: run "
+                f"the same again to go on, with smaller batches ({option('batch')}) if memory was short"
             )
-            return Failed(error)
+            return TaskError.of(error)
+        if deaths:
+            self.say(f"{at}: {news.why}; {'asked again in' if given else 'replaced by'} a new worker")
         self._queue.extendleft(reversed(given))
         self._staff[self._hire()] = _Worker()
         return None
 
-    def _look_after(self) -> list[Failed]:
+    def _told(self, task: Task) -> str:
+        """What a worker was at, as far as it is known here: its task."""
+        at = f"images {task.start}-{task.stop}"
+        if not isinstance(task, FillTask) or self._bench is None:
+            return at
+        models = ", ".join(self._bench.models[model].name for model, _ in task.groups)
+        ids = [self._bench.spec.conditions[c].info.id for c in dict.fromkeys(c for _, cs in task.groups for c in cs)]
+        more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+        return f"model {models}, under {ids[0]}{more}, {at}"
+
+    def _look_after(self) -> list[TaskError]:
         """Replace workers that give no answer; give up when there have long been none."""
         failed = []
         for name in self._hanging():
             self._dismiss(name)
-            failed.append(self._replace(name, f"no answer for {self._hung:g} s"))
+            failed.append(self._replace(Died(name, f"no answer for {self._hung:g} s")))
         now = time.monotonic()
         if any(worker.ready for worker in self._staff.values()):
             self._lonely = now
         elif now - self._lonely > self._patience:
             told = f"no worker was there for {self._patience:g} s (patience={self._patience:g}): {self._asked()}"
-            failed.append(Failed(WorkerError(told)))
+            failed.append(TaskError.of(WorkerError(told)))
         return [one for one in failed if one is not None]
 
     def _hanging(self) -> Sequence[str]:

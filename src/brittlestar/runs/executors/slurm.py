@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, final
 
+from brittlestar.core import interrupts, whereabouts
 from brittlestar.core.errors import UsageError, require
 from brittlestar.runs.executors.mailbox import Mailbox, private_folder
-from brittlestar.runs.executors.remote import Answer, Died, Failed, News, Orders, Ready, Remote, Station
+from brittlestar.runs.executors.remote import Answer, Died, News, Orders, Ready, Remote, Station, TaskError
 from brittlestar.runs.task import Done, Task
 
 BEAT = 2.0
@@ -133,6 +134,7 @@ class Slurm(Remote):
         # A job that Slurm began anew by itself would find its mailbox half read: another job is asked for instead.
         own = {"slurm_additional_parameters": {"no-requeue": True}}
         self._executor.update_parameters(**(own | self._asking), **({"gpus_per_node": gpus} if gpus else {}))
+        interrupts.at_once.append(self._cancel)
         self._beating = threading.Event()
         threading.Thread(target=self._beat, args=(self._beating,), daemon=True).start()
 
@@ -196,6 +198,13 @@ class Slurm(Remote):
             # What a job printed is worth keeping only where one died.
             shutil.rmtree(self._place, ignore_errors=True)
         self._jobs = {}
+        if self._cancel in interrupts.at_once:
+            interrupts.at_once.remove(self._cancel)
+
+    def _cancel(self) -> None:
+        for job in self._jobs.values():
+            with contextlib.suppress(Exception):
+                job.job.cancel()
 
     def _asked(self) -> str:
         going = [job.job for job in self._jobs.values() if not job.over]
@@ -250,6 +259,7 @@ class _Job:
     def __init__(self, job: Any, to: Mailbox, back: Mailbox) -> None:
         self.job, self.to, self.back = job, to, back
         self.begun = self.over = False
+        self.at = ""
         self.seen = time.monotonic()
 
     def news(self, name: str, queue: _Queue) -> list[News]:
@@ -257,13 +267,16 @@ class _Job:
         news: list[News] = []
         for message in self.back.receive():
             self.seen = time.monotonic()
-            if message == _READY:
+            if isinstance(message, str) and message.startswith(_BEAT):
+                self.at = message.removeprefix(_BEAT)
+            elif message == _READY:
                 self.begun = True
                 news.append(Ready(name))
             elif message == _LEAVING:
                 self.over = True
                 news.append(Died(name, f"the time of job {self.job.job_id} was over", planned=True))
             elif isinstance(message, tuple):
+                self.at = ""
                 news.append(Answer(name, *message))
         silent = self.begun and time.monotonic() - self.seen > SILENCE
         # The queue was asked before the messages were read: what a job said before it ended comes first.
@@ -272,9 +285,8 @@ class _Job:
             why = f"no sign of life for {SILENCE:g} s" if silent else queue.state(self.job).lower()
             with contextlib.suppress(Exception):
                 self.job.cancel()
-            news.append(
-                Died(name, f"job {self.job.job_id}: {why}{self._last()}; its output is {self.job.paths.stderr}")
-            )
+            told = f"job {self.job.job_id} has gone ({why}{self._last()}; its output is {self.job.paths.stderr})"
+            news.append(Died(name, told, at=self.at))
         return news
 
     def left(self) -> bool:
@@ -308,7 +320,7 @@ def serve(place: str, name: str) -> None:
         while True:
             time.sleep(BEAT)
             try:
-                back.send(_BEAT)
+                back.send(_BEAT + whereabouts.told())
             except OSError:
                 os._exit(1)  # the folder was cleared away: nobody waits for an answer
 
@@ -324,7 +336,7 @@ def serve(place: str, name: str) -> None:
             continue
         pause = _LOOK[0]
         number, work = task
-        answer: Done | Failed = station.run(work)
+        answer: Done | TaskError = station.run(work)
         back.send((number, answer))
 
 

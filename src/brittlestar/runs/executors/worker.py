@@ -58,6 +58,7 @@ class Worker:
 
     Args:
         spec: The pickled ``BenchSpec``.
+        device: Where its models are to lie; ``None`` leaves it to the specifications.
 
     Attributes:
         tasks: Given and not answered, the first of them in hand.
@@ -65,7 +66,8 @@ class Worker:
         cut: Whether nothing can be heard from it any more.
     """
 
-    def __init__(self, spec: bytes) -> None:
+    def __init__(self, spec: bytes, device: str | None = None) -> None:
+        self.device = device
         context = get_context("spawn")
         self.tasks: deque[Task] = deque()
         self.ready = self.cut = False
@@ -80,7 +82,7 @@ class Worker:
         self._process = context.Process(
             target=_serve,
             args=(
-                *(theirs, spec, os.getpid(), spoken(), quiet),
+                *(theirs, spec, device, os.getpid(), spoken(), quiet),
                 *(self._beats, self._told, self._pace, self._images, self._over),
             ),
         )
@@ -191,6 +193,7 @@ def _offspring(pid: int) -> Iterator[int]:
 def _serve(
     connection: Connection,
     spec: bytes,
+    device: str | None,
     parent: int,
     language: Language,
     quiet: bool,
@@ -222,7 +225,7 @@ def _serve(
     try:
         keep_memory()
         torch.set_num_threads(1)
-        bench = Bench.build(pickle.loads(spec))
+        bench = Bench.build(pickle.loads(spec), device)
         say(("ready",))
         while (task := connection.recv()) is not None and not over.value:
             say(("done", task.run(bench)))
@@ -231,10 +234,10 @@ def _serve(
         return  # the parent has gone
     except BaseException as error:
         # Nothing that was raised is sent itself: it may not pickle, or not unpickle.
-        say(("error", *_described(error, told.value.decode(errors="replace"))))
+        say(("error", *described(error, told.value.decode(errors="replace"))))
 
 
-def _described(error: BaseException, at: str) -> tuple[bytes, str]:
+def described(error: BaseException, at: str) -> tuple[bytes, str]:
     """An error for the parent: what it is to raise, pickled, and the traceback."""
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__, chain=True)[-60:])
     raised: BaseException
