@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,8 @@ class Evaluation:
         for device in devices:
             check_device(device)
         models, specs = self._loaded(model, source, labels, devices, watch, budget)
+        if budget is not None:
+            budget = dataclasses.replace(budget, loading=time.monotonic() - budget.began)
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"

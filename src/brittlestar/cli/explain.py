@@ -9,6 +9,7 @@ import typer
 
 from brittlestar.cli.alive import working
 from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
+from brittlestar.cli.say import say
 from brittlestar.core.errors import BrittlestarError
 
 
@@ -48,10 +49,10 @@ def explain(
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)
     for sentence in found.sentences:
-        typer.echo(f"* {sentence}")
+        say(f"* {sentence}")
     for path in explaining.write(found, out or run / "report"):
-        typer.echo(f"written: {path}")
-    typer.echo(f"report: {build([run])}")
+        say(f"written: {path}")
+    say(f"report: {build([run])}")
 
 
 def after_run(folder: Path, until: float | None = None) -> None:
@@ -69,4 +70,4 @@ def after_run(folder: Path, until: float | None = None) -> None:
         if found is not None:
             explaining.write(found, folder / "report")
     except BrittlestarError as error:
-        typer.echo(f"the report does not say what explains a failure: {error}", err=True)
+        say(f"the report does not say what explains a failure: {error}", err=True)

@@ -18,7 +18,7 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
 from brittlestar.core.text import readable
-from brittlestar.data.base import Changed, DataInfo, Source
+from brittlestar.data.base import Changed, DataInfo, Source, reason_of
 from brittlestar.data.decode import COLOURS, LARGEST, ImageHeader, Pixels, decode, looks_whole, read_header
 from brittlestar.data.order import copies, digest_of, sample_ids
 from brittlestar.data.reader import OpenRequest
@@ -129,7 +129,7 @@ class EncodedSource(Source):
             except DataError as error:
                 if not skip_bad:
                     raise
-                self.bad[readable(file)] = readable(str(error))
+                self.bad[readable(file)] = readable(reason_of(error))
                 continue
             sizes.setdefault(header.size, file)
             kinds["turned"] += header.turned
