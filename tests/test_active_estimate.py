@@ -17,7 +17,6 @@ from brittlestar.analyses.sampling import (
     fixed_passes,
     fixed_samples,
     rates,
-    sampling_design,
     stand_ins,
 )
 from brittlestar.analyses.sampling.auxiliary import Seen
