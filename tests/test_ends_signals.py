@@ -34,7 +34,7 @@ MOMENTS = {
     "a task": (RUN, "brittlestar.runs.fill_task.FillTask.run"),
     "writing rows": (RUN, "brittlestar.store.stored_rows.write_rows"),
     "choosing examples": (RUN, "brittlestar.runs.examples.thumbnail"),
-    "putting the examples in place": (RUN, "brittlestar.runs.examples."),
+    "putting the examples in place": (RUN, "brittlestar.runs.examples.write_list"),
     "explaining": (RUN, "brittlestar.analyses.explain.explained_again"),
     "reporting": (RUN, "brittlestar.cli.report.write_report"),
     "drawing a sampled map": (MAP, "brittlestar.analyses.mapping.active_estimate"),
