@@ -106,6 +106,7 @@ def test_what_follows_the_session_has_its_part(clock: Clock) -> None:
     ]
     assert [end - START for end in ends] == [45, 51, 54, 60]
     assert Budget(3600, report=True).end_of_explaining - START == 3590
+    assert Budget(60, report=True, loading=16).end_of_explaining - START == 52, "a machine that loads slowly is busy"
     assert Budget(60).end_of_examples - START == 60, "from Python nothing follows"
     assert Budget(60).end_of_filling(0.5) - START == 59.5, "what the examples do not need is not kept for them"
 

@@ -123,7 +123,10 @@ def test_the_header_has_the_size_of_the_turned_picture(kind: str) -> None:
         assert (pixels == np.rot90(RED.transpose(2, 0, 1), -1, (1, 2))).all()
 
 
-def test_what_is_cut_off_or_damaged_is_named() -> None:
+def test_what_is_cut_off_or_damaged_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(saved(Image.fromarray(RED), "PNG"))
     palette = saved(Image.fromarray(RED).quantize(200), "PNG")
     start = palette.index(b"IDAT")
     gif = saved(Image.fromarray(RED), "GIF")
@@ -140,6 +143,11 @@ def test_what_is_cut_off_or_damaged_is_named() -> None:
     ):
         with pytest.raises(DataError, match=r"odd\.img .*skip_bad=True"):
             decode(content, "odd.img")
+        file = tmp_path / "b" / "odd.img.gif"
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=r"odd\.img\.gif .*skip_bad=True"):
+            open_source(tmp_path)
+        assert open_source(tmp_path, skip_bad=True).info.skipped == ("b/odd.img.gif",)
 
 
 def test_the_end_of_a_thumbnail_is_not_the_end() -> None:

@@ -38,6 +38,7 @@ def session(
         [session(500), session(200, suite="fourier")],
         [session(500), session(500, "budget", suite="fourier")],
         [session(500), session(200)],
+        [session(500, "died"), session(500)],
     ],
 )
 def test_a_planned_number_of_samples_stays_fixed(sessions: list[SessionRecord]) -> None:
@@ -53,6 +54,8 @@ def test_a_planned_number_of_samples_stays_fixed(sessions: list[SessionRecord]) 
         ([session(500), session(600, suite="fourier")], "600 images"),
         ([session(500, "interrupted")], "stopped by hand"),
         ([session(500, "running")], "goes on"),
+        ([session(500, "died")], "a session died short of 500 images"),
+        ([session(0, "lost"), session(500)], "the record of earlier sessions is lost"),
         ([session(500, "interrupted"), session(200, suite="fourier")], "stopped by hand"),
         ([session(500, "budget"), session(500, "budget")], "not the first look"),
         ([session(500, "budget"), session(300)], "not the first look"),

@@ -6,12 +6,16 @@ import base64
 import csv
 import hashlib
 import html
+import io
 import re
 from pathlib import Path
 
 import pytest
 
+import brittlestar
 import synthetic
+from brittlestar.api.progress import Screen, drawn_by
+from brittlestar.cli.say import say
 from brittlestar.core.text import readable, readable_lines, table_cell
 from brittlestar.report import build
 from brittlestar.report.policy import policy
@@ -83,3 +87,26 @@ def test_the_page_may_run_its_own_scripts_and_no_other(folder: Path) -> None:
 
 def test_without_scripts_none_may_run() -> None:
     assert "script-src 'none'" in policy(["p {}"])
+
+
+def test_nothing_is_printed_past_the_one_place_that_makes_names_harmless() -> None:
+    source = Path(brittlestar.__file__).parent
+    for path in source.rglob("*.py"):
+        name, text = path.relative_to(source).as_posix(), path.read_text(encoding="utf-8")
+        assert name == "cli/say.py" or not re.search(r"\btyper\.(echo|secho)\(|\bclick\.echo\(", text), name
+        assert name != "api/progress.py" or text.count("Text(") == 1
+
+
+def test_the_terminal_is_not_moved_by_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    say(f"error: {HOSTILE}", err=True)
+    assert capsys.readouterr().err == f"error: {readable(HOSTILE)}\n"
+    say("2 problems:\n  one\n  two")
+    assert capsys.readouterr().out == "2 problems:\n  one\n  two\n"
+    screen = Screen()
+    screen.console.file = io.StringIO()
+    with drawn_by(screen) as watch:
+        watch.note(HOSTILE)
+        watch.warn(HOSTILE)
+    shown = screen.console.file.getvalue()
+    assert shown.count("HYPERLINK") == 2 and not set(shown) & {TURNED, "\x1b", RETURN}
+    assert not [line for line in shown.splitlines() if line.startswith("error:")]

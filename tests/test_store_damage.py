@@ -17,7 +17,9 @@ from brittlestar.core.sealed import Damaged, read_arrays, write_arrays
 from brittlestar.measures.sampled import read_sampled, write_sampled
 from brittlestar.report import build, report_of
 from brittlestar.report.export import csv_text, markdown, summary_json
-from brittlestar.store import RunStore, compact, repaired, stopping_rule, verify
+from brittlestar.report.gather import gather
+from brittlestar.report.provenance import build_sessions
+from brittlestar.store import RunStore, SessionRecord, compact, repaired, stopping_rule, verify
 from golden_tools import GOLDEN, ask, flip, make_world
 from store_tools import cells, describe, edited, make_store, same
 
@@ -154,9 +156,6 @@ def test_a_manifest_lost_with_its_copy_is_begun_again_and_says_so(world: Path) -
 
 
 def build_sessions_of(run: Path) -> tuple[dict[str, str], ...]:
-    from brittlestar.report.gather import gather
-    from brittlestar.report.provenance import build_sessions
-
     return build_sessions(gather([run]))
 
 
@@ -317,3 +316,23 @@ def test_positions_in_rows_are_compared_with_all_labels(tmp_path: Path) -> None:
     again = RunStore.open(store.path)
     assert again.read("m", ["a"]) == {}
     assert "labels are not those of the samples" in str(next(iter(again.damage.values())))
+
+
+def test_a_session_that_died_is_told_at_once_and_recorded_by_the_next(world: Path) -> None:
+    run = world / "run"
+    with edited(run / "manifest.json") as manifest:
+        manifest["sessions"][-1] |= {"stop": "running", "ended": ""}
+    store = RunStore.open(run)
+    assert store.manifest.sessions[-1].stop == "died"
+    (told,) = statuses(run, "died")
+    assert told.startswith("SESSION DIED: the session begun 20") and "ended without a word: killed" in told
+    assert json.loads((run / "manifest.json").read_text())["sessions"][-1]["stop"] == "running", "readers write nothing"
+    with store.locked():
+        assert json.loads((run / "manifest.json").read_text())["sessions"][-1]["stop"] == "died"
+        store.begin_session(SessionRecord(started="2026-01-01T00:00:00+00:00", samples=12))
+        assert RunStore.open(run).manifest.sessions[-1].stop == "running", "the lock is held"
+        assert statuses(run, "died") == []
+    ask(world, 12)
+    assert [s.stop for s in RunStore.open(run).manifest.sessions] == ["died", "died", "complete"]
+    assert statuses(run, "died") == []
+    assert sum("died: ended without a word" in s["Stopped"] for s in build_sessions_of(run)) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 
 from brittlestar import measures
 from brittlestar.analyses.stopping import judge_of, precise_enough
+from brittlestar.api.arguments import check_arguments
 from brittlestar.api.run import LEVEL, Run
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
@@ -112,6 +114,7 @@ class Evaluation:
         Raises:
             NearChanceError, UsageError, StoreError: As ``evaluate`` does.
         """
+        check_arguments(vars(self))
         both = self.budget is not None and self.precision is not None
         require(not both, f"give {option('budget')} or {option('precision')}, not both", UsageError)
         if budget is None and self.budget is not None:
@@ -123,10 +126,12 @@ class Evaluation:
         source = as_recorded(source, folder, self.skip_bad)
         classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)
-        devices = () if self.device is None else devices_of(self.device, self.workers)
+        devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
         models, specs = self._loaded(model, source, labels, devices, watch, budget)
+        if budget is not None:
+            budget = dataclasses.replace(budget, loading=time.monotonic() - budget.began)
         conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
@@ -355,8 +360,13 @@ def conditions_of(
 
 def _named_models(model: Any) -> list[tuple[str | None, Any]]:
     if isinstance(model, Mapping):
+        weights = bool(model) and all(isinstance(value, torch.Tensor) for value in model.values())
+        state = "a state dict is no model: load it into its module (module.load_state_dict), and give the module"
+        require(not weights, state, UsageError)
+        require(bool(model), "no model was given: the mapping is empty", UsageError)
         return [(name, _spec_or_object(value, name)) for name, value in model.items()]
     values = list(model) if isinstance(model, list | tuple) else [model]
+    require(bool(values), f"no model was given: {option('model')} is one, or a mapping of names to models", UsageError)
     return [(None, _spec_or_object(value, None)) for value in values]
 
 

@@ -24,6 +24,7 @@ from rich.text import Text
 from brittlestar import measures
 from brittlestar.api.run import LEVEL
 from brittlestar.core import frost
+from brittlestar.core.text import readable
 from brittlestar.measures import of_many
 from brittlestar.runs.request import Watch
 from brittlestar.runs.runner import Progress
@@ -53,6 +54,11 @@ def clock(seconds: float | None) -> str:
     whole = int(seconds + 0.5)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def _text(text: str, **how: Any) -> Text:
+    """What is printed: names from data neither move the cursor nor turn the text around them."""
+    return Text(readable(text), **how)
 
 
 class Screen:
@@ -93,7 +99,7 @@ class Screen:
         """Print a line."""
         self.last = time.monotonic()
         # Where the output is no terminal, rich would break lines at 80 columns without soft_wrap.
-        self.console.print(Text(text), highlight=False, soft_wrap=True)
+        self.console.print(_text(text), highlight=False, soft_wrap=True)
 
     def phase(self, text: str) -> None:
         """What is being done now."""
@@ -107,7 +113,7 @@ class Screen:
     def warn(self, text: str) -> None:
         """What a person must know before believing any number."""
         self.last = time.monotonic()
-        self.console.print(Text(f"WARNING: {text}", style="bold"), highlight=False, soft_wrap=True)
+        self.console.print(_text(f"WARNING: {text}", style="bold"), highlight=False, soft_wrap=True)
 
     def plan(self, names: Sequence[str], conditions: Sequence[Condition], progress: Progress) -> None:
         """The plan stands; work begins."""
@@ -115,7 +121,7 @@ class Screen:
         text = f"{len(names)} model{'s'[: len(names) > 1]}, {len(conditions)} conditions, "
         self.note(text + f"{progress.work_total:,.0f} forward passes to make")
         if said := frost.advice(condition.info for condition in conditions):
-            self.console.print(Text(said), highlight=False, soft_wrap=True)
+            self.console.print(_text(said), highlight=False, soft_wrap=True)
 
     def progress(self, progress: Progress) -> None:
         """A work item is done."""
@@ -185,7 +191,7 @@ class _Redrawn(Screen):
 
     def whole(self) -> Any:
         """What stands there now."""
-        life = Text(self.life(), no_wrap=True, overflow="ellipsis")
+        life = _text(self.life(), no_wrap=True, overflow="ellipsis")
         return life if self.far is None or self.drawn is None else self.drawing(life, self.drawn)
 
     def progress(self, progress: Progress) -> None:
@@ -223,7 +229,7 @@ class Board(_Redrawn):
         for column in ("model", "condition", "error and interval (95 % for all conditions together)"):
             table.add_column(column)
         for _, name, condition, _, text in self.worst(progress)[:WORST]:
-            table.add_row(Text(name), Text(condition), Text(text))
+            table.add_row(_text(name), _text(condition), _text(text))
         return ProgressBar(total=max(progress.work_total, 1), completed=progress.work_done, width=60), table
 
     def drawing(self, life: Text, made: Any) -> Any:
@@ -244,7 +250,7 @@ class NotebookCell(Screen):
         from IPython.display import HTML, display
 
         bar = "" if share is None else f'<progress value="{share:.3f}" max="1" style="width:20em"></progress><br>'
-        content = HTML(f"<div>{bar}<small>{html.escape(text)}</small></div>")
+        content = HTML(f"<div>{bar}<small>{html.escape(readable(text))}</small></div>")
         if self.handle is None:
             self.handle = display(content, display_id=True)
         else:
@@ -259,7 +265,7 @@ class NotebookCell(Screen):
         """What a person must know before believing any number: a display of its own."""
         from IPython.display import HTML, display
 
-        display(HTML(f"<div><b>WARNING: {html.escape(text)}</b></div>"))
+        display(HTML(f"<div><b>WARNING: {html.escape(readable(text))}</b></div>"))
 
     def progress(self, progress: Progress) -> None:
         """A work item is done."""

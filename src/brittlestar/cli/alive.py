@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-import typer
+from brittlestar.cli.say import say
 
 EVERY = 9.0
 """Seconds between two lines: never more than ten without."""
@@ -20,7 +20,7 @@ def working(text: str) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(EVERY):
-            typer.echo(f"  {text}: {time.monotonic() - began:.0f} s", err=True)
+            say(f"  {text}: {time.monotonic() - began:.0f} s", err=True)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

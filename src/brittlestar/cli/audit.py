@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
 from brittlestar.core.errors import StoreError
 
 
@@ -28,14 +29,14 @@ def audit(
     from brittlestar.store import RunStore
 
     for line in code_to_run(RunStore.open(run)) if trust else ():
-        typer.echo(f"running the code of {line}", err=True)
+        say(f"running the code of {line}", err=True)
     bench, names = reopened(run, trust=trust)
     random = random_models(bench, names)
     for name in random:
-        typer.echo(f"{name} is random: its cells cannot be computed again, and it cannot be told from another model")
+        say(f"{name} is random: its cells cannot be computed again, and it cannot be told from another model")
     found = audited(bench, names, cells, seed)
     for damage in bench.store.damage.values():
-        typer.echo(f"left out: {damage}", err=True)
+        say(f"left out: {damage}", err=True)
     if not found and not random:
         raise StoreError(f"{run} holds no finished cells yet")
     for cell in found:
@@ -44,9 +45,9 @@ def audit(
             if cell.identical
             else (f"{cell.predictions_differ} predictions differ, logits by up to {cell.largest:.3g}")
         )
-        typer.echo(f"{cell.model}  {cell.condition}  images {cell.start}-{cell.stop}: {verdict}")
+        say(f"{cell.model}  {cell.condition}  images {cell.start}-{cell.stop}: {verdict}")
     wrong = [c for c in found if not c.identical]
-    typer.echo(f"{len(found) - len(wrong)} of {len(found)} cells are identical")
+    say(f"{len(found) - len(wrong)} of {len(found)} cells are identical")
     # Differences in the last bits are told, but are no failure.
     if any(c.predictions_differ or c.largest > 1e-3 for c in wrong):
         raise StoreError("some cells could not be reproduced; another version, device or batch size may be the cause")

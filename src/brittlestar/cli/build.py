@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from brittlestar.cli.run import Normalise
+from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require
 
 app = typer.Typer(no_args_is_help=True, help="Make data sets with the help of a model.")
@@ -55,9 +56,7 @@ def features(
     source = open_source(data)
     spec = parse_spec(model, factory=factory)
     loaded = load_model(dataclasses.replace(spec, device=device))
-    settled_spec(
-        loaded, spec, source, source.labels, seed, normalise, lambda text: typer.echo(f"WARNING: {text}", err=True)
-    )
+    settled_spec(loaded, spec, source, source.labels, seed, normalise, lambda text: say(f"WARNING: {text}", err=True))
     order = source.order(seed)[:samples]
     built = build_features(
         what,
@@ -66,10 +65,10 @@ def features(
         torch.from_numpy(np.asarray(source.labels[order])).to(device, torch.int64),
         source.ids[order],
         len(source.info.classes),
-        lambda text: typer.echo(f"  {text}", err=True),
+        lambda text: say(f"  {text}", err=True),
     )
     write_set(built, source.info.classes, out, {"data": source.info.as_json()})
     for fact in ("reached_target", "kept_label", "feature_distance"):
         if fact in built.facts:
-            typer.echo(f"{fact.replace('_', ' ')}: {built.facts[fact]:.1%}")
-    typer.echo(f"set: {out} ({len(built.labels):,} images), manifest: {out.with_suffix('.json')}")
+            say(f"{fact.replace('_', ' ')}: {built.facts[fact]:.1%}")
+    say(f"set: {out} ({len(built.labels):,} images), manifest: {out.with_suffix('.json')}")

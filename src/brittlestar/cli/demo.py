@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for models, rows and report.")] = Path("demo"),
@@ -31,8 +33,8 @@ def demo(
     most = open_source("digits").info.count
     require(samples is None or 1 <= samples <= most, f"--samples must be from 1 to {most:,}, got {samples}", UsageError)
     require(workers is None or workers >= 1, f"--workers must be at least 1, got {workers}", UsageError)
-    typer.echo("training three models on 4,000 digits ...", err=True)
-    trained = train_demo_models(out / "models", lambda text: typer.echo(f"  {text}", err=True))
+    say("training three models on 4,000 digits ...", err=True)
+    trained = train_demo_models(out / "models", lambda text: say(f"  {text}", err=True))
     specs = [parse_spec(f"{name}={path}", factory="brittlestar.models.small_cnn:small_cnn") for name, path in trained]
     asked = Evaluation(
         suite=["broad", "mnist-c"],

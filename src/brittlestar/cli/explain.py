@@ -9,6 +9,7 @@ import typer
 
 from brittlestar.cli.alive import working
 from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding
+from brittlestar.cli.say import say
 from brittlestar.core.errors import BrittlestarError
 
 
@@ -49,10 +50,10 @@ def explain(
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)
     for sentence in found.sentences:
-        typer.echo(f"* {sentence}")
+        say(f"* {sentence}")
     for path in explaining.write(found, place(out or store.path / "report")):
-        typer.echo(f"written: {path}")
-    typer.echo(f"report: {build([store])}")
+        say(f"written: {path}")
+    say(f"report: {build([store])}")
 
 
 def after_run(folder: Path, until: float | None = None) -> None:
@@ -70,4 +71,4 @@ def after_run(folder: Path, until: float | None = None) -> None:
         if found is not None:
             explaining.write(found, folder / "report")
     except BrittlestarError as error:
-        typer.echo(f"the report does not say what explains a failure: {error}", err=True)
+        say(f"the report does not say what explains a failure: {error}", err=True)

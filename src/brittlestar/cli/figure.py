@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
+
 
 def figure(
     words: Annotated[
@@ -52,7 +54,7 @@ def _list(runs: list[Path]) -> None:
     from brittlestar.report.paper import figures, titled
 
     for name, svg in figures(report_of(runs)).items():
-        typer.echo(f"{name:40}  {titled(svg)}")
+        say(f"{name:40}  {titled(svg)}")
 
 
 def _chart(name: str, runs: list[Path], out: Path | None, width: str | None) -> None:
@@ -64,13 +66,13 @@ def _chart(name: str, runs: list[Path], out: Path | None, width: str | None) -> 
     report = report_of(runs)
     for status in report.header.statuses:
         if status.kind == "damaged":
-            typer.echo(f"{status.lead} {status.text}", err=True)
+            say(f"{status.lead} {status.text}", err=True)
     chart = paper.chart(report, name, across)
     paper.save(chart, path)
-    typer.echo(f"figure: {path} ({chart.width:.0f} x {chart.height:.0f} mm, text from {chart.smallest:.1f} pt)")
+    say(f"figure: {path} ({chart.width:.0f} x {chart.height:.0f} mm, text from {chart.smallest:.1f} pt)")
     if chart.smallest < paper.LEGIBLE:
         enough = math.ceil(chart.width * paper.LEGIBLE / chart.smallest)
-        typer.echo(f"text under {paper.LEGIBLE:.0f} pt is hard to read: --width {enough}mm would do", err=True)
+        say(f"text under {paper.LEGIBLE:.0f} pt is hard to read: --width {enough}mm would do", err=True)
 
 
 def _maps(run: Path, out: Path, chosen: list[str]) -> None:
@@ -85,5 +87,5 @@ def _maps(run: Path, out: Path, chosen: list[str]) -> None:
             raise unknown("model with a map", name, maps)
     draw({name: maps[name] for name in chosen} or maps, out, stopping_rule(store.manifest.sessions).rule)
     for damage in store.damage.values():
-        typer.echo(f"DAMAGED: {damage}", err=True)
-    typer.echo(f"figure: {out}")
+        say(f"DAMAGED: {damage}", err=True)
+    say(f"figure: {out}")

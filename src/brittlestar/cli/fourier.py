@@ -28,6 +28,7 @@ from brittlestar.cli.options import (
     WeightsKey,
 )
 from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, typed
+from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require
 
 if TYPE_CHECKING:
@@ -184,12 +185,10 @@ def fourier(
     maps = fourier_maps(RunStore.open(result.path))
     for name, found in maps.items():
         widest = f"widest simultaneous interval +-{100 * found.half_width():.1f} points"
-        typer.echo(
-            f"{name}: mean error {100 * float(found.error.mean()):.1f} % over {len(found.error):,} waves, {widest}"
-        )
+        say(f"{name}: mean error {100 * float(found.error.mean()):.1f} % over {len(found.error):,} waves, {widest}")
     if figure is not None:
         draw(maps, figure)
-        typer.echo(f"figure: {figure}")
+        say(f"figure: {figure}")
 
 
 def _layers(
@@ -221,12 +220,12 @@ def _layers(
     ]
     table = folder / f"{re.sub(r'[^A-Za-z0-9.]+', '-', layer)}.csv"
     write_layer_maps(maps, table)
-    typer.echo(f"table: {table}")
+    say(f"table: {table}")
     if figure is not None:
         planes = {f"{name}: {found.layer}": found.waves.matrix(found.mean) for name, found in maps}
         draw_planes(planes, figure, "mean distance (L2)")
-        typer.echo(f"figure: {figure}")
+        say(f"figure: {figure}")
 
 
 def _told(text: str) -> None:
-    typer.echo(f"  {text}", err=True)
+    say(f"  {text}", err=True)

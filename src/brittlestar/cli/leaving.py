@@ -17,6 +17,7 @@ from typing import Any
 
 import typer
 
+from brittlestar.cli.say import say
 from brittlestar.core import interrupts
 from brittlestar.core.errors import BrittlestarError, text_of
 from brittlestar.core.portable import private_file
@@ -30,7 +31,7 @@ def leave(error: BaseException) -> int:
     if isinstance(error, typer.Exit):
         return int(error.exit_code)
     if isinstance(error, KeyboardInterrupt) or interrupts.heard():
-        _say("interrupted")
+        say("interrupted", err=True)
         return interrupts.code()
     if callable(show := getattr(error, "show", None)) and hasattr(error, "exit_code"):
         show()  # words on the command line that typer does not understand
@@ -41,7 +42,7 @@ def leave(error: BaseException) -> int:
     code, text = told(error)
     if "--traceback" in sys.argv[1:2]:
         traceback.print_exception(error)
-    _say(f"error: {text}")
+    say(f"error: {text}", err=True)
     return code
 
 
@@ -59,11 +60,6 @@ def told(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError):
         return MENDABLE, _of_the_system(error)
     return BUG, _bug(error)
-
-
-def _say(text: str) -> None:
-    # A name in a message may hold what the terminal's encoding does not.
-    typer.echo(text.encode("utf-8", "backslashreplace").decode(), err=True)
 
 
 def _named(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
 from brittlestar.core.errors import unknown
 
 Lines = Iterable[tuple[str, str]]
@@ -88,4 +89,4 @@ def listing(kind: Annotated[str, typer.Argument(help=", ".join(KINDS) + ".")]) -
     lines = list(KINDS[kind]())
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
-        typer.echo(f"{name:<{width}}  {text}")
+        say(f"{name:<{width}}  {text}")

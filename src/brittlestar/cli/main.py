@@ -16,6 +16,7 @@ import typer.main
 from brittlestar.cli.bounds import bounded
 from brittlestar.cli.lazy import put_off
 from brittlestar.cli.leaving import all_is_printable, flush_output, leave
+from brittlestar.cli.say import say
 from brittlestar.core import interrupts
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import COMMAND, speak
@@ -75,7 +76,7 @@ for _name, _place in VERBS.items():
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"brittlestar {VERSION}")
+        say(f"brittlestar {VERSION}")
         raise typer.Exit
 
 

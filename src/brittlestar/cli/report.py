@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from brittlestar.cli.alive import working
+from brittlestar.cli.say import say
 
 
 def report(
@@ -40,11 +41,11 @@ def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = Fals
     with working("writing the report"):
         written = write(runs, out=out, beside=[".pdf"] if pdf else [])
     for status in written.statuses:
-        typer.echo(spaced(f"{status.lead} {status.text}"))
-    typer.echo(f"report: {written.page}")
+        say(spaced(f"{status.lead} {status.text}"))
+    say(f"report: {written.page}")
     if pdf:
         path = written.page.with_suffix(".pdf")
         print_pdf(written.page, path)
         with summed(path.parent, {path.name: path.read_bytes()}):
             pass
-        typer.echo(f"print: {path}")
+        say(f"print: {path}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
+
 
 def reproduce(
     name: Annotated[str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer or features.")],
@@ -108,7 +110,7 @@ def reproduce(
             classes=published_classes,
         )
     )
-    reproduction, page = run(name, setting, out, lambda text: typer.echo(f"  {text}", err=True), beside)
+    reproduction, page = run(name, setting, out, lambda text: say(f"  {text}", err=True), beside)
     for verdict in reproduction.verdicts:
-        typer.echo(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
-    typer.echo(f"page: {page}")
+        say(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
+    say(f"page: {page}")

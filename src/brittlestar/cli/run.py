@@ -29,6 +29,7 @@ from brittlestar.cli.options import (
     ResizeRounding,
     WeightsKey,
 )
+from brittlestar.cli.say import say
 from brittlestar.core import interrupts
 from brittlestar.core.errors import DataError, UsageError
 
@@ -209,19 +210,19 @@ def finish(result: object, report: bool, until: float | None = None) -> None:
         "interrupted": "interrupted: finished cells are written",
         "unread": "not complete: some images could not be read",
     }
-    typer.echo(
+    say(
         f"{reasons[outcome.stop]}; {outcome.images:,} shifted images in {outcome.seconds:.0f} s, rows in {result.path}",
         err=True,
     )
     for note in result.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)
     told = stopping_rule(RunStore.open(result.path).manifest.sessions)
     if told.rule == "anytime":
-        typer.echo(f"intervals are confidence sequences (wider than ordinary ones), as {told.reason}", err=True)
+        say(f"intervals are confidence sequences (wider than ordinary ones), as {told.reason}", err=True)
     if outcome.stop not in ("complete", "precision", "unread"):
-        typer.echo("run the same command again to go on where it stopped", err=True)
+        say("run the same command again to go on where it stopped", err=True)
     if outcome.stop == "interrupted":
-        typer.echo(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
+        say(f"a report of what there is: brittlestar report {shlex.quote(str(result.path))}", err=True)
         raise typer.Exit(interrupts.code())
     if report:
         # First, as the report tells of it.

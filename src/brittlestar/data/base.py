@@ -22,6 +22,27 @@ class Changed(DataError):
         return cls(f"{name} has changed since this session read it first: put it back as it was, or start again")
 
 
+class Unreadable(DataError):
+    """A sample that cannot be read.
+
+    Attributes:
+        reason: What is wrong with it; the text says besides what to do.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+        self.reason, self._remedy = reason, remedy
+
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str]]:
+        """Errors of workers are pickled, and are made again of the arguments."""
+        return type(self), (self.reason, self._remedy)
+
+
+def reason_of(error: DataError) -> str:
+    """What is wrong with a sample, without what to do about it."""
+    return error.reason if isinstance(error, Unreadable) else str(error)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataInfo:
     """What a run records about its data.

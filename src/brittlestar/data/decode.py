@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, crop_start
+from brittlestar.data.base import Unreadable
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -95,10 +96,10 @@ def read_header(content: bytes, name: str) -> ImageHeader:
         return ImageHeader(size, channels, jpeg, turn > 1, several, clear, colours)
 
 
-def damaged(name: str, error: Exception) -> DataError:
+def damaged(name: str, error: Exception) -> Unreadable:
     """What to say of a file that cannot be decoded."""
-    return DataError(
-        f"{name} is damaged or truncated ({error}); mend it or leave it out with {option('skip_bad', True)}"
+    return Unreadable(
+        f"{name} is damaged or truncated ({error})", f"mend it or leave it out with {option('skip_bad', True)}"
     )
 
 
@@ -193,24 +194,22 @@ def _opened(content: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         too_deep = _depth(image, content) > 8
     except UnidentifiedImageError:
-        raise DataError(f"{name} is no image that can be read ({', '.join(FORMATS)}); mend it {leave}") from None
+        raise Unreadable(f"{name} is no image that can be read ({', '.join(FORMATS)})", f"mend it {leave}") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name} is too large to be decoded ({error}); scale it down {leave}") from None
+        raise Unreadable(f"{name} is too large to be decoded ({error})", f"scale it down {leave}") from None
     except Exception as error:
-        raise DataError(f"{name} cannot be read ({error}); mend it {leave}") from error
-    require(
-        not too_deep,
-        f"{name} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits first, {leave}",
-        DataError,
-    )
+        raise Unreadable(f"{name} cannot be read ({error})", f"mend it {leave}") from error
+    if too_deep:
+        bits = f"{name} has more than 8 bits a channel (mode {image.mode})"
+        raise Unreadable(bits, f"convert it to 8 bits first, {leave}")
     width, height = image.size
     most = MEMORY // (_PROGRESSIVE if image.info.get("progressive") else _BYTES_OF.get(image.format or "", _BYTES))
-    require(
-        width * height <= most,
-        f"{name} is {width:,} x {height:,}: {width * height:,} pixels, of which {most:,} can be decoded in the memory "
-        f"that one picture may take; scale it down {leave}",
-        DataError,
-    )
+    if width * height > most:
+        raise Unreadable(
+            f"{name} is {width:,} x {height:,}: {width * height:,} pixels, of which {most:,} can be decoded in the "
+            "memory that one picture may take",
+            f"scale it down {leave}",
+        )
     return image
 
 

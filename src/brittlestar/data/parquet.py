@@ -13,7 +13,7 @@ import numpy.typing as npt
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.text import readable
-from brittlestar.data.base import Changed
+from brittlestar.data.base import Changed, Unreadable
 from brittlestar.data.columns import class_columns, columns_of, labels_of, quoted
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
@@ -131,18 +131,17 @@ class ParquetSource(EncodedSource):
     def _content(self, place: int, found: dict[int, tuple[Any, Any]]) -> bytes:
         number = int(np.searchsorted(self.starts, place, side="right")) - 1
         file, name = Path(self.paths[number]), self._name(place)
-        require(
-            self.sizes[place] <= LARGEST_FILE,
-            f"{name} holds {self.sizes[place]:,} bytes, more than any image that could be decoded here; leave it out "
-            f"with {option('skip_bad', True)}",
-            DataError,
-        )
+        leave = f"leave it out with {option('skip_bad', True)}"
+        if self.sizes[place] > LARGEST_FILE:
+            size = f"{name} holds {self.sizes[place]:,} bytes, more than any image that could be decoded here"
+            raise Unreadable(size, leave)
         if place not in found:
             raise Changed.of(name)
         content, path = found[place]
         if content is not None:
             return bytes(content)
-        require(bool(path), f"{name} has no image; leave it out with {option('skip_bad', True)}", DataError)
+        if not path:
+            raise Unreadable(f"{name} has no image", leave)
         return _beside(file, str(path), name)
 
 
@@ -151,19 +150,16 @@ _IN_ORDER = "ORDER BY file_row_number"
 
 def _beside(file: Path, path: str, name: str) -> bytes:
     """The image file that a row names: in the folder of the Parquet file or below, wherever else the path may lead."""
-    leave = f"leave it out with {option('skip_bad', True)}"
+    leave = f"put it there, or leave it out with {option('skip_bad', True)}"
     root = file.parent.resolve()
     try:
         there = (root / path).resolve()
-        require(
-            there.is_relative_to(root) and there.is_file() and there.stat().st_size <= LARGEST_FILE,
-            f"{name} has no image bytes, and its path {readable(path)} is no image file below {readable(str(root))}; "
-            f"put it there, or {leave}",
-            DataError,
-        )
-        return there.read_bytes()
+        if there.is_relative_to(root) and there.is_file() and there.stat().st_size <= LARGEST_FILE:
+            return there.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{name}: cannot read {readable(path)} ({error}); {leave}") from error
+        raise Unreadable(f"{name}: cannot read {readable(path)} ({error})", leave) from error
+    below = f"is no image file below {readable(str(root))}"
+    raise Unreadable(f"{name} has no image bytes, and its path {readable(path)} {below}", leave)
 
 
 def _require_alike(

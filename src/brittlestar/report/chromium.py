@@ -82,7 +82,9 @@ def _run(page: Path, path: Path, *flags: str) -> None:
         made = Path(folder) / f"made{path.suffix}"
         # A profile of its own: with the user's, a Chromium that is open already would take the page over.
         command = [program, *FLAGS, f"--user-data-dir={folder}/profile", *(flag.format(made) for flag in flags)]
-        if os.geteuid() == 0:  # Chromium's sandbox refuses to start for root, as in most containers.
+        if (
+            getattr(os, "geteuid", lambda: 1)() == 0
+        ):  # Chromium's sandbox refuses to start for root, as in most containers.
             command.insert(1, "--no-sandbox")
         try:
             done = subprocess.run(

@@ -16,6 +16,9 @@ CHECKS = 0.05
 REPORT, REPORT_MOST = 0.1, 10.0
 """Part of a budget, and the most seconds, that are kept for the report."""
 
+LOADING = 0.5
+"""Part of the time that loading took that is kept for it at least: a machine that was busy then may still be so."""
+
 EXPLANATION = 0.05
 """Part of a budget that is kept for explaining."""
 
@@ -31,11 +34,13 @@ class Budget:
         seconds: In all.
         began: ``time.monotonic()`` when the command began.
         report: Whether an explanation and a report follow the session.
+        loading: Seconds that it took to load libraries, data and models.
     """
 
     seconds: float
     began: float = field(default_factory=lambda: time.monotonic())
     report: bool = False
+    loading: float = 0.0
 
     @property
     def end(self) -> float:
@@ -50,7 +55,7 @@ class Budget:
     @property
     def end_of_explaining(self) -> float:
         """When only the report is left to be written."""
-        return self.end - min(REPORT * self.seconds, REPORT_MOST) * self.report
+        return self.end - min(max(REPORT * self.seconds, LOADING * self.loading), REPORT_MOST) * self.report
 
     @property
     def end_of_examples(self) -> float:

@@ -17,7 +17,7 @@ from brittlestar.core.options import option
 from brittlestar.core.sealed import Damaged
 from brittlestar.core.text import readable
 from brittlestar.data import reopened
-from brittlestar.data.base import Source
+from brittlestar.data.base import Source, reason_of
 from brittlestar.data.encoded import EncodedSource
 from brittlestar.data.recorded import RecordedSource
 from brittlestar.models import map_labels
@@ -79,7 +79,7 @@ def _unread(source: Source, order: npt.NDArray[np.int64], position: int) -> list
     try:
         source.load(order[position : position + 1])
     except DataError as error:
-        return [Skipped(position, readable(source.names()[order[position]]), readable(str(error)))]
+        return [Skipped(position, readable(source.names()[order[position]]), readable(reason_of(error)))]
     return []
 
 
@@ -117,10 +117,13 @@ def skip_lacking(store: RunStore, source: Source, order: npt.NDArray[np.int64]) 
 def unread_text(folder: Path, unread: Iterable[Skipped]) -> str:
     """What is said at the end of a session some of whose blocks could not be done."""
     samples = sorted(set(unread))
-    many = f"{len(samples):,} images" if len(samples) > 1 else "1 image"
+    several = len(samples) > 1
+    many, blocks, them = (
+        (f"{len(samples):,} images", "Their blocks are", "them") if several else ("1 image", "Its block is", "it")
+    )
     return (
-        f"{many} could not be read: {told(samples)}. Their blocks are not done; all else is kept in {folder}. Put them "
-        f"back as they were and run the same command again, or add {option('skip_bad', True)} to go on without them"
+        f"{many} could not be read: {told(samples)}. {blocks} not done; all else is kept in {folder}. Put {them} in "
+        f"order and run the same command again, or add {option('skip_bad', True)} to go on without {them}"
     )
 
 

@@ -10,7 +10,7 @@ from brittlestar.core.errors import StoreError
 ASIDE = "damaged"
 """The folder inside a run folder that damaged files are moved into."""
 
-AGAIN = "give the same `brittlestar run` command again: it is set aside and its cells are computed again"
+AGAIN = "give the same `brittlestar run` command again: damaged files are set aside and their cells computed again"
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def write_rows(folder: Path, stem: str, parts: Sequence[Rows], about: Mapping[st
     return path
 
 
-def about_text(about: Mapping[str, Any]) -> str:
+def about_text(about: Mapping[str, Any] | Sequence[str]) -> str:
     """What is kept in a file's metadata, in the one way in which it is written."""
     return json.dumps(about, separators=(",", ":"))
 
