@@ -93,3 +93,13 @@ def test_images_of_one_class_will_do_where_the_others_are_named(form: str, tmp_p
     )
     assert [row["accuracy"] for row in run.table()] == [1.0]
     assert any("all images are of one class" in note for note in open_source(one, one_class=True).info.notes)
+
+
+def test_tables_write_out_what_moves_the_cursor(tmp_path: Path) -> None:
+    run = bs.evaluate(
+        {"a\x1b[31m\u202eb": Third()}, (X, Y), suite="clean", out=tmp_path / "run", progress=False, anyway=True
+    )
+    table = run.table()
+    assert [row["model"] for row in table] == ["a\x1b[31m\u202eb"]
+    for text in (str(table), table._repr_html_()):
+        assert "a\\x1b[31m\\u202eb" in text and "\x1b" not in text and "\u202e" not in text

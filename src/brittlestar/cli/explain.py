@@ -43,10 +43,21 @@ def explain(
     from brittlestar.store import RunStore
 
     torch.set_num_threads(1)
+    store = RunStore.open(run)
+    how = store.manifest.data.get("how") or {}
     source = open_source(
-        data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
+        data,
+        resize=resize,
+        crop=crop,
+        filter=resize_filter,
+        rounding=resize_rounding,
+        prepare=prepare,
+        skip_bad=bool(how.get("skip_bad") or store.manifest.skipped),
+        image_column=how.get("image_column"),
+        label_column=how.get("label_column"),
+        one_class=True,
     )
-    store, source = RunStore.open(run), as_recorded(source, place(run), skip_bad=True)
+    source = as_recorded(source, place(run), skip_bad=True)
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)
     for sentence in found.sentences:

@@ -18,6 +18,8 @@ from brittlestar.cli.options import (
     Crop,
     Device,
     Executor,
+    ImageColumn,
+    LabelColumn,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -27,6 +29,7 @@ from brittlestar.cli.options import (
     Resize,
     ResizeFilter,
     ResizeRounding,
+    SkipBad,
     WeightsKey,
 )
 from brittlestar.cli.say import say
@@ -83,15 +86,15 @@ def run(
     resize_filter: ResizeFilter = None,
     resize_rounding: ResizeRounding = None,
     prepare: Prepare = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")] = False,
+    skip_bad: SkipBad = False,
     group: Annotated[
         str | None,
         typer.Option(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
-    image_column: Annotated[str | None, typer.Option(help="Parquet: the column of the images, if not image.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Parquet: the column of the labels, if not label.")] = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     classes: Annotated[
         Path | None,
         typer.Option(
