@@ -19,7 +19,7 @@ import typer
 
 from brittlestar.cli.say import say
 from brittlestar.core import interrupts
-from brittlestar.core.errors import BrittlestarError, text_of
+from brittlestar.core.errors import BrittlestarError, no_memory, text_of
 from brittlestar.core.portable import private_file
 from brittlestar.core.version import VERSION
 
@@ -52,7 +52,7 @@ def told(error: BaseException) -> tuple[int, str]:
         return MENDABLE, str(error)
     if isinstance(error, typer.Abort):
         return MENDABLE, "stopped, as no answer was given"
-    if _no_memory(error):
+    if no_memory(error):
         return MENDABLE, (
             f"memory ran out ({_named(error)}); what was finished is kept: try smaller batches (--batch), fewer "
             "processes (--workers) or smaller images (--resize), and run the same command again"
@@ -65,15 +65,6 @@ def told(error: BaseException) -> tuple[int, str]:
 def _named(error: BaseException) -> str:
     text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _no_memory(error: BaseException) -> bool:
-    """Whether memory has run out; torch and DuckDB, which may not be imported yet, have errors of their own for it."""
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
-        return True
-    return isinstance(error, RuntimeError) and any(
-        said in text_of(error) for said in ("out of memory", "can't allocate memory", "not enough memory")
-    )
 
 
 def _of_the_system(error: OSError) -> str:

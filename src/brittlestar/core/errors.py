@@ -73,3 +73,13 @@ def text_of(error: BaseException, most: int = 300) -> str:
     except BaseException:
         return "(its text cannot be read)"
     return lines[0][:most] if lines else ""
+
+
+def no_memory(error: BaseException) -> bool:
+    """Whether memory has run out, here or on a device."""
+    # torch and DuckDB have errors of their own for it, and may not be imported yet.
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        return True
+    return isinstance(error, RuntimeError) and any(
+        said in text_of(error) for said in ("out of memory", "can't allocate memory", "not enough memory")
+    )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
+from brittlestar.core.sql import column_in_sql
 from brittlestar.core.text import readable
 from brittlestar.data.labels import MOST_CLASSES, checked_classes, numbered
 from brittlestar.data.tree import ordered
@@ -42,11 +43,6 @@ class Columns:
     path: str
     label: str
     notes: tuple[str, ...]
-
-
-def quoted(name: str) -> str:
-    """A column's name in SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def columns_of(
@@ -83,7 +79,7 @@ def columns_of(
         f"paths{'; another column is ' + option('image_column', pictures[0]) if pictures else ''}",
         DataError,
     )
-    column, notes = quoted(chosen), []
+    column, notes = column_in_sql(chosen), []
     if image is None and chosen not in IMAGES:
         notes.append(f"images are those of column {readable(chosen)}")
     named = label or next((name for name in LABELS if name in types), None)
@@ -128,7 +124,7 @@ def labels_of(
     Raises:
         DataError: A label is missing, is no class, or is far beyond any.
     """
-    column, shown = quoted(label), readable(label)
+    column, shown = column_in_sql(label), readable(label)
     require(
         not kind.endswith("]") and not kind.startswith(("STRUCT", "MAP")),
         f"{files[0]}: column {shown} holds several labels a row ({readable(kind)[:60]}); name one with one: "
@@ -180,7 +176,7 @@ def labels_of(
 def _of_names(
     files: Sequence[str], label: str, names: tuple[str, ...], query: Query
 ) -> tuple[npt.NDArray[np.int32], tuple[str, ...], list[str]]:
-    column, shown = quoted(label), readable(label)
+    column, shown = column_in_sql(label), readable(label)
     present: set[str] = set()
     for file in files:
         some = query(file, f"DISTINCT {column}::VARCHAR", f"LIMIT {MOST_CLASSES + 1}")

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
+from brittlestar.core.sql import column_in_sql, path_in_sql, text_in_sql
 from brittlestar.core.text import readable
 from brittlestar.data.base import Changed, Unreadable
-from brittlestar.data.columns import class_columns, columns_of, labels_of, quoted
+from brittlestar.data.columns import class_columns, columns_of, labels_of
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
 from brittlestar.data.reader import OpenRequest, Reader
@@ -204,14 +205,8 @@ def _connection() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _text(path: str) -> str:
-    """A path as SQL, in which DuckDB expands nothing."""
-    literal = "".join(f"[{c}]" if c in "*?[" else c for c in path)
-    return "'" + literal.replace("'", "''") + "'"
-
-
 def _query(con: duckdb.DuckDBPyConnection, file: str, select: str, where: str = "") -> list[Any]:
-    source = f"read_parquet({_text(file)}, file_row_number=true, hive_partitioning=false)"
+    source = f"read_parquet({path_in_sql(file)}, file_row_number=true, hive_partitioning=false)"
     return _rows(con, file, f"{select} FROM {source} {where}")
 
 
@@ -232,7 +227,7 @@ def _types(con: duckdb.DuckDBPyConnection, file: str) -> dict[str, str]:
 
 
 def _metadata(con: duckdb.DuckDBPyConnection, file: str) -> list[bytes]:
-    sql = f"SELECT value FROM parquet_kv_metadata({_text(file)}) WHERE key = 'huggingface'::BLOB"
+    sql = f"SELECT value FROM parquet_kv_metadata({path_in_sql(file)}) WHERE key = 'huggingface'::BLOB"
     return [bytes(value) for (value,) in _rows(con, file, sql)]
 
 
@@ -243,7 +238,7 @@ def _group_column(con: duckdb.DuckDBPyConnection, file: str, column: str) -> lis
         f"{file} has no column {column} to group samples by; it has {', '.join(map(readable, columns))}",
         DataError,
     )
-    return [value for (value,) in _query(con, file, f"SELECT {quoted(column)}", _IN_ORDER)]
+    return [value for (value,) in _query(con, file, f"SELECT {column_in_sql(column)}", _IN_ORDER)]
 
 
 def _takes(path: Path) -> bool:
@@ -256,7 +251,7 @@ def _write(folder: Path, images: Pixels, labels: Sequence[int]) -> Path:
     con.execute("CREATE TABLE images (image STRUCT(bytes BLOB, path VARCHAR), label BIGINT)")
     for image, label in zip(images, labels, strict=True):
         con.execute("INSERT INTO images VALUES ({'bytes': ?::BLOB, 'path': NULL}, ?)", [png(image), int(label)])
-    con.execute("COPY images TO '{}' (FORMAT parquet)".format(str(path).replace("'", "''")))
+    con.execute(f"COPY images TO {text_in_sql(path)} (FORMAT parquet)")
     return path
 
 

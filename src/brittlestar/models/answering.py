@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from brittlestar.core import interrupts, whereabouts
-from brittlestar.core.errors import BrittlestarError, ModelError, text_of
+from brittlestar.core.errors import BrittlestarError, ModelError, no_memory, text_of
 from brittlestar.core.options import option
 
 _inside: set[int] = set()
@@ -148,15 +148,6 @@ def said_of(error: BaseException, model: str, images: int) -> str:
     else:
         what = f"raised {type(error).__name__}{': ' if text_of(error) else ''}{text_of(error)}"
     return f"model {model} {what}{where} {asked}; everything finished is kept: mend the model, or leave it out"
-
-
-def no_memory(error: BaseException) -> bool:
-    """Whether memory has run out, here or on a device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        said in text_of(error) for said in ("out of memory", "can't allocate memory", "not enough memory")
-    )
 
 
 def _own_line(error: BaseException) -> str:

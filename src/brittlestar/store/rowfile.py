@@ -18,6 +18,7 @@ from brittlestar.core.files import make_folder, scratch, write_atomic
 from brittlestar.core.places import ObjectPath
 from brittlestar.core.rows import Rows
 from brittlestar.core.sealed import Damaged, name_digest
+from brittlestar.core.sql import path_in_sql, text_in_sql
 from brittlestar.store.damage import AGAIN
 
 SIMPLE = ("position", "frame", "label", "prediction", "label_logit", "top_logit", "log_sum_exp")
@@ -82,9 +83,9 @@ def parquet_bytes(path: Path, columns: dict[str, Any], about: str) -> bytes:
     con.register("written", columns)
     try:
         # Nobody reads it under this name, so DuckDB need not write beside and rename.
-        options = f"FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {{{_KEY}: {_text(about)}}}"
+        options = f"FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {{{_KEY}: {text_in_sql(about)}}}"
         with scratch(path) as beside:
-            con.execute(f"COPY (SELECT * FROM written) TO {_text(beside)} ({options})")
+            con.execute(f"COPY (SELECT * FROM written) TO {text_in_sql(beside)} ({options})")
             return beside.read_bytes()
     except (duckdb.Error, OSError) as error:
         raise StoreError(f"cannot write {path}: {_first_line(error)}; free some space or check permissions") from error
@@ -119,9 +120,7 @@ def about_text(about: Mapping[str, Any] | Sequence[str]) -> str:
 def about_rows(path: Path) -> dict[str, Any]:
     """What a row file's metadata say about it; empty for files of earlier versions and for damaged ones."""
     try:
-        found = (
-            _reaching([path]).execute(f"SELECT key, value FROM parquet_kv_metadata({_text(_literal(path))})").fetchall()
-        )
+        found = _reaching([path]).execute(f"SELECT key, value FROM parquet_kv_metadata({path_in_sql(path)})").fetchall()
         told = json.loads(dict(found)[_KEY.encode()])
     except (duckdb.Error, KeyError, ValueError, RecursionError):
         return {}
@@ -272,16 +271,7 @@ def _stacked(table: dict[str, Any], prefix: str, first: int) -> tuple[npt.NDArra
 
 def _files(paths: Sequence[Path]) -> str:
     # Without hive_partitioning = false, a folder called a=b would become a column a.
-    return f"read_parquet([{', '.join(_text(_literal(path)) for path in paths)}], hive_partitioning = false)"
-
-
-def _literal(path: Path) -> str:
-    """A path in which DuckDB expands nothing."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
-
-
-def _text(value: Path | str) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
+    return f"read_parquet([{', '.join(path_in_sql(path) for path in paths)}], hive_partitioning = false)"
 
 
 def _first_line(error: Exception) -> str:

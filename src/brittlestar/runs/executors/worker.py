@@ -22,9 +22,8 @@ from typing import Any
 import torch
 
 from brittlestar.core import interrupts, whereabouts
-from brittlestar.core.errors import BrittlestarError, UsageError, text_of
+from brittlestar.core.errors import BrittlestarError, UsageError, no_memory, text_of
 from brittlestar.core.options import COMMAND, Language, option, speak, spoken
-from brittlestar.models.answering import no_memory
 from brittlestar.runs import hung
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.process import die_with, keep_memory
