@@ -14,13 +14,14 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import hashlib
 import os
-import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,15 +125,26 @@ def mutation(file: Path, number: int) -> Mutation:
     return Mutation(file, line, before, ast.unparse(node).splitlines()[0], text)
 
 
+def _chance(seed: int, file: Path) -> list[tuple[str, Path, int]]:
+    """A random number for each place of a file. It hangs on the file's name and the place's own text alone, so that a
+    change elsewhere draws no other mutations, and 8 are the first of 40."""
+    name, seen, chance = file.relative_to(SOURCE).as_posix(), Counter[str](), []
+    for number, node in enumerate(_places(ast.parse(file.read_text(encoding="utf-8")))):
+        text = ast.unparse(node)
+        seen[text] += 1
+        words = f"{seed} {name} {seen[text]} {text}"
+        chance.append((hashlib.sha256(words.encode()).hexdigest(), file, number))
+    return chance
+
+
 def drawn(count: int, seed: int) -> list[Mutation]:
     """Mutations drawn evenly among the packages, in each evenly among all places."""
-    chance = random.Random(seed)
     chosen = []
     for place, package in enumerate(TESTS):
-        files = [f for f in sorted((SOURCE / package).rglob("*.py")) if f.name not in DRAWN]
-        every = [(f, number) for f in files for number in range(len(_places(ast.parse(f.read_text("utf-8")))))]
+        files = [file for file in sorted((SOURCE / package).rglob("*.py")) if file.name not in DRAWN]
         own = count // len(TESTS) + (place < count % len(TESTS))
-        chosen += [mutation(file, number) for file, number in chance.sample(every, own)]
+        every = sorted(chance for file in files for chance in _chance(seed, file))
+        chosen += [mutation(file, number) for _, file, number in every[:own]]
     return chosen
 
 
@@ -145,7 +157,9 @@ def caught_by(one: Mutation) -> str:
     files.sort(key=lambda f: not any(re.search(rf"\b{w}\b", f.read_text(encoding="utf-8")) for w in words))
     with tempfile.TemporaryDirectory() as folder:
         copied = Path(folder) / "src" / "brittlestar"
-        shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+        # What is compiled already stays so, except where other compiled code may hold the function that changes.
+        kept = () if "ops.jit import" not in one.text else ("*.nbi", "*.nbc")
+        shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns(*kept))
         (copied / one.file.relative_to(SOURCE)).write_text(one.text, encoding="utf-8")
         done = subprocess.run(
             [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -38,7 +38,7 @@ class Browser:
         request = urllib.request.Request(self.base + path, data=data, method=method)
         request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=600) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise AssertionError(error.read().decode()[:600]) from error
@@ -52,7 +52,7 @@ class Browser:
 
     def until(self, script: str) -> Any:
         """Ask again and again until the answer is true, however busy the machine is; give the answer."""
-        for _ in range(1200):
+        for _ in range(6000):
             answer = self.run(script)
             if answer:
                 return answer
@@ -117,21 +117,20 @@ def browsing(folder: Path) -> Iterator[Browser]:
     """A headless Chromium that keeps what it writes in a folder; it and its driver must be installed."""
     program, driver = chromium(), shutil.which("chromedriver")
     assert program is not None and driver is not None, "apt-get install chromium chromium-driver"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([driver, f"--port={port}"], stdout=log, stderr=log)
+        process = subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
     try:
-        for _ in range(100):
-            try:
-                with socket.create_connection(("127.0.0.1", port), timeout=1):
-                    break
-            except OSError:
-                time.sleep(0.1)
-        opened = Browser(port, folder / "profile", program)
+        told: list[str] = []
+        for line in process.stdout:  # until it says where it listens, or has ended
+            told.append(line)
+            if port := re.search(r"started successfully on port (\d+)", line):
+                break
+        assert port, f"chromedriver did not start: {''.join(told)}"
+        opened = Browser(int(port[1]), folder / "profile", program)
         yield opened
         opened.send("DELETE", "")
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait()
+        process.stdout.close()

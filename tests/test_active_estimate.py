@@ -102,7 +102,7 @@ def test_interval_of_a_complete_sample_is_exact() -> None:
     assert (low[0], high[0]) == pytest.approx((exact.low, exact.high), abs=1e-6)
 
 
-@pytest.mark.parametrize("repeats", [3, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("repeats", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_an_estimate_is_as_sharp_as_asked_with_fewer_passes_and_covers(repeats: int) -> None:
     """Populations are drawn anew, so that intervals must hold for the rate that stands behind the samples."""
     auxiliary, margins = world(7, 6000)
@@ -127,17 +127,17 @@ def test_an_estimate_is_as_sharp_as_asked_with_fewer_passes_and_covers(repeats: 
 
 
 def test_too_few_samples_are_all_looked_at() -> None:
-    auxiliary, margins = world(3, 60)
+    auxiliary, margins = world(3, 25)
     found = active_estimate(auxiliary, Table(margins), 0.02)
     assert found.rates.passes == margins.size
     assert np.allclose(found.rates.value, (margins < 0).mean(1), atol=2e-3)
 
 
 def test_the_same_seed_looks_at_the_same_cells() -> None:
-    auxiliary, margins = world(4)
-    one, two = (active_estimate(auxiliary, Table(margins), 0.12, seed=3) for _ in range(2))
+    auxiliary, margins = world(4, 250)
+    one, two = (active_estimate(auxiliary, Table(margins), 0.2, seed=3) for _ in range(2))
     assert one.passes == two.passes and np.array_equal(one.stand_ins, two.stand_ins)
-    assert active_estimate(auxiliary, Table(margins), 0.12, seed=4).passes != one.passes
+    assert active_estimate(auxiliary, Table(margins), 0.2, seed=4).passes != one.passes
 
 
 def test_effects_of_asked_cells_leave_themselves_out() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tiny import command, make_world
+from tiny import called, make_world
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def test_bad_input_is_told_clearly(world: Path, case: str) -> None:
     }
     given = dict(zip(changes[::2], (c.format(w=world) for c in changes[1::2]), strict=True))
     words = [word for pair in (options | given).items() for word in pair]
-    done = subprocess.run(command("run", *words), capture_output=True, text=True)
+    done = called("run", *words)
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     assert expected in done.stderr
@@ -64,7 +63,7 @@ def test_bad_input_is_told_clearly(world: Path, case: str) -> None:
 
 @pytest.mark.parametrize("words", [["--samples", "0"], ["--samples", "1001"], ["--workers", "0"]])
 def test_the_demo_refuses_numbers_before_it_trains(tmp_path: Path, words: list[str]) -> None:
-    done = subprocess.run(command("demo", "--out", tmp_path / "demo", *words), capture_output=True, text=True)
+    done = called("demo", "--out", tmp_path / "demo", *words)
     assert done.returncode == 2 and done.stderr.startswith(f"error: {words[0]} must be"), done.stderr
     assert not (tmp_path / "demo").exists()
 
@@ -80,14 +79,14 @@ FILE_FOR_A_FOLDER = {
 @pytest.mark.parametrize("verb", FILE_FOR_A_FOLDER)
 def test_a_file_where_a_folder_must_be_is_told_clearly(world: Path, verb: str) -> None:
     words = [word.format(w=world) for word in FILE_FOR_A_FOLDER[verb]]
-    done = subprocess.run(command(*words, "--out", world / "model.py"), capture_output=True, text=True)
+    done = called(*words, "--out", world / "model.py")
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     assert "model.py" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("kind", ["shifts", "suites", "models", "data", "measures"])
 def test_lists_have_a_line_each(kind: str) -> None:
-    done = subprocess.run(command("list", kind), capture_output=True, text=True)
+    done = called("list", kind)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) >= 2
@@ -96,14 +95,15 @@ def test_lists_have_a_line_each(kind: str) -> None:
 
 def test_show_writes_a_picture(tmp_path: Path) -> None:
     target = tmp_path / "noise.png"
-    done = subprocess.run(command("show", "shift", "gaussian_noise", "--out", target), capture_output=True, text=True)
+    done = called("show", "shift", "gaussian_noise", "--out", target)
     assert done.returncode == 0, done.stderr
     assert "arxiv.org/abs/1903.12261" in done.stdout
     assert "severity 5: sigma = 0.38" in done.stdout
     assert target.stat().st_size > 10_000
 
 
-def test_show_names_the_nearest(tmp_path: Path) -> None:
-    done = subprocess.run(command("show", "shift", "gausian_noise"), capture_output=True, text=True, cwd=tmp_path)
+def test_show_names_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = called("show", "shift", "gausian_noise")
     assert done.returncode == 2
     assert "did you mean gaussian_noise" in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from brittlestar.shifts.ops.spectrum import basis_vector
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from test_fourier_exact import Linear
-from tiny import command
+from tiny import called
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +67,7 @@ def test_the_map_ranks_a_linear_models_failures(made: tuple[Path, Path]) -> None
 
 def test_files_and_refusals(made: tuple[Path, Path], tmp_path: Path) -> None:
     run, data = made
-    done = subprocess.run(
-        command("explain", run, "--data", data, "--samples", 20, "--out", tmp_path), capture_output=True, text=True
-    )
+    done = called("explain", run, "--data", data, "--samples", 20, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "explain.csv").read_text().splitlines()) > 50
     assert (tmp_path / "explain.md").read_text().startswith("# Frequencies")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from brittlestar.store import RunStore
 from brittlestar.suites.fourier import fourier_suite, map_norm
 from report_tools import seen
 from test_executors import Threaded
-from tiny import command, evaluate_with, make_world
+from tiny import called, evaluate_with, make_world
 
 SAMPLES = 400
 HALF_WIDTH = 0.13
@@ -143,7 +142,7 @@ def test_narrower_goes_on_from_what_is_known(world: Path) -> None:
 def test_two_workers_give_the_same(world: Path, sharp: tuple[Path, SampledMap]) -> None:
     words = ["fourier", "--model", f"m=torch:{world / 'model.py'}:model", "--data", world / "data.npz", "--region", 5]
     words += ["--anyway", "--half-width", HALF_WIDTH, "--workers", 2, "--device", "cpu", "--out", world / "two"]
-    done = subprocess.run(command(*words), capture_output=True, text=True)
+    done = called(*words)
     assert done.returncode == 0, done.stderr
     found = sampled_map(world / "two", RunStore.open(world / "two").manifest.models["m"]["fingerprint"])
     assert found is not None and np.array_equal(found.wrong, sharp[1].wrong)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,7 @@ from browser_tools import Browser
 from report_tools import seen
 from test_fourier_exact import Linear
 from test_report_html import EVIL, EVIL_TOO, Page, evil_conditions
-from tiny import command, make_world
+from tiny import called, make_world
 
 Kept = dict[str, Any]
 
@@ -298,17 +297,17 @@ def test_run_explains_by_itself(tmp_path: Path) -> None:
     model, data = make_world(tmp_path, samples=40)
     words = ["run", "--model", f"torch:{model}:model", "--data", data, "--suite", "bands", "--suite", "fourier"]
     words += ["--workers", 1, "--out", tmp_path / "run"]
-    done = subprocess.run(command(*words, "--no-report"), capture_output=True, text=True)
+    done = called(*words, "--no-report")
     assert done.returncode == 0 and not (tmp_path / "run" / NAME).exists(), done.stderr
-    done = subprocess.run(command(*words), capture_output=True, text=True)
+    done = called(*words)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / NAME).is_file() and (tmp_path / "run" / "report" / "explain.csv").is_file()
     text = (tmp_path / "run" / "report" / "report.html").read_text()
     assert 'id="explained"' in text and text.count("chart scatter") == 1
-    np.savez(data, x=np.zeros((40, 12, 12, 3), np.uint8), y=np.arange(40) % 4)
+    np.savez(data, x=np.full((40, 12, 12, 3), 200, np.uint8), y=np.arange(40) % 4)
     (tmp_path / "run" / NAME).unlink()
     words = ["explain", tmp_path / "run", "--data", data]
-    done = subprocess.run(command(*words), capture_output=True, text=True)
+    done = called(*words)
     assert done.returncode == 2 and "is not the data of the run" in done.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from brittlestar.runs.request import Watch
 from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
-from tiny import command, evaluate_with
+from tiny import called, evaluate_with
 
 CLASSES = 4
 
@@ -95,10 +94,10 @@ def test_on_the_terminal_it_is_an_error_or_a_warning_before_the_work(tmp_path: P
     )
     words = ["run", "--model", f"m=torch:{tmp_path / 'm.py'}:build", "--data", tmp_path / "d.npz", "--suite", "clean"]
     words += ["--workers", 1, "--no-report", "--out", tmp_path / "run"]
-    stopped = subprocess.run(command(*words), capture_output=True, text=True)
+    stopped = called(*words)
     assert stopped.returncode == 2 and "Traceback" not in stopped.stderr
     assert "error: near chance on clean images: m is right in 100 of the first 400" in stopped.stderr
-    went = subprocess.run(command(*words, "--anyway"), capture_output=True, text=True)
+    went = called(*words, "--anyway")
     assert went.returncode == 0
     said = went.stderr.index("WARNING: near chance on clean images: m is right in")
     assert said < went.stderr.index("forward passes to make")

@@ -16,7 +16,7 @@ from brittlestar.runs.request import Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.store import RunStore
 from gate_tools import gate, held
-from tiny import called, command, evaluate_with, make_world
+from tiny import called, evaluate_with, make_world
 
 
 def run_words(folder: Path, out: str, *more: object, factory: str = "model") -> list[str]:
@@ -107,7 +107,7 @@ def test_finished_cells_are_not_computed_again(world: Path) -> None:
 
 
 def test_two_workers_give_the_rows_of_one(world: Path) -> None:
-    subprocess.run(command(*run_words(world, "workers"), "--workers", "2"), check=True, capture_output=True)
+    assert called(*run_words(world, "workers"), "--workers", "2").returncode == 0
     assert_same(everything(world / "workers"), everything(world / "whole"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import subprocess
 from pathlib import Path
 
 import duckdb
@@ -21,7 +20,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.data import open_source
 from brittlestar.store import RunStore
 from store_tools import describe, make_store, random_rows
-from tiny import command, make_world
+from tiny import called, make_world
 
 coverage_shares = benchmark("coverage_shares")
 rows_of = coverage_shares.rows_of
@@ -319,17 +318,11 @@ def test_the_command_line_takes_groups(tmp_path: Path) -> None:
         1,
         "--no-report",
     )
-    found = subprocess.run(
-        command(*words, "--device", "cpu", "--out", tmp_path / "run", "--group", "film"), capture_output=True, text=True
-    )
+    found = called(*words, "--device", "cpu", "--out", tmp_path / "run", "--group", "film")
     assert found.returncode == 0 and "60 samples in 10 groups" in found.stderr, found.stderr
     groups = RunStore.open(tmp_path / "run").design().groups
     assert groups is not None and np.unique(groups, return_counts=True)[1].tolist() == [6] * 10
-    refused = subprocess.run(
-        command(*words, "--device", "cpu", "--out", tmp_path / "other", "--group", "patient"),
-        capture_output=True,
-        text=True,
-    )
+    refused = called(*words, "--device", "cpu", "--out", tmp_path / "other", "--group", "patient")
     assert refused.returncode == 2 and "no array patient" in refused.stderr
 
 

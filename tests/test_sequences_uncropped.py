@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from brittlestar.store import RunStore
 from brittlestar.suites import get_suite
 from test_run_resume import assert_same, everything
 from test_sequences_reference import by_pillow, crop, photograph
-from tiny import MODEL, command, evaluate_with
+from tiny import MODEL, called, evaluate_with
 
 SHAPE = (3, 224, 224)
 SIZES = [(40, 60), (60, 40), (40, 40), (43, 91), (40, 60), (50, 47)]
@@ -127,16 +126,17 @@ def test_killed_resumed_spread_and_audited_rows_are_the_same(tmp_path: Path) -> 
     write_pictures(tmp_path / "data", 60)
     (tmp_path / "model.py").write_text(MODEL.replace("4, generator", "2, generator"))
 
-    def words(out: str, *more: object) -> list[str]:
+    def run(out: str, *more: object) -> int:
         given = ("--suite", "imagenet-p", "--suite", "imagenet-p-extra", "--resize", 18, "--crop", 12, "--no-report")
         model = f"m=torch:{tmp_path / 'model.py'}:model"
-        return command("run", "--model", model, "--data", tmp_path / "data", "--out", tmp_path / out, *given, *more)
+        words = ("run", "--model", model, "--data", tmp_path / "data", "--out", tmp_path / out)
+        return called(*words, *given, *more).returncode
 
-    subprocess.run(words("whole", "--workers", 1), check=True, capture_output=True)
-    subprocess.run(words("parts", "--workers", 1, "--samples", 23, "--batch", 5), check=True, capture_output=True)
-    subprocess.run(words("parts", "--workers", 2, "--batch", 7), check=True, capture_output=True)
+    assert run("whole", "--workers", 1) == 0
+    assert run("parts", "--workers", 1, "--samples", 23, "--batch", 5) == 0
+    assert run("parts", "--workers", 2, "--batch", 7) == 0
     assert_same(everything(tmp_path / "parts"), everything(tmp_path / "whole"))
-    done = subprocess.run(command("audit", tmp_path / "parts", "--trust", "--cells", 8), capture_output=True, text=True)
+    done = called("audit", tmp_path / "parts", "--trust", "--cells", 8)
     assert "8 of 8 cells are identical" in done.stdout, done.stderr
 
 
@@ -145,14 +145,15 @@ def test_pictures_are_read_once_a_block_as_long_as_there_is_room(
 ) -> None:
     write_pictures(tmp_path / "data", 10)
     (tmp_path / "model.py").write_text(MODEL.replace("4, generator", "2, generator"))
-    subprocess.run(
-        command(
-            *("run", "--model", f"m=torch:{tmp_path / 'model.py'}:model", "--data", tmp_path / "data"),
-            *("--out", tmp_path / "run", "--suite", "clean", "--resize", 18, "--crop", 12, "--no-report"),
-        ),
-        check=True,
-        capture_output=True,
+    words: tuple[object, ...] = (
+        "run",
+        "--model",
+        f"m=torch:{tmp_path / 'model.py'}:model",
+        "--data",
+        tmp_path / "data",
     )
+    words += ("--out", tmp_path / "run", "--suite", "clean", "--resize", 18, "--crop", 12, "--workers", 1)
+    assert called(*words, "--no-report").returncode == 0
     bench: Bench = reopened(tmp_path / "run", trust=True)[0]
     asked: list[int] = []
     real = bench.spec.source.pictures

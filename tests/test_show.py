@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tiny import command
+from tiny import called
 
 
 def show(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command("show", *words), capture_output=True, text=True)
+    return called("show", *words)
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +92,11 @@ def test_a_sequence_is_animated(photograph: Path, tmp_path: Path) -> None:
         (("sequence", "tilt", "--table", "mnist-p"), "has no table"),
     ],
 )
-def test_mistakes_are_explained(words: tuple[object, ...], message: str, tmp_path: Path) -> None:
-    done = subprocess.run(command("show", *words), capture_output=True, text=True, cwd=tmp_path)
+def test_mistakes_are_explained(
+    words: tuple[object, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = show(*words)
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -101,7 +104,7 @@ def test_mistakes_are_explained(words: tuple[object, ...], message: str, tmp_pat
 
 
 def shown(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command("show", "filter", *words), capture_output=True, text=True, check=False)
+    return called("show", "filter", *words)
 
 
 def test_show_filter_draws_what_is_left(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from brittlestar.api.arguments import check_arguments
 from brittlestar.api.run import LEVEL, Run
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
+from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.core.sizes import at_once
 from brittlestar.core.stopwatch import Stopwatch
@@ -121,7 +122,7 @@ class Evaluation:
         watch.phase("opening the data")
         suites = suites_of(self.suite)
         source, data_how = self._opened(data, suites, watch)
-        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
+        folder = place(self.out) if self.out is not None else Path("runs") / source.info.name
         source = as_recorded(source, folder, self.skip_bad)
         classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brittlestar import measures
+from brittlestar.core.places import place
 from brittlestar.core.text import readable
 from brittlestar.store import RunStore, stopping_rule
 
@@ -38,7 +39,7 @@ class Run:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
+        object.__setattr__(self, "path", place(self.path))
 
     def table(self) -> Table:
         """Accuracy of every model under every condition but single Fourier frequencies, worst first."""

@@ -61,7 +61,9 @@ def run(
         str | None,
         typer.Option(help="How published suites keep shifted images, if not as published: float, uint8, jpeg85."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; an existing one is resumed and added to.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder, or s3://bucket/folder; an existing one is resumed and added to.")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="End after this time, report included: 90s, 5m, 1h30m.")] = None,
     precision: Annotated[
         float | None, typer.Option(help="Stop when every interval's half-width is at most this, for instance 0.02.")

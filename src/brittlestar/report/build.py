@@ -9,6 +9,7 @@ from pathlib import Path
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import write_atomic
+from brittlestar.core.places import place
 from brittlestar.core.sums import summed
 from brittlestar.core.version import VERSION
 from brittlestar.report import export
@@ -65,8 +66,8 @@ def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0, beside
         beside: Endings of further files that will be written beside the page under its name (``.pdf``).
     """
     gathered = gather(runs)
-    own = Path(gathered.stores[0].path) / "report"
-    target = Path(out) if out is not None else own
+    own = gathered.stores[0].path / "report"
+    target = place(out) if out is not None else own
     strange = target.suffix.lower() in FORMS and not target.is_dir()
     require(
         not strange and not (target.is_file() and target.suffix != ".html"),
