@@ -238,7 +238,11 @@ class Evaluation:
     ) -> tuple[list[Model], list[Any]]:
         """The models, and what loads them again: specifications where they were given so, else the objects."""
         watch.phase("loading the models")
-        named = [(name, _on(value, devices)) for name, value in _named_models(model)]
+        own: dict[str, Any] = {"device": devices[0]} if devices else {}
+        named = [
+            (name, dataclasses.replace(value, **own) if isinstance(value, ModelSpec) else value)
+            for name, value in _named_models(model)
+        ]
         seconds = None if budget is None else budget.for_checks / max(len(named), 1)
         forget()
         models = [_loaded(value, name, devices) for name, value in named]
@@ -376,11 +380,6 @@ def _spec_or_object(value: Any, name: str | None) -> Any:
     if isinstance(value, str):
         value = parse_spec(value)
     return dataclasses.replace(value, name=name) if isinstance(value, ModelSpec) and name is not None else value
-
-
-def _on(value: Any, devices: Sequence[str]) -> Any:
-    """A specification on the first of the devices; anything else as it is."""
-    return dataclasses.replace(value, device=devices[0]) if devices and isinstance(value, ModelSpec) else value
 
 
 def _loaded(value: Any, name: str | None, devices: Sequence[str]) -> Model:

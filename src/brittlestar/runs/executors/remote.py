@@ -84,7 +84,7 @@ class Remote(Executor):
     Args:
         workers: How many are asked for; work begins with the first that is there.
         device: Where their models lie (``cuda``); by default where this process has them.
-        tries: So often the same task, or the start of a worker, may end in a worker's death.
+        tries: How often a task, or the start of a worker, is tried when workers die of it.
         patience: Seconds to wait for the first worker, and for one that died to be replaced.
         hung: Seconds after which a worker that gives no answer is taken for dead; ``None`` waits for ever.
     """
@@ -129,9 +129,14 @@ class Remote(Executor):
         self._fruitless = 0
         self._lonely = time.monotonic()
         kind = bench.models[0].device.type
-        self._open(Orders.of(bench.spec, self._device or kind), self._wanted)
-        for _ in range(self._wanted):
-            self._staff[self._hire()] = _Worker()
+        orders = Orders.of(bench.spec, self._device or kind)
+        try:
+            self._open(orders, self._wanted)
+            for _ in range(self._wanted):
+                self._staff[self._hire()] = _Worker()
+        except BaseException:
+            self._shut()
+            raise
 
     def submit(self, task: Task) -> None:
         """Take a task."""
