@@ -153,7 +153,7 @@ def tree_of(root: Path) -> Tree:
         raise DataError(_empty(root, empty, below))
     every = [top, *(folder for folders in below.values() for folder in folders)]
     called, notes = _called(names)
-    notes += _order_notes(names)
+    notes += order_notes(names)
     nested = [name for name in names if any(folder.images for folder in below[name][1:])]
     if nested:
         of = "1 class lie" if len(nested) == 1 else f"{len(nested):,} classes lie"
@@ -252,7 +252,7 @@ def ordered(names: Sequence[str]) -> list[str]:
     return sorted(names)
 
 
-def _order_notes(names: Sequence[str]) -> list[str]:
+def order_notes(names: Sequence[str]) -> list[str]:
     """A word where the order of the classes may not be what a person expects."""
     other = f"names in the model's order: {option('classes', 'FILE')}"
     if all(name.isdecimal() for name in names):
