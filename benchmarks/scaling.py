@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--images", type=int, default=600)
     chosen = parser.parse_args()
     many = chosen.workers
     paces: dict[int, list[Pace]] = {1: [], many: []}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+import atexit
+import functools
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
 
-@contextlib.contextmanager
-def s3_server() -> Iterator[str]:
-    """Run moto's server with an empty bucket, which this process and those that it starts find; give its address."""
+@functools.cache
+def s3_bucket() -> str:
+    """The address of a bucket on moto's server, which this process and those that it starts find; ends with them.
+
+    One server a process, as connections to it are kept.
+    """
     pytest.importorskip("moto", reason="moto is not installed: ./dev test --slow")
     pytest.importorskip("s3fs", reason="s3fs is not installed: ./dev test --slow, or the extra cluster")
     from brittlestar.core.places import file_system
@@ -29,14 +33,7 @@ def s3_server() -> Iterator[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    own = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    before = {name: os.environ.get(name) for name in own}
-    assert server.stderr is not None
+    atexit.register(server.kill)
     listens = threading.Event()
 
     def listen(lines: Iterable[str]) -> None:
@@ -46,20 +43,14 @@ def s3_server() -> Iterator[str]:
                 listens.set()
         listens.set()
 
-    listener = threading.Thread(target=listen, args=(server.stderr,))
-    listener.start()
-    try:
-        listens.wait()
-        os.environ |= own
-        file_system("s3").mkdir("bucket")
-        yield "s3://bucket"
-    finally:
-        server.kill()
-        server.wait()
-        listener.join()
-        server.stderr.close()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    assert server.stderr is not None
+    threading.Thread(target=listen, args=(server.stderr,), daemon=True).start()
+    listens.wait()
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    file_system("s3").mkdir("bucket")
+    return "s3://bucket"

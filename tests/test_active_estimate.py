@@ -184,3 +184,10 @@ def test_a_guess_does_not_know_its_own_outcome() -> None:
     right = np.corrcoef(guess[asked], margins[asked] < 0)[0, 1]
     assert abs(right) < 4 / asked.sum() ** 0.5 + 0.02
     assert abs(float(guess.mean()) - 0.5) < 0.05
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_where_no_answer_is_wrong_a_fixed_design_still_needs_samples(rate: float) -> None:
+    near = fixed_samples(0.02, abs(rate - 1e-6), 100)
+    assert fixed_samples(0.02, rate, 100) == pytest.approx(near, rel=0.01) and near > 100
+    assert fixed_passes(np.full(100, rate), 0.02) == pytest.approx(100 * near, rel=0.02)

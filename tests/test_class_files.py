@@ -69,3 +69,14 @@ def test_refusals(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "c").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=words):
         read_classes(tmp_path / "c")
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark(tmp_path: Path, coding: str) -> None:
+    (tmp_path / "c.txt").write_bytes("\n".join(NAMES).encode(coding))
+    assert list(read_classes(tmp_path / "c.txt")) == NAMES
+
+
+def test_imagenet_lists_name_a_synset_and_its_words(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n")
+    assert read_classes(tmp_path / "c.txt") == {"n01440764": "tench", "n01443537": "goldfish"}

@@ -46,7 +46,7 @@ class Gate(Linear):
             else:
                 os.kill(os.getpid(), signal.SIGKILL)
             if (HERE / "always").exists():
-                os._exit(0)
+                os.kill(os.getpid(), signal.SIGKILL)
             if (HERE / "raise").exists():
                 raise SystemExit(0)
         return super().forward(x)
@@ -172,9 +172,10 @@ def test_a_node_of_the_cluster_killed_half_way(
     finally:
         ray.shutdown()
         cluster.shutdown()
-    before = calls(log)
+    before = {path: path.stat().st_mtime_ns for path in (world / "moved" / "rows").rglob("*.parquet")}
     assert_same(run(world, "moved", Pool(2)), whole)
-    assert calls(log) - before < calls(world / "calls-whole"), "the rows of the cluster are not computed again"
+    after = {path: path.stat().st_mtime_ns for path in (world / "moved" / "rows").rglob("*.parquet")}
+    assert 0 < len(before) < len(after) and before.items() <= after.items(), "the cluster's rows are not computed again"
 
 
 def test_an_actor_that_dies_is_replaced_and_a_model_that_always_dies_is_given_up(
@@ -216,7 +217,7 @@ def test_jobs_give_the_rows_of_this_process_and_one_that_is_killed_is_replaced(
 def test_jobs_tell_what_went_wrong(jobs: Callable[..., Slurm], world: Path) -> None:
     (world / "raise").touch()
     try:
-        with pytest.raises(ModelError, match=r"model m.*under clean.*images 0-4"):
+        with pytest.raises(ModelError, match="model m tried to end the process"):
             run(world, "jobs-raise", jobs(1))
     finally:
         (world / "raise").unlink()

@@ -94,7 +94,7 @@ def test_the_layout_of_imagenet_c_is_told_with_a_severity_to_give(tmp_path: Path
 
 def test_one_folder_above_is_told(tmp_path: Path) -> None:
     folder_of(tmp_path / "set" / "set", ["cat", "dog"])
-    with pytest.raises(DataError, match=r"one folder alone, whose 2 sub-folders .*set/set"):
+    with pytest.raises(DataError, match=r"one folder alone, and the 2 sub-folders of .*set/set look"):
         open_source(tmp_path / "set")
 
 
@@ -212,3 +212,42 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     source = open_source(root)
     assert source.info.classes == ("cat", "dog") and source.info.count == 5
     assert "5 links to folders or to nothing" in notes(source)
+
+
+def test_a_run_folder_among_the_data_is_no_class(tmp_path: Path) -> None:
+    root = folder_of(tmp_path / "set", ["cat", "dog"])
+    for place in ("run", "cat/run"):
+        picture(root / place / "examples" / "0.png", 90)
+        (root / place / "rows").mkdir()
+        (root / place / "manifest.json").write_text("{}")
+    source = open_source(root)
+    assert source.info.classes == ("cat", "dog") and source.info.count == 4
+    assert notes(source) == "left out: 2 run folders of Brittlestar"
+    with pytest.raises(DataError, match="is a run folder of Brittlestar, not data"):
+        open_source(root / "run")
+
+
+@pytest.mark.parametrize("parts", [("seg_train", "seg_test"), ("train-images", "test-images"), ("unlabeled", "test")])
+def test_parts_with_longer_names_are_told_from_classes(tmp_path: Path, parts: tuple[str, str]) -> None:
+    for part in parts:
+        folder_of(tmp_path / part, ["cat", "dog"])
+    with pytest.raises(DataError, match=f"holds the parts .*give one of them, such as .*{parts[1]}"):
+        open_source(tmp_path)
+
+
+def test_classes_that_begin_like_parts_are_classes(tmp_path: Path) -> None:
+    names = ["test_tube", "train_station"]
+    assert open_source(folder_of(tmp_path, names)).info.classes == tuple(names)
+
+
+def test_folders_that_stand_alone_lead_to_the_classes(tmp_path: Path) -> None:
+    folder_of(tmp_path / "set" / "archive" / "data", ["cat", "dog"])
+    with pytest.raises(DataError, match=r"the 2 sub-folders of .*set/archive/data look like the classes: give that"):
+        open_source(tmp_path / "set")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_with_an_images_name_is_left_out_and_counted(tmp_path: Path) -> None:
+    root = folder_of(tmp_path / "set", ["cat", "dog"])
+    os.mkfifo(root / "cat" / "pipe.png")
+    assert "(1 .png, which is no file)" in notes(open_source(root))

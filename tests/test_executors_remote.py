@@ -16,7 +16,8 @@ from brittlestar.core.version import VERSION
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Slurm, executor_of, remote
 from brittlestar.runs.executors.mailbox import Mailbox, private_folder
-from brittlestar.runs.executors.remote import AHEAD, Answer, Died, News, Orders, Ready, Remote, Station, TaskError
+from brittlestar.runs.executors.remote import AHEAD, Answer, Died, News, Ready, Remote
+from brittlestar.runs.executors.station import Orders, Station, TaskError
 from brittlestar.runs.executors.worker import WorkerBug, WorkerError
 from brittlestar.runs.task import Done, Task
 

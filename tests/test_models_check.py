@@ -185,3 +185,35 @@ def test_numbers_are_places_of_outputs_where_no_output_is_called_by_one() -> Non
     for beyond in (["0", "3"], ["00", "1"], ["-1", "0"], ["0", "ant"]):
         with pytest.raises(DataError, match="are none of the model's 3"):
             map_labels(beyond, ["ant", "bee", "cat"])
+
+
+def one_at_a_time(images: np.ndarray) -> np.ndarray:
+    assert len(images) == 1, "batches are not supported"
+    return np.asarray(images.reshape(1, -1)[:, :CLASSES])
+
+
+def two_arguments(images: np.ndarray, more: int) -> np.ndarray:
+    return images.reshape(len(images), -1)[:, :more]
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        (one_at_a_time, r"takes images one at a time, and not 16 together \(AssertionError: batches are not"),
+        (two_arguments, r"it must take one argument, the images, and give the logits"),
+        (Net, r"Net is a class, not a model: give what Net\(\) makes"),
+    ],
+)
+def test_what_is_called_wrongly_is_told_so(given: object, remedy: str) -> None:
+    with pytest.raises(ModelError, match=remedy):
+        check(given)
+
+
+def test_labels_from_one_are_told() -> None:
+    with pytest.raises(ModelError, match=r"the labels begin at 1, .* number the classes from 0 \(labels - 1\)"):
+        check(Net(), CLASSES + 1, LABELS + 1)
+
+
+def test_shares_of_another_sum_than_one_are_told() -> None:
+    assert any("sum to 100 for every image" in note for note in check(Net(lambda z: 100 * z.softmax(1))))
+    assert not any("sum to" in note for note in check(Net()))

@@ -290,3 +290,31 @@ def test_devices_that_are_not_here_get_one_line(folder: Path, device: str) -> No
     with pytest.raises(UsageError, match=r"use .*cpu|CUDA devices here|names devices of one kind"):
         evaluate(nn.Linear(2, 2).eval(), "digits", suite="clean", device=device)
     load_model(ModelSpec(name="m", spec=f"torch:{FACTORY}", device="cpu:0"))
+
+
+@pytest.mark.parametrize("name", ["swa_model", "swa_state_dict", "ema_state_dict"])
+def test_averages_by_other_names_are_taken_too(folder: Path, name: str) -> None:
+    good = weights(folder)
+    raw = {key: torch.zeros_like(value) for key, value in good.items()}
+    counted = {"steps": torch.tensor(3), **{f"module.{key}": value for key, value in good.items()}}
+    torch.save({"state_dict": raw, name: counted}, "w.pth")
+    model = loaded("w.pth")
+    assert all(torch.equal(model.module.state_dict()[key], value) for key, value in good.items())
+    assert any(f"the averaged weights {name} (not state_dict)" in note for note in model.notes)
+
+
+def test_averages_that_cannot_be_read_are_told(folder: Path) -> None:
+    good = weights(folder)
+    torch.save({"model": good, "ema": {"decay": 0.99, "shadow_params": list(good.values())}}, "list.pth")
+    (note,) = (note for note in loaded("list.pth").notes if "averaged" in note)
+    assert note.startswith(
+        "the weights model of list.pth are taken; averaged ones seem to stand under ema.shadow_params"
+    )
+    torch.save({"state_dict": good, "callbacks": {"EMA": {"ema_weights": good}}}, "deep.ckpt")
+    (note,) = (note for note in loaded("deep.ckpt").notes if "averaged" in note)
+    assert note.endswith("--weights-key callbacks.EMA.ema_weights takes those") or "weights_key" in note
+
+
+def test_what_stands_beside_a_network_is_told(folder: Path) -> None:
+    torch.save({**weights(folder), "loss.weight": torch.zeros(3)}, "w.pth")
+    assert "has loss.weight which the module lacks: these stood beside the network" in told("w.pth")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import secrets
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,15 @@ import pytest
 
 from brittlestar.core import object_lock
 from brittlestar.core.errors import StoreError, UsageError
+from brittlestar.core.files import new_folder_for, put_in_place
 from brittlestar.core.object_lock import object_held, object_locked
-from brittlestar.core.places import ObjectPath, file_system, folder_in_place_of, place
-from object_store import s3_server
+from brittlestar.core.places import ObjectPath, file_system, place
+from object_store import s3_bucket
 
 
 @pytest.fixture(scope="module", params=["memory", pytest.param("s3", marks=pytest.mark.slow)])
-def storage(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "memory":
-        yield "memory://bucket"
-        return
-    with s3_server() as address:
-        yield address
+def storage(request: pytest.FixtureRequest) -> str:
+    return "memory://bucket" if request.param == "memory" else s3_bucket()
 
 
 @pytest.fixture
@@ -56,7 +53,7 @@ def test_paths_are_put_together_and_taken_apart() -> None:
 def test_what_would_come_to_the_local_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path: Any = place("memory://bucket/x")
-    for act in (lambda: io.FileIO(path), path.stat, path.touch, lambda: path.open("w"), lambda: path.chmod(0o600)):
+    for act in (lambda: io.FileIO(path), path.touch, lambda: path.open("w"), lambda: path.chmod(0o600)):
         with pytest.raises(TypeError, match="memory://bucket/x lies on object storage"):
             act()
     assert not list(tmp_path.iterdir())
@@ -76,6 +73,8 @@ def test_objects_are_written_found_moved_and_removed(root: ObjectPath) -> None:
     ]
     assert (root / "rows" / "a" / "one.parquet").read_bytes() == b"\x00one"
     assert (root / "manifest.json").read_text(encoding="utf-8") == "{\u00e9}"
+    told = (root / "manifest.json").stat()
+    assert told.st_size == 4 and abs(told.st_mtime - time.time()) < 1e5 and told.st_mtime_ns > 1e18
     with (root / "manifest.json").open("rb") as file:
         assert file.read() == "{\u00e9}".encode()
     moved = (root / "manifest.json").rename(root / "damaged" / "manifest.json")
@@ -102,9 +101,11 @@ def test_a_folder_takes_the_place_of_another_with_its_list_last(
         return plain(self, data)
 
     monkeypatch.setattr(ObjectPath, "write_bytes", noted)
-    with folder_in_place_of(root, "list.json") as made:
-        for name in ("list.json", "z.png", "a.png"):
-            (made / name).write_text(f"new {name}")
+    made = new_folder_for(root)
+    for name in ("list.json", "z.png", "a.png"):
+        (made / name).write_text(f"new {name}")
+    put_in_place(made, root, "list.json")
+    assert not made.exists()
     assert written == ["a.png", "z.png", "list.json"]
     assert {path.name: path.read_text() for path in root.iterdir()} == {n: f"new {n}" for n in written}
 

@@ -49,7 +49,7 @@ def test_names_are_relative_to_the_data(folder: Path, tmp_path: Path) -> None:
         con.execute(f"COPY (SELECT * FROM t WHERE rowid {where}) TO '{tmp_path / 'parts' / part}.parquet'")
     source = open_source(str(tmp_path / "parts"))
     assert source.names()[4:6] == ["row 4 of a.parquet", "row 0 of b.parquet"]
-    bad = open_source((np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2))
+    bad = open_source((np.full((20, 8, 8), 9, np.uint8), np.arange(20) % 2))
     assert bad.names()[19] == "image 19"
 
 

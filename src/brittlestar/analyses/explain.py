@@ -261,7 +261,7 @@ def keep(explanation: Explanation, store: RunStore) -> Path:
             for s in explanation.spectra
         ],
     }
-    path = Path(store.path) / NAME
+    path = store.path / NAME
     write_json(path, numbers, allow_nan=False, separators=(",", ":"))
     return path
 

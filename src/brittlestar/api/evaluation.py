@@ -16,9 +16,11 @@ import torch
 
 from brittlestar import measures
 from brittlestar.analyses.stopping import judge_of, precise_enough
+from brittlestar.api.arguments import check_arguments
 from brittlestar.api.run import LEVEL, Run
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
+from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.core.sizes import at_once
 from brittlestar.core.stopwatch import Stopwatch
@@ -112,6 +114,7 @@ class Evaluation:
         Raises:
             NearChanceError, UsageError, StoreError: As ``evaluate`` does.
         """
+        check_arguments(vars(self))
         both = self.budget is not None and self.precision is not None
         require(not both, f"give {option('budget')} or {option('precision')}, not both", UsageError)
         if budget is None and self.budget is not None:
@@ -119,11 +122,11 @@ class Evaluation:
         watch.phase("opening the data")
         suites = suites_of(self.suite)
         source, data_how = self._opened(data, suites, watch)
-        folder = Path(self.out) if self.out is not None else Path("runs") / source.info.name
+        folder = place(self.out) if self.out is not None else Path("runs") / source.info.name
         source = as_recorded(source, folder, self.skip_bad)
         classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
         labels = source.labels if classes is None else _mapped(source, classes)
-        devices = () if self.device is None else devices_of(self.device, self.workers)
+        devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
         models, specs = self._loaded(model, source, labels, devices, watch, budget)
@@ -235,7 +238,11 @@ class Evaluation:
     ) -> tuple[list[Model], list[Any]]:
         """The models, and what loads them again: specifications where they were given so, else the objects."""
         watch.phase("loading the models")
-        named = [(name, _on(value, devices)) for name, value in _named_models(model)]
+        own: dict[str, Any] = {"device": devices[0]} if devices else {}
+        named = [
+            (name, dataclasses.replace(value, **own) if isinstance(value, ModelSpec) else value)
+            for name, value in _named_models(model)
+        ]
         seconds = None if budget is None else budget.for_checks / max(len(named), 1)
         forget()
         models = [_loaded(value, name, devices) for name, value in named]
@@ -357,8 +364,13 @@ def conditions_of(
 
 def _named_models(model: Any) -> list[tuple[str | None, Any]]:
     if isinstance(model, Mapping):
+        weights = bool(model) and all(isinstance(value, torch.Tensor) for value in model.values())
+        state = "a state dict is no model: load it into its module (module.load_state_dict), and give the module"
+        require(not weights, state, UsageError)
+        require(bool(model), "no model was given: the mapping is empty", UsageError)
         return [(name, _spec_or_object(value, name)) for name, value in model.items()]
     values = list(model) if isinstance(model, list | tuple) else [model]
+    require(bool(values), f"no model was given: {option('model')} is one, or a mapping of names to models", UsageError)
     return [(None, _spec_or_object(value, None)) for value in values]
 
 
@@ -368,11 +380,6 @@ def _spec_or_object(value: Any, name: str | None) -> Any:
     if isinstance(value, str):
         value = parse_spec(value)
     return dataclasses.replace(value, name=name) if isinstance(value, ModelSpec) and name is not None else value
-
-
-def _on(value: Any, devices: Sequence[str]) -> Any:
-    """A specification on the first of the devices; anything else as it is."""
-    return dataclasses.replace(value, device=devices[0]) if devices and isinstance(value, ModelSpec) else value
 
 
 def _loaded(value: Any, name: str | None, devices: Sequence[str]) -> Model:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brittlestar import measures
+from brittlestar.core.places import place
+from brittlestar.core.text import readable
 from brittlestar.store import RunStore, stopping_rule
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ class Run:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
+        object.__setattr__(self, "path", place(self.path))
 
     def table(self) -> Table:
         """Accuracy of every model under every condition but single Fourier frequencies, worst first."""
@@ -151,12 +153,12 @@ class Table(list[dict[str, Any]]):
     def __str__(self) -> str:
         head = f"{'model':<20} {'condition':<44} {'accuracy':>8}  {'interval':<16} {'n':>6}"
         lines = [
-            f"{r['model']:<20} {r['condition']:<44} {100 * r['accuracy']:>7.1f}%  "
+            f"{readable(r['model']):<20} {r['condition']:<44} {100 * r['accuracy']:>7.1f}%  "
             f"[{100 * r['low']:5.1f}, {100 * r['high']:5.1f}]   {r['n']:>6}"
             for r in self
         ]
         below = [
-            f"{r['model']}: worst of {r['of']} is {r['condition']}, {100 * r['accuracy']:.1f}% "
+            f"{readable(r['model'])}: worst of {r['of']} is {r['condition']}, {100 * r['accuracy']:.1f}% "
             f"[{100 * r['low']:.1f}, {100 * r['high']:.1f}] (interval for the worst of them all)"
             for r in self.worst
             if r["of"] > 1
@@ -174,4 +176,4 @@ class Table(list[dict[str, Any]]):
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else readable(str(value))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.options import ImageColumn, LabelColumn, SkipBad
 from brittlestar.cli.run import Normalise
 from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require
@@ -36,6 +37,9 @@ def features(
     steps: Annotated[int, typer.Option(help="Gradient steps (the paper: 100 for attacks, 1,000 for features).")] = 100,
     step_size: Annotated[float, typer.Option(help="Their L2 length.")] = 0.1,
     layer: Annotated[str, typer.Option(help="Whose activations d_r and d_nr keep.")] = "penultimate",
+    skip_bad: SkipBad = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     samples: Annotated[int | None, typer.Option(help="Use so many images; all otherwise.")] = None,
     seed: Annotated[int, typer.Option(help="Of order, targets and starting images.")] = 0,
     factory: Annotated[str | None, typer.Option(help="FILE.py:factory for a state dict.")] = None,
@@ -53,7 +57,7 @@ def features(
     torch.set_num_threads(1)
     what = FeatureSet(kind=kind, epsilon=epsilon, steps=steps, step_size=step_size, layer=layer, seed=seed)
     require(out.suffix == ".npz", f"--out {out}: a set is written as .npz", UsageError)
-    source = open_source(data)
+    source = open_source(data, skip_bad=skip_bad, image_column=image_column, label_column=label_column)
     spec = parse_spec(model, factory=factory)
     loaded = load_model(dataclasses.replace(spec, device=device))
     settled_spec(loaded, spec, source, source.labels, seed, normalise, lambda text: say(f"WARNING: {text}", err=True))

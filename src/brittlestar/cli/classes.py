@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +22,17 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
+_WORDNET = re.compile(r"n\d{8}\s+\S")
+
 
 def read_classes(path: Path) -> dict[str, str]:
     """Class names in the order of a model's outputs, and what people call them.
 
     One a line; of tab-separated columns, the first that is no number is the name and the next what people call it; a
-    column that stands alone may be of numbers. JSON is taken too: a list of names, or an object of names or of
-    [name, what people call it] by the number of the output, as torchvision's and Keras' files have them.
+    column that stands alone may be of numbers. Lines like ``n01440764 tench, Tinca tinca`` are such columns too.
+
+    JSON is taken as well: a list of names, or an object of names or of [name, what people call it] by the number of the
+    output, as torchvision's and Keras' files have them.
 
     Raises:
         UsageError: The file is missing, in no encoding that can be told, or names a class twice.
@@ -52,6 +57,9 @@ def read_classes(path: Path) -> dict[str, str]:
 def _decoded(path: Path) -> str:
     content = path.read_bytes()
     coding = next((coding for mark, coding in _MARKS if content.startswith(mark)), "utf-8")
+    if coding == "utf-8" and b"\0" in content[:2]:
+        # No text holds a zero: UTF-16 without a mark, as some programs write it.
+        coding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
     try:
         return content.decode(coding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -67,6 +75,10 @@ def _of_lines(text: str, path: Path) -> list[tuple[str, str]]:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     rows = [(number, [cell.strip() for cell in line.split("\t")]) for number, line in enumerate(lines, 1)]
     rows = [(number, [cell for cell in cells if cell]) for number, cells in rows if any(cells)]
+    if rows and all(len(cells) == 1 and _WORDNET.match(cells[0]) for _, cells in rows):
+        # ImageNet's own lists: the number of a synset, a space, its words with commas between.
+        parts = [cells[0].split(maxsplit=1) for _, cells in rows]
+        return [(name, words.partition(",")[0]) for name, words in parts]
     if all(len(cells) == 1 for _, cells in rows):
         return [(cells[0], cells[0].replace("_", " ")) for _, cells in rows]
     pairs = []

@@ -36,23 +36,35 @@ def explain(
     import torch
 
     from brittlestar.analyses import explain as explaining
+    from brittlestar.core.places import place
     from brittlestar.data import open_source
     from brittlestar.report import build
     from brittlestar.runs.skipped import as_recorded
     from brittlestar.store import RunStore
 
     torch.set_num_threads(1)
+    store = RunStore.open(run)
+    how = store.manifest.data.get("how") or {}
     source = open_source(
-        data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
+        data,
+        resize=resize,
+        crop=crop,
+        filter=resize_filter,
+        rounding=resize_rounding,
+        prepare=prepare,
+        skip_bad=bool(how.get("skip_bad") or store.manifest.skipped),
+        image_column=how.get("image_column"),
+        label_column=how.get("label_column"),
+        one_class=True,
     )
-    store, source = RunStore.open(run), as_recorded(source, run, skip_bad=True)
+    source = as_recorded(source, place(run), skip_bad=True)
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)
     for sentence in found.sentences:
         say(f"* {sentence}")
-    for path in explaining.write(found, out or run / "report"):
+    for path in explaining.write(found, place(out or store.path / "report")):
         say(f"written: {path}")
-    say(f"report: {build([run])}")
+    say(f"report: {build([store])}")
 
 
 def after_run(folder: Path, until: float | None = None) -> None:

@@ -16,6 +16,8 @@ from brittlestar.cli.options import (
     Crop,
     Device,
     Executor,
+    ImageColumn,
+    LabelColumn,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -25,6 +27,7 @@ from brittlestar.cli.options import (
     Resize,
     ResizeFilter,
     ResizeRounding,
+    SkipBad,
     WeightsKey,
 )
 from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, typed
@@ -84,6 +87,9 @@ def fourier(
     resize_filter: ResizeFilter = None,
     resize_rounding: ResizeRounding = None,
     prepare: Prepare = None,
+    skip_bad: SkipBad = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     classes: Annotated[Path | None, typer.Option(help="Class names in the order of the model's outputs.")] = None,
     factory: Annotated[str | None, typer.Option(help="FILE.py:factory for a state dict.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for the factory's module.")] = None,
@@ -136,13 +142,22 @@ def fourier(
         "probabilities": probabilities,
     }
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]  # type: ignore[arg-type]
+    names = None if classes is None else read_classes(classes)
     source = open_source(
-        data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
+        data,
+        resize=resize,
+        crop=crop,
+        filter=resize_filter,
+        rounding=resize_rounding,
+        prepare=prepare,
+        skip_bad=skip_bad,
+        image_column=image_column,
+        label_column=label_column,
+        one_class=names is not None and len(names) > 1,
     )
     suite = fourier_suite(region=region, norm=norm, clip=clip)
     require(layer is None or half_width is None, "--half-width is for maps of the error, not of a layer", UsageError)
     most = SHARPER_SAMPLES if half_width is not None else PAPER_SAMPLES
-    names = None if classes is None else read_classes(classes)
     count = samples if samples is not None else min(most, source.info.count)
     if layer is not None:
         _layers(
@@ -173,6 +188,9 @@ def fourier(
         resize_filter=resize_filter,
         resize_rounding=resize_rounding,
         prepare=prepare,
+        skip_bad=skip_bad,
+        image_column=image_column,
+        label_column=label_column,
         classes=names,
         tune=tune,
         normalise=normalise,

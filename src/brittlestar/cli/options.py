@@ -36,6 +36,9 @@ Prepare = Annotated[
         f"{', '.join(PUBLISHED)}."
     ),
 ]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")]
+ImageColumn = Annotated[str | None, typer.Option(help="Parquet: the column of the images, if not image.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Parquet: the column of the labels, if not label.")]
 ModelResize = Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")]
 ModelCrop = Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")]
 ModelResizeFilter = Annotated[

@@ -27,12 +27,16 @@ def report(
 
 def write_report(runs: Sequence[Path], out: Path | None = None, pdf: bool = False) -> None:
     """Write it, say first what a reader must know first, and where it lies."""
+    from brittlestar.core.errors import UsageError, require
+    from brittlestar.core.places import ObjectPath, place
     from brittlestar.core.sums import summed
     from brittlestar.report.build import write
     from brittlestar.report.chromium import check_chromium, print_pdf
     from brittlestar.report.words import spaced
 
     if pdf:
+        local = not isinstance(place(runs[0] if out is None else out), ObjectPath)
+        require(local, "a PDF is printed on this machine: name a folder of it with --out", UsageError)
         check_chromium("the PDF of a report")
     with working("writing the report"):
         written = write(runs, out=out, beside=[".pdf"] if pdf else [])

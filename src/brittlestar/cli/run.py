@@ -18,6 +18,8 @@ from brittlestar.cli.options import (
     Crop,
     Device,
     Executor,
+    ImageColumn,
+    LabelColumn,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -27,6 +29,7 @@ from brittlestar.cli.options import (
     Resize,
     ResizeFilter,
     ResizeRounding,
+    SkipBad,
     WeightsKey,
 )
 from brittlestar.cli.say import say
@@ -58,7 +61,9 @@ def run(
         str | None,
         typer.Option(help="How published suites keep shifted images, if not as published: float, uint8, jpeg85."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; an existing one is resumed and added to.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder, or s3://bucket/folder; an existing one is resumed and added to.")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="End after this time, report included: 90s, 5m, 1h30m.")] = None,
     precision: Annotated[
         float | None, typer.Option(help="Stop when every interval's half-width is at most this, for instance 0.02.")
@@ -81,15 +86,15 @@ def run(
     resize_filter: ResizeFilter = None,
     resize_rounding: ResizeRounding = None,
     prepare: Prepare = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")] = False,
+    skip_bad: SkipBad = False,
     group: Annotated[
         str | None,
         typer.Option(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
-    image_column: Annotated[str | None, typer.Option(help="Parquet: the column of the images, if not image.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Parquet: the column of the labels, if not label.")] = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     classes: Annotated[
         Path | None,
         typer.Option(

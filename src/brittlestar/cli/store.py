@@ -20,9 +20,9 @@ def compact(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
 
     store = RunStore.open(run)
     with store.locked():
-        before = _files(run)
+        before = _files(store.path)
         maintenance.compact(store)
-    say(f"{before} row files became {_files(run)}")
+    say(f"{before} row files became {_files(store.path)}")
 
 
 @app.command()
@@ -30,10 +30,11 @@ def verify(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
     """Hold every file, those of the report included, against its digest, and rows against their labels and logits."""
     from brittlestar.store import RunStore, maintenance
 
-    problems = maintenance.verify(RunStore.open(run))
+    store = RunStore.open(run)
+    problems = maintenance.verify(store)
     if problems:
-        raise StoreError("\n  ".join([f"{len(problems)} damaged files in {run}:", *problems]))
-    say(f"{_files(run)} row files are whole")
+        raise StoreError("\n  ".join([f"{len(problems)} damaged files in {store.path}:", *problems]))
+    say(f"{_files(store.path)} row files are whole")
 
 
 def _files(run: Path) -> int:

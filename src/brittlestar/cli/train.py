@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from brittlestar.cli.options import Crop, Prepare, Resize, ResizeFilter, ResizeRounding, WeightsKey
+from brittlestar.cli.options import (
+    Crop,
+    ImageColumn,
+    LabelColumn,
+    Prepare,
+    Resize,
+    ResizeFilter,
+    ResizeRounding,
+    SkipBad,
+    WeightsKey,
+)
 from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require, unknown
 
@@ -52,6 +62,9 @@ def train(
     resize_filter: ResizeFilter = None,
     resize_rounding: ResizeRounding = None,
     prepare: Prepare = None,
+    skip_bad: SkipBad = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +118,15 @@ def train(
             say(f"  warning: {epoch.warning}", err=True)
 
     source = open_source(
-        data, resize=resize, crop=crop, filter=resize_filter, rounding=resize_rounding, prepare=prepare
+        data,
+        resize=resize,
+        crop=crop,
+        filter=resize_filter,
+        rounding=resize_rounding,
+        prepare=prepare,
+        skip_bad=skip_bad,
+        image_column=image_column,
+        label_column=label_column,
     )
     files: dict[int, Path] = {}
     for number in range(seed, seed + (seeds or 1)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import TextIO
 
 from brittlestar.core import portable
 from brittlestar.core.errors import StoreError
-from brittlestar.core.object_lock import object_locked
+from brittlestar.core.object_lock import object_held, object_locked
 from brittlestar.core.places import ObjectPath
 
 _CLAIMS = 5
@@ -86,6 +87,53 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         beside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def new_folder_for(folder: Path) -> Path:
+    """An empty folder of this machine, for files that are to be ``put_in_place`` of those in ``folder``.
+
+    Raises:
+        StoreError: It cannot be made.
+    """
+    if isinstance(folder, ObjectPath):
+        return Path(tempfile.mkdtemp())
+    beside = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(beside, ignore_errors=True)
+    make_folder(beside)
+    return beside
+
+
+def put_in_place(made: Path, folder: Path, last: str) -> None:
+    """Put the files of ``new_folder_for`` in the place of those in ``folder``, as a whole.
+
+    Args:
+        made: Is no longer there afterwards.
+        folder: Holds files only. On object storage they come and go one by one: ``last`` is the first to go and the
+            last to come.
+        last: The file that lists the others: without it there are none.
+
+    Raises:
+        StoreError: They cannot be written.
+    """
+    try:
+        if isinstance(folder, ObjectPath):
+            (folder / last).unlink(missing_ok=True)
+            folder.remove_all()
+            for name in sorted((path.name for path in made.iterdir()), key=lambda name: (name == last, name)):
+                (folder / name).write_bytes((made / name).read_bytes())
+            shutil.rmtree(made, ignore_errors=True)
+            return
+        before = folder.with_name(f".{folder.name}-before.tmp")
+        shutil.rmtree(before, ignore_errors=True)
+        # Moved, not removed, as a process that is killed while it removes a folder leaves a part of it.
+        if folder.exists():
+            folder.rename(before)
+        made.rename(folder)
+        shutil.rmtree(before, ignore_errors=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {folder}: {error.strerror or error}; free some space or check permissions"
+        ) from error
+
+
 def _put(path: ObjectPath, content: bytes) -> None:
     try:
         path.write_bytes(content)
@@ -140,6 +188,8 @@ def _claim(handle: TextIO) -> None:
 
 def held(path: Path) -> bool:
     """Whether a process holds the lock on ``path``; what is not there, or cannot be read, is held by none."""
+    if isinstance(path, ObjectPath):
+        return object_held(path)
     try:
         handle = path.open()
     except OSError:

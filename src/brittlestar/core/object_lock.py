@@ -14,7 +14,6 @@ whoever wrote last.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import os
 import secrets
@@ -129,17 +128,8 @@ def _read(path: ObjectPath) -> dict[str, Any]:
 
 
 def _age(path: ObjectPath) -> float:
-    """Seconds since the lock was last written, by the storage's own clock where it tells, and by this machine's now."""
-    with told_as_oserror(path):
-        told = path.system.info(path.key)
-    written = next((told[key] for key in ("LastModified", "updated", "mtime", "created") if told.get(key)), None)
-    if isinstance(written, str):
-        written = datetime.datetime.fromisoformat(written)
-    if not isinstance(written, datetime.datetime):
-        return 0.0
-    if written.tzinfo is None:
-        written = written.replace(tzinfo=datetime.UTC)
-    return max(0.0, time.time() - written.timestamp())
+    """Seconds since the lock was last written, by the storage's clock, until now, by that of this machine."""
+    return max(0.0, time.time() - float(path.stat().st_mtime))
 
 
 def _tag(path: ObjectPath) -> str:

@@ -1,22 +1,23 @@
 """Run folders on object storage (``s3://bucket/folder``, ``gs://...``): paths as everywhere, files through fsspec.
 
 Object storage has no folders, no renaming and no locks of the operating system. What it has is enough: an object is
-written whole or not at all, and is seen by the next who asks. ``files`` builds what a run folder needs of it.
+written whole or not at all, and is seen by the next who asks. ``core.files`` builds what a run folder needs of it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
 import io
 import os
 import re
-import tempfile
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from brittlestar.core.errors import StoreError, UsageError
+from brittlestar.core.errors import UsageError
 
 SCHEMES = {"s3": "s3fs", "gs": "gcsfs", "memory": "fsspec"}
 """What an address may begin with, and the package that is needed for it."""
@@ -98,8 +99,9 @@ class ObjectPath(_Path):
             return getattr(self.system, question)(self.key)
 
     def iterdir(self) -> Iterator[ObjectPath]:  # type: ignore[override]
-        """What lies directly below it."""
-        with told_as_oserror(self):
+        """What lies directly below it; nothing where a folder would be empty, which is not there at all."""
+        names: list[str] = []
+        with told_as_oserror(self), contextlib.suppress(FileNotFoundError):
             names = self.system.ls(self.key, detail=False, refresh=True)
         own = self.key.strip("/")
         # Some file systems list the folder's own marker too.
@@ -115,7 +117,8 @@ class ObjectPath(_Path):
         yield from (path for path in self._all() if len(path.parts) == depth and path.match(pattern))
 
     def _all(self) -> list[ObjectPath]:
-        with told_as_oserror(self):
+        names: list[str] = []
+        with told_as_oserror(self), contextlib.suppress(FileNotFoundError):
             names = self.system.find(self.key)
         base = len(self.key.strip("/")) + 1
         return [self / name.strip("/")[base:] for name in sorted(names)]
@@ -169,6 +172,19 @@ class ObjectPath(_Path):
 
     replace = rename
 
+    def stat(self, **_: Any) -> Any:
+        """Size and time of the last writing, by the storage's clock; nothing else is known."""
+        with told_as_oserror(self):
+            told = self.system.info(self.key)
+        written = next((told[key] for key in ("LastModified", "mtime", "updated", "created") if told.get(key)), None)
+        if isinstance(written, str):
+            written = datetime.datetime.fromisoformat(written)
+        if isinstance(written, datetime.datetime):
+            aware = written if written.tzinfo else written.replace(tzinfo=datetime.UTC)
+            written = aware.timestamp()
+        seconds = float(written or 0.0)
+        return types.SimpleNamespace(st_size=told["size"], st_mtime=seconds, st_mtime_ns=int(seconds * 1e9))
+
     def remove_all(self) -> None:
         """Remove everything below it, the objects that list others last written first."""
         with told_as_oserror(self), contextlib.suppress(FileNotFoundError):
@@ -207,28 +223,3 @@ def told_as_oserror(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise OSError(None, f"{type(error).__name__}: {error}", str(path)) from error
-
-
-@contextlib.contextmanager
-def folder_in_place_of(folder: Path, last: str) -> Iterator[Path]:
-    """Give an empty folder of this machine; on success its files take the place of ``folder``, as a whole.
-
-    Args:
-        folder: On this machine, or on object storage, where ``last`` is written last and removed first.
-        last: The file that lists the others.
-
-    Raises:
-        StoreError: They cannot be written.
-    """
-    if not isinstance(folder, ObjectPath):
-        raise TypeError(f"{folder} is a folder of this machine: it is renamed")
-    with tempfile.TemporaryDirectory() as made:
-        yield Path(made)
-        names = sorted((path.name for path in Path(made).iterdir()), key=lambda name: (name == last, name))
-        try:
-            (folder / last).unlink(missing_ok=True)
-            folder.remove_all()
-            for name in names:
-                (folder / name).write_bytes((Path(made) / name).read_bytes())
-        except OSError as error:
-            raise StoreError(f"cannot write {folder}: {error.strerror or error}") from error

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import StoreError
 from brittlestar.core.files import write_atomic
+from brittlestar.core.places import ObjectPath
 
 _SEAL = b"brittlestar-seal"
 _SIZE = 16
@@ -71,12 +72,15 @@ def read_bytes(path: Path) -> bytes:
 
     Raises:
         Damaged: It is missing or cannot be read.
+        StoreError: Object storage is out of reach.
     """
     try:
         return path.read_bytes()
     except FileNotFoundError:
         raise Damaged(path, "it is missing") from None
     except OSError as error:
+        if isinstance(path, ObjectPath):
+            raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
         raise Damaged(path, f"it cannot be read: {error.strerror or error}") from error
 
 

@@ -22,6 +22,7 @@ from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
+from brittlestar.data.tree import is_run
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
@@ -85,7 +86,7 @@ def open_source(
         return spec
     if not isinstance(spec, str | Path):
         _require_columns("what was given", False, image_column, label_column)
-        return open_given(spec, how, groups)
+        return open_given(spec, how, groups, one_class)
     require(
         groups is None or isinstance(groups, str),
         f"for data on disk groups are the name of a column, got {type(groups).__name__}; values go with arrays",
@@ -99,6 +100,8 @@ def open_source(
             asked = OpenRequest(how=how, group=groups)
             return _open_named(named, part, asked)
     path, part = _located(str(spec))
+    recorded = f"{path} is a run folder of Brittlestar, not data: give the data that it was made of"
+    require(not (path.is_dir() and is_run(path)), recorded, DataError)
     asked = OpenRequest(
         how=how,
         otherwise=otherwise,

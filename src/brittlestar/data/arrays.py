@@ -15,7 +15,7 @@ from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import Changed, DataInfo, Source
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import class_notes, data_fingerprint
-from brittlestar.data.labels import checked_labels
+from brittlestar.data.labels import checked_labels, require_classes
 from brittlestar.data.order import copies, digest_of, sample_ids
 from brittlestar.data.stored import PIECE, Array, Stored
 
@@ -44,6 +44,7 @@ class ArraySource(Source):
         how: Preparation | None = None,
         notes: tuple[str, ...] = (),
         groups: Any = None,
+        one_class: bool = False,
     ) -> None:
         self.layout, self.how = layout_of(x.shape, spec), how or Preparation()
         check_kind(x.dtype, spec)
@@ -67,11 +68,8 @@ class ArraySource(Source):
             DataError,
         )
         self.groups, dependent = copies(digests, self.labels, films)
-        require(
-            len(np.unique(self.labels)) >= 2,
-            f"{spec} has images of one class only; a classifier needs at least two",
-            DataError,
-        )
+        known = classes is not None and len(classes) > 1
+        require_classes(spec, self.labels, known or one_class)
         (first,) = self._plain(np.zeros(1, np.int64))
         shape = self._prepared(first, 0, self.how).shape
         require(min(shape[1:]) >= 8, f"{spec}: images of {shape[1:]} are too small, at least 8 x 8", DataError)

@@ -20,13 +20,19 @@ from brittlestar.core.preparation import Preparation
 from brittlestar.core.text import readable
 from brittlestar.data.base import Changed, DataInfo, Source, reason_of
 from brittlestar.data.decode import COLOURS, LARGEST, ImageHeader, Pixels, decode, looks_whole, read_header
+from brittlestar.data.labels import require_classes
 from brittlestar.data.order import copies, digest_of, sample_ids
 from brittlestar.data.reader import OpenRequest
 
 
 def class_notes(labels: npt.NDArray[np.int32]) -> tuple[str, ...]:
-    """A note where classes differ in size by more than a tenth."""
+    """A note where classes differ in size by more than a tenth, or where there is one alone."""
     counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) == 1:
+        return (
+            "all images are of one class: always answering it would be right everywhere, so whether a model does more "
+            "than guess is not judged",
+        )
     if counts.max() <= 1.1 * counts.min():
         return ()
     return (
@@ -170,13 +176,7 @@ class EncodedSource(Source):
         self.labels = np.array(labels, dtype=np.int32)
         self.ids = sample_ids(digests, self.labels)
         self.groups, dependent = copies(digests, self.labels, None if named is None else [named[k] for k in kept])
-        present = len(np.unique(self.labels))
-        require(
-            present >= 2 or asked.one_class,
-            f"{spec} has images of one class only; a classifier needs at least two: name all of the model's with "
-            f"{option('classes')}",
-            DataError,
-        )
+        require_classes(spec, self.labels, asked.one_class)
         notes = [*notes, *class_notes(self.labels), *dependent]
         if kinds["jpeg"]:
             notes.append("stored as JPEG: high frequencies are thinned before any shift")

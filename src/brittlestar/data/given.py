@@ -24,7 +24,7 @@ ASKED_TWICE = 16
 65,000 stays unseen."""
 
 
-def open_given(spec: Any, how: Preparation, groups: Any = None) -> ArraySource:
+def open_given(spec: Any, how: Preparation, groups: Any = None, one_class: bool = False) -> ArraySource:
     """Open what was given from Python.
 
     Args:
@@ -33,22 +33,31 @@ def open_given(spec: Any, how: Preparation, groups: Any = None) -> ArraySource:
             PyTorch ``Dataset``, ``Subset`` or ``DataLoader`` whose items are an image and a label.
         how: The preparation.
         groups: One value an image, or ``None``.
+        one_class: Whether images of one class will do, as the model is known to have others.
 
     Raises:
         DataError: Anything else; the text says what to do.
     """
+    if _is_a(spec, "pandas.core.frame", "DataFrame") or _is_a(spec, "pandas", "DataFrame"):
+        columns = ", ".join(str(key) for key in itertools.islice(spec, 6))
+        raise DataError(
+            f"data are a DataFrame ({columns}): {_HOW}, for instance (list(df['image']), df['label']); or write it to "
+            "Parquet (df.to_parquet), and give the file"
+        )
+    if isinstance(spec, bytes):
+        raise DataError(f"data are bytes: a path is a text or a Path; otherwise {_HOW}")
     if isinstance(spec, Mapping):
         keys = ", ".join(str(key) for key in itertools.islice(spec, 6))
         raise DataError(f"data are a dict ({keys}): {_HOW}, for instance (d['image'], d['label'])")
     if isinstance(spec, tuple | list):
-        return _from_pair(*_pair(spec), how, groups)
+        return _from_pair(*_pair(spec), how, groups, one_class)
     if _is_loader(spec):
         dataset, notes = _of_loader(spec)
-        return _from_dataset(dataset, how, groups, notes)
+        return _from_dataset(dataset, how, groups, one_class, notes)
     lone = isinstance(spec, np.ndarray) or _is_tensor(spec)
     require(not lone, f"data are images without labels: {_HOW}", DataError)
     if _numbered(spec) or hasattr(spec, "__iter__"):
-        return _from_dataset(spec, how, groups)
+        return _from_dataset(spec, how, groups, one_class)
     raise DataError(f"data are a path, a name or (images, labels), got {type(spec).__name__}: {_HOW}")
 
 
@@ -95,16 +104,34 @@ def _ndim(value: Any) -> int:
     return 0
 
 
-def _from_pair(images: Any, labels: Any, how: Preparation, groups: Any) -> ArraySource:
+def _from_pair(images: Any, labels: Any, how: Preparation, groups: Any, one_class: bool) -> ArraySource:
     notes: tuple[str, ...] = ()
+    if _is_a(images, "pandas.core.series", "Series") or _is_a(images, "pandas", "Series"):
+        images = list(images)
     if isinstance(images, list | tuple) and images and (_is_picture(images[0]) or _ndim(images[0]) >= 2):
         x, notes = _stacked(iter(images), SPEC)
     else:
         x = as_array(images, "the images")
+        require(
+            x.dtype.kind not in "US",
+            f"images are texts ({str(x.flat[0])[:60] if x.size else ''}): of file names they are [Image.open(name) for "
+            "name in names] (from PIL import Image), or give the folder",
+            DataError,
+        )
         # Before the labels are looked at: nested lists of unequal length become an array of objects.
         require(x.ndim >= 3, f"images of shape {x.shape}: {_HOW}", DataError)
     y = _labels(labels)
-    return ArraySource(x, y, kind="array", spec=SPEC, name="arrays", how=how, notes=notes, groups=_values(groups))
+    return ArraySource(
+        x,
+        y,
+        kind="array",
+        spec=SPEC,
+        name="arrays",
+        how=how,
+        notes=notes,
+        groups=_values(groups),
+        one_class=one_class,
+    )
 
 
 def as_array(values: Any, name: str) -> Array:
@@ -191,7 +218,9 @@ def _one_image(image: Any, place: int, spec: str) -> tuple[Pixels, bool]:
     return np.ascontiguousarray(levels[0]), same
 
 
-def _from_dataset(dataset: Any, how: Preparation, groups: Any, notes: tuple[str, ...] = ()) -> ArraySource:
+def _from_dataset(
+    dataset: Any, how: Preparation, groups: Any, one_class: bool, notes: tuple[str, ...] = ()
+) -> ArraySource:
     name = type(dataset).__name__
     classes = _classes(dataset, name)
     tensors = getattr(dataset, "tensors", None)
@@ -215,6 +244,7 @@ def _from_dataset(dataset: Any, how: Preparation, groups: Any, notes: tuple[str,
         how=how,
         notes=notes,
         groups=_values(groups),
+        one_class=one_class,
     )
 
 

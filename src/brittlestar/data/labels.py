@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.options import option
 
 MOST_CLASSES = 100_000
 """The largest sets that people classify have some 20,000 classes; a label far beyond is a mistake, and a name for each
@@ -104,6 +105,16 @@ def require_distinct(names: Sequence[str], lead: str) -> None:
         not twice,
         f"{lead} hold {', '.join(map(repr, twice[:5]))}{more} twice or more: which output is meant cannot be told; "
         "give every class a name of its own",
+        DataError,
+    )
+
+
+def require_classes(spec: str, labels: npt.NDArray[np.int32], named: bool) -> None:
+    """Refuse images of one class, unless the names of others that the model has are known."""
+    require(
+        named or len(np.unique(labels)) >= 2,
+        f"{spec}: images of one class only; a classifier needs at least two: name all of the model's with "
+        f"{option('classes')}",
         DataError,
     )
 

@@ -114,6 +114,7 @@ def _one(file: Path, spec: str, part: str, asked: OpenRequest) -> ArraySource:
         how=asked.how,
         notes=notes,
         groups=groups,
+        one_class=asked.one_class,
     )
     for path, was in zip((file, beside), before, strict=True):
         require_unchanged(path, was)
@@ -226,6 +227,7 @@ def _open_mnist_c(path: Path, asked: OpenRequest) -> ArraySource:
         name=f"{folder.name}-{split}",
         how=asked.how,
         notes=(f"the {split} split of {folder.name}: 8-bit levels as they were stored{own}",),
+        one_class=asked.one_class,
     )
     for file, was in zip((images, labels), before, strict=True):
         require_unchanged(file, was)

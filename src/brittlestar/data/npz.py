@@ -62,6 +62,7 @@ def _open(path: Path, asked: OpenRequest) -> ArraySource:
             how=asked.how,
             notes=(*pair.notes, *notes),
             groups=groups,
+            one_class=asked.one_class,
         )
     require_unchanged(path, before)
     return source

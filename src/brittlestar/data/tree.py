@@ -16,8 +16,21 @@ from brittlestar.core.text import readable
 
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
-SERVICE = {"@eadir", "__macosx", "thumbs.db", "$recycle.bin", "system volume information", "lost+found", "desktop.ini"}
+SERVICE = {
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "__macosx",
+    "thumbs.db",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "desktop.ini",
+}
 """What systems leave in folders, beside names that begin with a dot."""
+
+PARTS = re.compile(r"(.*[-_ .])?(train|val|valid|validation|test|dev|eval|holdout|unlabell?ed)(ing)?([-_ .].*)?", re.I)
+"""Names of parts with something before or behind: ``seg_train``, ``test_images``."""
 
 SPLIT = re.compile(r"(train|val|valid|validation|test|dev|eval|holdout)(ing)?[-_ ]?(set|split|data|images)?\d*", re.I)
 _SEVERITIES = {"1", "2", "3", "4", "5"}
@@ -33,6 +46,7 @@ class Folder:
         images: Paths of its images, sorted.
         hidden, others, links: Names of hidden files and folders; suffixes of files that are no images; links that lead
             nowhere, to nothing that can be read, or to a folder, which are not followed below the classes.
+        runs: How many run folders lie in it, whose pictures are no data.
     """
 
     path: Path
@@ -41,6 +55,7 @@ class Folder:
     hidden: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     links: int = 0
+    runs: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,8 @@ def look(path: Path, follow: bool = False) -> Folder:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower() in SERVICE:
                 seen.hidden["file" if entry.is_file(follow_symlinks=False) else entry.name] += 1
+            elif entry.is_dir(follow_symlinks=False) and is_run(Path(entry.path)):
+                seen.runs += 1
             elif entry.is_dir(follow_symlinks=False) or (follow and _leads_on(entry)):
                 seen.folders[entry.name] = path / entry.name
             elif entry.is_symlink() and not Path(entry.path).is_file():
@@ -74,10 +91,16 @@ def look(path: Path, follow: bool = False) -> Folder:
             elif Path(entry.name).suffix.lower() in EXTENSIONS and (entry.is_symlink() or entry.is_file()):
                 seen.images.append(path / entry.name)
             else:
-                seen.others[Path(entry.name).suffix.lower() or "no suffix"] += 1
+                kind = Path(entry.name).suffix.lower() or "no suffix"
+                seen.others[kind if entry.is_file() else f"{kind}, which is no file"] += 1
     except OSError as error:
         raise DataError(f"cannot read the folder {readable(str(path))}: {error.strerror or error}") from error
     return seen
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is one that ``run`` fills: it may lie in the data that it tells of."""
+    return (path / "manifest.json").is_file() and ((path / "rows").is_dir() or (path / "samples.parquet").is_file())
 
 
 def _leads_on(entry: os.DirEntry[str]) -> bool:
@@ -157,8 +180,8 @@ def _refuse_other_layouts(root: Path, top: Folder) -> None:
     """Name what is known not to be one folder a class."""
     inner = {name: look(path) for name, path in top.folders.items()}
     shown, first = readable(str(root)), next(iter(inner.values()))
-    if all(SPLIT.fullmatch(name) for name in inner):
-        chosen = next((n for n in inner if not n.lower().startswith("train")), next(iter(inner)))
+    if all(SPLIT.fullmatch(name) for name in inner) or _are_parts(inner):
+        chosen = next((n for n in inner if "train" not in n.lower() and "unlab" not in n.lower()), next(iter(inner)))
         raise DataError(
             f"{shown} holds the parts {_some(list(inner))} of a data set, not its classes: give one of them, such as "
             f"{readable(str(root / chosen))}"
@@ -188,11 +211,31 @@ def _refuse_other_layouts(root: Path, top: Folder) -> None:
                     f"{shown} is laid out as ImageNet-C is ({levels}): give one severity of one corruption, such as "
                     f"{readable(str(next(iter(one.folders.values()))))}"
                 )
-        if len(inner) == 1 and len(first.folders) > 1:
+        within = _single(first.path, first) if len(inner) == 1 else None
+        if within is not None:
             raise DataError(
-                f"{shown} holds one folder alone, whose {len(first.folders):,} sub-folders look like the classes: give "
-                f"{readable(str(first.path))}"
+                f"{shown} holds one folder alone, and the {len(look(within).folders):,} sub-folders of "
+                f"{readable(str(within))} look like the classes: give that"
             )
+
+
+def _are_parts(inner: Mapping[str, Folder]) -> bool:
+    """Whether folders that are named like parts hold the same classes, or a class of their own besides others."""
+    if len(inner) < 2 or not all(PARTS.fullmatch(name) for name in inner) or any(f.images for f in inner.values()):
+        return False
+    return any(len(folder.folders) > 1 for folder in inner.values())
+
+
+def _single(path: Path, folder: Folder) -> Path | None:
+    """The folder that looks like the classes' below one that stands alone in another, perhaps several times."""
+    for _ in range(8):
+        if folder.images or not folder.folders:
+            return None
+        if len(folder.folders) > 1:
+            return path
+        ((_, path),) = folder.folders.items()
+        folder = look(path)
+    return None
 
 
 def ordered(names: Sequence[str]) -> list[str]:
@@ -272,6 +315,8 @@ def _left_out(folders: Sequence[Folder], loose: int) -> list[str]:
     parts += [_listed(others)] if others else []
     parts += [f"{_many(loose, 'image')} outside the classes' folders"] if loose else []
     parts += [f"{_many(links, 'link')} to folders or to nothing"] if links else []
+    runs = sum(folder.runs for folder in folders)
+    parts += [f"{_many(runs, 'run folder')} of Brittlestar"] if runs else []
     return [f"left out: {', '.join(parts)}"] if parts else []
 
 

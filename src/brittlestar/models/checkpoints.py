@@ -16,13 +16,16 @@ import torch
 
 from brittlestar.core.errors import ModelError, require, unknown
 from brittlestar.core.options import option
-from brittlestar.models.foreign import AVERAGED, WRAPPERS, no_weights, other_weights
+from brittlestar.models.foreign import AVERAGED, WRAPPERS, averages_unread, no_weights, other_weights
 
 _WRAPPING = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put before every name, in the order in which they were applied."""
 
 _OPTIONAL = "num_batches_tracked"
 """A buffer that older versions of torch did not save, and on which no answer depends."""
+
+_STEPS = "steps"
+"""How MMEngine's averages count what they were taken of, among the weights and under no module's name."""
 
 _COUNTERS = ("n_averaged", "total_ops", "total_params")
 
@@ -69,9 +72,9 @@ def choose(path: Path, content: Any, key: str | None = None) -> Chosen:
     averaged = next((name for name in AVERAGED if name in sets), None)
     raw = next((name for name in WRAPPERS if name in sets), None)
     if averaged is not None:
-        return Chosen(_without_count(sets[averaged]), (_averaged_told(path, averaged, raw),))
+        return Chosen(_averages(sets[averaged]), (_averaged_told(path, averaged, raw),))
     if raw is not None:
-        return Chosen(_without_count(sets[raw]))
+        return Chosen(_without_count(sets[raw]), averages_unread(path, content, raw))
     require(bool(sets), no_weights(path, [str(name) for name in content]), ModelError)
     require(
         len(sets) == 1,
@@ -137,6 +140,11 @@ def _without_count(state: Mapping[str, Any]) -> State:
         and (isinstance(value, torch.Tensor) or not name.endswith("_extra_state"))
     }
     return kept or dict(state)
+
+
+def _averages(state: Mapping[str, Any]) -> State:
+    kept = _without_count(state)
+    return {name: value for name, value in kept.items() if name != _STEPS or value.ndim > 0}
 
 
 def fitted(path: Path, state: State, own: Mapping[str, torch.Tensor]) -> Chosen:
@@ -241,6 +249,16 @@ def _misfit(path: Path, state: State, own: Mapping[str, Any]) -> str:
     )
     if "-of-" in path.stem:
         return f"{text}; it is one of several shards: {how_to_merge(path)}"
+    if missing and all(name.endswith(("running_mean", "running_var")) for name in missing):
+        return (
+            f"{text}: the running statistics of its batch norms were not saved (parameters() and not state_dict()?); "
+            "without them it is another model: save model.state_dict()"
+        )
+    if not missing:
+        return (
+            f"{text}: these stood beside the network (a loss, another head): save it without them, "
+            "{name: value for name, value in state.items() if name in model.state_dict()}"
+        )
     common = set(state) & set(own)
     if not unexpected and len(missing) <= 2 and common:
         return f"{text}: a network without its last layer? Give weights that were trained for these classes"

@@ -16,7 +16,8 @@ from brittlestar.core.errors import DataError, ModelError, require, text_of
 from brittlestar.core.options import option
 from brittlestar.models.answering import ModelFault
 from brittlestar.models.base import Model
-from brittlestar.models.wrap import FunctionModel, TorchModel
+from brittlestar.models.trying import answers_of
+from brittlestar.models.wrap import TorchModel
 
 PROBE = 16
 """How many images the model sees more than once."""
@@ -78,14 +79,14 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
         model.fast = None
     probe = images[: min(batch, PROBE)]
     kept = probe.clone()
-    logits = _answers(model, probe)
+    logits = answers_of(model, probe)
     require(
         torch.equal(probe, kept),
         f"model {model.name} writes to the images that it is given: "
         "make its first operation one that leaves them alone (x = x - mean, not x -= mean)",
         ModelError,
     )
-    _check_shape(model, logits, len(probe), class_count)
+    _check_shape(model, logits, len(probe), class_count, labels)
     # Before all comparisons: NaN would be told as answers that change.
     _check_finite(model, logits)
     _check_logits(model, logits)
@@ -98,7 +99,7 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
     alone, spread = ([], random) if random else _alone(model, probe, logits, scale)
     notes = [*model.notes, *chosen, *alone, *_gradients(model, probe, labels[: len(probe)])]
     rest = (
-        [_answers(model, piece) for piece in torch.split(images[len(probe) :], batch)]
+        [answers_of(model, piece) for piece in torch.split(images[len(probe) :], batch)]
         if len(images) > len(probe)
         else []
     )
@@ -117,7 +118,7 @@ def answer_time(model: Model, image: torch.Tensor) -> float:
     _check_mode(model)
     began = time.monotonic()
     # A copy, as the model may write to what it is given; brought here, as a GPU answers before it has computed.
-    _answers(model, image.clone()).cpu()
+    answers_of(model, image.clone()).cpu()
     return time.monotonic() - began
 
 
@@ -150,42 +151,7 @@ def _check_mode(model: Model) -> None:
     )
 
 
-def _answers(model: Model, images: torch.Tensor) -> torch.Tensor:
-    try:
-        with torch.inference_mode():
-            logits = model.logits(images)
-    except ModelFault as fault:
-        error = fault.__cause__
-        if error is None or not fault.usual:
-            raise
-        first = text_of(error)
-        declared = {key: value for key, value in model.preprocess.as_json().items() if value is not None}
-        told = f"after its preprocessing {declared}" if declared else "without preprocessing"
-        hint = _hint(model)
-        raise ModelError(
-            f"model {model.name} does not take {len(images)} images of shape {tuple(images.shape[1:])} "
-            f"(float32 in [0, 1], {told}): {type(error).__name__}: {first}; set "
-            f"{option('resize')} or {option('crop')} for the images, or "
-            f"{option('channels')}, {option('model_resize')} or {option('model_crop')} for the model{hint}"
-        ) from error
-    require(
-        isinstance(logits, torch.Tensor), f"model {model.name} gives {type(logits).__name__}, not a tensor", ModelError
-    )
-    return logits.to(torch.float32)
-
-
-def _hint(model: Model) -> str:
-    if model.spec.lower().endswith((".pt2", ".onnx")):
-        return "; export it with a dynamic batch size, dynamic_shapes=({0: torch.export.Dim('batch')},)"
-    if isinstance(model, FunctionModel):
-        return (
-            "; the function gets (n, channel, height, width): for (n, height, width, channel) begin it with "
-            "x = x.transpose(0, 2, 3, 1), for bytes with x = (255 * x).round().astype('uint8')"
-        )
-    return ""
-
-
-def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: int) -> None:
+def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: int, labels: torch.Tensor) -> None:
     _check_one_number(model, logits, count, class_count)
     require(
         logits.ndim == 2 and len(logits) == count,
@@ -203,7 +169,12 @@ def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: in
     require(
         outputs >= class_count,
         f"model {model.name} has {outputs} outputs and the labels name {class_count} classes: "
-        "it is no model of these data, or the wrong layer was taken as its last",
+        "it is no model of these data, or the wrong layer was taken as its last"
+        + (
+            "; or the labels begin at 1, as none of the first is 0: number the classes from 0 (labels - 1)"
+            if outputs == class_count - 1 and int(labels.min()) > 0
+            else ""
+        ),
         ModelError,
     )
     background = "; one output more is often a background class, which the list must name too"
@@ -275,7 +246,7 @@ def _in_unit(logits: torch.Tensor) -> bool:
 
 def _random(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float) -> float:
     """How far a second pass is from the first (``Checked.random``); refused where training mode may be why."""
-    difference = float((_answers(model, probe) - logits).abs().max()) / scale
+    difference = float((answers_of(model, probe) - logits).abs().max()) / scale
     mode = isinstance(model, TorchModel) and any(part.training for part in model.module.modules())
     require(difference <= REPEATS or not mode, _differs(model, difference, "call .eval() on it, and "), ModelError)
     return difference if difference > REPEATS else 0.0
@@ -292,7 +263,7 @@ def _alone(model: Model, probe: torch.Tensor, logits: torch.Tensor, scale: float
     """Compare answers to single images with those of the batch: a note where it matters, and how far they lie apart."""
     if len(probe) == 1:
         return [], 0.0
-    alone = torch.cat([_answers(model, probe[i : i + 1]) for i in range(min(len(probe), 4))])
+    alone = torch.cat([answers_of(model, probe[i : i + 1]) for i in range(min(len(probe), 4))])
     apart = float((alone - logits[: len(alone)]).abs().max()) / scale
     require(
         # Another batch size may be computed in another order, which moves logits far less than this.
@@ -344,12 +315,25 @@ def _looks(logits: torch.Tensor, scale: float, probabilities: bool = False) -> l
             "all outputs lie in [0, 1]: if they are probabilities, leave the last layer (sigmoid) out, or give "
             + option("probabilities", True)
         )
+    elif not probabilities and _in_shares(logits, scale):
+        total = f"{float(logits[0].sum()):.4g}"
+        notes.append(
+            f"the outputs are never negative and sum to {total} for every image: if they are percentages or votes, "
+            f"divide them by {total} and give {option('probabilities', True)}"
+        )
     elif not probabilities and float(logits.logsumexp(1).abs().max()) < 1e-3:
         # Log-softmax takes the same number off all logits of an image: no answer, margin or loss changes.
         notes.append("the outputs are log-probabilities, which serve as logits")
     if len(logits) > 1 and float((logits - logits[:1]).abs().max()) <= 1e-6 * scale:
         notes.append("the outputs are the same for every image")
     return notes
+
+
+def _in_shares(logits: torch.Tensor, scale: float) -> bool:
+    """Whether the outputs share one number among the classes, differently from image to image."""
+    sums = logits.sum(1)
+    differ = float((logits - logits[:1]).abs().max()) > 1e-6 * scale
+    return differ and bool((logits >= 0).all()) and float((sums - sums[0]).abs().max()) < 1e-4 * float(sums[0])
 
 
 def map_labels(source_classes: Sequence[str], model_classes: Sequence[str]) -> npt.NDArray[np.int32]:
@@ -375,7 +359,9 @@ def map_labels(source_classes: Sequence[str], model_classes: Sequence[str]) -> n
     require(
         not missing,
         f"{len(missing)} of the data's {len(source_classes)} classes are none of the model's {len(model_classes)}: "
-        f"{', '.join(missing[:5])}",
+        f"{', '.join(missing[:5])}; the model's are {', '.join(model_classes[:3])}"
+        + (", ..." if len(model_classes) > 3 else "")
+        + ": write them as the data's are written, one name a line",
         DataError,
     )
     return np.array([place[name] for name in source_classes], dtype=np.int32)

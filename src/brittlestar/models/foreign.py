@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import io
 import pickletools
+import re
 import shlex
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from brittlestar.core.options import option
 
@@ -103,9 +107,50 @@ AVERAGED = (
     "params_ema",
     "ema_model",
     "model_averaged",
+    "averaged_model",
+    "swa_model",
+    "model_swa",
+    "swa_state_dict",
+    "state_dict_swa",
+    "swa_model_state_dict",
     "ema",
 )
 """Names under which training scripts keep the average of the weights over the last steps."""
+
+
+_AVERAGE = re.compile(r"(^|[._-])(ema|swa|averaged?)([._-]|$)", re.I)
+
+
+def averages_unread(path: Path, content: Mapping[str, Any], taken: str) -> tuple[str, ...]:
+    """A note where a checkpoint seems to hold averaged weights that nobody reads, as they stand under no usual name.
+
+    Args:
+        path: Of the file.
+        content: What it holds.
+        taken: The key of the weights that are taken, which are not averaged.
+    """
+    for key, value in _inner(content, 3):
+        if key != taken and _AVERAGE.search(key) and "optim" not in key.lower() and _tensors(value):
+            how = (
+                f"{option('weights_key', key)} takes those"
+                if isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+                else "those have no names: copy them into the model and save its state dict"
+            )
+            return (f"the weights {taken} of {path.name} are taken; averaged ones seem to stand under {key}: {how}",)
+    return ()
+
+
+def _inner(content: Mapping[Any, Any], depth: int, lead: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything in mappings within mappings, by the keys that lead to it; those that hold tensors are not entered."""
+    for name, value in content.items():
+        yield f"{lead}{name}", value
+        if isinstance(value, Mapping) and depth > 1 and not any(isinstance(v, torch.Tensor) for v in value.values()):
+            yield from _inner(value, depth - 1, f"{lead}{name}.")
+
+
+def _tensors(value: Any) -> bool:
+    values = list(value.values()) if isinstance(value, Mapping) else value
+    return isinstance(values, list | tuple) and len(values) > 0 and all(isinstance(v, torch.Tensor) for v in values)
 
 
 def _lists_files(head: bytes) -> bool:

@@ -169,7 +169,8 @@ def _imported(where: str) -> tuple[Callable[..., Any], str]:
     if found is None:
         public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise ModelError(f"{place}: {unknown('function', name, public)}")
-    require(callable(found), f"{where} is a {type(found).__name__}, it must be a function", ModelError)
+    predict = ", such as one that calls its predict" if hasattr(found, "predict") else ""
+    require(callable(found), f"{where} is a {type(found).__name__}, it must be a function{predict}", ModelError)
     # The whole file identifies it: what the function calls mostly stands there too.
     return found, f"{name}\n{text}"
 

@@ -179,6 +179,13 @@ def holds_weights(spec: str) -> bool:
     return spec.lower().endswith(WEIGHT_FILES) and not spec.startswith(("torch:", "python:"))
 
 
+def _is_folder(spec: str) -> bool:
+    try:
+        return Path(spec).is_dir()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
 def _hint(spec: str) -> str:
     place, _, _ = spec.partition(":")
     suffix = Path(place).suffix.lower()
@@ -198,6 +205,10 @@ def _hint(spec: str) -> str:
         )
     if suffix in (".ort", ".engine", ".trt", ".mlmodel", ".mlpackage", ".xml"):
         return ": compiled for one program; give the .onnx file that it was made from"
+    if suffix in (".gz", ".tgz", ".zip", ".tar", ".xz", ".zst", ".7z"):
+        return ": it is packed: unpack it, and give the file of weights or the program in it"
+    if _is_folder(spec):
+        return ": it is a folder: give the file of weights or the program in it"
     return (
         ": write torch:FILE.py:factory, python:FILE.py:function, a .pt2 or .onnx program, or weights with "
         f"{option('factory', 'FILE.py:function')}"

@@ -184,9 +184,12 @@ def as_model(given: Any, name: str = "model", outputs: Outputs = PLAIN) -> Model
         return TorchModel(
             given, name=name, spec="a Python object", preprocess=declared(given), identity=identity, outputs=outputs
         )
+    name_of = getattr(given, "__name__", "")
+    require(not isinstance(given, type), f"{name_of} is a class, not a model: give what {name_of}() makes", ModelError)
     require(
-        callable(given) and not isinstance(given, type),
-        f"a model is an nn.Module or a function from images to logits, got {given!r:.80}",
+        callable(given),
+        f"a model is an nn.Module or a function from images to logits, got {type(given).__name__}"
+        + (": give a function that calls its predict" if hasattr(given, "predict") else ""),
         ModelError,
     )
     identity = "\n".join([source_of(given), *_captured(given)])

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from brittlestar.core.errors import UsageError, require
 from brittlestar.core.files import write_atomic
+from brittlestar.core.places import place
 from brittlestar.core.sums import summed
 from brittlestar.core.version import VERSION
 from brittlestar.report import export
@@ -22,6 +24,9 @@ from brittlestar.report.status import Status, build_statuses, with_statuses
 from brittlestar.report.target import SUMMARY, check_target, told_of
 from brittlestar.report.words import count, listing
 from brittlestar.store import RunStore
+
+FORMS = (".pdf", ".csv", ".json", ".md", ".tex", ".htm", ".txt", ".png", ".svg")
+"""Endings by which a person means a file; a folder would be made under such a name."""
 
 Runs = Sequence[RunStore | Path | str]
 
@@ -61,8 +66,15 @@ def write(runs: Runs, *, out: Path | str | None = None, refresh: int = 0, beside
         beside: Endings of further files that will be written beside the page under its name (``.pdf``).
     """
     gathered = gather(runs)
-    own = Path(gathered.stores[0].path) / "report"
-    target = Path(out) if out is not None else own
+    own = gathered.stores[0].path / "report"
+    target = place(out) if out is not None else own
+    strange = target.suffix.lower() in FORMS and not target.is_dir()
+    require(
+        not strange and not (target.is_file() and target.suffix != ".html"),
+        f"{target} {'would be a folder' if strange else 'is a file'}: a report is a folder, or a page that ends in "
+        ".html, with tables beside it (and a PDF where it is asked for)",
+        UsageError,
+    )
     page = target if target.suffix == ".html" else target / "report.html"
     if page.parent.resolve() != own.resolve():
         check_target(page, gathered.stores, [page.with_suffix(ending).name for ending in beside])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,7 +114,7 @@ def identity_of(store: RunStore) -> str:
         known = str(model["fingerprint"])
         counts = {c: list(n) for c, n in store.tallies(known).items() if c in wanted}
         # A survey that goes on keeps its name: the number of its passes tells its states apart.
-        survey = sampled_map(Path(store.path), known, leave_out=lambda _: None)
+        survey = sampled_map(store.path, known, leave_out=lambda _: None)
         answered[known] = [counts, None if survey is None else survey.passes]
     # A later session that looks at results widens the intervals, and sentences rest on these.
     rules = [stopping_rule(manifest.sessions).rule]
@@ -125,7 +124,7 @@ def identity_of(store: RunStore) -> str:
 def is_current(store: RunStore) -> bool:
     """Whether the run folder has an explanation of its present state."""
     try:
-        kept = read_json(Path(store.path) / NAME, required=store.manifest.sealed)
+        kept = read_json(store.path / NAME, required=store.manifest.sealed)
         return bool(kept["schema"] == SCHEMA and kept["identity"] == identity_of(store))
     except (Damaged, KeyError):
         return False
@@ -137,7 +136,7 @@ def explanation(gathered: Gathered) -> tuple[ExplainedRun | None, tuple[str, ...
     if len(gathered.stores) != 1:
         return None, ()
     store = gathered.stores[0]
-    path = Path(store.path) / NAME
+    path = store.path / NAME
     if not path.is_file():
         return None, ()
     again = f"run `brittlestar explain {store.path} --data ...` again"

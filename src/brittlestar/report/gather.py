@@ -99,7 +99,7 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
     """
     if not runs:
         raise UsageError("no run folder given: name at least one, for instance `brittlestar report runs/digits`")
-    stores = tuple(run if isinstance(run, RunStore) else RunStore.open(Path(run)) for run in runs)
+    stores = tuple(run if isinstance(run, RunStore) else RunStore.open(run) for run in runs)
     told = [stopping_rule(store.manifest.sessions) for store in stores]
     # Where n depended on results in one run, so does every comparison with it.
     rule = next((t for t in told if t.rule == "anytime"), told[0])
@@ -193,7 +193,7 @@ def _sampled(store: RunStore, model: str, common: np.ndarray[Any, Any] | None) -
     def leave_out(error: Damaged) -> None:
         store.note(Damage(error.path, error.why, MAP_LEFT_OUT))
 
-    found = sampled_map(Path(store.path), model, sealed=store.manifest.sealed, leave_out=leave_out)
+    found = sampled_map(store.path, model, sealed=store.manifest.sealed, leave_out=leave_out)
     if found is None or common is None:
         return found
     return dataclasses.replace(found, positions=common[found.positions])

@@ -71,7 +71,7 @@ def _picture(folder: Path, name: str) -> Image.Image | None:
     # The name alone: an entry that names a path elsewhere must not bring that file onto the page.
     path = folder / Path(name).name
     try:
-        with Image.open(path) as picture:
+        with path.open("rb") as file, Image.open(file) as picture:
             return picture.convert("L" if picture.mode in ("L", "1", "I;16") else "RGB")
     except (OSError, ValueError):
         return None

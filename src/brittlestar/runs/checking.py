@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from brittlestar.core.errors import UsageError, require
-from brittlestar.core.options import option
+from brittlestar.core.options import COMMAND, option, spoken
 from brittlestar.core.sizes import at_once
 from brittlestar.models.base import ModelInfo
 from brittlestar.models.checks import PROBE, held_to_contract
@@ -56,10 +56,16 @@ def sample_count(request: Request) -> int:
     names = [model.name for model in request.models]
     require(
         len(set(names)) == len(names),
-        f"two models have one name: {names}; name them apart ({option('model', 'NAME=MODEL')})",
+        f"two models have one name: {names}; {_apart()}",
         UsageError,
     )
     return count
+
+
+def _apart() -> str:
+    if spoken() == COMMAND:
+        return f"name them apart ({option('model', 'NAME=MODEL')})"
+    return 'name them apart: {"one": MODEL, "other": MODEL}'
 
 
 def refuse_too_large(request: Request) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,13 +17,14 @@ from PIL import Image
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
 from brittlestar.core.errors import DataError
+from brittlestar.core.files import new_folder_for, put_in_place
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.core.sealed import Damaged, read_bytes
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import passes, perturbed
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
-from brittlestar.store.example_files import check_picture, read_list, write_list
+from brittlestar.store.example_files import FOLDER, LIST, check_picture, read_list, write_list
 
 PER_CONDITION = 3
 """The surest failure, one of the commonest confusion, one of another class: a condition seldom does one thing only."""
@@ -97,9 +97,8 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     if until is not None and time.monotonic() >= until:
         return len(shown)
     chosen, errors = _chosen(bench, clean, shown)
-    folder, beside = spec.folder / "examples", spec.folder / ".examples.tmp"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    folder = spec.folder / FOLDER
+    beside = new_folder_for(folder)
     known, hurry = _Known(folder, names), _Hurry(until, a_pass)
     listed: list[tuple[int, int, int, dict[str, Any]]] = []
     left_out = 0
@@ -166,13 +165,7 @@ def _put_in_place(
         for place, _, _, entry in listed
     ]
     write_list(beside, entries)
-    before = folder.with_name(".examples-before.tmp")
-    shutil.rmtree(before, ignore_errors=True)
-    # Moved, not removed, as a process that is killed while it removes a folder leaves a part of it.
-    if folder.exists():
-        folder.rename(before)
-    beside.rename(folder)
-    shutil.rmtree(before, ignore_errors=True)
+    put_in_place(beside, folder, LIST)
 
 
 class _Known:
@@ -224,7 +217,7 @@ class _Known:
                     continue
                 for name, own in zip(known, _pictures(condition, position, choice.place), strict=True):
                     if not (to / own).exists():
-                        shutil.copyfile(self._folder / Path(name).name, to / own)
+                        (to / own).write_bytes((self._folder / Path(name).name).read_bytes())
                 listed.append((choice.place, choice.about(bench, condition, position)))
         return listed
 

@@ -289,13 +289,17 @@ def check_same(name: str, store: RunStore, key: str, files: str, seen: Behaviour
         distance = f"two passes over the same images {then} then and {now} now"
     elif apart is None or seen.random:
         distance = "its logits cannot be compared with those then"
+    elif same:
+        distance = "it answers the first images as it did then"
     else:
         count = len(seen.ids) if kept is None else len(np.intersect1d(kept.ids, seen.ids))
         distance = (
             f"its logits on the first {count} images lie up to {apart:.2g} from those then, allowed is {allowed:.1g}"
         )
     if files != seen.fingerprint:
-        reason = "Its weights, code or preprocessing are others"
+        reason = "Its weights, code or preprocessing are others" + (
+            ", so it may answer other images otherwise" if same and apart is not None else ""
+        )
     else:
         reason = (
             "Its own files are the same, so look at what they load: weights that lie elsewhere, a helper module, "

@@ -207,4 +207,16 @@ def _as(kind: type[T], content: dict[str, Any], path: Path) -> T:
         raise StoreError(
             f"{path} has fields that this version does not know ({', '.join(strange)}): update Brittlestar"
         )
+    for one in dataclasses.fields(kind):
+        value, default = content.get(one.name), one.default
+        if one.default_factory is not dataclasses.MISSING:
+            default = one.default_factory()
+        known = None if default is None or default is dataclasses.MISSING else type(default)
+        # JSON has one kind of number: 0 stands for 0.0 as well.
+        if (
+            known is not None
+            and one.name in content
+            and not isinstance(value, (int, float) if known is float else known)
+        ):
+            raise Damaged(path, f"{one.name} is of another kind than it was written")
     return kind(**content)

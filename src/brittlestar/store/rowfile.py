@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import StoreError
-from brittlestar.core.files import make_folder, write_atomic
+from brittlestar.core.files import make_folder, scratch, write_atomic
+from brittlestar.core.places import ObjectPath
 from brittlestar.core.rows import Rows
 from brittlestar.core.sealed import Damaged, name_digest
 from brittlestar.store.damage import AGAIN
@@ -52,8 +52,19 @@ def connection() -> duckdb.DuckDBPyConnection:
         # A query of more than two seconds would print a bar into what people or programs read from our output.
         _local.connection.execute("SET enable_progress_bar = false")
         _local.process = os.getpid()
+        _local.reached = set()
     opened: duckdb.DuckDBPyConnection = _local.connection
     return opened
+
+
+def _reaching(paths: Sequence[Path]) -> duckdb.DuckDBPyConnection:
+    """The connection, once it reads where these lie: object storage through fsspec, as all else that is read there."""
+    con = connection()
+    for path in paths:
+        if isinstance(path, ObjectPath) and path.parts[0] not in _local.reached:
+            con.register_filesystem(path.system)
+            _local.reached.add(path.parts[0])
+    return con
 
 
 def parquet_bytes(path: Path, columns: dict[str, Any], about: str) -> bytes:
@@ -67,20 +78,18 @@ def parquet_bytes(path: Path, columns: dict[str, Any], about: str) -> bytes:
     Raises:
         StoreError: The disk is full or the folder cannot be written.
     """
-    # The dot and .tmp are what RunStore.locked looks for when it clears away what a killed process left behind.
-    beside = path.parent / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     con = connection()
     con.register("written", columns)
     try:
         # Nobody reads it under this name, so DuckDB need not write beside and rename.
         options = f"FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, KV_METADATA {{{_KEY}: {_text(about)}}}"
-        con.execute(f"COPY (SELECT * FROM written) TO {_text(beside)} ({options})")
-        return beside.read_bytes()
+        with scratch(path) as beside:
+            con.execute(f"COPY (SELECT * FROM written) TO {_text(beside)} ({options})")
+            return beside.read_bytes()
     except (duckdb.Error, OSError) as error:
         raise StoreError(f"cannot write {path}: {_first_line(error)}; free some space or check permissions") from error
     finally:
         con.unregister("written")
-        beside.unlink(missing_ok=True)
 
 
 def write_rows(folder: Path, stem: str, parts: Sequence[Rows], about: Mapping[str, Any]) -> Path:
@@ -110,7 +119,9 @@ def about_text(about: Mapping[str, Any] | Sequence[str]) -> str:
 def about_rows(path: Path) -> dict[str, Any]:
     """What a row file's metadata say about it; empty for files of earlier versions and for damaged ones."""
     try:
-        found = connection().execute(f"SELECT key, value FROM parquet_kv_metadata({_text(_literal(path))})").fetchall()
+        found = (
+            _reaching([path]).execute(f"SELECT key, value FROM parquet_kv_metadata({_text(_literal(path))})").fetchall()
+        )
         told = json.loads(dict(found)[_KEY.encode()])
     except (duckdb.Error, KeyError, ValueError, RecursionError):
         return {}
@@ -172,11 +183,15 @@ def query(paths: Sequence[Path], sql: str) -> dict[str, Any]:
 
     Raises:
         Damaged: A file is damaged; the text names it.
+        StoreError: Object storage is out of reach.
     """
     try:
-        return connection().execute(sql.format(files=_files(paths))).fetchnumpy()
+        return _reaching(paths).execute(sql.format(files=_files(paths))).fetchnumpy()
     # Texts that are no UTF-8 are found when they become Python's.
     except (duckdb.Error, ValueError, RuntimeError) as error:
+        if isinstance(paths[0], ObjectPath) and isinstance(error, duckdb.IOException):
+            # The connection's fault: contents were held against their digests before.
+            raise StoreError(f"cannot read {paths[0].parent}: {_first_line(error)}") from error
         # A query of many files does not say which of them is damaged; each by itself does.
         for path in paths if len(paths) > 1 else ():
             query([path], "SELECT count(COLUMNS(*)) FROM {files}")

@@ -17,6 +17,7 @@ from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, require
 from brittlestar.core.files import held, locked
 from brittlestar.core.options import option
+from brittlestar.core.places import place
 from brittlestar.core.sealed import Damaged
 from brittlestar.core.text import readable
 from brittlestar.store.checks import Checks
@@ -42,7 +43,7 @@ class RunStore(StoredRows):
     @classmethod
     def open(cls, path: Path | str) -> RunStore:
         """Open an existing run folder (see ``load_either`` for the errors)."""
-        folder = Path(path)
+        folder = place(path)
         manifest, damaged = load_either(folder)
         if any(s.stop == "running" for s in manifest.sessions) and not held(folder / "lock"):
             manifest = manifest.with_the_dead()
@@ -59,7 +60,7 @@ class RunStore(StoredRows):
         Raises:
             StoreError: The folder holds something else, or rows of other data or of another seed.
         """
-        folder = Path(path)
+        folder = place(path)
         if not any((folder / name).exists() for name in (NAME, COPY)) and not holds_rows(folder):
             _make_room(folder)
             with locked(folder / "lock", "run"):

@@ -133,8 +133,8 @@ def stand_ins(stages: Sequence[Stage], outcomes: Sequence[Array], guess: Floats)
     return total
 
 
-def variance_for(half_width: float, p: Array, tail: Array | float) -> Array:
-    """The largest variance of a rate near ``p`` whose exact interval is no wider than asked for, by bisection."""
+def samples_for(half_width: float, p: Array, tail: Array | float) -> Array:
+    """The fewest samples that make the exact interval of a rate near ``p`` no wider than asked for, by bisection."""
     low, high = np.full(p.shape, 1.0), np.full(p.shape, 1e8)
     for _ in range(60):
         # Geometric means, as n spans eight decades.
@@ -142,4 +142,9 @@ def variance_for(half_width: float, p: Array, tail: Array | float) -> Array:
         least, most = beta_limits(p * n, n, tail)
         wide = most - least > 2 * half_width
         low, high = np.where(wide, n, low), np.where(wide, high, n)
-    return np.asarray(p * (1 - p) / high)
+    return high
+
+
+def variance_for(half_width: float, p: Array, tail: Array | float) -> Array:
+    """The largest variance of a rate near ``p`` whose exact interval is no wider than asked for."""
+    return np.asarray(p * (1 - p) / samples_for(half_width, p, tail))

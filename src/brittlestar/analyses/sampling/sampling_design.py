@@ -8,7 +8,16 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from brittlestar.analyses.sampling.auxiliary import Auxiliary, Seen
-from brittlestar.analyses.sampling.estimate import Array, Floats, Rates, Stage, rates, stand_ins, variance_for
+from brittlestar.analyses.sampling.estimate import (
+    Array,
+    Floats,
+    Rates,
+    Stage,
+    rates,
+    samples_for,
+    stand_ins,
+    variance_for,
+)
 from brittlestar.analyses.sampling.predictor import guessed
 from brittlestar.measures.effective import normal_tail
 
@@ -64,8 +73,7 @@ class ActiveEstimate:
 def fixed_samples(half_width: float, rate: Array | float, conditions: int, level: float = 0.95) -> float:
     """Samples a condition that make all exact simultaneous intervals as narrow, at the worst of the rates."""
     tail = (1 - level) / conditions / 2
-    rate = np.atleast_1d(np.asarray(rate, np.float64))
-    return float((rate * (1 - rate) / variance_for(half_width, rate, tail)).max())
+    return float(samples_for(half_width, np.atleast_1d(np.asarray(rate, np.float64)), tail).max())
 
 
 def fixed_passes(rates_: Array, half_width: float, level: float = 0.95) -> int:

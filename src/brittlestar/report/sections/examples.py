@@ -170,7 +170,7 @@ Stored = Mapping[str, Sequence[tuple[Path, Entry]]]
 
 def stored_examples(gathered: Gathered) -> Stored:
     """The examples that the runs hold, by model: (folder, entry), those first that are to be seen first."""
-    folders = [Path(store.path) / FOLDER for store in gathered.stores]
+    folders = [store.path / FOLDER for store in gathered.stores]
     listed = [_listed(store) for store in gathered.stores]
     return {s.entry.key: [(folders[s.run], e) for e in _in_turn(s, listed[s.run])] for s in gathered.subjects}
 
@@ -197,7 +197,7 @@ def build_failures(gathered: Gathered, stored: Stored, budget: int | None = None
 
 def _listed(store: RunStore) -> list[Entry]:
     """The examples of a run whose pictures are what was written; damaged ones are noted and left out."""
-    folder, damaged = Path(store.path) / FOLDER, set()
+    folder, damaged = store.path / FOLDER, set()
     if not (folder / LIST).is_file():
         return []
     try:

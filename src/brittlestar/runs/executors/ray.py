@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, final
 
 from brittlestar.core.errors import UsageError, require
-from brittlestar.runs.executors.remote import Answer, Died, News, Orders, Ready, Remote, Station
+from brittlestar.runs.executors.remote import Answer, Died, News, Ready, Remote
+from brittlestar.runs.executors.station import Orders, Station
 from brittlestar.runs.task import Task
 
 _LEAST = 128 << 20

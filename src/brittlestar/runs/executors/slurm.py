@@ -17,7 +17,8 @@ from typing import Any, ClassVar, final
 from brittlestar.core import interrupts, whereabouts
 from brittlestar.core.errors import UsageError, require
 from brittlestar.runs.executors.mailbox import Mailbox, private_folder
-from brittlestar.runs.executors.remote import Answer, Died, News, Orders, Ready, Remote, Station, TaskError
+from brittlestar.runs.executors.remote import Answer, Died, News, Ready, Remote
+from brittlestar.runs.executors.station import Orders, Station, TaskError
 from brittlestar.runs.task import Done, Task
 
 BEAT = 2.0
