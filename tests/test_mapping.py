@@ -29,8 +29,8 @@ from report_tools import seen
 from test_executors import Threaded
 from tiny import called, evaluate_with, make_world
 
-SAMPLES = 200
-HALF_WIDTH = 0.18
+SAMPLES = 400
+HALF_WIDTH = 0.2
 
 
 @pytest.fixture(scope="module")
