@@ -105,7 +105,8 @@ def look(path: Path, follow: bool = False) -> Folder:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is one that ``run`` fills: it may lie in the data that it tells of."""
-    return (path / "manifest.json").is_file() and ((path / "rows").is_dir() or (path / "samples.parquet").is_file())
+    manifest = any((path / name).is_file() for name in ("manifest.json", "manifest-copy.json"))
+    return manifest and ((path / "rows").is_dir() or (path / "samples.parquet").is_file())
 
 
 def _leads_on(entry: os.DirEntry[str]) -> bool:

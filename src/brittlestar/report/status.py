@@ -17,6 +17,7 @@ from brittlestar.report.section import Result
 from brittlestar.report.subjects import CLEAN, ModelEntry, Subject
 from brittlestar.report.words import THIN, duration, images, listing, number, share
 from brittlestar.store.manifest import LOST
+from brittlestar.store.skipped import skipped_of
 
 NAMED = 3
 """So many damaged files are named; more would hide what they have in common."""
@@ -58,14 +59,21 @@ def build_statuses(gathered: Gathered) -> tuple[Status, ...]:
 def _damaged(gathered: Gathered, run: int) -> list[Status]:
     """What is left out of a run, as its file is damaged; and what was, and something else stood in for it."""
     store = gathered.stores[run]
-    found = [store.damage[path] for path in sorted(store.damage)]
+    found, skipped = [store.damage[path] for path in sorted(store.damage)], skipped_of(store.manifest)
     lines = []
     for effect, of in itertools.groupby(sorted(found, key=lambda d: d.effect), lambda d: d.effect):
         several = list(of)
         named = [f"{readable(str(d.path.relative_to(store.path)))} ({d.why})" for d in several[:NAMED]]
         if len(several) > NAMED:
             named.append(f"{len(several) - NAMED:,} more, which `brittlestar store verify {store.path}` names")
-        rows = {(c, i) for d in several if d.model for c in d.conditions for i in range(*d.rows)}
+        rows = {
+            (d.model, c, i)
+            for d in several
+            if d.model
+            for c in d.conditions
+            for i in range(*d.rows)
+            if i not in skipped
+        }
         left_out = f"{len(rows):,} answers are left out; " if rows else ""
         lines.append(f"{listing(named)}: {left_out}{effect}.")
     where = f"{store.path.name}: " if len(gathered.stores) > 1 else ""

@@ -25,6 +25,7 @@ from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import passes, perturbed
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
 from brittlestar.store.example_files import FOLDER, LIST, check_picture, read_list, write_list
+from brittlestar.store.skipped import skipped_of
 
 PER_CONDITION = 3
 """The surest failure, one of the commonest confusion, one of another class: a condition seldom does one thing only."""
@@ -136,6 +137,8 @@ def _chosen(
         before = bench.store.read(fingerprint, [clean.fingerprint], detail=False).get(clean.fingerprint)
         if before is None:
             continue
+        # Their images are gone since they were answered.
+        before = before.take(~np.isin(before.position, list(skipped_of(bench.store.manifest))))
         for condition, rows in _rows_of(bench, fingerprint, shown):
             errors[condition.fingerprint] = max(errors[condition.fingerprint], 1 - float(rows.correct.mean()))
             positions = _failures(rows, before)

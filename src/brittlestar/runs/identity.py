@@ -32,7 +32,7 @@ from brittlestar.models.checks import Checked
 from brittlestar.models.wrap import TorchModel
 from brittlestar.runs.environment import versions
 from brittlestar.store import RunStore
-from brittlestar.store.manifest import NAME
+from brittlestar.store.manifest import is_run
 
 FOLDER = "identities"
 
@@ -91,6 +91,8 @@ class Behaviour:
         device, ids, logits = model.device, self.ids, self.logits
         if not self.random:
             places = source.present(np.flatnonzero(np.isin(source.ids, self.ids[:most])))
+            # Of copies one is asked: there may be thousands of a blank image.
+            places = places[np.sort(np.unique(source.ids[places], return_index=True)[1])]
             ids, logits = source.ids[places], logits[: len(places)]
             if len(places):
                 images = torch.from_numpy(source.load(places)).to(device, torch.float32) / 255
@@ -191,13 +193,14 @@ def identified(
 def refuse_changed(folder: Path, data: str, seed: int, infos: Sequence[ModelInfo], seen: Sequence[Behaviour]) -> None:
     """``identified`` where there is a run folder with these data (by fingerprint) and this seed, for its errors."""
     store = None
-    # A manifest that is damaged with its copy is begun again by the session, which asks once more.
+    # What is damaged is mended by the session, which asks once more.
     with contextlib.suppress(Damaged):
-        store = RunStore.open(folder) if (folder / NAME).is_file() else None
+        store = RunStore.open(folder) if is_run(folder) else None
     # Of a folder with other data the session tells that.
     if store is not None and (store.manifest.data.get("fingerprint"), store.manifest.seed) != (data, seed):
         store = None
-    identified(store, infos, seen)
+    with contextlib.suppress(Damaged):
+        identified(store, infos, seen)
 
 
 def keep_behaviours(store: RunStore, lacking: dict[str, Behaviour]) -> None:

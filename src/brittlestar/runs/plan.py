@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from brittlestar.runs.fill_task import FillTask
 
@@ -95,6 +95,7 @@ def plan(
     fingerprints: Sequence[str],
     count: int,
     finished: Sequence[Sequence[FinishedGroup]],
+    skipped: Collection[int] = (),
 ) -> Backlog:
     """What is missing.
 
@@ -103,6 +104,7 @@ def plan(
         fingerprints: Of the conditions.
         count: How many samples of the seeded order are wanted.
         finished: Per model, what the store has.
+        skipped: Positions that are left out; of a block without any other there is nothing to store.
     """
     # Stored files end where blocks end, so that each block is either done or not.
     cuts = {edge for groups in finished for start, stop, _ in groups for edge in (start, stop)}
@@ -112,6 +114,8 @@ def plan(
     chunks: dict[float, list[list[int]]] = {}
     tasks: list[FillTask] = []
     for block, (start, stop) in enumerate(zip(starts, ends, strict=True)):
+        if skipped and all(position in skipped for position in range(start, stop)):
+            continue
         most = GROUP_COST * max(1, GROUP_SAMPLES // (stop - start))
         if most not in chunks:
             chunks[most] = _chunks(costs, most)

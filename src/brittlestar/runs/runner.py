@@ -153,7 +153,8 @@ def run(
 
     try:
         for done in through(executor, claimed(), wanted):
-            if not done.unread:
+            # Without a tally nothing was asked: the samples could not be read, or are all left out.
+            if done.tallies:
                 pace.learn(done)
             _count(progress, done)
             in_hand[done.task.stop] -= 1

@@ -32,6 +32,7 @@ from brittlestar.runs.runner import Progress, run
 from brittlestar.runs.skipped import skip, skip_lacking
 from brittlestar.runs.steady import check_steady
 from brittlestar.store import RunStore, SessionRecord, repaired
+from brittlestar.store.skipped import skipped_of
 
 BEGINNING = 4.0
 """Seconds at least that a worker process takes to begin."""
@@ -72,14 +73,15 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     with store.locked():
         for line in repaired(store):
             watch.warn(line)
+        groups, names = source.groups, source.names()
+        ordered = [names[place] for place in order]
+        # First, as stored rows that a model is compared with are read with them.
+        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:
             store.register_model(dataclasses.asdict(info))
         store.register_conditions([c.info for c in request.conditions])
-        groups, names = source.groups, source.names()
-        ordered = [names[place] for place in order]
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
         skip_lacking(store, source, order)
         if request.titles:
             store.name_classes(request.titles)
@@ -139,7 +141,9 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                     ended = fill(backlog)
                     # What was skipped is recorded before anything is stored without it.
                     while request.skip_bad and skip(store, progress.unread) and ended == "complete":
-                        ended = fill(_planned(request, store, infos, count)[0])
+                        backlog = _planned(request, store, infos, count)[0]
+                        progress.work_total = progress.work_done + backlog.work
+                        ended = fill(backlog)
                     ended = "unread" if progress.unread and ended == "complete" else ended
                     if request.follow_up and ended == "complete":
                         ended = _followed(request.follow_up, executor, spec, store, note, progress)
@@ -217,7 +221,7 @@ def _planned(request: Request, store: RunStore, infos: Sequence[ModelInfo], coun
     ]
     fingerprints = [c.fingerprint for c in request.conditions]
     finished = [store.finished_groups(info.fingerprint) for info in infos]
-    backlog = plan(costs, fingerprints, count, finished)
+    backlog = plan(costs, fingerprints, count, finished, skipped_of(store.manifest))
     deadline = None if request.budget is None else request.budget.end
     tallies = {}
     for place, info in enumerate(infos):

@@ -22,7 +22,7 @@ from brittlestar.data.encoded import EncodedSource
 from brittlestar.data.recorded import RecordedSource
 from brittlestar.models import map_labels
 from brittlestar.store import Manifest, RunStore
-from brittlestar.store.manifest import NAME
+from brittlestar.store.manifest import is_run
 from brittlestar.store.skipped import Skipped, left_of, skipped_of
 
 MOST = 0.5
@@ -138,7 +138,7 @@ def as_recorded(source: Source, folder: Path, skip_bad: bool) -> Source:
     Raises:
         DataError: Samples are gone that may not be; they are named.
     """
-    if not (folder / NAME).exists() or not (folder / "samples.parquet").exists():
+    if not is_run(folder) or not (folder / "samples.parquet").exists():
         return source
     try:
         store = RunStore.open(folder)

@@ -177,6 +177,11 @@ def read_manifest(path: Path) -> Manifest:
         raise Damaged(path, str(error)) from error
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder has a manifest, or its copy."""
+    return any((folder / name).is_file() for name in (NAME, COPY))
+
+
 def holds_rows(folder: Path) -> bool:
     """Whether a folder without a manifest is a run folder all the same."""
     return any((folder / "rows").glob("*/b*-*.parquet"))

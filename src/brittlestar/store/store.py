@@ -24,7 +24,7 @@ from brittlestar.store.checks import Checks
 from brittlestar.store.damage import FROM_COPY, Damage, set_aside
 from brittlestar.store.design import Design, joins
 from brittlestar.store.listing import FileName
-from brittlestar.store.manifest import COPY, LOST, NAME, Manifest, SessionRecord, holds_rows, load_either, now
+from brittlestar.store.manifest import COPY, LOST, NAME, Manifest, SessionRecord, holds_rows, is_run, load_either, now
 from brittlestar.store.rowfile import about_rows
 from brittlestar.store.skipped import Skipped, skipped_of, with_skipped
 from brittlestar.store.stored_rows import StoredRows
@@ -61,7 +61,7 @@ class RunStore(StoredRows):
             StoreError: The folder holds something else, or rows of other data or of another seed.
         """
         folder = place(path)
-        if not any((folder / name).exists() for name in (NAME, COPY)) and not holds_rows(folder):
+        if not is_run(folder) and not holds_rows(folder):
             _make_room(folder)
             with locked(folder / "lock", "run"):
                 # Asked again under the lock: another process may have been here in between.

@@ -16,7 +16,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError
 from brittlestar.core.files import write_atomic
 from brittlestar.core.rows import Rows
-from brittlestar.core.sealed import CHANGED, Damaged, name_digest
+from brittlestar.core.sealed import CHANGED, Damaged, name_digest, read_bytes
 from brittlestar.core.version import VERSION
 from brittlestar.store.checks import Checks
 from brittlestar.store.damage import AGAIN, FROM_ROWS, Damage
@@ -172,11 +172,9 @@ class StoredRows:
     def _broken(self, file: RowFile) -> str:
         """What is wrong with a row file that has its digest in its name; empty if nothing."""
         try:
-            # Of thousands of small files, opening costs more than hashing: this is the cheapest way.
-            with open(file.path, "rb", buffering=0) as opened:  # noqa: PTH123
-                content = opened.read()
-        except OSError as error:
-            return f"it cannot be read: {error.strerror or error}"
+            content = read_bytes(file.path)
+        except Damaged as error:
+            return error.why
         if not file.path.stem.endswith(name_digest(content)):
             return CHANGED
         # A file that was renamed, or moved to another model, has its digest all the same.
