@@ -211,7 +211,7 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (root / "cat" / "9.png").symlink_to(tmp_path / "elsewhere" / "dog" / "0.png")
     source = open_source(root)
     assert source.info.classes == ("cat", "dog") and source.info.count == 5
-    assert "5 links to folders or to nothing" in notes(source)
+    assert "4 links to folders or to nothing, 1 link to images that are not there" in notes(source)
 
 
 def test_a_run_folder_among_the_data_is_no_class(tmp_path: Path) -> None:
@@ -251,3 +251,15 @@ def test_a_pipe_with_an_images_name_is_left_out_and_counted(tmp_path: Path) -> N
     root = folder_of(tmp_path / "set", ["cat", "dog"])
     os.mkfifo(root / "cat" / "pipe.png")
     assert "(1 .png, which is no file)" in notes(open_source(root))
+
+
+def test_links_to_images_that_are_not_there_are_told(tmp_path: Path) -> None:
+    root = folder_of(tmp_path / "set", ["cat", "dog"])
+    (root / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert "1 link to images that are not there" in notes(open_source(root))
+    (root / "owl").mkdir()
+    (root / "owl" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(
+        DataError, match=r"owl holds no images .*1 link to images lead to nothing: fetch the files first"
+    ):
+        open_source(root)

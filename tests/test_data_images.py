@@ -235,3 +235,23 @@ def test_huge_pictures_take_less_than_two_gibibytes(tmp_path: Path, size: tuple[
     Image.new(mode, size, (10, 20, 30, 40)[: len(mode)]).save(tmp_path / "huge.png", compress_level=1)
     words = [sys.executable, "-c", HUGE, str(tmp_path / "huge.png")]
     assert int(subprocess.run(words, check=True, capture_output=True, text=True).stdout) < 2 << 20
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "it is empty (0 bytes)"),
+        (bytes(5000), "it is zeros only"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "fetch it with `git lfs pull`"),
+        (b"\n<!DOCTYPE html><html>", "it is a web page: download it again"),
+        (b"\x00\x00\x00\x18ftypheic" + bytes(9), "it is a HEIC photograph"),
+        (b"\x00\x00\x00\x1cftypavif" + bytes(9), "it is an AVIF image"),
+        (b"\x00\x00\x00\x18ftypisom" + bytes(9), "it is a video"),
+        (b"nothing known", "mend it or leave it out"),
+    ],
+)
+def test_what_is_no_image_is_told_by_what_it_is(content: bytes, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        decode(content, "cat/0.jpg")
+    assert "cat/0.jpg is no image that can be read" in str(caught.value)
+    assert said in str(caught.value) and "skip_bad=True" in str(caught.value)

@@ -311,3 +311,12 @@ def test_a_cell_of_400_megabytes_takes_less_than_two_gibibytes(tmp_path: Path) -
     words = [sys.executable, "-c", HUGE, str(file)]
     lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
     assert "row 3 of x.parquet holds 400,000,000 bytes" in lines[0] and lines[1] == "5" and int(lines[2]) < 2 << 20
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"version https://git-lfs", "git lfs pull"), (b"<html>", "a web page"), (b"", "is empty")]
+)
+def test_what_is_no_parquet_is_told_by_what_it_is(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "x.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        open_source(tmp_path / "x.parquet")

@@ -15,8 +15,8 @@ from brittlestar.report.figure import cropped, draw, draw_planes, fourier_maps
 pytest.importorskip("matplotlib", reason="figures need the extra plots")
 
 
-@pytest.mark.parametrize("models", [1, 3])
-@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
+@pytest.mark.parametrize("models", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("ending", [".svg", *(pytest.param(e, marks=pytest.mark.slow) for e in (".png", ".pdf"))])
 def test_figure(models: int, ending: str, tmp_path: Path) -> None:
     maps = fourier_maps(synthetic.make_run(tmp_path / "run", models=models, samples=40, attacks=False))
     assert len(maps) == models

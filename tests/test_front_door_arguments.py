@@ -103,3 +103,11 @@ def test_tables_write_out_what_moves_the_cursor(tmp_path: Path) -> None:
     assert [row["model"] for row in table] == ["a\x1b[31m\u202eb"]
     for text in (str(table), table._repr_html_()):
         assert "a\\x1b[31m\\u202eb" in text and "\x1b" not in text and "\u202e" not in text
+
+
+def test_labels_that_are_numbers_in_text_are_in_numeric_order() -> None:
+    x = np.random.default_rng(1).integers(0, 256, (22, 8, 8, 3), dtype=np.uint8)
+    source = open_source((x, [str(k % 11 + 1) for k in range(22)]))
+    assert source.info.classes == tuple(str(k) for k in range(1, 12))
+    told = "\n".join(source.info.notes)
+    assert "taken in numeric order (1, 2, 3, 4, ...)" in told and "begin at 1" in told

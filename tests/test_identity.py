@@ -182,6 +182,7 @@ def test_models_in_two_folders_have_helpers_of_their_own(world: Path) -> None:
     assert found["a"] == 0 and found["b"] > 0.9
 
 
+@pytest.mark.slow
 def test_external_data_of_a_program_are_seen(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     from brittlestar.models.onnx import OnnxModel

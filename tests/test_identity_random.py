@@ -143,3 +143,18 @@ def test_a_worker_notices_a_model_that_changed_on_the_way(tmp_path: Path) -> Non
         evaluate(spec, data, suite="clean", out=tmp_path / "run", anyway=True, executor=_Loads(between))
     assert "Nothing was stored of what it is now" in str(told.value)
     assert not list((tmp_path / "run" / "rows").glob("*/*")), "nothing of it is stored"
+
+
+def test_a_model_that_changes_while_it_is_asked_is_told(tmp_path: Path) -> None:
+    _, data = make_world(tmp_path)
+    asked = [0]
+
+    def adapting(images: np.ndarray) -> np.ndarray:
+        asked[0] += len(images)
+        logits = images.mean((2, 3)) @ np.arange(12).reshape(3, 4)
+        return np.asarray(logits if asked[0] < 100 else logits[:, ::-1])
+
+    with pytest.raises(StoreError, match="does not answer as it did when this session began"):
+        evaluate(adapting, data, suite="clean", out=tmp_path / "run", progress=False, anyway=True)
+    session = RunStore.open(tmp_path / "run").manifest.sessions[-1]
+    assert session.stop == "failed" and "does not answer as it did" in session.why

@@ -9,6 +9,7 @@ import pytest
 
 from brittlestar import measures
 from brittlestar.measures import calibration
+from brittlestar.measures.effects import _PSEUDO, _TUNED_FOR, mean_effect
 from brittlestar.measures.ratios import over_scores
 from brittlestar.measures.sampled import SampledMap, _moments
 from brittlestar.measures.samples import Samples
@@ -76,3 +77,26 @@ def test_of_a_sampled_map_what_was_not_seen_may_be_right_or_wrong() -> None:
     assert (other.low, other.high) == pytest.approx((0.9 * one.low - 0.1, 0.9 * one.high + 0.1))
     for before, after, room in zip(whole.limits(), part.limits(), (0.0, 0.1), strict=True):
         assert after == pytest.approx(0.9 * before + room)
+
+
+@pytest.mark.parametrize("rule", ["fixed", "anytime"])
+def test_an_interval_of_level_one_minus_p_ends_at_no_effect(rule: str) -> None:
+    g = np.random.default_rng(4)
+    for n in (20, 300):
+        effect, group = mean_effect(4 / n**0.5 + g.normal(0, 1, n)), np.arange(n) // 2
+        for own in (None, group):
+            p = effect.p(rule, own)
+            assert 1e-9 < p < 1, "neither end is of use here"
+            found = effect.estimate(1 - p, rule, own)
+            assert min(abs(found.low), abs(found.high)) == pytest.approx(0, abs=1e-9)
+
+
+def test_an_effect_at_any_time_has_the_published_boundary() -> None:
+    effect = mean_effect(np.random.default_rng(5).normal(0.2, 1, 200))
+    squares = float((effect.influence**2).sum()) + _PSEUDO * effect.reach**2
+    error, n, alpha = np.sqrt(squares * 200 / 199) / 200, 200, 0.1
+    rho = np.sqrt((-2 * np.log(0.05) + np.log(-2 * np.log(0.05) + 1)) / _TUNED_FOR)
+    spread = n * rho**2 + 1
+    half = error * np.sqrt(2 * spread / (n * rho**2) * np.log(np.sqrt(spread) / alpha))
+    found = effect.estimate(1 - alpha, "anytime")
+    assert found.high - found.value == pytest.approx(half) == found.value - found.low

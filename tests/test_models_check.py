@@ -12,6 +12,7 @@ from torch import nn
 
 from brittlestar.core.errors import DataError, ModelError
 from brittlestar.models import Model, as_model, check_model, map_labels
+from brittlestar.models.base import Preprocess
 from brittlestar.models.checks import in_training_mode
 
 CLASSES = 4
@@ -217,3 +218,9 @@ def test_labels_from_one_are_told() -> None:
 def test_shares_of_another_sum_than_one_are_told() -> None:
     assert any("sum to 100 for every image" in note for note in check(Net(lambda z: 100 * z.softmax(1))))
     assert not any("sum to" in note for note in check(Net()))
+
+
+@pytest.mark.parametrize("field", ["mean", "std"])
+def test_a_mean_or_std_that_is_no_number_is_refused(field: str) -> None:
+    with pytest.raises(ModelError, match=f"a model's {field} must be finite numbers"):
+        Preprocess(**{field: (float("nan"), 1.0, 1.0)})  # type: ignore[arg-type]

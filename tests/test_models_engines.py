@@ -209,6 +209,7 @@ def test_what_bfloat16_does_to_the_clean_error_is_told(tmp_path: Path) -> None:
     assert "clean error" in note and "n = 120" in note
 
 
+@pytest.mark.slow
 def test_onnx_files_and_the_engine_agree_with_torch(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnxscript", reason="needs the extra onnx")

@@ -82,19 +82,21 @@ def right(model: OnnxModel, within: float = 1e-5) -> bool:
     return torch.allclose(model.logits(IMAGES), EXPECTED, atol=within)
 
 
+INPUTS: list[tuple[list[Any], str, str]] = [
+    (CHANNELS_FIRST, "FLOAT", ""),
+    (["n", "c", "h", "w"], "FLOAT", ""),
+    (CHANNELS_FIRST, "DOUBLE", ""),
+    (CHANNELS_FIRST, "FLOAT16", ""),
+    (["n", 8, 8, 3], "FLOAT", "takes (batch, height, width, channel): images are turned so"),
+    ([None, None, None, 3], "FLOAT", "takes (batch, height, width, channel): images are turned so"),
+    (CHANNELS_FIRST, "UINT8", "takes bytes: images are multiplied by 255 and rounded"),
+    ([1, 3, 8, 8], "FLOAT", "has a fixed batch of 1: images go in pieces of so many, the last filled up"),
+    ([5, 3, 8, 8], "FLOAT", "has a fixed batch of 5: images go in pieces of so many, the last filled up"),
+]
+
+
 @pytest.mark.parametrize(
-    ("shape", "kind", "note"),
-    [
-        (CHANNELS_FIRST, "FLOAT", ""),
-        (["n", "c", "h", "w"], "FLOAT", ""),
-        (CHANNELS_FIRST, "DOUBLE", ""),
-        (CHANNELS_FIRST, "FLOAT16", ""),
-        (["n", 8, 8, 3], "FLOAT", "takes (batch, height, width, channel): images are turned so"),
-        ([None, None, None, 3], "FLOAT", "takes (batch, height, width, channel): images are turned so"),
-        (CHANNELS_FIRST, "UINT8", "takes bytes: images are multiplied by 255 and rounded"),
-        ([1, 3, 8, 8], "FLOAT", "has a fixed batch of 1: images go in pieces of so many, the last filled up"),
-        ([5, 3, 8, 8], "FLOAT", "has a fixed batch of 5: images go in pieces of so many, the last filled up"),
-    ],
+    ("shape", "kind", "note"), [INPUTS[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in INPUTS[1:])]
 )
 def test_inputs_of_every_kind(tmp_path: Path, shape: list[Any], kind: str, note: str) -> None:
     model = loaded(made(tmp_path / "a.onnx", shape, kind))
@@ -103,6 +105,7 @@ def test_inputs_of_every_kind(tmp_path: Path, shape: list[Any], kind: str, note:
     assert check_model(model, IMAGES, EXPECTED.argmax(1), 4, 16)[: len(model.notes)] == model.notes
 
 
+@pytest.mark.slow
 def test_bytes_fixed_batch_and_layout_together(tmp_path: Path) -> None:
     model = loaded(made(tmp_path / "a.onnx", [2, 8, 8, 3], "UINT8"))
     assert right(model) and len(model.notes) == 3
@@ -119,6 +122,7 @@ def test_bytes_fixed_batch_and_layout_together(tmp_path: Path) -> None:
         (("wide", "probabilities"), "probabilities"),
     ],
 )
+@pytest.mark.slow
 def test_the_output_of_so_many_classes_is_taken(tmp_path: Path, outputs: tuple[str, ...], taken: str) -> None:
     spec = parse_spec(str(made(tmp_path / "a.onnx", outputs=outputs)))
     model = load_model(spec)
@@ -137,6 +141,7 @@ def test_the_output_of_so_many_classes_is_taken(tmp_path: Path, outputs: tuple[s
         load_model(parse_spec(spec.spec, output="none"))
 
 
+@pytest.mark.slow
 def test_one_number_and_probabilities(tmp_path: Path) -> None:
     made(tmp_path / "a.onnx", outputs=("maps", "flat"))
     spec = parse_spec(str(tmp_path / "a.onnx"), binary=True)
@@ -151,6 +156,7 @@ def test_one_number_and_probabilities(tmp_path: Path) -> None:
     assert torch.allclose(found, EXPECTED.log_softmax(1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_in_another_file_are_a_part_of_the_program(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, scale in ((one, 1.0), (two, -1.0)):
@@ -181,6 +187,7 @@ def test_weights_outside_the_folder_are_refused(tmp_path: Path, where: str) -> N
         loaded(folder / "m.onnx")
 
 
+@pytest.mark.slow
 def test_weights_are_found_wherever_tensors_stand(tmp_path: Path) -> None:
     """In constants of branches, in functions of the model, in sparse tensors, in training."""
     h, types = onnx.helper, onnx.TensorProto
@@ -205,6 +212,7 @@ def test_weights_are_found_wherever_tensors_stand(tmp_path: Path) -> None:
     assert names == sorted({"branch", "plain", "initial", "sparse", "places", "function"})
 
 
+@pytest.mark.slow
 def test_what_is_no_program_gets_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     whole = made(path).read_bytes()
@@ -227,6 +235,7 @@ def test_what_is_no_program_gets_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_images_that_do_not_fit_get_the_remedy(tmp_path: Path) -> None:
     model = loaded(made(tmp_path / "a.onnx", ["n", 3, 16, 16]))
     with pytest.raises(ModelError, match=r"16 x 16 pixels, and they have 8 x 8: give ModelSpec\(resize=16\)"):

@@ -91,6 +91,7 @@ def test_the_logits_are_found_in_what_a_module_gives(
         assert torch.allclose(model.logits(IMAGES), LOGITS, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_onnx_runtime_computes_the_chosen_output(tmp_path: Path) -> None:
     for needed in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(needed, reason="needs the extra onnx")

@@ -91,6 +91,7 @@ def test_format_lint_and_imports(copy: Copy) -> None:
     assert " 0 broken" in copy.check("lint_imports")
 
 
+@pytest.mark.slow
 def test_types(copy: Copy) -> None:
     if (ROOT / ".mypy_cache").is_dir():
         shutil.copytree(ROOT / ".mypy_cache", copy.root / ".mypy_cache")

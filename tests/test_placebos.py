@@ -1,6 +1,6 @@
 """Verdicts given placebos: models that are merely worse, or merely diluted, are never called more or less sensitive.
 
-python -m pytest tests/test_placebos.py --slow -s     (40 pairs; prints the counts)
+python -m pytest tests/test_placebos.py -s     (40 pairs; prints the counts)
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ def charts(report: Report) -> Mapping[str, Alone]:
     return {name: paper.alone(report, svg) for name, svg in paper.figures(report).items()}
 
 
+@pytest.mark.slow
 def test_every_section_with_charts_has_figures(charts: Mapping[str, Alone]) -> None:
     sections = {name.partition("/")[0] for name in charts}
     assert sections >= {
@@ -68,6 +69,7 @@ def test_every_section_with_charts_has_figures(charts: Mapping[str, Alone]) -> N
     assert "frequencies/map-natural" in charts and "calibration/ünnütz-b-" in charts
 
 
+@pytest.mark.slow
 def test_published_sets_are_called_by_their_names(charts: Mapping[str, Alone]) -> None:
     assert "corruptions/imagenet-c" in charts and "corruptions/imagenet-c/fog" in charts
     assert "stability/imagenet-p" in charts
@@ -75,6 +77,7 @@ def test_published_sets_are_called_by_their_names(charts: Mapping[str, Alone]) -
     assert set_names(keys) == ["imagenet-c", "tiny-c", "imagenet-c-2"]
 
 
+@pytest.mark.slow
 def test_every_chart_stands_alone(charts: Mapping[str, Alone]) -> None:
     for name, chart in charts.items():
         root = ET.fromstring(chart.svg)
@@ -91,6 +94,7 @@ def test_every_chart_stands_alone(charts: Mapping[str, Alone]) -> None:
                 assert top <= float(element.get("y", 0)) <= top + high, (name, element.text)
 
 
+@pytest.mark.slow
 def test_the_font_inside_has_every_letter(charts: Mapping[str, Alone]) -> None:
     from fontTools.ttLib import TTFont
 
@@ -104,10 +108,12 @@ def test_the_font_inside_has_every_letter(charts: Mapping[str, Alone]) -> None:
         assert all(len(data) < 20_000 for _, data in faces)
 
 
+@pytest.mark.slow
 def test_the_same_chart_has_the_same_bytes(report: Report, charts: Mapping[str, Alone]) -> None:
     assert paper.chart(report, "frequencies/profile") == charts["frequencies/profile"]
 
 
+@pytest.mark.slow
 def test_models_that_a_chart_does_not_name_stand_in_its_key(charts: Mapping[str, Alone]) -> None:
     texts = [t.text for t in ET.fromstring(charts["curves/gaussian_noise"].svg).iter(f"{SVG}text")]
     assert texts.count("natural") == 1 and NAMES[1] in texts
@@ -168,6 +174,7 @@ def test_no_widths(text: str) -> None:
         paper.millimetres(text)
 
 
+@pytest.mark.slow
 def test_the_command_names_draws_and_refuses(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +196,7 @@ def test_the_command_names_draws_and_refuses(
         figure(["curves/fog", str(run)], model=["natural"])
 
 
+@pytest.mark.slow
 def test_without_chromium_or_the_font_the_remedy_is_told(
     run: Path, report: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -206,6 +214,7 @@ def test_without_chromium_or_the_font_the_remedy_is_told(
 
 
 @pytest.mark.skipif(chromium.chromium() is None, reason="Chromium is not installed")
+@pytest.mark.slow
 def test_pdf_and_png(charts: Mapping[str, Alone], tmp_path: Path) -> None:
     chart = charts["frequencies/map-natural"]
     paper.save(chart, tmp_path / "map.pdf")

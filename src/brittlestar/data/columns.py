@@ -15,7 +15,7 @@ from brittlestar.core.options import option
 from brittlestar.core.sql import column_in_sql
 from brittlestar.core.text import readable
 from brittlestar.data.labels import MOST_CLASSES, checked_classes, numbered
-from brittlestar.data.tree import ordered
+from brittlestar.data.tree import order_notes, ordered
 
 IMAGES = ("image", "img")
 LABELS = ("label", "labels", "fine_label")
@@ -192,7 +192,8 @@ def _of_names(
     place = {name: number for number, name in enumerate(classes)}
     labels = [place[v] for file in files for (v,) in query(file, f"{column}::VARCHAR", "ORDER BY file_row_number")]
     how = "in the order of the file's metadata" if names else "in the order of their names"
-    return np.array(labels, np.int32), classes, [f"labels are names, numbered {how}"]
+    odd = [] if names else order_notes(classes)
+    return np.array(labels, np.int32), classes, [f"labels are names, numbered {how}", *odd]
 
 
 def _refuse(file: str, where: str, why: str, query: Query, value: str = "NULL") -> None:

@@ -17,6 +17,7 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, crop_start
 from brittlestar.data.base import Unreadable
+from brittlestar.data.instead import what_it_is
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -194,7 +195,9 @@ def _opened(content: bytes, name: str) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
         too_deep = _depth(image, content) > 8
     except UnidentifiedImageError:
-        raise Unreadable(f"{name} is no image that can be read ({', '.join(FORMATS)})", f"mend it {leave}") from None
+        told = what_it_is(content)
+        known = f"it is {told}," if told else "mend it"
+        raise Unreadable(f"{name} is no image that can be read ({', '.join(FORMATS)})", f"{known} {leave}") from None
     except Image.DecompressionBombError as error:
         raise Unreadable(f"{name} is too large to be decoded ({error})", f"scale it down {leave}") from None
     except Exception as error:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.options import option
+from brittlestar.data.tree import order_notes, ordered
 
 MOST_CLASSES = 100_000
 """The largest sets that people classify have some 20,000 classes; a label far beyond is a mistake, and a name for each
@@ -141,7 +142,7 @@ def _whole(labels: npt.NDArray[Any], spec: str) -> npt.NDArray[Any]:
 
 def _named(labels: npt.NDArray[Any], spec: str, classes: Sequence[str] | None, notes: Sequence[str]) -> Labels:
     texts = [_text(value) for value in labels.tolist()]
-    present = sorted(set(texts))
+    present = ordered(list(set(texts)))
     names = checked_classes(present, spec) if classes is None else tuple(classes)
     place = {name: number for number, name in enumerate(names)}
     strange = [name for name in present if name not in place]
@@ -152,7 +153,8 @@ def _named(labels: npt.NDArray[Any], spec: str, classes: Sequence[str] | None, n
     )
     order = "in sorted order" if classes is None else "in the order of the class names"
     numbers = np.array([place[text] for text in texts], np.int32)
-    return Labels(numbers, names, (*notes, f"labels are names, numbered {order}"))
+    odd = order_notes(names) if classes is None else []
+    return Labels(numbers, names, (*notes, f"labels are names, numbered {order}", *odd))
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from brittlestar.data.base import Changed, Unreadable
 from brittlestar.data.columns import class_columns, columns_of, labels_of
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
+from brittlestar.data.instead import what_it_is
 from brittlestar.data.reader import OpenRequest, Reader
 from brittlestar.data.shards import files_of, is_parquet
 
@@ -218,6 +220,9 @@ def _rows(con: duckdb.DuckDBPyConnection, file: str, sql: str) -> list[Any]:
     except duckdb.Error as error:
         if not Path(file).exists():
             raise Changed(f"{readable(file)} is gone") from error
+        with contextlib.suppress(OSError), Path(file).open("rb") as stream:
+            told = what_it_is(stream.read(4096))
+            require(not told, f"{readable(file)} is {told}", DataError)
         raise DataError(f"{readable(file)} cannot be read: {readable(str(error).splitlines()[0])}") from error
 
 

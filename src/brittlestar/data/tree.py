@@ -46,6 +46,7 @@ class Folder:
         images: Paths of its images, sorted.
         hidden, others, links: Names of hidden files and folders; suffixes of files that are no images; links that lead
             nowhere, to nothing that can be read, or to a folder, which are not followed below the classes.
+        dead: How many links have the name of an image and lead to nothing (git-annex, DVC: not fetched).
         runs: How many run folders lie in it, whose pictures are no data.
     """
 
@@ -55,6 +56,7 @@ class Folder:
     hidden: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     links: int = 0
+    dead: int = 0
     runs: int = 0
 
 
@@ -87,7 +89,10 @@ def look(path: Path, follow: bool = False) -> Folder:
             elif entry.is_dir(follow_symlinks=False) or (follow and _leads_on(entry)):
                 seen.folders[entry.name] = path / entry.name
             elif entry.is_symlink() and not Path(entry.path).is_file():
-                seen.links += 1
+                if Path(entry.name).suffix.lower() in EXTENSIONS and not Path(entry.path).exists():
+                    seen.dead += 1
+                else:
+                    seen.links += 1
             elif Path(entry.name).suffix.lower() in EXTENSIONS and (entry.is_symlink() or entry.is_file()):
                 seen.images.append(path / entry.name)
             else:
@@ -149,7 +154,7 @@ def tree_of(root: Path) -> Tree:
         raise DataError(_empty(root, empty, below))
     every = [top, *(folder for folders in below.values() for folder in folders)]
     called, notes = _called(names)
-    notes += _order_notes(names)
+    notes += order_notes(names)
     nested = [name for name in names if any(folder.images for folder in below[name][1:])]
     if nested:
         of = "1 class lie" if len(nested) == 1 else f"{len(nested):,} classes lie"
@@ -169,6 +174,8 @@ def _walk(path: Path) -> Iterator[Folder]:
 def _empty(root: Path, empty: Sequence[str], below: Mapping[str, Sequence[Folder]]) -> str:
     others: Counter[str] = sum((folder.others for name in empty for folder in below[name]), Counter())
     lie = f"; there are {_listed(others)}" if others else ""
+    if dead := sum(folder.dead for name in empty for folder in below[name]):
+        lie += f"; {_many(dead, 'link')} to images lead to nothing: fetch the files first (git annex get, dvc pull)"
     what = (
         f"{readable(str(root / empty[0]))} holds no images"
         if len(empty) == 1
@@ -246,7 +253,7 @@ def ordered(names: Sequence[str]) -> list[str]:
     return sorted(names)
 
 
-def _order_notes(names: Sequence[str]) -> list[str]:
+def order_notes(names: Sequence[str]) -> list[str]:
     """A word where the order of the classes may not be what a person expects."""
     other = f"names in the model's order: {option('classes', 'FILE')}"
     if all(name.isdecimal() for name in names):
@@ -316,6 +323,8 @@ def _left_out(folders: Sequence[Folder], loose: int) -> list[str]:
     parts += [_listed(others)] if others else []
     parts += [f"{_many(loose, 'image')} outside the classes' folders"] if loose else []
     parts += [f"{_many(links, 'link')} to folders or to nothing"] if links else []
+    dead = sum(folder.dead for folder in folders)
+    parts += [f"{_many(dead, 'link')} to images that are not there (fetch them first?)"] if dead else []
     runs = sum(folder.runs for folder in folders)
     parts += [f"{_many(runs, 'run folder')} of Brittlestar"] if runs else []
     return [f"left out: {', '.join(parts)}"] if parts else []

@@ -6,6 +6,7 @@ A model owns its resizing and normalisation (``Preprocess``), which always happe
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -51,6 +52,11 @@ class Preprocess:
             raise ModelError(str(unknown("resize filter", str(self.resize_filter), FILTERS)))
         for what in ("mean", "std"):
             values = getattr(self, what)
+            require(
+                values is None or all(math.isfinite(value) for value in values),
+                f"a model's {what} must be finite numbers, got {values}",
+                ModelError,
+            )
             require(
                 values is None or len(values) in (1, 3),
                 f"a model's {what} must be one number or one a channel (1 or 3), got {values}",

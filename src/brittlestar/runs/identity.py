@@ -80,16 +80,17 @@ class Behaviour:
         kind, random, spread = model.device.type, checked.random, checked.spread
         return cls(model.fingerprint(), ids[: len(logits)], logits, precision_of(model), kind, random, spread)
 
-    def asked_again(self, model: Model, source: Source) -> Behaviour:
+    def asked_again(self, model: Model, source: Source, most: int | None = None) -> Behaviour:
         """What this model, loaded again, answers to the same images in one batch. It must not have been tuned yet.
 
         Args:
             model: Loaded from the same specification.
             source: The data; images that they lack by now are not asked about.
+            most: About so many of the images; all otherwise.
         """
         device, ids, logits = model.device, self.ids, self.logits
         if not self.random:
-            places = source.present(np.flatnonzero(np.isin(source.ids, self.ids)))
+            places = source.present(np.flatnonzero(np.isin(source.ids, self.ids[:most])))
             # Of copies one is asked: there may be thousands of a blank image.
             places = places[np.sort(np.unique(source.ids[places], return_index=True)[1])]
             ids, logits = source.ids[places], logits[: len(places)]

@@ -30,6 +30,7 @@ from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
 from brittlestar.runs.skipped import skip, skip_lacking
+from brittlestar.runs.steady import check_steady
 from brittlestar.store import RunStore, SessionRecord, repaired
 from brittlestar.store.skipped import skipped_of
 
@@ -146,6 +147,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                     ended = "unread" if progress.unread and ended == "complete" else ended
                     if request.follow_up and ended == "complete":
                         ended = _followed(request.follow_up, executor, spec, store, note, progress)
+            if isinstance(executor, ThisProcess) and progress.images:
+                check_steady(request.models, seen, source)
             if ended != "interrupted" and choosing:
                 note("choosing example images")
                 names, until = [info.name for info in infos], None if budget is None else budget.end_of_examples

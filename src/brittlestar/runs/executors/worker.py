@@ -27,7 +27,11 @@ from brittlestar.core.options import COMMAND, Language, option, speak, spoken
 from brittlestar.runs import hung
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.process import die_with, keep_memory
+from brittlestar.runs.steady import check_steady
 from brittlestar.runs.task import Task
+
+_CHECKED = {2**k for k in range(1, 30, 2)}
+"""After how many tasks a worker asks its models whether they are still what they were: a few times in a run."""
 
 _TOLD = 600
 """Bytes in which a worker says what it is at."""
@@ -226,8 +230,12 @@ def _serve(
         torch.set_num_threads(1)
         bench = Bench.build(pickle.loads(spec), device)
         say(("ready",))
+        done = 0
         while (task := connection.recv()) is not None and not over.value:
-            say(("done", task.run(bench)))
+            result, done = task.run(bench), done + 1
+            if done in _CHECKED:
+                check_steady(bench.models, bench.spec.behaviours, bench.spec.source)
+            say(("done", result))
             told.value = b""
     except (EOFError, BrokenPipeError):
         return  # the parent has gone
