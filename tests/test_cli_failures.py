@@ -141,7 +141,9 @@ def contents(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in ("manifest.json", "lock") and "__pycache__" not in path.parts
+        if path.is_file()
+        and path.name not in ("manifest.json", "manifest-copy.json", "lock")
+        and "__pycache__" not in path.parts
     }
 
 
