@@ -13,6 +13,7 @@ import pytest
 from brittlestar import shifts
 from brittlestar.core.places import place
 from brittlestar.report import build
+from brittlestar.report.asked import what_was_asked
 from brittlestar.report.gather import gather
 from brittlestar.report.status import build_statuses
 from brittlestar.runs.request import Watch
@@ -122,3 +123,14 @@ def test_answers_that_are_left_out_are_counted_by_model_and_without_what_is_gone
         flip(path)
     (status,) = (s for s in build_statuses(gather([world.out])) if s.kind == "damaged")
     assert "62 answers are left out" in status.text
+
+
+def test_an_image_that_was_answered_before_it_was_gone_excuses_no_other(world: World) -> None:
+    world.run(samples=16)
+    for position in range(12):
+        world.file(position).unlink()
+    world.run(skip_bad=True)
+    (last,) = (world.out / "rows").rglob("b00000128-00000140-*.parquet")
+    last.unlink()
+    (asked,) = what_was_asked(gather([world.out]))
+    assert (asked.answered, asked.samples, asked.state) == (128, COUNT, "not yet done")

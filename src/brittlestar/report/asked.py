@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.report.gather import Gathered, plain
@@ -20,6 +21,8 @@ STATES = {"failed": "failed", "precision": DONE}
 """How a session ended -> what that makes of a cell that lacks images; anything else is not yet done."""
 
 NOT_YET = "not yet done"
+
+_NONE = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +65,17 @@ def _of_run(gathered: Gathered, run: int) -> Iterator[Asked]:
         for name in models:
             for condition in session.get("conditions") or listed:
                 last[name, condition] = int(session.get("samples") or 0), str(session.get("stop") or "running")
-    counts, skipped = _answered(gathered, run), skipped_of(manifest)
+    answers, skipped = _answered(gathered, run), skipped_of(manifest)
     for (name, condition), (samples, stop) in last.items():
         if condition not in listed or name not in manifest.models:
             continue
-        info, answered = listed[condition], counts.get((name, condition), 0)
+        info, positions = listed[condition], answers.get((name, condition), _NONE)
+        answered = len(positions)
+        # Some were answered while they could still be read.
+        excused = len(np.setdiff1d([p for p in skipped if p < samples], positions)) if skipped else 0
         state = DONE
         # A record may lack the number of images; an answer is at least one.
-        if answered + sum(p < samples for p in skipped) < max(samples, 1):
+        if answered + excused < max(samples, 1):
             # A precision that was reached excuses fewer images, but not none: such a condition was never looked at.
             state = STATES.get(stop, NOT_YET) if answered or stop != "precision" else NOT_YET
             if info.kind == "attack" and not answered and not plain(manifest.models[name]).get("differentiable"):
@@ -77,14 +83,15 @@ def _of_run(gathered: Gathered, run: int) -> Iterator[Asked]:
         yield Asked(run=run, model=name, info=info, samples=samples, answered=answered, state=state, stop=stop)
 
 
-def _answered(gathered: Gathered, run: int) -> Mapping[tuple[str, str], int]:
+def _answered(gathered: Gathered, run: int) -> Mapping[tuple[str, str], npt.NDArray[np.int32]]:
+    """Positions of the images that were answered, each once, by model and condition."""
     found = {}
     for subject in gathered.subjects:
         if subject.run == run:
             name = str(subject.entry.about["name"])
-            found.update({(name, c): len(rows) for c, rows in subject.rows.items()})
+            found.update({(name, c): rows.position for c, rows in subject.rows.items()})
             # A sequence has a row for each frame of an image.
-            found.update({(name, c): len(np.unique(rows.position)) for c, rows in subject.frames.items()})
+            found.update({(name, c): np.unique(rows.position) for c, rows in subject.frames.items()})
     return found
 
 
