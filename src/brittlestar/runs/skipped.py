@@ -23,7 +23,7 @@ from brittlestar.data.recorded import RecordedSource
 from brittlestar.models import map_labels
 from brittlestar.store import Manifest, RunStore
 from brittlestar.store.manifest import is_run
-from brittlestar.store.skipped import Skipped, left_of, skipped_of
+from brittlestar.store.skipped import Skipped, remaining_positions, skipped_of
 
 MOST = 0.5
 """Where more than this part of a block, or of the data, is gone, the disk is: nothing is left out then."""
@@ -58,13 +58,13 @@ def load_block(
     Raises:
         Unread: Some of the others cannot be read.
     """
-    positions = left_of(store.manifest, start, stop)
+    positions = remaining_positions(store.manifest, start, stop)
     try:
         return positions, _images(source, order[positions])
     except DataError:
         # The session may have recorded since what its workers cannot read.
         store.manifest = Manifest.load(store.path)
-    positions = left_of(store.manifest, start, stop)
+    positions = remaining_positions(store.manifest, start, stop)
     unread = [sample for position in positions for sample in _unread(source, order, int(position))]
     if unread:
         raise Unread(unread)

@@ -111,7 +111,7 @@ class Manifest:
         for name in (NAME, COPY):
             write_json(folder / name, dataclasses.asdict(self), indent=1)
 
-    def with_the_dead(self) -> Manifest:
+    def with_dead_sessions(self) -> Manifest:
         """The same, where no process works on the folder: sessions that are said to be running died."""
         why = f"{DIED}; found on {now()[:10]}"
         sessions = [dataclasses.replace(s, stop="died", why=why) if s.stop == "running" else s for s in self.sessions]

@@ -36,7 +36,7 @@ def with_skipped(manifest: Manifest, samples: Iterable[Skipped]) -> list[dict[st
     return [known[position]._asdict() for position in sorted(known)]
 
 
-def left_of(manifest: Manifest, start: int, stop: int) -> npt.NDArray[np.int32]:
+def remaining_positions(manifest: Manifest, start: int, stop: int) -> npt.NDArray[np.int32]:
     """The positions of ``[start, stop)`` that are not skipped."""
     skipped = [int(s["position"]) for s in manifest.skipped]
     return np.setdiff1d(np.arange(start, stop, dtype=np.int32), np.array(skipped, np.int32))

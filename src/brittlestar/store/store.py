@@ -46,7 +46,7 @@ class RunStore(StoredRows):
         folder = place(path)
         manifest, damaged = load_either(folder)
         if any(s.stop == "running" for s in manifest.sessions) and not held(folder / "lock"):
-            manifest = manifest.with_the_dead()
+            manifest = manifest.with_dead_sessions()
         store = cls(folder, manifest)
         store._note_manifest(damaged)
         return store
@@ -96,7 +96,7 @@ class RunStore(StoredRows):
             self._note_manifest(damaged)
             for error in damaged:
                 set_aside(self.path, error.path)
-            alive = self.manifest.with_the_dead()
+            alive = self.manifest.with_dead_sessions()
             if damaged or alive != self.manifest:
                 self._change(sessions=alive.sessions)
             # Whoever wrote these is dead, or it would still hold the lock.
