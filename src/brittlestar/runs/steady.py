@@ -67,7 +67,7 @@ def refuse_unsteady(store: RunStore, names: Sequence[str]) -> None:
         mixed = sorted({*names} & {*record.models}) if record.stop == UNSTEADY else ()
         require(
             not mixed,
-            f"{store.path} holds rows of {', '.join(mixed)} from a session at whose end a model answered otherwise than "
-            f"at its beginning: they may be of several models. Take another {option('out')}, once the model is mended",
+            f"{store.path} holds rows of {', '.join(mixed)} from a session at whose end a model answered otherwise "
+            f"than at its beginning: they may be of several models. Take another {option('out')}, once the model is mended",
             StoreError,
         )
