@@ -68,6 +68,6 @@ def refuse_unsteady(store: RunStore, names: Sequence[str]) -> None:
         require(
             not mixed,
             f"{store.path} holds rows of {', '.join(mixed)} from a session at whose end a model answered otherwise "
-            f"than at its beginning: they may be of several models. Take another {option('out')}, once the model is mended",
+            f"than at its beginning: they may be of several models. Mend it, and take another {option('out')}",
             StoreError,
         )
