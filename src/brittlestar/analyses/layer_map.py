@@ -15,9 +15,9 @@ from scipy import special
 
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError, require
-from brittlestar.core.files import replacing, write_atomic
+from brittlestar.core.files import write_atomic
 from brittlestar.core.keys import SampleKeys
-from brittlestar.core.sealed import read_arrays, write_arrays
+from brittlestar.core.sealed import Damaged, read_arrays, read_sealed, write_arrays, write_sealed
 from brittlestar.core.text import table_cell
 from brittlestar.data import Source
 from brittlestar.measures.fourier import FourierMap
@@ -25,6 +25,7 @@ from brittlestar.models.base import Model
 from brittlestar.models.layers import Layer
 from brittlestar.runs.identity import TOLERANCES, precision_of
 from brittlestar.shifts.spectral import FourierBasis
+from brittlestar.store.damage import set_aside
 from brittlestar.suites.base import Suite
 
 _BLOCK = 100
@@ -71,7 +72,9 @@ def _check_same(model: Model, read: Layer, source: Source, order: npt.NDArray[np
     if not path.is_file():
         write_arrays(path, {"outputs": outputs})
         return
-    kept = read_arrays(path)["outputs"]
+    kept = read_arrays(path).get("outputs", np.empty(0))
+    if kept.shape != outputs.shape:
+        raise Damaged(path, f"it holds {kept.shape} outputs, not {outputs.shape}", f"remove {folder} to measure again")
     largest = max(1.0, float(np.abs(kept).max(initial=0)))
     apart = float(np.abs(outputs - kept).max(initial=0))
     require(
@@ -122,21 +125,43 @@ def layer_map(
     for start in range(0, len(order), _BLOCK):
         places = order[start : start + _BLOCK]
         path = folder / made / f"{start:06d}-{len(places)}.npy"
-        if not path.is_file():
+        distances = _kept(path, (len(shifts), len(places)), folder, say)
+        if distances is None:
             x = torch.from_numpy(source.load(places)).to(model.device, torch.float32) / 255
             keys = SampleKeys.of(seed, [str(i) for i in source.ids[places]]).to(model.device)
             with torch.inference_mode():
                 clean = read(x)
                 moved = [(read(shift.compute(x, keys)) - clean).norm(dim=1).cpu().numpy() for shift in shifts]
-            with replacing(path) as beside, beside.open("wb") as file:
-                np.save(file, np.stack(moved))
-        parts.append(np.load(path, allow_pickle=False))
+            distances = np.stack(moved)
+            file = io.BytesIO()
+            np.save(file, distances)
+            write_sealed(path, file.getvalue())
+        parts.append(distances)
         say(f"{model.name}, {read.name}: {min(start + _BLOCK, len(order)):,} of {len(order):,} images")
     distance = np.concatenate(parts, axis=1)
     _, height, width = source.info.shape
     frequencies = tuple((s.row, s.column) for s in shifts)
     plane = FourierMap(height, width, frequencies, distance, np.arange(len(order), dtype=np.int32))
     return LayerMap(read.name, distance, plane)
+
+
+def _kept(path: Path, shape: tuple[int, int], folder: Path, say: Callable[[str], None]) -> Floats | None:
+    """The distances of a piece; ``None`` where it is not there, or was damaged and is set aside."""
+    if not path.is_file():
+        return None
+    try:
+        # Those of earlier versions have no seal.
+        distances: Floats = np.load(io.BytesIO(read_sealed(path, required=False)), allow_pickle=False)
+        if distances.shape == shape and np.issubdtype(distances.dtype, np.floating):
+            return distances
+        told = f"it holds {distances.dtype} of {distances.shape}, not of {shape}"
+    except Damaged as error:
+        told = error.why
+    # What numpy raises for files that are none of its own.
+    except (OSError, ValueError, EOFError) as error:
+        told = str(error)
+    say(f"{path} is damaged ({told}): moved to {set_aside(folder, path)}; measured again")
+    return None
 
 
 def write_layer_maps(maps: Sequence[tuple[str, LayerMap]], path: Path) -> None:

@@ -75,13 +75,22 @@ class Definition(ABC):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
-        """Build a definition from ``config()``; unknown fields are refused with the nearest name."""
+        """Build a definition from ``config()``.
+
+        Raises:
+            UsageError: A field is unknown (the nearest name is told), is missing, or is of another kind.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         for key in config:
             if key not in known:
                 raise unknown(f"field of {cls.name}", key, known)
         # JSON has only lists; fields are tuples, so that definitions stay hashable.
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in config.items()})
+        fields = {key: tuple(v) if isinstance(v, list) else v for key, v in config.items()}
+        try:
+            return cls(**fields)
+        # What definitions do with values of another kind when they look at them.
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise UsageError(f"these are no fields of {cls.name}: {fields} ({error})") from error
 
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that change when name, version or a field changes."""

@@ -122,7 +122,7 @@ def _content(token: str) -> bytes:
 def _read(path: ObjectPath) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

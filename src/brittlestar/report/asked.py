@@ -17,7 +17,7 @@ SURVEY = "fourier (surveyed)"
 """What a session's suites hold where it was asked for a sharper Fourier map."""
 
 DONE, LEFT_OUT = "done", "left out"
-STATES = {"failed": "failed", "precision": DONE}
+STATES = {"failed": "failed", "unsteady": "failed", "precision": DONE}
 """How a session ended -> what that makes of a cell that lacks images; anything else is not yet done."""
 
 NOT_YET = "not yet done"

@@ -249,6 +249,7 @@ def _stop(session: Mapping[str, Any]) -> str:
         "interrupted": "interrupted by the person",
         "running": "still running",
         "failed": "failed",
+        "unsteady": "failed: a model did not stay the same",
         "lost": "record lost",
     }
     stop, why = str(session.get("stop") or "–"), str(session.get("why") or "")

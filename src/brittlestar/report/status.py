@@ -28,7 +28,7 @@ class Status:
     """What a reader must know before anything else; shown first, wherever the content is shown.
 
     Fields:
-        kind: ``damaged``, ``died``, ``not finished``, ``near chance`` or ``guard``.
+        kind: ``damaged``, ``died``, ``unsteady``, ``not finished``, ``near chance`` or ``guard``.
         lead: Two or three words in capitals.
         text: The rest, a sentence or two.
         model: Whom it is about; ``None`` for a run.
@@ -53,6 +53,7 @@ def build_statuses(gathered: Gathered) -> tuple[Status, ...]:
     unfinished = [s for run in range(len(gathered.stores)) for s in _unfinished(gathered, asked, run)]
     # Last, as pictures and explanations may be found damaged while the sections are made.
     broken = [s for run in range(len(gathered.stores)) for s in (*_damaged(gathered, run), *_died(gathered, run))]
+    broken += [s for run in range(len(gathered.stores)) for s in _unsteady(gathered, run)]
     return (*broken, *unfinished, *near.values(), *guards)
 
 
@@ -89,6 +90,16 @@ def _died(gathered: Gathered, run: int) -> list[Status]:
     begun = last.started.replace("T", " ").replace("+00:00", " UTC")
     text = f"{where}the session begun {begun} {last.why}" if last.stop == "died" else f"{where}{last.why}"
     return [Status(kind="died", lead="SESSION DIED:" if last.stop == "died" else "RECORD LOST:", text=_end(text))]
+
+
+def _unsteady(gathered: Gathered, run: int) -> list[Status]:
+    """Sessions at whose end a model answered otherwise than at their beginning: its rows may be of several models."""
+    where = f"{gathered.stores[run].path.name}: " if len(gathered.stores) > 1 else ""
+    return [
+        Status(kind="unsteady", lead="MIXED ROWS:", text=_end(f"{where}{readable(session.why)}"))
+        for session in gathered.stores[run].manifest.sessions
+        if session.stop == "unsteady"
+    ]
 
 
 def _end(text: str) -> str:
@@ -173,6 +184,7 @@ def _why(gathered: Gathered, run: int, stop: str) -> str:
         "budget": f"It stopped at its time budget of {duration(float(last.get('budget_s') or 0))}.",
         "interrupted": "It was interrupted.",
         "failed": "Its last session failed: what is lacking could not be done.",
+        "unsteady": "A model answered otherwise at the end of its last session than at its beginning.",
         "unread": "Some images could not be read, and their blocks are not done.",
         "running": "It is still running.",
         "died": "Its last session died.",

@@ -30,7 +30,7 @@ from brittlestar.runs.process import one_thread
 from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress, run
 from brittlestar.runs.skipped import skip, skip_lacking
-from brittlestar.runs.steady import check_steady
+from brittlestar.runs.steady import UNSTEADY, Unsteady, check_steady, refuse_unsteady
 from brittlestar.store import RunStore, SessionRecord, repaired
 from brittlestar.store.skipped import skipped_of
 
@@ -73,6 +73,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
     with store.locked():
         for line in repaired(store):
             watch.warn(line)
+        refuse_unsteady(store, [info.name for info in infos])
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         # First, as stored rows that a model is compared with are read with them.
@@ -162,7 +163,10 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             # Between the runner's own care and here nothing is half written: rows and examples appear whole.
             stop = "interrupted"
         except BaseException as error:
-            stop, why = "failed", f"{type(error).__name__}: {text_of(error, 1000)}"
+            stop, why = (
+                UNSTEADY if isinstance(error, Unsteady) else "failed",
+                f"{type(error).__name__}: {text_of(error, 1000)}",
+            )
             raise
         finally:
             with interrupts.held():

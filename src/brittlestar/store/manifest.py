@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError
 from brittlestar.core.sealed import Damaged, read_json, write_json
+from brittlestar.store.kinds import DATA, MODEL, SKIPPED, WAVE, Kinds, other_kind
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -170,10 +173,22 @@ def read_manifest(path: Path) -> Manifest:
             "version of Brittlestar that wrote it (the sessions in manifest.json name it), or start a new run folder"
         )
     try:
-        content["conditions"] = {k: _as(ConditionInfo, v, path) for k, v in content["conditions"].items()}
-        content["sessions"] = [_as(SessionRecord, v, path) for v in content["sessions"]]
-        return _as(Manifest, content, path)
-    except (TypeError, KeyError, AttributeError) as error:
+        manifest = _as(Manifest, content, path)
+        manifest = dataclasses.replace(
+            manifest,
+            conditions={k: _as(ConditionInfo, v, path) for k, v in content["conditions"].items()},
+            sessions=[_as(SessionRecord, v, path) for v in content["sessions"]],
+        )
+        for condition in manifest.conditions.values():
+            if condition.kind == "fourier":
+                _check(path, condition.config, WAVE, *WAVE)
+        _check(path, manifest.data, DATA, "fingerprint")
+        for model in manifest.models.values():
+            _check(path, model, MODEL, "name", "fingerprint")
+        for sample in manifest.skipped:
+            _check(path, sample, SKIPPED, *SKIPPED)
+        return manifest
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Damaged(path, str(error)) from error
 
 
@@ -205,6 +220,15 @@ def _both_lost(folder: Path, first: Damaged) -> Damaged:
 T = TypeVar("T", Manifest, ConditionInfo, SessionRecord)
 
 
+_KINDS: dict[type, Kinds] = {
+    ConditionInfo: typing.get_type_hints(ConditionInfo),
+    SessionRecord: typing.get_type_hints(SessionRecord),
+    # As they lie in the file: what is inside is looked at one by one.
+    Manifest: typing.get_type_hints(Manifest)
+    | {"conditions": dict[str, dict[str, Any]], "sessions": list[dict[str, Any]]},
+}
+
+
 def _as(kind: type[T], content: dict[str, Any], path: Path) -> T:
     """The dataclass; fields of a later version are named, not called damage."""
     strange = sorted(content.keys() - {field.name for field in dataclasses.fields(kind)})
@@ -212,16 +236,10 @@ def _as(kind: type[T], content: dict[str, Any], path: Path) -> T:
         raise StoreError(
             f"{path} has fields that this version does not know ({', '.join(strange)}): update Brittlestar"
         )
-    for one in dataclasses.fields(kind):
-        value, default = content.get(one.name), one.default
-        if one.default_factory is not dataclasses.MISSING:
-            default = one.default_factory()
-        known = None if default is None or default is dataclasses.MISSING else type(default)
-        # JSON has one kind of number: 0 stands for 0.0 as well.
-        if (
-            known is not None
-            and one.name in content
-            and not isinstance(value, (int, float) if known is float else known)
-        ):
-            raise Damaged(path, f"{one.name} is of another kind than it was written")
+    _check(path, content, _KINDS[kind])
     return kind(**content)
+
+
+def _check(path: Path, content: Mapping[str, Any], kinds: Kinds, *needed: str) -> None:
+    if wrong := other_kind(content, kinds, needed):
+        raise Damaged(path, wrong)
