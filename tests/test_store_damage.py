@@ -325,7 +325,7 @@ def test_a_session_that_died_is_told_at_once_and_recorded_by_the_next(world: Pat
     store = RunStore.open(run)
     assert store.manifest.sessions[-1].stop == "died"
     (told,) = statuses(run, "died")
-    assert told.startswith("SESSION DIED: the session begun 20") and "ended without a word: killed" in told
+    assert told.startswith("SESSION DIED: The session begun 20") and "ended without a word: killed" in told
     assert json.loads((run / "manifest.json").read_text())["sessions"][-1]["stop"] == "running", "readers write nothing"
     with store.locked():
         assert json.loads((run / "manifest.json").read_text())["sessions"][-1]["stop"] == "died"
