@@ -73,6 +73,7 @@ def test_some_malformed_files_bring_no_traceback(made: Path, tmp_path: Path) -> 
         (("models",), {"x": 10**30}),
         (("models", "first", "input_shape"), None),
         (("data",), {"x": 1}),
+        (("data", "shape"), [8, 8]),
         (("data", "how", "prepare"), ["imagenet-c"]),
         (("models", "first", "how", "mean"), ["0.5"]),
         (("sessions", 0, "samples"), 10**30),
@@ -91,7 +92,7 @@ def test_a_sealed_manifest_of_other_kinds_is_damage(
     inside[keys[-1]] = value
     for name in ("manifest.json", "manifest-copy.json"):
         write_json(run / name, content)
-    with pytest.raises(Damaged, match=r"of another kind|is missing"):
+    with pytest.raises(Damaged, match=r"of another kind|is missing|shape of the images"):
         RunStore.open(run)
 
 
@@ -117,7 +118,17 @@ def test_malformed_pieces_of_a_layer_map_are_measured_again(made: Path, tmp_path
     world.mkdir()
     shutil.copy(made / "data.npz", world)
     (world / "layered.py").write_text(LAYERED)
-    words = ("fourier", "--model", "torch:layered.py:layered", "--data", "data.npz", "--out", "run", "--samples", "20")
+    words: tuple[str, ...] = (
+        "fourier",
+        "--model",
+        "torch:layered.py:layered",
+        "--data",
+        "data.npz",
+        "--out",
+        "run",
+        "--samples",
+        "20",
+    )
     words += ("--layer", "1", "--region", "3", "--device", "cpu")
     assert not wrong(world, words)
     table = next(world.glob("run/layers/*.csv"))

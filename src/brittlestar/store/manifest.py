@@ -182,7 +182,9 @@ def read_manifest(path: Path) -> Manifest:
         for condition in manifest.conditions.values():
             if condition.kind == "fourier":
                 _check(path, condition.config, WAVE, *WAVE)
-        _check(path, manifest.data, DATA, "fingerprint")
+        _check(path, manifest.data, DATA, "fingerprint", "classes")
+        if len(manifest.data.get("shape", "chw")) != 3:
+            raise Damaged(path, "the shape of the images is not (channel, height, width)")
         _check(path, manifest.data.get("how") or {}, OPENED)
         for model in manifest.models.values():
             _check(path, model, MODEL, "name", "fingerprint")
