@@ -192,7 +192,7 @@ def _cases(store: RunStore, maps: dict[str, FourierMap], spectra: dict[str, Chan
         first = first or rows
         for fingerprint, spectrum in spectra.items():
             own, info = rows.get(fingerprint), spectrum.info
-            if own is None or not len(own.position):
+            if own is None or clean[0] not in rows or not len(own.position):
                 continue
             try:
                 case = Case(

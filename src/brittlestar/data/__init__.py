@@ -166,7 +166,7 @@ def reopened(data: Mapping[str, Any]) -> Source:
     keys = ("resize", "crop", "filter", "rounding", "prepare", "image_column", "label_column")
     how = {key: data["how"].get(key) for key in keys}
     several = len(data.get("classes") or ()) > 1
-    return open_source(data["spec"], **how, skip_bad=data["how"]["skip_bad"], one_class=several)
+    return open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
 
 
 def preparation(

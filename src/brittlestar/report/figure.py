@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brittlestar import measures
-from brittlestar.core.errors import UsageError, require
+from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.files import replacing
 from brittlestar.core.options import option
 from brittlestar.measures.fourier import FourierMap
@@ -36,6 +36,8 @@ def fourier_maps(store: RunStore) -> dict[str, FourierMap]:
         if mine:
             cells = store.read(model["fingerprint"], [i.fingerprint for i in mine], detail=False)
             rows = {(int(i.config["row"]), int(i.config["column"])): cells[i.fingerprint] for i in mine}
+            told = f"{store.path}: the shape of the images is missing in the manifest"
+            require("shape" in store.manifest.data, told, StoreError)
             height, width = store.manifest.data["shape"][1:]
             found[name] = measures.fourier_map(rows, height, width)
         # A map that was asked in full needs no estimate from a part of it.

@@ -59,6 +59,8 @@ def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
     data, manifest = store.manifest.data, store.manifest
     how = data.get("how") or {}
     require("resize" in how, "the data of this run were given as Python objects; audit it from Python", StoreError)
+    for key in ("spec", "classes"):
+        require(key in data, f"{folder}: what opens the data is damaged in the manifest ({key} is missing)", StoreError)
     specs = {name: _spec(name, recorded, folder) for name, recorded in manifest.models.items()}
     code = code_to_run(store)
     require(

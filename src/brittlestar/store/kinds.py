@@ -47,6 +47,41 @@ DATA: Kinds = {
 SKIPPED: Kinds = {"position": int, "name": str, "reason": str}
 """What is recorded of a sample that a run goes on without."""
 
+OPENED: Kinds = {
+    "resize": int | None,
+    "crop": int | None,
+    "filter": str | None,
+    "rounding": str | None,
+    "prepare": str | None,
+    "skip_bad": bool,
+    "group": str | None,
+    "image_column": str | None,
+    "label_column": str | None,
+}
+"""``how`` of the data: the arguments that open them again."""
+
+LOADED: Kinds = {
+    "name": str,
+    "spec": str,
+    "factory": str | None,
+    "weights": str | None,
+    "weights_key": str | None,
+    "device": str,
+    "dtype": str,
+    "backend": str,
+    "output": str | None,
+    "binary": bool,
+    "probabilities": bool,
+    "normalise": bool | None,
+    "channels": int | None,
+    "resize": int | None,
+    "resize_filter": str | None,
+    "crop": int | None,
+    "mean": list[float] | None,
+    "std": list[float] | None,
+}
+"""``how`` of a model: the fields of the ``ModelSpec`` that loads it again."""
+
 WAVE: Kinds = {"row": int, "column": int, "norm": float}
 """What the reader of a Fourier map takes from the fields of its waves."""
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError
 from brittlestar.core.sealed import Damaged, read_json, write_json
-from brittlestar.store.kinds import DATA, MODEL, SKIPPED, WAVE, Kinds, other_kind
+from brittlestar.store.kinds import DATA, LOADED, MODEL, OPENED, SKIPPED, WAVE, Kinds, other_kind
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -182,9 +182,13 @@ def read_manifest(path: Path) -> Manifest:
         for condition in manifest.conditions.values():
             if condition.kind == "fourier":
                 _check(path, condition.config, WAVE, *WAVE)
-        _check(path, manifest.data, DATA, "fingerprint")
+        _check(path, manifest.data, DATA, "fingerprint", "classes")
+        if len(manifest.data.get("shape", "chw")) != 3:
+            raise Damaged(path, "the shape of the images is not (channel, height, width)")
+        _check(path, manifest.data.get("how") or {}, OPENED)
         for model in manifest.models.values():
             _check(path, model, MODEL, "name", "fingerprint")
+            _check(path, model.get("how", {}), LOADED)
         for sample in manifest.skipped:
             _check(path, sample, SKIPPED, *SKIPPED)
         return manifest
