@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,27 +162,21 @@ def caught_by(one: Mutation) -> str:
         kept = () if "ops.jit import" not in one.text else ("*.nbi", "*.nbc")
         shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns(*kept))
         (copied / one.file.relative_to(SOURCE)).write_text(one.text, encoding="utf-8")
-        done = subprocess.run(
-            [
-                *(
-                    sys.executable,
-                    "-m",
-                    "pytest",
-                    "-x",
-                    "-q",
-                    "--no-header",
-                    "-p",
-                    "no:cacheprovider",
-                    "-m",
-                    "not slow",
-                ),
-                *map(str, files),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(copied.parent), "OMP_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "0"},
-        )
+        failed = _failing(map(str, files), copied.parent)
+    # A test that fails without the mutation too has noticed nothing.
+    return "" if failed and _failing([failed], SOURCE.parent) else failed
+
+
+def _failing(tests: Iterable[str], source: Path) -> str:
+    """The first of the quick tests that fails with the package in ``source``, or an empty text."""
+    words = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-m", "not slow")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, *tests],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "0"},
+    )
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
     return "" if done.returncode == 0 else failed[1] if failed else f"pytest ended with {done.returncode}"
 

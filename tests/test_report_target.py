@@ -41,7 +41,7 @@ def test_a_report_on_the_same_run_is_replaced(runs: tuple[Run, Run], tmp_path: P
     one, two = runs
     for path, page in ((tmp_path / "a", "report.html"), (tmp_path / "b" / "mine.html", "mine.html")):
         assert one.report(path) == one.report(path) == (path if path.suffix else path / page)
-    assert sorted(contents(tmp_path / "b")) == ["mine.html", "results.csv", "results.md", "summary.json"]
+    assert sorted(contents(tmp_path / "b")) == ["SHA256SUMS", "mine.html", "results.csv", "results.md", "summary.json"]
     assert one.report(tmp_path / "b" / "again.html").is_file()
     assert one.report() == one.path / "report" / "report.html" == one.report(one.path / "report")
     both = [one.path, two.path]
