@@ -18,6 +18,7 @@ from brittlestar.core.files import replacing
 from brittlestar.core.keys import SampleKeys, word_of
 from brittlestar.core.options import option
 from brittlestar.core.version import VERSION
+from brittlestar.models.answering import ModelFault
 from brittlestar.models.base import Model, Preprocess
 from brittlestar.models.files import METADATA
 from brittlestar.models.wrap import TorchModel
@@ -218,11 +219,13 @@ def trial(
         )
         functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ModelError) as error:
+        # What the module itself raised; that it did so while a model was asked is no news here.
+        raised = error.__cause__ if isinstance(error, ModelFault) and error.__cause__ is not None else error
         shape = " x ".join(str(side) for side in images.shape[1:])
         alone = f", or {option('batch')} of at least 2" if len(images) == 1 else ""
         raise ModelError(
             f"{name} cannot be trained on images of {shape}, {len(images)} at a time "
-            f"({(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}): "
+            f"({(str(raised).strip().splitlines() or [type(raised).__name__])[0][:200]}): "
             f"take another architecture, or other sizes ({option('resize')}, {option('crop')}){alone}"
         ) from error
     module.zero_grad(set_to_none=True)
