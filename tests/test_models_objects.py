@@ -52,7 +52,9 @@ def test_objects_are_used_as_they_are() -> None:
     assert model.fingerprint()
     assert as_model(model) is model
     for wrong in (3, "net", nn.Linear):
-        with pytest.raises(ModelError, match=r"is an nn.Module or a function"):
+        with pytest.raises(
+            ModelError, match=r"is an nn.Module or a function|is a class, not a model: give what Linear"
+        ):
             as_model(wrong)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import synthetic
+from brittlestar.core.sealed import write_json
 from brittlestar.measures import Estimate
 from brittlestar.measures.fourier import FourierMap
 from brittlestar.measures.sensitivity import Sensitivity, sensitivity
@@ -143,7 +144,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
         for shift in (*one["shifts"], *one["exceptions"]):
             shift["condition"] = names[shift["condition"]]
         kept["agreements"].append(one)
-    (store.path / NAME).write_text(json.dumps(kept))
+    write_json(store.path / NAME, kept)
     return store
 
 
@@ -192,17 +193,17 @@ def test_files_from_before_show_their_sentences(told: RunStore) -> None:
     before = path.read_text()
     kept = json.loads(before)
     del kept["agreements"]
-    path.write_text(json.dumps(kept))
+    write_json(path, kept)
     try:
         content = seen([told])
         section = section_of(content.html())
         assert '<ul class="explained"><li>' in section and "chart forest" not in section
         assert json.loads(content.summary())["explained"]["agreements"] is None
         kept["agreements"] = []
-        path.write_text(json.dumps(kept))
+        write_json(path, kept)
         assert "so no sentence is written" in section_of(seen([told]).html())
         kept["agreements"] = [plain(agreed())]
-        path.write_text(json.dumps(kept))
+        write_json(path, kept)
         assert seen([told]).explained is None, "of conditions that this run has not"
     finally:
         path.write_text(before)

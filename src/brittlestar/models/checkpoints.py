@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -29,7 +29,7 @@ _STEPS = "steps"
 
 _COUNTERS = ("n_averaged", "total_ops", "total_params")
 
-State = dict[str, torch.Tensor]
+State: TypeAlias = "dict[str, torch.Tensor]"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from brittlestar.core.options import option
 _NAMES = ("logits", "out", "output", "outputs", "pred", "preds", "predictions", "scores")
 """What outputs with names call their logits, the commonest first: Transformers, torchvision, and others."""
 
-_TINY = torch.finfo(torch.float32).tiny
+_TINY = float(np.finfo(np.float32).tiny)
 _SLACK = 1e-3
 """How far outside [0, 1] rounding in half precision may put a probability."""
 
