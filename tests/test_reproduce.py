@@ -102,7 +102,7 @@ def test_pages_escape_what_comes_from_data(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_told(folder: Path) -> None:
     with pytest.raises(UsageError, match="figure-1"):
         reproduce("figure1", small(), folder, print)
-    np.savez(folder / "other.npz", x=np.zeros((20, 1, 16, 16), np.uint8), y=np.arange(20) % 2)
+    np.savez(folder / "other.npz", x=np.full((20, 1, 16, 16), 9, np.uint8), y=np.arange(20) % 2)
     with pytest.raises(DataError, match="training and test images differ"):
         reproduce("fog", small(test=str(folder / "other.npz")), folder, print)
 
