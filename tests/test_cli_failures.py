@@ -6,12 +6,9 @@ where nothing deeper is named.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import hashlib
-import io
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +20,7 @@ import typer.main
 
 from brittlestar.cli import main as command_line
 from brittlestar.core.errors import StoreError
+from ends_tools import call
 from tiny import make_world
 
 
@@ -108,21 +106,6 @@ def test_every_verb_that_writes_has_a_failure_inside_it() -> None:
     assert {verb.split()[0] for verb in EVERY} == set(command_line.VERBS)
 
 
-def call(words: list[str]) -> tuple[int, str]:
-    """Exit code and standard error of the command, run in this process."""
-    err, before = io.StringIO(), sys.argv
-    sys.argv = ["brittlestar", *words]
-    try:
-        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
-            try:
-                command_line.main()
-            except SystemExit as leaving:
-                return int(leaving.code or 0), err.getvalue()
-    finally:
-        sys.argv = before
-    return 0, err.getvalue()
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, a model, and a run with shifts and a Fourier map."""
@@ -131,7 +114,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = (
         f"run --model torch:{folder}/model.py:model --data {folder}/data.npz --out {folder}/run --workers 1 --anyway"
     )
-    code, err = call([*words.split(), "--suite", "noise", "--suite", "fourier", "--no-report"])
+    code, err = call(*[*words.split(), "--suite", "noise", "--suite", "fourier", "--no-report"])
     assert code == 0, err
     return folder
 
@@ -188,7 +171,7 @@ def test_a_failure_inside_is_told_and_loses_nothing(
         words, command = made_up(verb), registered(verb)
         monkeypatch.setattr(command, "callback", functools.wraps(command.callback)(fail))
     before = contents(world)
-    code, err = call([*verb.split(), *words.format(w=world, out=tmp_path / "out").split()])
+    code, err = call(*[*verb.split(), *words.format(w=world, out=tmp_path / "out").split()])
     assert reached, "the function is not called any more: name another"
     assert code == expected, err
     assert "Traceback" not in err and text in err
@@ -208,16 +191,16 @@ def test_what_failed_goes_on_with_the_same_command(
     words = ["run", *INSIDE["run"].words.format(w=world, out="").split(), "--no-report"]
     with monkeypatch.context() as patched:
         patched.setattr(INSIDE["run"].function, lambda *_: 1 / 0)
-        code, err = call(words)
+        code, err = call(*words)
         assert code == 70 and "What was finished is kept" in err
-    code, err = call(words)
+    code, err = call(*words)
     assert code == 0 and "complete" in err, err
 
 
 def test_the_place_in_the_code_is_shown_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(INSIDE["list"].function, lambda *_: 1 / 0)
-    code, err = call(["--traceback", "list", "shifts"])
+    code, err = call(*["--traceback", "list", "shifts"])
     assert code == 70 and "Traceback" in err and err.rstrip().count("in Brittlestar: ZeroDivisionError") == 1
 
 
@@ -237,7 +220,7 @@ def test_the_place_in_the_code_is_shown_when_asked_for(tmp_path: Path, monkeypat
     ids=lambda words: " ".join(words[:2]),
 )
 def test_a_place_that_cannot_be_written_or_read_is_named(world: Path, words: list[str]) -> None:
-    code, err = call([word.format(w=world) for word in words])
+    code, err = call(*[word.format(w=world) for word in words])
     assert code == 2 and "Traceback" not in err
     assert "model.py" in err.splitlines()[-1] or "nowhere" in err.splitlines()[-1]
 
@@ -247,5 +230,5 @@ def test_numbers_that_are_none_deep_in_the_data(world: Path, tmp_path: Path) -> 
     np.savez(tmp_path / "nan.npz", x=x, y=np.arange(8) % 2)
     for verb in ("run --anyway", "fourier --anyway"):
         words = f"{verb} --model torch:{world}/model.py:model --data {tmp_path}/nan.npz --out {tmp_path}/run"
-        code, err = call(words.split())
+        code, err = call(*words.split())
         assert code == 2 and "NaN" in err and not (tmp_path / "run").exists()
