@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import DataError
+from brittlestar.core.label_space import LabelSpace
 
 
 class Changed(DataError):
@@ -92,6 +93,10 @@ class Source(ABC):
         groups: (n,) int64, equal where samples depend on each other (copies of an image, what a group column says);
             ``None`` where none do.
         lacking: Why samples cannot be read, by place; only the data of a run that has lost some since have any.
+        contexts: What else is known of each sample, by name (context, site, camera): (n,) strings in the same listing.
+        truths: Where several classes are right for a sample, all of them, (n,) tuples in the same listing; an empty one
+            where none is, and the sample does not count. ``None`` where the label is all there is.
+        space: What makes a model's outputs scores of these classes; ``None`` where they are the same.
     """
 
     info: DataInfo
@@ -99,6 +104,9 @@ class Source(ABC):
     labels: npt.NDArray[np.int32]
     groups: npt.NDArray[np.int64] | None = None
     lacking: Mapping[int, str] = {}
+    contexts: Mapping[str, npt.NDArray[np.str_]] = {}
+    truths: Sequence[tuple[int, ...]] | None = None
+    space: LabelSpace | None = None
 
     def present(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Of these places, those that can be read."""
