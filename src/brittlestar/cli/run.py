@@ -87,6 +87,10 @@ def run(
     resize_rounding: ResizeRounding = None,
     prepare: Prepare = None,
     skip_bad: SkipBad = False,
+    nature: Annotated[
+        list[str] | None,
+        typer.Option(help="Other labelled data of the same classes, NAME=DATA: another place, year, camera or style."),
+    ] = None,
     group: Annotated[
         str | None,
         typer.Option(
@@ -134,6 +138,7 @@ def run(
     """
     began = time.monotonic()  # before torch is imported, which takes seconds
     from brittlestar.api.evaluation import Evaluation, parse_duration
+    from brittlestar.api.nature import parse_nature, run_with_nature
     from brittlestar.api.progress import watched
     from brittlestar.models import parse_spec
     from brittlestar.runs.budget import Budget
@@ -186,7 +191,8 @@ def run(
         live=live,
     )
     with watched() as watch:
-        result = asked.run(specs, data, watch, command=typed(), budget=limit)
+        others = parse_nature(nature or [])
+        result = run_with_nature(asked, others, specs, data, watch, command=typed(), budget=limit)
     finish(result, report, None if limit is None else limit.end_of_explaining)
 
 
