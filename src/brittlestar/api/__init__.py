@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from brittlestar.api.run import Run, Table
 
 if TYPE_CHECKING:
+    from brittlestar.core.label_space import LabelSpace
     from brittlestar.runs.executors import Executor
     from brittlestar.suites.given import Asked
 
@@ -39,6 +40,7 @@ def evaluate(
     groups: Any = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None,
     classes: Sequence[str] | Mapping[str, str] | None = None,
     tune: bool = True,
     normalise: bool | None = None,
@@ -78,6 +80,9 @@ def evaluate(
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
         image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
+        label_space: What makes a model's outputs scores of the data's classes, where it has others: the name of a list
+            (``imagenet-a``, ``geirhos-16``: ``brittlestar list spaces``), a file, its content (``data.label_spaces``),
+            or ``none`` for models of the data's own classes where the data bring one.
         classes: Class names in the order of the model's outputs, where they are not the data's own classes (which may
             be mere numbers: places among the outputs); a mapping also says what people call each
             (``{"n01440764": "tench", ...}``), which the report shows.
@@ -127,6 +132,7 @@ def evaluate(
         groups=groups,
         image_column=image_column,
         label_column=label_column,
+        label_space=label_space,
         classes=classes,
         tune=tune,
         normalise=normalise,
