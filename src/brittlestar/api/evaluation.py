@@ -148,7 +148,7 @@ class Evaluation:
         for note in source.info.notes:
             watch.note(note)
         if self.precision is not None and watch.enough is None:
-            enough = precise_enough(self.precision, folder, source, [m.name for m in models], conditions)
+            enough = precise_enough(self.precision, folder, source, models, conditions)
             watch = dataclasses.replace(watch, enough=enough)
         request = Request(
             source=source,
