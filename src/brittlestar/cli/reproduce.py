@@ -12,7 +12,10 @@ from brittlestar.cli.say import say
 
 def reproduce(
     name: Annotated[
-        str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c.")
+        str,
+        typer.Argument(
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features."
+        ),
     ],
     data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
     test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
