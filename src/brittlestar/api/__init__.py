@@ -49,6 +49,7 @@ def evaluate(
     live: bool = False,
     outside: Any = None,
     progress: bool | None = None,
+    nature: Mapping[str, Any] | None = None,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -98,6 +99,8 @@ def evaluate(
             confidence tells them from the data's own.
         progress: Whether to show how far the run is, on standard error or in the notebook; ``False`` shows nothing, and
             what must be known before believing a number is then a Python warning.
+        nature: Other labelled data of the same classes by name (another place, year, camera or style): the models
+            answer their clean images, too.
 
     Raises:
         NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
@@ -106,6 +109,7 @@ def evaluate(
         StoreError: The run folder holds something else or is in use.
     """
     from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.nature import run_with_nature
     from brittlestar.api.progress import shown
     from brittlestar.core.errors import DataError
     from brittlestar.runs.skipped import unread_text
@@ -141,7 +145,7 @@ def evaluate(
         outside=outside,
     )
     with shown(progress) as watch:
-        result = asked.run(model, data, watch)
+        result = run_with_nature(asked, nature or {}, model, data, watch)
     if result.outcome is not None and result.outcome.unread:
         raise DataError(unread_text(result.path, result.outcome.unread))
     return result

@@ -20,6 +20,7 @@ from brittlestar.data.folder import FOLDER
 from brittlestar.data.given import open_given, refuse_options
 from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
+from brittlestar.data.other_digits import OTHER_DIGITS
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
 from brittlestar.data.spaced import in_space, recorded_space
@@ -34,6 +35,7 @@ SOURCES: tuple[Reader | NamedSet, ...] = (
     MNIST_C,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
+    OTHER_DIGITS,
     FASHION_MNIST,
 )
 """What data may be: the first form that takes a path opens it."""
