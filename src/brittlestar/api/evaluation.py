@@ -17,6 +17,7 @@ import torch
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
 from brittlestar.api.effect import effect_on_clean, mapped_labels, truths_of
+from brittlestar.api.outside import opened_outside, run_outside
 from brittlestar.api.run import Run
 from brittlestar.api.spaces import outputs_of, settled_space, titles_of
 from brittlestar.core.errors import UsageError, require
@@ -36,7 +37,7 @@ from brittlestar.report.live import LiveReport
 from brittlestar.runs.budget import Budget
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
-from brittlestar.runs.request import FollowUp, Request, Watch
+from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
 from brittlestar.runs.skipped import as_recorded
@@ -102,6 +103,7 @@ class Evaluation:
     anyway: bool = False
     shifted: bool = False
     live: bool = False
+    outside: Any = None
 
     def run(
         self,
@@ -135,6 +137,7 @@ class Evaluation:
         suites = suites_of(self.suite)
         opened = self.opened(data, suites, watch)
         source, labels, folder = opened.source, opened.labels, opened.folder
+        apart = {} if self.outside is None else opened_outside(self.outside, source, opened.classes, opened.how)
         devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
@@ -182,9 +185,15 @@ class Evaluation:
         notes = preparation_notes(suites, source.info)
         for note in notes:
             watch.note(note)
+        outcome = self._filled(request, watch)
+        if outcome.stop != "interrupted":
+            run_outside(request, apart, watch)
+        return Run(folder, outcome, notes)
+
+    def _filled(self, request: Request, watch: Watch) -> Outcome:
         if not self.live:
-            return Run(folder, run_session(request, watch), notes)
-        page = LiveReport(folder, watch.note)
+            return run_session(request, watch)
+        page = LiveReport(request.folder, watch.note)
         outer = watch.progress
 
         def grow(progress: Progress) -> None:
@@ -192,7 +201,7 @@ class Evaluation:
             page.grow()
 
         try:
-            return Run(folder, run_session(request, dataclasses.replace(watch, progress=grow)), notes)
+            return run_session(request, dataclasses.replace(watch, progress=grow))
         finally:
             page.close()
 

@@ -60,6 +60,7 @@ def features(
     source = open_source(data, skip_bad=skip_bad, image_column=image_column, label_column=label_column)
     spec = parse_spec(model, factory=factory)
     loaded = load_model(dataclasses.replace(spec, device=device))
+    loaded.space = source.space
     settled_spec(loaded, spec, source, source.labels, seed, normalise, lambda text: say(f"WARNING: {text}", err=True))
     order = source.order(seed)[:samples]
     built = build_features(

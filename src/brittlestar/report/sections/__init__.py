@@ -18,6 +18,7 @@ from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.nature import Nature
+from brittlestar.report.sections.outside import Outside
 from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
@@ -37,6 +38,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Attacks,
     Calibration,
     Conventions,
+    Outside,
     Measured,
     PairedDifferences,
     Examples,
