@@ -48,6 +48,7 @@ def evaluate(
     shifted: bool = False,
     live: bool = False,
     progress: bool | None = None,
+    nature: Mapping[str, Any] | None = None,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -95,6 +96,8 @@ def evaluate(
         live: Write the report while the run goes on, at most 5 % of the time; the page reloads itself.
         progress: Whether to show how far the run is, on standard error or in the notebook; ``False`` shows nothing, and
             what must be known before believing a number is then a Python warning.
+        nature: Other labelled data of the same classes by name (another place, year, camera or style): the models
+            answer their clean images, too.
 
     Raises:
         NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
@@ -103,6 +106,7 @@ def evaluate(
         StoreError: The run folder holds something else or is in use.
     """
     from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.nature import run_with_nature
     from brittlestar.api.progress import shown
     from brittlestar.core.errors import DataError
     from brittlestar.runs.skipped import unread_text
@@ -137,7 +141,7 @@ def evaluate(
         live=live,
     )
     with shown(progress) as watch:
-        result = asked.run(model, data, watch)
+        result = run_with_nature(asked, nature or {}, model, data, watch)
     if result.outcome is not None and result.outcome.unread:
         raise DataError(unread_text(result.path, result.outcome.unread))
     return result

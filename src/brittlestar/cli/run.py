@@ -97,6 +97,10 @@ def run(
     resize_rounding: ResizeRounding = None,
     prepare: Prepare = None,
     skip_bad: SkipBad = False,
+    nature: Annotated[
+        list[str] | None,
+        typer.Option(help="Other labelled data of the same classes, NAME=DATA: another place, year, camera or style."),
+    ] = None,
     group: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +155,7 @@ def run(
     """
     began = time.monotonic()  # before torch is imported, which takes seconds
     from brittlestar.api.evaluation import Evaluation, parse_duration
+    from brittlestar.api.nature import parse_nature, run_with_nature
     from brittlestar.api.predicted import named_files, predicted
     from brittlestar.api.progress import watched
     from brittlestar.models import parse_spec
@@ -206,10 +211,11 @@ def run(
         live=live,
     )
     with watched() as watch:
+        others = parse_nature(nature or [])
         if predictions:
             result = predicted(asked, named_files(predictions), data, watch, command=typed(), in_order=in_order)
         if specs:
-            result = asked.run(specs, data, watch, command=typed(), budget=limit)
+            result = run_with_nature(asked, others, specs, data, watch, command=typed(), budget=limit)
     finish(result, report, None if limit is None else limit.end_of_explaining)
 
 

@@ -38,7 +38,7 @@ OPTIONS: dict[str, Option] = {
     **_own(
         "workers", "executor", "resize", "crop", "resize_filter", "resize_rounding", "prepare", "skip_bad", "classes"
     ),
-    **_own("tune", "normalise", "anyway", "shifted"),
+    **_own("tune", "normalise", "anyway", "shifted", "nature"),
     **_own("image_column", "label_column"),
     **_own("label_space"),
     **_own("in_order", owner="predicted"),

@@ -20,6 +20,7 @@ from brittlestar.data.folder import FOLDER
 from brittlestar.data.given import open_given, refuse_options
 from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
+from brittlestar.data.other_digits import OTHER_DIGITS
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.published_set import PublishedSet
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
@@ -36,6 +37,7 @@ SOURCES: tuple[Reader | NamedSet | PublishedSet, ...] = (
     MNIST_C,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
+    OTHER_DIGITS,
     FASHION_MNIST,
     *SETS,
 )

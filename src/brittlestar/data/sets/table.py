@@ -161,7 +161,7 @@ def _files(root: Path, names: Sequence[str], shown: str) -> list[Path]:
 WILDS = ImageTable(
     name="wilds",
     title="A table in the way of WILDS",
-    layout="metadata.csv with columns of paths, labels and splits, by their usual names or named; all others are contexts",
+    layout="metadata.csv with columns of paths, labels and splits, by usual names or as named; all others are contexts",
     where="wilds.stanford.edu, or made by yourself",
     licence="of each set",
     parts="a split",

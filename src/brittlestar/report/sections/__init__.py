@@ -17,6 +17,7 @@ from brittlestar.report.sections.measured import Measured
 from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
+from brittlestar.report.sections.nature import Nature
 from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
@@ -29,6 +30,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Breaks,
     PerClass,
     Stability,
+    Nature,
     Frequencies,
     Explained,
     Filters,
