@@ -14,26 +14,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brittlestar import measures
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
-from brittlestar.api.run import LEVEL, Run
+from brittlestar.api.effect import effect_on_clean
+from brittlestar.api.run import Run
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
-from brittlestar.core.sizes import at_once
-from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
-from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
-from brittlestar.models.base import BATCH, Model, infer
+from brittlestar.models.base import Model
 from brittlestar.models.devices import check_device
 from brittlestar.models.neighbours import forget
-from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
 from brittlestar.runs.budget import Budget
 from brittlestar.runs.devices import devices_of
@@ -43,7 +40,6 @@ from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
 from brittlestar.runs.skipped import as_recorded
 from brittlestar.shifts.conditions import Condition
-from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
 from brittlestar.suites.given import Asked, suites_of
@@ -82,6 +78,8 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
+    contexts: Any = None
+    metadata: str | Path | None = None
     image_column: str | None = None
     label_column: str | None = None
     classes: Sequence[str] | Mapping[str, str] | None = None
@@ -189,8 +187,9 @@ class Evaluation:
     def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
         """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""
         if isinstance(data, Source):
-            own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
-            require(self.groups is None, own, UsageError)
+            left = f"{option('groups')}, {option('contexts')} and {option('metadata')}"
+            own = f"an opened source has its groups and contexts: leave {left} out, and set source.groups or .contexts"
+            require(self.groups is None and self.contexts is None and self.metadata is None, own, UsageError)
             refuse_options(
                 resize=self.resize,
                 crop=self.crop,
@@ -220,11 +219,16 @@ class Evaluation:
             otherwise=otherwise,
             skip_bad=self.skip_bad,
             groups=self.groups,
+            contexts=self.contexts,
+            metadata=self.metadata,
             one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
+        if isinstance(data, str | Path):
+            columns["contexts"] = list(asked_contexts(self.contexts)) or None
+            columns["metadata"] = None if self.metadata is None else str(self.metadata)
         return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(
@@ -274,74 +278,6 @@ def preparation_notes(suites: Sequence[Suite], info: DataInfo) -> tuple[str, ...
             note = preparation_note(info.prepared, first[0].info.table, *info.shape[1:])
             found += [f"{suite.name}: {note}"] if note else []
     return tuple(found)
-
-
-EFFECT_SAMPLES, EFFECT_FEWEST = 1000, 20
-"""On how many clean images that is asked, and on how many at the least, where there is little time."""
-
-
-def effect_on_clean(
-    model: Model,
-    spec: ModelSpec,
-    source: Source,
-    seed: int,
-    classes: tuple[str, ...] | None = None,
-    seconds: float | None = None,
-) -> str:
-    """What computing in another type, or by another backend, does to the clean error: a sentence with its interval.
-
-    Args:
-        model: As it is to be run.
-        spec: What it was loaded from.
-        source: The opened data.
-        seed: Of the order.
-        classes: Names in the order of the outputs, where they are not the data's.
-        seconds: How long it may take; ``None`` for as long as it takes.
-    """
-    whole = source.present(source.order(seed))
-    order = whole[:EFFECT_SAMPLES]
-    labels = (source.labels if classes is None else _mapped(source, classes))[order]
-    few = at_once(source.info.shape, EFFECT_SAMPLES)
-    # Only the type or the backend is to differ, so nothing else is made faster.
-    first = torch.from_numpy(source.load(order[: at_once(source.info.shape, 16 if seconds is None else 2)]))
-    tune(model, first.to(model.device, torch.float32) / 255, faster=False)
-    plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
-    answers: list[npt.NDArray[np.int64]] = []
-    done = 0
-    batch = min(few, BATCH)
-    for start, stop in Stopwatch(seconds).pieces(0, len(order), few if seconds is None else batch):
-        images = torch.from_numpy(source.load(order[start:stop]))
-        answers.append(np.stack([infer(m, images, batch).argmax(1).cpu().numpy() for m in (plain, model)]))
-        done = stop
-    called = spec.dtype if spec.backend == "torch" else "ONNX Runtime"
-    if done < min(EFFECT_FEWEST, len(order)):
-        return f"{called} instead of float32 in torch: what it changes was not measured, as the budget leaves no time"
-    order, labels = order[:done], labels[:done]
-    samples = drawn_from(source, whole, len(order))
-    wrong = np.concatenate(answers, axis=1) != labels
-    more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
-    apart = measures.paired_rates(more, fewer, len(order), LEVEL)
-    # Exact only where images are independent and count alike.
-    if not samples.plain:
-        apart = mean_difference_of(samples, wrong[1].astype(np.float64) - wrong[0], level=LEVEL)
-    before, after = (100 * float(samples.average(w.astype(np.float64))) for w in wrong)
-    return (
-        f"{called} instead of float32 in torch: clean error "
-        f"{before:.2f} % to {after:.2f} %, {100 * apart.value:+.2f} points "
-        f"[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}] (n = {len(order):,}; {more} more and {fewer} fewer errors)"
-    )
-
-
-def drawn_from(source: Source, order: npt.NDArray[np.int64], count: int) -> Samples:
-    """How the first samples of a seeded order of all were drawn: their groups, and the weights of their classes."""
-    design = Design(source.labels[order])
-    position, group = np.arange(count, dtype=np.int32), None
-    if source.groups is not None and len(np.unique(source.groups[order[:count]])) < count:
-        group = source.groups[order[:count]]
-    if design.alike or count == len(order):
-        return Samples(position, group)
-    weight, unseen = design.weights(position)
-    return Samples(position, group, weight, unseen, design.labels[:count])
 
 
 def conditions_of(

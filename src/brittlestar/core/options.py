@@ -41,6 +41,7 @@ OPTIONS: dict[str, Option] = {
     **_own("tune", "normalise", "anyway", "shifted"),
     **_own("image_column", "label_column"),
     "groups": Option("groups", "--group"),
+    **_own("contexts", "metadata"),
     **_own("factory", "weights", "mean", "std", "channels", "dtype", "backend", owner="ModelSpec"),
     **_own("weights_key", "output", "binary", "probabilities", owner="ModelSpec"),
     **_own("resize", "crop", "resize_filter", owner="ModelSpec", lead="model_"),

@@ -77,7 +77,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         # First, as stored rows that a model is compared with are read with them.
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        told = {name: column[order] for name, column in source.contexts.items()}
+        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered, told)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:
