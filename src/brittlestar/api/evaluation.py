@@ -16,9 +16,11 @@ import torch
 
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
-from brittlestar.api.effect import effect_on_clean
+from brittlestar.api.effect import effect_on_clean, mapped_labels, truths_of
 from brittlestar.api.run import Run
+from brittlestar.api.spaces import outputs_of, settled_space, titles_of
 from brittlestar.core.errors import UsageError, require
+from brittlestar.core.label_space import LabelSpace
 from brittlestar.core.options import option
 from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
@@ -27,7 +29,7 @@ from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
-from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
+from brittlestar.models import ModelSpec, as_model, load_model, settled_output, settled_spec
 from brittlestar.models.base import Model
 from brittlestar.models.devices import check_device
 from brittlestar.models.neighbours import forget
@@ -56,6 +58,20 @@ def parse_duration(text: str | float) -> float:
     return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
 
 
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """Data as they are measured: the source in its label space, what opens it again, the run folder, and classes, what
+    people call them, labels and (where there are several a sample) right classes, as the models number them."""
+
+    source: Source
+    how: dict[str, Any]
+    folder: Path
+    classes: tuple[str, ...]
+    titles: tuple[str, ...]
+    labels: npt.NDArray[np.int32]
+    truths: npt.NDArray[np.int32] | None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What is asked of models, apart from the models and the data; the fields are the arguments of ``evaluate``."""
@@ -82,6 +98,7 @@ class Evaluation:
     metadata: str | Path | None = None
     image_column: str | None = None
     label_column: str | None = None
+    label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None
     classes: Sequence[str] | Mapping[str, str] | None = None
     tune: bool = True
     normalise: bool | None = None
@@ -119,11 +136,8 @@ class Evaluation:
             budget = Budget(parse_duration(self.budget), report=self.live)
         watch.phase("opening the data")
         suites = suites_of(self.suite)
-        source, data_how = self._opened(data, suites, watch)
-        folder = place(self.out) if self.out is not None else Path("runs") / source.info.name
-        source = as_recorded(source, folder, self.skip_bad)
-        classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
-        labels = source.labels if classes is None else _mapped(source, classes)
+        opened = self.opened(data, suites, watch)
+        source, labels, folder = opened.source, opened.labels, opened.folder
         devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
@@ -142,11 +156,11 @@ class Evaluation:
         request = Request(
             source=source,
             labels=labels,
-            classes=source.info.classes if classes is None else classes,
+            classes=opened.classes,
             models=models,
             makers=[functools.partial(load_model, value) for value in specs] if portable else None,
             models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for value in specs],
-            data_how=data_how,
+            data_how=opened.how,
             conditions=conditions,
             suites=tuple(s.name for s in suites),
             folder=folder,
@@ -164,8 +178,9 @@ class Evaluation:
             judge=None if self.shifted else judge_of(labels),
             anyway=self.anyway,
             shifted=self.shifted,
-            titles=tuple(self.classes.values()) if isinstance(self.classes, Mapping) else (),
+            titles=opened.titles,
             skip_bad=self.skip_bad,
+            truths=opened.truths,
         )
         notes = preparation_notes(suites, source.info)
         for note in notes:
@@ -183,6 +198,25 @@ class Evaluation:
             return Run(folder, run_session(request, dataclasses.replace(watch, progress=grow)), notes)
         finally:
             page.close()
+
+    def opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> Opened:
+        """The data as they are measured."""
+        source, how = self._opened(data, suites, watch)
+        names = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
+        source = settled_space(source, self.label_space, names)
+        folder = place(self.out) if self.out is not None else Path("runs") / source.info.name
+        source = as_recorded(source, folder, self.skip_bad)
+        # In a label space the names of the outputs have done their work.
+        classes = names if source.space is None else None
+        return Opened(
+            source,
+            how,
+            folder,
+            source.info.classes if classes is None else classes,
+            titles_of(source, self.classes),
+            source.labels if classes is None else mapped_labels(source, classes),
+            truths_of(source, classes),
+        )
 
     def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
         """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""
@@ -255,14 +289,15 @@ class Evaluation:
             spec = value if isinstance(value, ModelSpec) else None
             for note in loaded.notes if spec is not None else ():
                 watch.note(f"{loaded.name}: {note}")
-            spec = settled_output(loaded, spec, len(self.classes or source.info.classes))
+            loaded.space = source.space
+            spec = settled_output(loaded, spec, outputs_of(source, self.classes))
             watch.phase(f"trying {loaded.name} with and without normalisation")
             settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn, seconds)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):
             if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
                 watch.note(f"{loaded.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
-                names = None if self.classes is None else tuple(self.classes)
+                names = None if self.classes is None or source.space is not None else tuple(self.classes)
                 effect = effect_on_clean(loaded, value, source, self.seed, names, seconds)
                 loaded.notes = (*loaded.notes, effect)
                 watch.note(f"{loaded.name}: {effect}")
@@ -329,8 +364,3 @@ def _loaded(value: Any, name: str | None, devices: Sequence[str]) -> Model:
             UsageError,
         )
     return loaded
-
-
-def _mapped(source: Source, names: tuple[str, ...]) -> npt.NDArray[np.int32]:
-    to = map_labels(source.info.classes, names)
-    return np.asarray(to, dtype=np.int32)[source.labels]

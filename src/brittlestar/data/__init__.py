@@ -23,8 +23,10 @@ from brittlestar.data.given import open_given, refuse_options
 from brittlestar.data.metadata import require_no_metadata
 from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
+from brittlestar.data.other_digits import OTHER_DIGITS
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
+from brittlestar.data.spaced import in_space, recorded_space
 from brittlestar.data.synthetic_contexts import SYNTHETIC_CONTEXTS
 from brittlestar.data.tree import is_run
 
@@ -37,6 +39,7 @@ SOURCES: tuple[Reader | NamedSet, ...] = (
     MNIST_C,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
+    OTHER_DIGITS,
     FASHION_MNIST,
     SYNTHETIC_CONTEXTS,
 )
@@ -196,7 +199,8 @@ def reopened(data: Mapping[str, Any]) -> Source:
     keys = ("resize", "crop", "filter", "rounding", "prepare", "image_column", "label_column")
     how = {key: data["how"].get(key) for key in keys}
     several = len(data.get("classes") or ()) > 1
-    return open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
+    source = open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
+    return in_space(source, recorded_space(data))
 
 
 def preparation(

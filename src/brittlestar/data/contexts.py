@@ -28,7 +28,7 @@ def asked_contexts(contexts: Any) -> tuple[str, ...]:
         return ()
     names = contexts.split(",") if isinstance(contexts, str) else contexts
     require(
-        isinstance(names, Sequence | set) and all(isinstance(name, str) for name in names),
+        isinstance(names, Sequence) and all(isinstance(name, str) for name in names),
         f"{option('contexts')} of data on disk are names of columns, got {contexts!r:.80}; values go with arrays",
         DataError,
     )

@@ -27,7 +27,7 @@ class PartOf(Source):
         self.groups = None if inner.groups is None else inner.groups[places]
         self.contexts = {key: column[places] for key, column in inner.contexts.items()}
         self.truths = None if inner.truths is None else [inner.truths[place] for place in places]
-        self.space = inner.space
+        self.space, self.settled = inner.space, inner.settled
         self.info = dataclasses.replace(
             inner.info,
             name=f"{inner.info.name}, {name}",

@@ -39,11 +39,13 @@ class RecordedSource(Source):
         names: Sequence[str],
         lacking: Mapping[int, str],
         fingerprint: str,
-        contexts: Mapping[str, npt.NDArray[np.str_]],
+        contexts: Mapping[str, npt.NDArray[np.str_]] | None = None,
     ) -> None:
         self._inner, self._places, self._names = inner, places, names
         self.ids, self.labels, self.groups, self.lacking = ids, labels, groups, lacking
-        self.contexts = {**contexts, **{name: _moved(column, places) for name, column in inner.contexts.items()}}
+        now = {name: _moved(column, places) for name, column in inner.contexts.items()}
+        self.contexts = {**(contexts or {}), **now}
+        self.space, self.settled = inner.space, inner.settled
         self.info = dataclasses.replace(inner.info, count=len(ids), fingerprint=fingerprint)
 
     def names(self) -> Sequence[str]:

@@ -24,7 +24,6 @@ from scipy import special
 
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, Outcomes, Scores
-from brittlestar.measures.chance import chance as chance_of
 from brittlestar.measures.effects import Effect, kept_effect, mean_effect
 from brittlestar.measures.means import rate
 from brittlestar.measures.samples import Samples, mean_of, repeated, together
@@ -78,6 +77,11 @@ class Grouped:
         if repeated(samples.position):
             raise NoSamplesError("contexts are told apart on still images, not on frames")
         return cls(_among(samples, known), label[known], right[known], context[known], int((~known).sum()))
+
+    @functools.cached_property
+    def of_class(self) -> npt.NDArray[np.intp]:
+        """(n,) number of each sample's class among those that there are."""
+        return np.unique(self.label, return_inverse=True)[1]
 
     @functools.cached_property
     def counts(self) -> dict[str, tuple[int, int]]:
@@ -177,14 +181,14 @@ def against_rest(
     scores = right if clean is None else right - clean
     # The smaller side decides how well a spread is known.
     units = min(_units(found.samples, own), _units(found.samples, ~own))
-    judged: list[tuple[Effect | None, float]] = []
     sides = _Sides(found.samples, own, rule, units)
     raw = sides.difference(scores)
-    alike = sides.class_by_class(scores, found.label)
-    judged = [(raw, sides.p(raw)), (alike, 1.0 if alike is None else sides.p(alike))]
+    alike = sides.class_by_class(scores, found.of_class)
+    judged: list[tuple[Effect | None, float]] = [(raw, sides.p(raw))]
+    judged.append((alike, 1.0 if alike is None else sides.p(alike)))
     kept = None
     if clean is not None:
-        kept = sides.kept(right, clean.astype(np.float64), found.label)
+        kept = sides.kept(right, clean.astype(np.float64), found.of_class)
         judged.append((kept, 1.0 if kept is None else sides.p(kept)))
     signs = {0 if effect is None else int(np.sign(effect.value)) for effect, _ in judged}
     p = max(p for _, p in judged) if len(signs) == 1 and 0 not in signs else 1.0
@@ -214,19 +218,19 @@ class _Sides:
             mean_effect(scores[~self.own], self._weight(~self.own)), ~self.own
         )
 
-    def class_by_class(self, scores: Scores, label: npt.NDArray[np.int32]) -> Effect | None:
+    def class_by_class(self, scores: Scores, of: npt.NDArray[np.intp]) -> Effect | None:
         """Mean of the context less that of the rest's samples of the same classes, in the context's mix of them."""
-        classes, of = np.unique(label, return_inverse=True)
         size = np.bincount(of, ~self.own)
+        classes = len(size)
         # Of one sample no spread is known: such classes are no part of the comparison.
         shared = (size >= 2)[of]
         own, rest = self.own & shared, ~self.own & shared
         if not own.any():
             return None
         w, n = self.weight, len(scores)
-        there = np.bincount(of[rest], w[rest], len(classes))
-        mean = np.bincount(of[rest], w[rest] * scores[rest], len(classes)) / np.where(there > 0, there, 1.0)
-        mix = np.bincount(of[own], w[own], len(classes)) / w[own].sum()
+        there = np.bincount(of[rest], w[rest], classes)
+        mean = np.bincount(of[rest], w[rest] * scores[rest], classes) / np.where(there > 0, there, 1.0)
+        mix = np.bincount(of[own], w[own], classes) / w[own].sum()
         share = w[own] / w[own].sum()
         left = scores[own] - mean[of[own]]
         value = float(share @ left)
@@ -238,12 +242,14 @@ class _Sides:
         influence[rest] = -n * mix[other] * w[rest] / there[other] * (scores[rest] - mean[other]) * small[other]
         return Effect(value, influence, n / max(int(own.sum()), 1))
 
-    def kept(self, right: Scores, clean: Scores, label: npt.NDArray[np.int32]) -> Effect | None:
+    def kept(self, right: Scores, clean: Scores, of: npt.NDArray[np.intp]) -> Effect | None:
         """Share of the accuracy above chance that the context keeps less that of the rest, each with its own chance."""
         parts = []
         for side in (self.own, ~self.own):
             w = self._weight(side)
-            effect = kept_effect(mean_effect(right[side], w), mean_effect(clean[side], w), chance_of(label[side]))
+            # The largest class's share of this side (``measures.chance``), of classes that are numbered already.
+            chance = float(np.bincount(of[side]).max() / np.count_nonzero(side))
+            effect = kept_effect(mean_effect(right[side], w), mean_effect(clean[side], w), chance)
             if effect is None:
                 return None
             parts.append(self._whole(effect, side))

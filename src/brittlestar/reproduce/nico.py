@@ -72,7 +72,6 @@ def points_of(train: int, test: int) -> tuple[NicoPoint, ...]:
         proportional("1:1", 1, "37.80 / 39.60 / 39.60"),
         proportional("1:5", 0.2, "37.17 / 38.70 / 39.06"),
         compositional(7, "44.03 / 44.31 / 45.16"),
-        compositional(5, "43.34 / 43.12 / 44.54"),
         compositional(3, "40.61 / 41.98 / 41.41"),
         combined(1, "37.07 / 33.87 / 38.98"),
         combined(3, "34.53 / 31.20 / 35.87"),

@@ -89,6 +89,7 @@ class OrderFile:
         labels: npt.NDArray[np.int32],
         groups: npt.NDArray[np.int64] | None,
         names: Sequence[str] | None,
+        truths: npt.NDArray[np.int32] | None,
         contexts: Mapping[str, npt.NDArray[np.str_]],
     ) -> None:
         """Write it, whole or not at all."""
@@ -98,6 +99,9 @@ class OrderFile:
             columns["group"] = groups.astype(np.int64)
         if names is not None:
             columns["name"] = np.array([readable(name) for name in names], dtype=object)
+        if truths is not None:
+            texts = [" ".join(map(str, sorted({*map(int, own)}))) for own in truths]
+            columns["truths"] = np.array(texts, dtype=object)
         for name, column in contexts.items():
             columns[CONTEXT + readable(name)] = np.array([readable(value) for value in column.tolist()], dtype=object)
         make_folder(self.path.parent)

@@ -152,10 +152,12 @@ class RunStore(StoredRows):
         labels: npt.NDArray[np.int32],
         groups: npt.NDArray[np.int64] | None = None,
         names: Sequence[str] | None = None,
+        truths: npt.NDArray[np.int32] | None = None,
         contexts: Mapping[str, npt.NDArray[np.str_]] | None = None,
     ) -> None:
         """Record the seeded order: position, id, label and, where there are any, group (what depends on each other),
-        name (where the image is found, for people) and contexts (what else is known of each).
+        name (where the image is found, for people), truths, (n, most) right classes where a sample has several, and
+        contexts (what else is known of each).
 
         Later calls must give the same ids and labels. Groups may be joined by later ones, and are kept by calls that
         give none or smaller ones; so are names. Contexts are kept by calls that give none of their name, or an empty
@@ -188,7 +190,7 @@ class RunStore(StoredRows):
                 return
         else:
             self._check_labels(labels)
-        self._order.write(ids, labels, groups, names, contexts or {})
+        self._order.write(ids, labels, groups, names, truths, contexts or {})
 
     def _check_labels(self, labels: npt.NDArray[np.int32]) -> None:
         """Refuse labels that a folder's rows do not have, where the file is lost that would tell."""

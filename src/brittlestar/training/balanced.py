@@ -46,8 +46,8 @@ class BatchBalancing(Recipe):
 
     quantise: float = 0.1
     control: float = 0.1
-    steps: int = 10
-    pace: float = 0.1
+    steps: int = 5
+    pace: float = 0.2
 
     def __post_init__(self) -> None:
         require(self.quantise >= 0, f"cnbb.quantise must be at least 0, got {self.quantise}")
