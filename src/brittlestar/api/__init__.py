@@ -38,6 +38,8 @@ def evaluate(
     prepare: str | None = None,
     skip_bad: bool = False,
     groups: Any = None,
+    contexts: Any = None,
+    metadata: str | Path | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None,
@@ -80,6 +82,9 @@ def evaluate(
         skip_bad: Leave unreadable images out (they are counted in the report).
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
+        contexts: What else is known of each image (background, site, camera), told apart in the report: names of
+            columns, or for arrays a mapping of names to one value an image (``open_source``).
+        metadata: A CSV or TSV file beside an image folder, one row an image, with these columns.
         image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
         label_space: What makes a model's outputs scores of the data's classes, where it has others: the name of a list
             (``imagenet-a``, ``geirhos-16``: ``brittlestar list spaces``), a file, its content (``data.label_spaces``),
@@ -133,6 +138,8 @@ def evaluate(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=groups,
+        contexts=contexts,
+        metadata=metadata,
         image_column=image_column,
         label_column=label_column,
         label_space=label_space,

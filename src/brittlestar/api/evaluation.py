@@ -27,6 +27,7 @@ from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
 from brittlestar.models import ModelSpec, as_model, load_model, settled_output, settled_spec
@@ -94,6 +95,8 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
+    contexts: Any = None
+    metadata: str | Path | None = None
     image_column: str | None = None
     label_column: str | None = None
     label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None
@@ -227,8 +230,9 @@ class Evaluation:
     def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
         """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""
         if isinstance(data, Source):
-            own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
-            require(self.groups is None, own, UsageError)
+            left = f"{option('groups')}, {option('contexts')} and {option('metadata')}"
+            own = f"an opened source has its groups and contexts: leave {left} out, and set source.groups or .contexts"
+            require(self.groups is None and self.contexts is None and self.metadata is None, own, UsageError)
             refuse_options(
                 resize=self.resize,
                 crop=self.crop,
@@ -258,11 +262,16 @@ class Evaluation:
             otherwise=otherwise,
             skip_bad=self.skip_bad,
             groups=self.groups,
+            contexts=self.contexts,
+            metadata=self.metadata,
             one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
+        if isinstance(data, str | Path):
+            columns["contexts"] = list(asked_contexts(self.contexts)) or None
+            columns["metadata"] = None if self.metadata is None else str(self.metadata)
         return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(

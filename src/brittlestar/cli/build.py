@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.build_nico import nico
 from brittlestar.cli.options import ImageColumn, LabelColumn, SkipBad
 from brittlestar.cli.run import Normalise
 from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require
 
 app = typer.Typer(no_args_is_help=True, help="Make data sets with the help of a model.")
+
+app.command()(nico)
 
 
 @app.callback()

@@ -15,11 +15,13 @@ from brittlestar.cli.classes import read_classes
 from brittlestar.cli.options import (
     Backend,
     Binary,
+    Contexts,
     Crop,
     Device,
     Executor,
     ImageColumn,
     LabelColumn,
+    Metadata,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -107,6 +109,8 @@ def run(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
+    contexts: Contexts = None,
+    metadata: Metadata = None,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
     outside: Annotated[
@@ -205,6 +209,8 @@ def run(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=group,
+        contexts=contexts,
+        metadata=metadata,
         image_column=image_column,
         label_column=label_column,
         outside=outside or None,

@@ -43,6 +43,7 @@ OPTIONS: dict[str, Option] = {
     **_own("label_space", "outside"),
     **_own("in_order", owner="predicted"),
     "groups": Option("groups", "--group"),
+    **_own("contexts", "metadata"),
     **_own("factory", "weights", "mean", "std", "channels", "dtype", "backend", owner="ModelSpec"),
     **_own("weights_key", "output", "binary", "probabilities", owner="ModelSpec"),
     **_own("resize", "crop", "resize_filter", owner="ModelSpec", lead="model_"),

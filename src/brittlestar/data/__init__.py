@@ -12,12 +12,15 @@ from typing import Any
 from brittlestar.core.errors import DataError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, published
+from brittlestar.core.text import readable
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.decode import decode_image
 from brittlestar.data.digits import DIGITS
 from brittlestar.data.fashion_mnist import FASHION_MNIST
 from brittlestar.data.folder import FOLDER
 from brittlestar.data.given import open_given, refuse_options
+from brittlestar.data.metadata import require_no_metadata
 from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
 from brittlestar.data.other_digits import OTHER_DIGITS
@@ -26,6 +29,7 @@ from brittlestar.data.published_set import PublishedSet
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
 from brittlestar.data.sets import SETS
 from brittlestar.data.spaced import in_space, recorded_space
+from brittlestar.data.synthetic_contexts import SYNTHETIC_CONTEXTS
 from brittlestar.data.tree import is_run
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
@@ -39,6 +43,7 @@ SOURCES: tuple[Reader | NamedSet | PublishedSet, ...] = (
     DIGITS,
     OTHER_DIGITS,
     FASHION_MNIST,
+    SYNTHETIC_CONTEXTS,
     *SETS,
 )
 """What data may be: the first form that takes a path opens it."""
@@ -59,6 +64,8 @@ def open_source(
     one_class: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
+    contexts: Any = None,
+    metadata: str | Path | None = None,
 ) -> Source:
     """Open labelled images.
 
@@ -80,6 +87,11 @@ def open_source(
             its own. Exact copies are found without.
         image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
         one_class: Whether images of one class will do, as the model is known to have others.
+        contexts: What else is known of each sample (background, site, camera), to be told apart in the report: names
+            of columns or arrays (``"site,camera"`` or a list), of an image folder without ``metadata`` names for the
+            levels of folders below the class's; for arrays a mapping of names to one value a sample.
+        metadata: A CSV or TSV file beside an image folder, one row an image, found by its file name: it has the
+            columns that ``contexts`` and ``groups`` name.
 
     Raises:
         DataError: Nothing there, or nothing that can be used; the text says what to do.
@@ -90,22 +102,27 @@ def open_source(
             resize=resize, crop=crop, resize_filter=filter, resize_rounding=rounding, prepare=prepare, skip_bad=skip_bad
         )
         require(groups is None, f"an opened source has its groups: leave {option('groups')} out", DataError)
+        require(contexts is None, f"an opened source has its contexts: leave {option('contexts')} out", DataError)
         return spec
+    table = None if metadata is None else str(metadata)
     if not isinstance(spec, str | Path):
+        require_no_metadata(table, "what was given")
         _require_columns("what was given", False, image_column, label_column)
-        return open_given(spec, how, groups, one_class)
+        return open_given(spec, how, groups, one_class, contexts)
     require(
         groups is None or isinstance(groups, str),
         f"for data on disk groups are the name of a column, got {type(groups).__name__}; values go with arrays",
         DataError,
     )
+    names = asked_contexts(contexts)
     name, _, part = str(spec).partition(":")
     for named in SOURCES:
         # What lies on the disk under that name is meant before the set.
         if isinstance(named, NamedSet) and named.name == name and not _there(Path(spec)):
             _require_columns(spec, False, image_column, label_column)
+            require_no_metadata(table, spec)
             asked = OpenRequest(how=how, group=groups)
-            return _open_named(named, part, asked)
+            return _with_contexts(_open_named(named, part, asked), names)
     published, path, part = _published(str(spec))
     recorded = f"{path} is a run folder of Brittlestar, not data: give the data that it was made of"
     require(not (path.is_dir() and is_run(path)), recorded, DataError)
@@ -116,21 +133,35 @@ def open_source(
         progress=progress,
         one_class=one_class,
         group=groups,
+        contexts=names,
+        metadata=table,
         image_column=image_column,
         label_column=label_column,
         part=part,
     )
     if published is not None:
         _require_columns(published.name, published.columns, image_column, label_column)
-        return published.open(path, asked)
+        require_no_metadata(table, published.name)
+        return _with_contexts(published.open(path, asked), names)
     for reader in SOURCES:
         if isinstance(reader, Reader) and reader.takes(path):
             no_parts = f"{path} has no parts: leave :{part} out"
             require(reader.parts or not part, no_parts, DataError)
             _require_columns(path, reader.columns, image_column, label_column)
-            return reader.open(path, asked)
+            if reader is not FOLDER:
+                require_no_metadata(table, path)
+            return _with_contexts(reader.open(path, asked), names)
     forms = [form for form, _ in describe_sources()]
     raise DataError(f"cannot read {path}: data are {', '.join(forms[:-1])} or {forms[-1]}")
+
+
+def _with_contexts(source: Source, names: tuple[str, ...]) -> Source:
+    """The source, if it has what was asked for."""
+    lacks = [name for name in names if name not in source.contexts]
+    has = ", ".join(map(readable, source.contexts)) or "none"
+    told = f"{source.info.spec} has no context {readable(''.join(lacks[:1]))}; its contexts are: {has}"
+    require(not lacks, told, DataError)
+    return source
 
 
 def _require_columns(where: Any, has: bool, image: str | None, label: str | None) -> None:

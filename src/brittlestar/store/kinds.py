@@ -61,6 +61,8 @@ OPENED: Kinds = {
     "group": str | None,
     "image_column": str | None,
     "label_column": str | None,
+    "contexts": list[str] | None,
+    "metadata": str | None,
 }
 """``how`` of the data: the arguments that open them again."""
 

@@ -5,6 +5,7 @@ from brittlestar.report.sections.attacks import Attacks
 from brittlestar.report.sections.breaks import Breaks
 from brittlestar.report.sections.calibration import Calibration
 from brittlestar.report.sections.comparison import PairedDifferences
+from brittlestar.report.sections.contexts import ByContext
 from brittlestar.report.sections.conventions import Conventions
 from brittlestar.report.sections.corruptions import Corruptions
 from brittlestar.report.sections.curves import Curves
@@ -30,6 +31,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Curves,
     Breaks,
     PerClass,
+    ByContext,
     Stability,
     Nature,
     Frequencies,
