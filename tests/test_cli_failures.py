@@ -65,6 +65,11 @@ INSIDE = {
         "d_det --model torch:{w}/model.py:other --data {w}/data.npz --samples 4 --steps 1 --out {out}/set.npz",
         "brittlestar.build.write_set",
     ),
+    "build spectrum": Inside("--data {w}/data.npz --out {out}/mean.npy", "brittlestar.build.spectrum.mean_amplitudes"),
+    "people table": Inside("{w} --out {out}/people.md", "brittlestar.reproduce.human_table.human_table"),
+    "people export": Inside(
+        "{w}/run --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
+    ),
     "textures": Inside("--yes", "brittlestar.core.frost.texture_folder"),
     "demo": Inside("--out {out}", "brittlestar.training.demo.train_demo_models"),
 }

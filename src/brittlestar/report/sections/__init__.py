@@ -17,6 +17,7 @@ from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.pending import Pending
+from brittlestar.report.sections.people import People
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
 
@@ -33,6 +34,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Filters,
     Attacks,
     Calibration,
+    People,
     Measured,
     PairedDifferences,
     Examples,
