@@ -84,6 +84,11 @@ INSIDE = {
         "--out {out}",
         "brittlestar.models.detector.Detector.detect",
     ),
+    "build spectrum": Inside("--data {w}/data.npz --out {out}/mean.npy", "brittlestar.build.spectrum.mean_amplitudes"),
+    "people table": Inside("{w} --out {out}/people.md", "brittlestar.reproduce.human_table.human_table"),
+    "people export": Inside(
+        "{w}/run --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
+    ),
     "textures": Inside("--yes", "brittlestar.core.frost.texture_folder"),
     "demo": Inside("--out {out}", "brittlestar.training.demo.train_demo_models"),
 }

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brittlestar.cli.build_nico import nico
-from brittlestar.cli.options import ImageColumn, LabelColumn, SkipBad
+from brittlestar.cli.options import Crop, ImageColumn, LabelColumn, Resize, SkipBad
 from brittlestar.cli.run import Normalise
 from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require
@@ -97,3 +97,41 @@ def features(
         if fact in built.facts:
             say(f"{fact.replace('_', ' ')}: {built.facts[fact]:.1%}")
     say(f"set: {out} ({len(built.labels):,} images), manifest: {out.with_suffix('.json')}")
+
+
+@app.command()
+def spectrum(
+    data: Annotated[str, typer.Option(help="Images of one size, as for `brittlestar run`.")],
+    out: Annotated[Path, typer.Option(help="The mean amplitudes, .npy.")],
+    samples: Annotated[int | None, typer.Option(help="Use so many images; all otherwise.")] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    seed: Annotated[int, typer.Option(help="Of their order.")] = 0,
+    skip_bad: SkipBad = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+) -> None:
+    """Mean amplitudes of the grey images' spectra, for power equalisation (Geirhos et al., NeurIPS 2018)."""
+    import numpy as np
+
+    from brittlestar.build.spectrum import mean_amplitudes
+    from brittlestar.core.files import replacing
+    from brittlestar.data import open_source
+
+    require(out.suffix == ".npy", f"--out {out}: amplitudes are written as .npy", UsageError)
+    source = open_source(
+        data,
+        resize=resize,
+        crop=crop,
+        skip_bad=skip_bad,
+        image_column=image_column,
+        label_column=label_column,
+        one_class=True,
+    )
+    order = source.order(seed)[:samples]
+    require(len(order) > 0, f"--samples {samples}: at least one image is needed", UsageError)
+    found = mean_amplitudes(source, order)
+    with replacing(out) as beside, beside.open("wb") as file:
+        np.save(file, found)
+    say(f"mean amplitudes of {len(order):,} images of {found.shape[0]} x {found.shape[1]} pixels: {out}")
+    say(f"for the suite geirhos-2018: BRITTLESTAR_SPECTRUM={out}")

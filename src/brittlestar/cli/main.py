@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "reproduce": "reproduce:reproduce",
     "build": "build:app",
     "ni": "ni:ni",
+    "people": "people:app",
     "demo": "demo:demo",
     "textures": "textures:textures",
     "transplant": "transplant:transplant",

@@ -21,6 +21,7 @@ from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.nature import Nature
 from brittlestar.report.sections.outside import Outside
 from brittlestar.report.sections.pending import Pending
+from brittlestar.report.sections.people import People
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
 from brittlestar.report.sections.transplant import Transplants
@@ -43,6 +44,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Calibration,
     Conventions,
     Outside,
+    People,
     Measured,
     PairedDifferences,
     Examples,
