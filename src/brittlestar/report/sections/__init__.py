@@ -23,6 +23,7 @@ from brittlestar.report.sections.outside import Outside
 from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
+from brittlestar.report.sections.transplant import Transplants
 
 SECTIONS: tuple[type[Section], ...] = listed(
     Models,
@@ -34,6 +35,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     ByContext,
     Stability,
     Nature,
+    Transplants,
     Frequencies,
     Explained,
     Filters,
