@@ -55,6 +55,9 @@ def reproduce(
     weights: Annotated[Path | None, typer.Option(help="With --from torch:...: the module's state dict.")] = None,
     mean: Annotated[str | None, typer.Option(help="With --from: subtracted per channel, if not declared.")] = None,
     std: Annotated[str | None, typer.Option(help="With --from: divided by per channel, if not declared.")] = None,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="For transfer: one training a degradation, each tested on all.")
+    ] = False,
     published: Annotated[
         Path | None,
         typer.Option(
@@ -95,6 +98,8 @@ def reproduce(
     start = start_of(from_, factory, weights, mean, std)
     highest = (FRESH_RATE if start is None else TUNING_RATE) if rate is None else rate
     plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=highest, jitter=jitter, flip=flip)
+    require(not matrix or name == "transfer", f"--matrix goes with transfer only, not {name}", UsageError)
+    name = "transfer-matrix" if matrix else name
     known = EXPERIMENTS.get(name)
     setting = Setting(
         data=data or (known.data if known else "digits:train"),
