@@ -49,6 +49,7 @@ def evaluate(
     anyway: bool = False,
     shifted: bool = False,
     live: bool = False,
+    outside: Any = None,
     progress: bool | None = None,
     nature: Mapping[str, Any] | None = None,
 ) -> Run:
@@ -99,6 +100,8 @@ def evaluate(
         shifted: The images are meant to be unlike those that the models were made for, so that an accuracy near chance
             is a finding and no mistake.
         live: Write the report while the run goes on, at most 5 % of the time; the page reloads itself.
+        outside: Images of none of the classes (one set or a list of sets, each as ``data``): the report tells how well
+            confidence tells them from the data's own.
         progress: Whether to show how far the run is, on standard error or in the notebook; ``False`` shows nothing, and
             what must be known before believing a number is then a Python warning.
         nature: Other labelled data of the same classes by name (another place, year, camera or style): the models
@@ -146,6 +149,7 @@ def evaluate(
         anyway=anyway,
         shifted=shifted,
         live=live,
+        outside=outside,
     )
     with shown(progress) as watch:
         result = run_with_nature(asked, nature or {}, model, data, watch)

@@ -17,6 +17,7 @@ import torch
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
 from brittlestar.api.effect import effect_on_clean, mapped_labels, truths_of
+from brittlestar.api.outside import opened_outside, run_outside
 from brittlestar.api.run import Run
 from brittlestar.api.spaces import outputs_of, settled_space, titles_of
 from brittlestar.core.errors import UsageError, require
@@ -37,7 +38,7 @@ from brittlestar.report.live import LiveReport
 from brittlestar.runs.budget import Budget
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
-from brittlestar.runs.request import FollowUp, Request, Watch
+from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
 from brittlestar.runs.skipped import as_recorded
@@ -105,6 +106,7 @@ class Evaluation:
     anyway: bool = False
     shifted: bool = False
     live: bool = False
+    outside: Any = None
 
     def run(
         self,
@@ -138,6 +140,7 @@ class Evaluation:
         suites = suites_of(self.suite)
         opened = self.opened(data, suites, watch)
         source, labels, folder = opened.source, opened.labels, opened.folder
+        apart = {} if self.outside is None else opened_outside(self.outside, source, opened.classes, opened.how)
         devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
@@ -151,7 +154,7 @@ class Evaluation:
         for note in source.info.notes:
             watch.note(note)
         if self.precision is not None and watch.enough is None:
-            enough = precise_enough(self.precision, folder, source, [m.name for m in models], conditions)
+            enough = precise_enough(self.precision, folder, source, models, conditions)
             watch = dataclasses.replace(watch, enough=enough)
         request = Request(
             source=source,
@@ -185,9 +188,15 @@ class Evaluation:
         notes = preparation_notes(suites, source.info)
         for note in notes:
             watch.note(note)
+        outcome = self._filled(request, watch)
+        if outcome.stop != "interrupted":
+            run_outside(request, apart, watch)
+        return Run(folder, outcome, notes)
+
+    def _filled(self, request: Request, watch: Watch) -> Outcome:
         if not self.live:
-            return Run(folder, run_session(request, watch), notes)
-        page = LiveReport(folder, watch.note)
+            return run_session(request, watch)
+        page = LiveReport(request.folder, watch.note)
         outer = watch.progress
 
         def grow(progress: Progress) -> None:
@@ -195,7 +204,7 @@ class Evaluation:
             page.grow()
 
         try:
-            return Run(folder, run_session(request, dataclasses.replace(watch, progress=grow)), notes)
+            return run_session(request, dataclasses.replace(watch, progress=grow))
         finally:
             page.close()
 

@@ -38,6 +38,8 @@ VERBS: dict[str, str] = {
     "ni": "ni:ni",
     "demo": "demo:demo",
     "textures": "textures:textures",
+    "transplant": "transplant:transplant",
+    "detect": "detect:detect",
 }
 """Every verb with its file in this folder and what it is there: a function, or a group of its own verbs."""
 

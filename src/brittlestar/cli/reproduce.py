@@ -12,7 +12,10 @@ from brittlestar.cli.say import say
 
 def reproduce(
     name: Annotated[
-        str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c or nico.")
+        str,
+        typer.Argument(
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features or nico."
+        ),
     ],
     data: Annotated[
         str | None,

@@ -40,7 +40,7 @@ OPTIONS: dict[str, Option] = {
     ),
     **_own("tune", "normalise", "anyway", "shifted", "nature"),
     **_own("image_column", "label_column"),
-    **_own("label_space"),
+    **_own("label_space", "outside"),
     **_own("in_order", owner="predicted"),
     "groups": Option("groups", "--group"),
     **_own("contexts", "metadata"),

@@ -25,14 +25,16 @@ from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
 from brittlestar.data.other_digits import OTHER_DIGITS
 from brittlestar.data.parquet import PARQUET
+from brittlestar.data.published_set import PublishedSet
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
+from brittlestar.data.sets import SETS
 from brittlestar.data.spaced import in_space, recorded_space
 from brittlestar.data.synthetic_contexts import SYNTHETIC_CONTEXTS
 from brittlestar.data.tree import is_run
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
-SOURCES: tuple[Reader | NamedSet, ...] = (
+SOURCES: tuple[Reader | NamedSet | PublishedSet, ...] = (
     PARQUET,
     NPZ,
     NPY,
@@ -42,6 +44,7 @@ SOURCES: tuple[Reader | NamedSet, ...] = (
     OTHER_DIGITS,
     FASHION_MNIST,
     SYNTHETIC_CONTEXTS,
+    *SETS,
 )
 """What data may be: the first form that takes a path opens it."""
 
@@ -69,7 +72,8 @@ def open_source(
     Args:
         spec: An image folder, a ``.parquet`` file or a folder of them, an ``.npz`` (``FILE.npz:train`` for a split), an
             ``.npy`` or a folder of CIFAR-10-C's (``FOLDER:fog:3``), ``digits``, ``fashion-mnist`` (each also
-            ``:train``), ``(images, labels)``, or a PyTorch ``Dataset`` or ``DataLoader`` (``data.given``).
+            ``:train``), a published set's name and path (``imagenet-v2:PATH``), ``(images, labels)``, or a PyTorch
+            ``Dataset`` or ``DataLoader`` (``data.given``).
         resize: Shorter side in pixels; ``None`` leaves it.
         crop: Central square in pixels; ``None`` leaves it.
         filter: With ``resize``, one of ``FILTERS``; bilinear by default.
@@ -119,7 +123,7 @@ def open_source(
             require_no_metadata(table, spec)
             asked = OpenRequest(how=how, group=groups)
             return _with_contexts(_open_named(named, part, asked), names)
-    path, part = _located(str(spec))
+    published, path, part = _published(str(spec))
     recorded = f"{path} is a run folder of Brittlestar, not data: give the data that it was made of"
     require(not (path.is_dir() and is_run(path)), recorded, DataError)
     asked = OpenRequest(
@@ -135,6 +139,10 @@ def open_source(
         label_column=label_column,
         part=part,
     )
+    if published is not None:
+        _require_columns(published.name, published.columns, image_column, label_column)
+        require_no_metadata(table, published.name)
+        return _with_contexts(published.open(path, asked), names)
     for reader in SOURCES:
         if isinstance(reader, Reader) and reader.takes(path):
             no_parts = f"{path} has no parts: leave :{part} out"
@@ -161,17 +169,37 @@ def _require_columns(where: Any, has: bool, image: str | None, label: str | None
         require(has or value is None, f"{where} has no columns: leave {option(name, value)} out", DataError)
 
 
+def _published(spec: str) -> tuple[PublishedSet | None, Path, str]:
+    """The published set that is meant, if one is, the path, and what stands behind it.
+
+    Raises:
+        DataError: There is nothing at the path.
+    """
+    name, _, rest = spec.partition(":")
+    named = next((one for one in SETS if one.name == name), None)
+    # What lies on the disk under that name is meant before the set, unless the set's path is there too.
+    if named is None or (_there(Path(name)) and not _longest(rest)):
+        return (None, *_located(spec))
+    found = _longest(rest)
+    if found is None:
+        raise named.lacking(rest)
+    return (named, *found)
+
+
+def _longest(spec: str) -> tuple[Path, str] | None:
+    """The longest path that exists, and what stands behind it after a colon; a name may have colons of its own."""
+    ends = [len(spec), *(place for place in range(len(spec) - 1, 0, -1) if spec[place] == ":")]
+    return next(((Path(spec[:end]), spec[end + 1 :]) for end in ends if end and _there(Path(spec[:end]))), None)
+
+
 def _located(spec: str) -> tuple[Path, str]:
     """The path that exists, and what stands behind it after a colon: ``FILE.npz:test`` where no file is called so.
 
     Raises:
         DataError: There is none.
     """
-    # The longest path first: a name may have colons of its own.
-    ends = [len(spec), *(place for place in range(len(spec) - 1, 0, -1) if spec[place] == ":")]
-    for end in ends:
-        if _there(Path(spec[:end])):
-            return Path(spec[:end]), spec[end + 1 :]
+    if (found := _longest(spec)) is not None:
+        return found
     names = ", ".join(source.name for source in SOURCES if isinstance(source, NamedSet))
     raise DataError(f"no such data: {spec}{'' if '/' in spec else f'; named sets are {names}'}")
 
@@ -231,4 +259,4 @@ def preparation(
 def describe_sources() -> Iterator[tuple[str, str]]:
     """The forms data may be given in, one line each."""
     for source in SOURCES:
-        yield source.form if isinstance(source, Reader) else source.name, source.text
+        yield source.name if isinstance(source, NamedSet) else source.form, source.text

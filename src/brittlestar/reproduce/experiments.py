@@ -11,7 +11,16 @@ from pathlib import Path
 from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.core.files import make_folder
 from brittlestar.measures.effects import Part
-from brittlestar.reproduce import features, figure_1, maps, mnist_c, nico, published, surface_statistics
+from brittlestar.reproduce import (
+    features,
+    figure_1,
+    gaussian_features,
+    maps,
+    mnist_c,
+    nico,
+    published,
+    surface_statistics,
+)
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
 from brittlestar.reproduce.page import write_page
 from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Setting, Study, Table
@@ -184,6 +193,13 @@ def _mnist_c(study: Study) -> Reproduction:
     return _with(_reproduction("mnist-c", study, verdicts, tables=tables), facts)
 
 
+def _gaussian_features(study: Study) -> Reproduction:
+    known = EXPERIMENTS["gaussian-features"]
+    return gaussian_features.reproduced(
+        known.name, known.title, known.paper, study.setting.seed, gaussian_features.WORLDS * study.setting.seeds
+    )
+
+
 def _nico(study: Study) -> Reproduction:
     verdicts, tables, facts = nico.compare(study)
     experiment = EXPERIMENTS["nico"]
@@ -250,6 +266,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Defences and the corruptions of MNIST-C",
             "Mu and Gilmer 2019, https://arxiv.org/abs/1906.02337",
             _mnist_c,
+        ),
+        Experiment(
+            "gaussian-features",
+            "Robust training between two Gaussians",
+            "Ilyas et al., NeurIPS 2019, https://arxiv.org/abs/1905.02175, section 4",
+            _gaussian_features,
         ),
         Experiment(
             "nico",

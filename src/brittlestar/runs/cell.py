@@ -23,6 +23,7 @@ from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence
 from brittlestar.shifts.storage import stored
+from brittlestar.shifts.transplant import Transplant
 
 Pictures = Callable[[slice], list[torch.Tensor]]
 """Gives the (channel, height, width) uint8 pictures, of sizes of their own, that some of the images were cut from."""
@@ -31,7 +32,7 @@ Pictures = Callable[[slice], list[torch.Tensor]]
 def passes(condition: Condition) -> float:
     """About how many forward passes a sample a condition costs (a backward pass counts as two)."""
     definition = condition.definition
-    if isinstance(definition, Sequence):
+    if isinstance(definition, Sequence | Transplant):
         return float(definition.count)
     # A forward and a backward pass a step, and one more pass for the answer to the result.
     return 3.0 * getattr(definition, "steps", 1) + 1 if isinstance(definition, Attack) else 1.0
@@ -90,6 +91,9 @@ def fill(
     if isinstance(condition.definition, Sequence):
         made = frames(condition.definition, images, keys, pictures, batch)
         return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models, right)
+    if isinstance(condition.definition, Transplant):
+        made = _transplanted(condition.definition, images, labels, keys, batch)
+        return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models, right)
     parts: list[list[torch.Tensor]] = [[] for _ in models]
     for piece in _slices(len(images), batch):
         plain = images[piece].to(torch.float32).div_(255)
@@ -136,6 +140,14 @@ def frames(
         ]
         back = torch.cat(groups).argsort().to(images.device)
         yield from ((number, torch.cat(parts)[back]) for number, parts in enumerate(zip(*made, strict=True)))
+
+
+def _transplanted(
+    definition: Transplant, images: Images, labels: npt.NDArray[np.int32], keys: SampleKeys, batch: int
+) -> Iterator[tuple[int, Images]]:
+    for piece in _slices(len(images), batch):
+        plain = images[piece].to(torch.float32).div_(255)
+        yield from enumerate(definition.frames(plain, labels[piece], keys[piece]))
 
 
 def _fill_frames(
@@ -197,7 +209,8 @@ def rows_of(
         ModelError: A number that is not finite.
     """
     logits = outputs if space is None else class_scores(outputs, space, model)
-    others = None if space is None else space.answers(outputs.cpu().numpy())
+    full = condition.info.detail == "full"
+    others = space.answers(outputs.cpu().numpy()) if space is not None and full else None
     if right is not None:
         logits = folded(logits, target, right)
         others = None if others is None else answers_folded(others, labels, right.to(torch.int32).cpu().numpy())
@@ -211,7 +224,6 @@ def rows_of(
             f"model {model} gave outputs that are not finite {whereabouts.told(model=False)}; "
             "everything computed so far is kept"
         )
-    full = condition.info.detail == "full"
     top_classes = top_logits = every = None
     if full and classes <= FULL_LOGITS_UP_TO:
         every = logits.cpu().numpy()

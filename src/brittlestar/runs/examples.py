@@ -95,7 +95,7 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return 0
-    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
+    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence", "transplant") and c is not clean]
     if until is not None and time.monotonic() >= until:
         return len(shown)
     chosen, errors = _chosen(bench, clean, shown)

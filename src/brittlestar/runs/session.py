@@ -186,7 +186,9 @@ def _end_of_filling(request: Request, pace: Pace) -> float | None:
     """When the last cell is to be filled, so that there is time for what comes then; ``None`` without a budget."""
     if request.budget is None:
         return None
-    shown = sum(passes(c) for c in request.conditions if c.info.kind not in ("fourier", "sequence", "clean"))
+    shown = sum(
+        passes(c) for c in request.conditions if c.info.kind not in ("fourier", "sequence", "transplant", "clean")
+    )
     return request.budget.end_of_filling(PER_CONDITION * shown * len(request.models) * (pace.a_pass or 0.0))
 
 

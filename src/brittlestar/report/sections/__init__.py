@@ -19,9 +19,11 @@ from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.nature import Nature
+from brittlestar.report.sections.outside import Outside
 from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
+from brittlestar.report.sections.transplant import Transplants
 
 SECTIONS: tuple[type[Section], ...] = listed(
     Models,
@@ -33,12 +35,14 @@ SECTIONS: tuple[type[Section], ...] = listed(
     ByContext,
     Stability,
     Nature,
+    Transplants,
     Frequencies,
     Explained,
     Filters,
     Attacks,
     Calibration,
     Conventions,
+    Outside,
     Measured,
     PairedDifferences,
     Examples,
