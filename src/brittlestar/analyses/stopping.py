@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar import measures
+from brittlestar.core.condition import TIME
 from brittlestar.data.base import Source
 from brittlestar.measures.base import LEVEL
 from brittlestar.runs.first import Judge, Judgement
@@ -36,7 +37,7 @@ def precise_enough(
     # Tallies will do where images are independent and count alike; elsewhere rows know their groups and weights.
     plain = source.groups is None and bool((sizes == sizes[0]).all())
     # The frames of a sequence depend on each other.
-    plain = plain and all(c.info.kind != "sequence" for c in conditions)
+    plain = plain and all(c.info.kind not in ("sequence", TIME) for c in conditions)
     fingerprints = [c.fingerprint for c in conditions]
 
     def estimates(progress: Progress) -> Iterator[measures.Estimate]:

@@ -13,6 +13,7 @@ from brittlestar.core.errors import DataError, require, unknown
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, published
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.clip_layouts import CLIPS
 from brittlestar.data.decode import decode_image
 from brittlestar.data.digits import DIGITS
 from brittlestar.data.fashion_mnist import FASHION_MNIST
@@ -23,6 +24,8 @@ from brittlestar.data.npz import NPZ
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
 from brittlestar.data.tree import is_run
+from brittlestar.data.vid_robust import VID_ROBUST
+from brittlestar.data.ytbb_robust import YTBB_ROBUST
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
@@ -31,6 +34,9 @@ SOURCES: tuple[Reader | NamedSet, ...] = (
     NPZ,
     NPY,
     MNIST_C,
+    VID_ROBUST,
+    YTBB_ROBUST,
+    CLIPS,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
     FASHION_MNIST,
@@ -114,7 +120,7 @@ def open_source(
         part=part,
     )
     for reader in SOURCES:
-        if isinstance(reader, Reader) and reader.takes(path):
+        if isinstance(reader, Reader) and (reader.takes(path) or reader.claims(path, part)):
             no_parts = f"{path} has no parts: leave :{part} out"
             require(reader.parts or not part, no_parts, DataError)
             _require_columns(path, reader.columns, image_column, label_column)

@@ -152,6 +152,7 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
         "fourier": "single frequencies",
         "attack": "attacks",
         "sequence": "sequences",
+        "time": "neighbourhoods in time",
     }
     asked = [*gathered.infos.values(), *gathered.sequences.values()]
     kinds = {kind: sum(info.kind == kind for info in asked) for kind in names}

@@ -12,14 +12,19 @@ import torch
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
+from brittlestar.core.condition import TIME
 from brittlestar.core.errors import ModelError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import FULL_LOGITS_UP_TO, TOP, Rows
 from brittlestar.models.base import Model
+from brittlestar.runs.around import Surroundings, fill_around
 from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence
 from brittlestar.shifts.storage import stored
+
+WINDOW = 21.0
+"""Frames that a sample of a clip is usually shown with: ten on either side."""
 
 Pictures = Callable[[slice], list[torch.Tensor]]
 """Gives the (channel, height, width) uint8 pictures, of sizes of their own, that some of the images were cut from."""
@@ -28,6 +33,8 @@ Pictures = Callable[[slice], list[torch.Tensor]]
 def passes(condition: Condition) -> float:
     """About how many forward passes a sample a condition costs (a backward pass counts as two)."""
     definition = condition.definition
+    if condition.info.kind == TIME:
+        return WINDOW
     if isinstance(definition, Sequence):
         return float(definition.count)
     # A forward and a backward pass a step, and one more pass for the answer to the result.
@@ -58,6 +65,7 @@ def fill(
     models: Sequence_[Model],
     batch: int,
     pictures: Pictures | None = None,
+    around: Surroundings | None = None,
 ) -> list[Rows]:
     """Rows of one condition for each model.
 
@@ -69,6 +77,7 @@ def fill(
         models: All on one device.
         batch: Samples a forward pass.
         pictures: What the images were cut from, for sequences that show what lies around them.
+        around: The frames around the images, for the condition that shows them.
 
     Raises:
         ModelError: A model gave a number that is not finite.
@@ -77,6 +86,12 @@ def fill(
     if isinstance(condition.definition, Sequence):
         made = frames(condition.definition, images, keys, pictures, batch)
         return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models)
+    if around is not None:
+
+        def rows_of(model: Model, logits: torch.Tensor, owner: npt.NDArray[np.int64]) -> Rows:
+            return _rows(logits, target[torch.from_numpy(owner)], labels[owner], positions[owner], condition, model)
+
+        return fill_around(images, models, batch, around, rows_of)
     parts: list[list[torch.Tensor]] = [[] for _ in models]
     for piece in _slices(len(images), batch):
         plain = images[piece].to(torch.float32).div_(255)

@@ -40,6 +40,8 @@ DATA: Kinds = {
     "skipped": list[str],
     "notes": list[str],
     "cropped": bool,
+    "labelled": bool,
+    "rates": dict[str, float],
     "how": dict[str, Any] | None,
 }
 """What is recorded of the data (``data.base.DataInfo``), and how they were opened."""

@@ -19,6 +19,7 @@ from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
+from brittlestar.report.sections.time import OverTime
 
 SECTIONS: tuple[type[Section], ...] = listed(
     Models,
@@ -28,6 +29,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Breaks,
     PerClass,
     Stability,
+    OverTime,
     Frequencies,
     Explained,
     Filters,
