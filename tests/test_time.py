@@ -67,7 +67,7 @@ def test_worst_cases_fall_with_k_and_lie_below_a_random_neighbour() -> None:
     table = [(p, f, 1, int(chance.random() < 0.8)) for p in range(60) for f in range(-5, 6)]
     found = Neighbourhoods.of(rows_of(table))
     values = [found.accuracy_within(k).value for k in range(6)]
-    assert all(a >= b for a, b in zip(values, values[1:], strict=False)) and values[0] > values[5]
+    assert values == sorted(values, reverse=True) and values[0] > values[5]
     assert values[5] <= found.random_neighbour(5).value
     assert found.drop(5).value == pytest.approx(values[0] - values[5])
     assert found.kept(5).value == pytest.approx(values[5] / values[0])
@@ -144,7 +144,7 @@ def test_a_labelled_run_has_a_row_a_frame_and_says_what_is_lost(tmp_path: Path, 
     # Nine frames: anchors are frames 4 and 7.
     assert len(found.anchors) == 24 and sorted(set(rows.frame.tolist())) == list(range(-4, 5))
     assert rows.change is not None and (rows.change[rows.frame == 0] == 0).all() and (rows.change >= 0).all()
-    assert (rows.change[rows.frame != 0, 0] > BALL).all(), "a square that moves changes some pixels much"
+    assert found.outside(flipped=True).value == 1, "a square that moves changes some pixels much"
     # In four of the twelve clips the square has crossed the middle at the end.
     assert found.accuracy_within(4).value < found.accuracy_within(0).value
     results = list(csv.DictReader((tmp_path / "run" / "report" / "results.csv").open()))
@@ -152,7 +152,7 @@ def test_a_labelled_run_has_a_row_a_frame_and_says_what_is_lost(tmp_path: Path, 
     assert told["pm0"] == pytest.approx(found.accuracy_within(0).value, abs=1e-5)
     assert told["pm4"] == pytest.approx(found.accuracy_within(4).value, abs=1e-5)
     assert {"pm1", "pm2", "pm3", "conditional_at_-4", "same_answer_at_+1", "flips_a_second"} <= told.keys()
-    assert told["outside_linf_of_flips"] == 1 and told["outside_linf_at_1"] == 1
+    assert told["outside_linf_of_flips"] == 1 and 0 < told["outside_linf_at_1"] <= 1
     page = (tmp_path / "run" / "report" / "report.html").read_text()
     assert "Does it hold a moment later?" in page and page.count('<figure class="clip">') > 0
     summary = json.loads((tmp_path / "run" / "report" / "summary.json").read_text())["time"]
@@ -255,11 +255,8 @@ def test_rows_that_lost_a_samples_own_frame_are_damaged() -> None:
     checks = Checks(np.array([1, 1], np.int32))
     assert checks.fault([(0, whole)], [0], [(0, 2)], [0]) == ""
     assert "does not cover" in checks.fault([(0, whole)], [0], [(0, 2)]), "sequences have one length"
-    for lost in (
-        [(0, 0, 1, 1), (0, 2, 1, 1)],
-        [(0, 0, 1, 1), (1, 3, 1, 1)],
-        [(0, 0, 1, 1), (1, 0, 1, 1), (1, 0, 1, 1)],
-    ):
+    two = (0, 0, 1, 1), (1, 0, 1, 1)
+    for lost in ([(0, 0, 1, 1), (0, 2, 1, 1)], [(0, 0, 1, 1), (1, 3, 1, 1)], [*two, (1, 0, 1, 1)]):
         fault = Checks(np.array([1, 1], np.int32)).fault([(0, rows_of(lost))], [0], [(0, 2)], [0])
         assert "does not cover" in fault
 

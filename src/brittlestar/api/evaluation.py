@@ -249,7 +249,8 @@ class Evaluation:
             watch.phase(f"trying {loaded.name} with and without normalisation")
             said = self.normalise
             if said is None and not source.info.labelled:
-                said, loaded.notes = True, (*loaded.notes, UNTRIED)
+                said = loaded.preprocess.mean is not None or loaded.preprocess.std is not None
+                loaded.notes = (*loaded.notes, UNTRIED) if said else loaded.notes
             settled = settled_spec(loaded, spec, source, labels, self.seed, said, watch.warn, seconds)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):

@@ -204,7 +204,7 @@ def _entries(path: Path) -> tuple[list[str], list[str], list[str]]:
                     videos.append(entry.name)
     except OSError as error:
         raise DataError(f"cannot read the folder {readable(str(path))}: {error.strerror or error}") from error
-    return folders, images, videos
+    return sorted(folders), images, videos
 
 
 def _takes(path: Path) -> bool:

@@ -73,7 +73,7 @@ class Checks:
         self, several: Sequence[Rows], ranges: Sequence[tuple[int, int]], uneven: bool
     ) -> tuple[str, Labels | None]:
         """What is wrong with positions and frames, and the labels at these positions."""
-        key = tuple(id(array) for rows in several for array in (rows.position, rows.frame))
+        key = (int(uneven), *(id(array) for rows in several for array in (rows.position, rows.frame)))
         if key not in self._seen:
             position = np.concatenate([rows.position for rows in several])
             frame = np.concatenate([rows.frame for rows in several])
