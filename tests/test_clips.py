@@ -239,7 +239,10 @@ SMALL = {
     "val/b/000003.JPEG": ["val/b/000002.JPEG"],
     "val/c/000005.JPEG": [],
 }
-LABELLED = {name: [4] for own in ([a, *n] for a, n in SMALL.items()) for name in own} | {"val/b/000003.JPEG": [7, 2]}
+LABELLED = {name: [4] for own in ([a, *n] for a, n in SMALL.items()) for name in own} | {
+    "val/b/000003.JPEG": [7, 2],
+    "val/a/000011.JPEG": [6, 5],
+}
 
 
 def test_a_miniature_of_vid_robust_is_read_as_laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,6 +256,8 @@ def test_a_miniature_of_vid_robust_is_read_as_laid_out(tmp_path: Path, monkeypat
     assert list(source.names()) == ["val/a/000010.JPEG", "val/b/000003.JPEG", "val/c/000005.JPEG"]
     assert [around(source, i)[0] for i in range(3)] == [[-2, 1], [-1], []]
     assert source.truths is not None and list(source.truths) == [(4,), (2, 7), (4,)]
+    assert source.neighbours is not None and source.neighbours.truths is not None
+    assert source.neighbours.truths.tolist() == [[4, 4], [5, 6], [4, 4]], "neighbours are judged by their own labels"
     (root / "val" / "a" / "000011.JPEG").unlink()
     with pytest.raises(DataError, match=r"000011\.JPEG is not in"):
         opened(root)

@@ -147,7 +147,7 @@ def test_a_labelled_run_has_a_row_a_frame_and_says_what_is_lost(tmp_path: Path, 
     assert found.outside(flipped=True).value == 1, "a square that moves changes some pixels much"
     # In four of the twelve clips the square has crossed the middle at the end.
     assert found.accuracy_within(4).value < found.accuracy_within(0).value
-    results = list(csv.DictReader((tmp_path / "run" / "report" / "results.csv").open()))
+    results = list(csv.DictReader((tmp_path / "run" / "report" / "results.csv").read_text().splitlines()))
     told = {r["measure"]: float(r["value"]) for r in results if r["condition"] == "time"}
     assert told["pm0"] == pytest.approx(found.accuracy_within(0).value, abs=1e-5)
     assert told["pm4"] == pytest.approx(found.accuracy_within(4).value, abs=1e-5)
@@ -224,7 +224,7 @@ def test_without_labels_nothing_is_said_of_accuracy(tmp_path: Path, world: tuple
     done = called(*run_words(model, data, tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     report = tmp_path / "run" / "report"
-    results = list(csv.DictReader((report / "results.csv").open()))
+    results = list(csv.DictReader((report / "results.csv").read_text().splitlines()))
     measured = {r["measure"] for r in results}
     assert "same_answer" in measured and "flips_a_second" in measured
     for told in measured:
@@ -238,6 +238,23 @@ def test_without_labels_nothing_is_said_of_accuracy(tmp_path: Path, world: tuple
     assert refused.returncode == 2 and "has no labels" in refused.stderr and "--suite time" in refused.stderr
     refused = called(*run_words(model, data, tmp_path / "precise", "--precision", "0.05"))
     assert refused.returncode == 2 and "--precision needs labels" in refused.stderr
+
+
+def test_several_right_classes_and_those_of_a_neighbour_alone() -> None:
+    import torch
+
+    from brittlestar.runs.around import Surroundings
+    from brittlestar.runs.truths import folded
+
+    own = np.array([[2], [0]], np.int32)
+    around = Surroundings(np.array([1, 2], np.int16), np.array([0, 0]), lambda _: torch.empty(0), own)
+    target, owner, place = torch.tensor([1]), torch.tensor([0, 0, 0]), np.array([-1, 0, 1])
+    right = around.right(torch.tensor([[1, 3]]), target, owner, place)
+    assert right is not None and right.tolist() == [[1, 3], [2, 2], [0, 0]]
+    logits = torch.tensor([[0.0, 1.0, 2.0, 9.0], [0.0, 1.0, 9.0, 2.0], [0.0, 1.0, 9.0, 2.0]])
+    assert folded(logits, target[owner], right).argmax(1).tolist() == [1, 1, 2]
+    alone = around.right(None, target, owner, place)
+    assert alone is not None and alone.tolist() == [[1], [2], [0]]
 
 
 def test_time_is_not_asked_of_single_images(tmp_path: Path, world: tuple[Path, Path]) -> None:

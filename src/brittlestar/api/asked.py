@@ -46,7 +46,7 @@ def askable(conditions: Sequence[Condition], source: Source) -> tuple[Condition,
     return tuple(condition for condition in conditions if condition.info.kind == TIME)
 
 
-def outputs_of(models: Sequence[Model], source: Source) -> tuple[str, ...]:
+def numbered_outputs(models: Sequence[Model], source: Source) -> tuple[str, ...]:
     """Names of the classes where neither the data nor a person says them: the numbers of a model's outputs."""
     import torch
 

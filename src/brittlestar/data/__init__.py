@@ -21,8 +21,10 @@ from brittlestar.data.folder import FOLDER
 from brittlestar.data.given import open_given, refuse_options
 from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
+from brittlestar.data.other_digits import OTHER_DIGITS
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
+from brittlestar.data.spaced import in_space, recorded_space
 from brittlestar.data.tree import is_run
 from brittlestar.data.vid_robust import VID_ROBUST
 from brittlestar.data.ytbb_robust import YTBB_ROBUST
@@ -39,6 +41,7 @@ SOURCES: tuple[Reader | NamedSet, ...] = (
     CLIPS,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
+    OTHER_DIGITS,
     FASHION_MNIST,
 )
 """What data may be: the first form that takes a path opens it."""
@@ -172,7 +175,8 @@ def reopened(data: Mapping[str, Any]) -> Source:
     keys = ("resize", "crop", "filter", "rounding", "prepare", "image_column", "label_column")
     how = {key: data["how"].get(key) for key in keys}
     several = len(data.get("classes") or ()) > 1
-    return open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
+    source = open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
+    return in_space(source, recorded_space(data))
 
 
 def preparation(

@@ -65,6 +65,7 @@ class DataInfo:
         cropped: Whether images are a square cut from larger pictures, which ``Source.pictures`` gives.
         labelled: Whether the labels are known; without, only the steadiness of answers is measured.
         rates: For frames of clips, frames a second by the clip's name, where they are known.
+        space: The label space that they are measured in (``LabelSpace.as_json``), which the fingerprint heeds then.
     """
 
     name: str
@@ -82,10 +83,11 @@ class DataInfo:
     titles: tuple[str, ...] = ()
     labelled: bool = True
     rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    space: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for the manifest."""
-        return dataclasses.asdict(self)
+        """Plain values for the manifest; a space only where there is one, as before there were any."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "space" or value is not None}
 
 
 class Source(ABC):
@@ -103,6 +105,8 @@ class Source(ABC):
             where none is, and the sample does not count. ``None`` where the label is all there is.
         space: What makes a model's outputs scores of these classes; ``None`` where they are the same.
         neighbours: The frames around each sample, for data that are frames of clips; else ``None``.
+        settled: Whether space and truths are in the fingerprint, and samples without a right class are left out
+            (``data.spaced.in_space``).
     """
 
     info: DataInfo
@@ -114,6 +118,7 @@ class Source(ABC):
     truths: Sequence[tuple[int, ...]] | None = None
     space: LabelSpace | None = None
     neighbours: Neighbours | None = None
+    settled: bool = False
 
     def present(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Of these places, those that can be read."""

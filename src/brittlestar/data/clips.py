@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -46,6 +46,7 @@ class Anchor:
         neighbours: (offset, number) of the frames around it, ascending; offsets are never 0.
         label: Its class; 0 where labels are not known.
         truths: All classes that are right, where there may be several.
+        around: The right classes of each neighbour, where they are known by themselves.
     """
 
     clip: int
@@ -53,6 +54,13 @@ class Anchor:
     neighbours: tuple[tuple[int, int], ...]
     label: int = 0
     truths: tuple[int, ...] = ()
+    around: tuple[tuple[int, ...], ...] = ()
+
+    def without(self, gone: Callable[[int], bool]) -> Anchor:
+        """The same without neighbours that cannot be read, by their numbers."""
+        kept = [place for place, (_, number) in enumerate(self.neighbours) if not gone(number)]
+        around = tuple(self.around[place] for place in kept) if self.around else ()
+        return dataclasses.replace(self, neighbours=tuple(self.neighbours[place] for place in kept), around=around)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +93,7 @@ class ClipSource(Source):
         bad = _looked_at(given, asked)
         frames = {(c, f): error for c, numbers in bad.items() for f, error in numbers.items()}
         anchors = [
-            dataclasses.replace(a, neighbours=tuple(n for n in a.neighbours if (a.clip, n[1]) not in frames))
+            a.without(lambda number, clip=a.clip: (clip, number) in frames)  # type: ignore[misc]
             for a in given.anchors
             if (a.clip, a.frame) not in frames
         ]
@@ -98,7 +106,11 @@ class ClipSource(Source):
         self.ids = sample_ids(digests, self.labels)
         named, told = self._dependent()
         self.groups, dependent = copies(digests, self.labels, named)
-        self.neighbours = Neighbours.of([[offset for offset, _ in a.neighbours] for a in anchors])
+        around = [own for a in anchors for own in a.around]
+        self.neighbours = dataclasses.replace(
+            Neighbours.of([[offset for offset, _ in a.neighbours] for a in anchors]),
+            truths=_table(around) if around else None,
+        )
         self.space = given.space
         if any(a.truths for a in anchors):
             self.truths = [a.truths or (a.label,) for a in anchors]
@@ -186,7 +198,8 @@ class ClipSource(Source):
 
     def _fingerprint(self, classes: tuple[str, ...], labelled: bool, channels: int) -> str:
         lines = sorted(
-            f"{i}:{a.truths}:" + ",".join(f"{o}={self.clips[a.clip].digest(f).hex()}" for o, f in a.neighbours)
+            f"{i}:{a.truths}:{a.around}:"
+            + ",".join(f"{o}={self.clips[a.clip].digest(f).hex()}" for o, f in a.neighbours)
             for i, a in zip(self.ids, self._anchors, strict=True)
         )
         space = None if self.space is None else self.space.as_json()
@@ -227,6 +240,11 @@ class ClipSource(Source):
             for number, pixels in zip(numbers, self.clips[clip].frames(numbers, self.how), strict=True):
                 images[places[number]] = pixels
         return images
+
+
+def _table(truths: Sequence[tuple[int, ...]]) -> npt.NDArray[np.int32]:
+    most = max(map(len, truths))
+    return np.array([[*own, *[own[0]] * (most - len(own))] for own in truths], np.int32)
 
 
 def _looked_at(given: ClipSet, asked: OpenRequest) -> Mapping[int, Mapping[int, DataError]]:

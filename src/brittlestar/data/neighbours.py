@@ -19,10 +19,12 @@ class Neighbours:
     Fields:
         first: (n + 1,) where each sample's neighbours begin; the last number is m, how many there are in all.
         offset: (m,) frames after the sample (negative: before it), never 0, ascending within a sample.
+        truths: (m, most) their own right classes, rows that have fewer repeating one; ``None``: those of their sample.
     """
 
     first: npt.NDArray[np.int64]
     offset: npt.NDArray[np.int16]
+    truths: npt.NDArray[np.int32] | None = None
 
     @classmethod
     def of(cls, offsets: Sequence[Sequence[int]]) -> Neighbours:
@@ -37,11 +39,8 @@ class Neighbours:
         within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
         return self.first[places][owner] + within, owner
 
-    @property
-    def reach(self) -> int:
-        """How many frames the farthest neighbour is away; 0 where there is none."""
-        return int(np.abs(self.offset).max(initial=0))
-
-    def mean(self) -> float:
-        """Neighbours a sample."""
-        return len(self.offset) / max(len(self.first) - 1, 1)
+    def part(self, places: npt.NDArray[np.int64]) -> tuple[Neighbours, npt.NDArray[np.int64]]:
+        """Those of some samples, and which they are."""
+        which, _ = self.of_samples(places)
+        first = np.concatenate([[0], np.cumsum(self.first[places + 1] - self.first[places])]).astype(np.int64)
+        return Neighbours(first, self.offset[which], None if self.truths is None else self.truths[which]), which

@@ -106,7 +106,11 @@ def number_of(frame: str) -> int:
 def clip_set(
     root: Path, pmsets: Mapping[str, list[str]], labels: Mapping[str, list[int]], space: LabelSpace
 ) -> ClipSet:
-    """The clips of some anchors: one each folder, with the frames that are used."""
+    """The clips of some anchors: one each folder, with the frames that are used.
+
+    Neighbours are right by their own labels where all have some, else by those of their anchor.
+    """
+    each = all(frame in labels for own in pmsets.values() for frame in own)
     used: dict[str, set[str]] = {}
     for anchor, around in pmsets.items():
         for frame in (anchor, *around):
@@ -123,13 +127,26 @@ def clip_set(
         clip, own = place[anchor]
         strange = [frame for frame in pmsets[anchor] if place[frame][0] != clip]
         require(not strange, f"{strange[:1]} is said to be near {anchor}, and lies in another clip", DataError)
-        steps = sorted((number_of(frame) - number_of(anchor), place[frame][1]) for frame in pmsets[anchor])
-        right = tuple(sorted(set(map(int, labels[anchor]))))
-        fits = right and right[0] >= 0 and right[-1] < len(space.classes)
-        require(bool(fits), f"{anchor} is labelled {right}; classes are 0 .. {len(space.classes) - 1}", DataError)
-        truths = right if len(right) > 1 else ()
-        anchors.append(Anchor(clip=clip, frame=own, neighbours=tuple(steps), label=right[0], truths=truths))
+        steps = sorted((number_of(frame) - number_of(anchor), place[frame][1], frame) for frame in pmsets[anchor])
+        right = _right(anchor, labels, space)
+        anchors.append(
+            Anchor(
+                clip=clip,
+                frame=own,
+                neighbours=tuple((step, number) for step, number, _ in steps),
+                label=right[0],
+                truths=right if len(right) > 1 else (),
+                around=tuple(_right(frame, labels, space) for _, _, frame in steps) if each else (),
+            )
+        )
     return ClipSet(clips=clips, anchors=anchors, classes=space.classes, space=space)
+
+
+def _right(frame: str, labels: Mapping[str, list[int]], space: LabelSpace) -> tuple[int, ...]:
+    right = tuple(sorted(set(map(int, labels[frame]))))
+    fits = bool(right) and right[0] >= 0 and right[-1] < len(space.classes)
+    require(fits, f"{frame} is labelled {right}; classes are 0 .. {len(space.classes) - 1}", DataError)
+    return right
 
 
 def _open(path: Path, asked: OpenRequest) -> ClipSource:

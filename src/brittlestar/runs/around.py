@@ -13,7 +13,10 @@ import torch
 
 from brittlestar.core.rows import Rows
 from brittlestar.models.base import Model
+from brittlestar.runs.truths import Truths
 from brittlestar.shifts.base import Images
+
+Places = npt.NDArray[np.int64]
 
 AT_ONCE = 64 << 20
 """Bytes of decoded neighbours that are held at once."""
@@ -27,11 +30,35 @@ class Surroundings:
         offset: (m,) frames after the sample, sample by sample.
         owner: (m,) which sample of the block each belongs to, ascending.
         load: Gives the (channel, height, width) uint8 frames of a slice of these, on the CPU.
+        truths: (m, most) the right classes of each, where they are known by themselves; else those of the sample.
     """
 
     offset: npt.NDArray[np.int16]
     owner: npt.NDArray[np.int64]
     load: Callable[[slice], torch.Tensor]
+    truths: Truths | None = None
+
+    def right(
+        self, right: torch.Tensor | None, target: torch.Tensor, owner: torch.Tensor, place: Places
+    ) -> torch.Tensor | None:
+        """(k, most) right classes of frames; ``None`` where the label of the sample is all there is.
+
+        Args:
+            right: (n, most) of the samples, where there are several.
+            target: (n,) labels of the samples.
+            owner: (k,) which sample each frame belongs to.
+            place: (k,) which neighbour it is, -1 for the sample itself.
+        """
+        if self.truths is None:
+            return None if right is None else right[owner]
+        known = (target[:, None] if right is None else right)[owner]
+        most = max(known.shape[1], self.truths.shape[1])
+        # Repeating one of them changes nothing.
+        whole = torch.cat([known, known[:, :1].expand(-1, most - known.shape[1])], 1)
+        own = torch.from_numpy(self.truths).to(target)
+        own = torch.cat([own, own[:, :1].expand(-1, most - own.shape[1])], 1)
+        there = torch.from_numpy(place).to(target.device)
+        return torch.where((there >= 0)[:, None], own[there.clamp(min=0)], whole) if len(own) else whole
 
 
 def fill_around(
@@ -39,7 +66,7 @@ def fill_around(
     models: Sequence[Model],
     batch: int,
     around: Surroundings,
-    rows_of: Callable[[Model, torch.Tensor, npt.NDArray[np.int64]], Rows],
+    rows_of: Callable[[Model, torch.Tensor, Places, Places], Rows],
 ) -> list[Rows]:
     """Rows of every frame for each model, sorted by (position, frame); frame 0 is the sample itself.
 
@@ -48,7 +75,8 @@ def fill_around(
         models: All on one device.
         batch: Frames a forward pass.
         around: The neighbours.
-        rows_of: Makes rows of a model's logits for frames of samples, by the samples' places in the block.
+        rows_of: Makes rows of all outputs of a model for frames, by the places of their samples in the block and by
+            which neighbours they are (-1 for the samples themselves).
     """
     owner = np.concatenate([np.arange(len(images)), around.owner])
     # Stable, so that each sample's own frame comes before its neighbours.
@@ -69,8 +97,8 @@ def fill_around(
             x = frames[first : first + batch].to(torch.float32).div_(255)
             for own, model in zip(logits, models, strict=True):
                 with torch.inference_mode():
-                    own.append(model.logits(x).detach().to(torch.float32))
-    rows = (rows_of(model, torch.cat(own), owner) for model, own in zip(models, logits, strict=True))
+                    own.append(model.all_outputs(x).detach().to(torch.float32))
+    rows = (rows_of(model, torch.cat(own), owner, place) for model, own in zip(models, logits, strict=True))
     return [dataclasses.replace(one, frame=offset, change=change).sorted() for one in rows]
 
 

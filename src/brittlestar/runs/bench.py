@@ -26,6 +26,7 @@ from brittlestar.runs.around import Surroundings
 from brittlestar.runs.cell import Pictures, fill
 from brittlestar.runs.identity import Behaviour, check_loaded
 from brittlestar.runs.skipped import Unread, load_block
+from brittlestar.runs.truths import Truths
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
@@ -69,6 +70,7 @@ class BenchSpec:
         probe: On how many images a faster way, or another backend, is held against the model itself.
         behaviours: One a model, what it answered at the start: models that are loaded again must answer so too.
         devices: What workers of this machine compute on, in turn; empty: where the makers have their models.
+        truths: (n, most) right classes in the seeded order, where there are several a sample.
     """
 
     source: Source
@@ -84,6 +86,7 @@ class BenchSpec:
     probe: int = PROBE
     behaviours: tuple[Behaviour, ...] = ()
     devices: tuple[str, ...] = ()
+    truths: Truths | None = None
 
 
 @dataclass
@@ -118,6 +121,8 @@ class Bench:
             StoreError: One of them is not what it was when the session began.
         """
         models = [maker(device) for maker in spec.makers]
+        for model in models:
+            model.space = spec.source.space
         # Before they are tuned, as then.
         for model, behaviour in zip(models, spec.behaviours, strict=False):
             check_loaded(model.name, behaviour, model, spec.source)
@@ -154,6 +159,7 @@ class Bench:
                         asked,
                         self.spec.batch,
                         self._pictures_of(condition),
+                        None if self.spec.truths is None else self.spec.truths[positions],
                         self._around(condition),
                     )
                 for m, rows in zip(models, answers, strict=True):
@@ -198,7 +204,9 @@ class Bench:
                 own = sorted({int(place) for place in owner[piece]})
                 raise Unread(self._without_neighbours(own, which, owner, error)) from error
 
-        return Surroundings(neighbours.offset[which], owner, load)
+        # They are numbers of the data's classes, which a label space leaves as they are.
+        own = neighbours.truths if self.spec.source.space is not None else None
+        return Surroundings(neighbours.offset[which], owner, load, None if own is None else own[which])
 
     def _without_neighbours(
         self, own: list[int], which: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], error: DataError

@@ -43,6 +43,7 @@ DATA: Kinds = {
     "labelled": bool,
     "rates": dict[str, float],
     "how": dict[str, Any] | None,
+    "space": dict[str, Any] | None,
 }
 """What is recorded of the data (``data.base.DataInfo``), and how they were opened."""
 
