@@ -14,6 +14,7 @@ from brittlestar.core.label_space import LabelSpace
 from brittlestar.core.text import readable
 from brittlestar.data.clips import Anchor, Clip, ClipSet, ClipSource
 from brittlestar.data.frame_files import FrameFiles, natural
+from brittlestar.data.label_spaces import label_space
 from brittlestar.data.reader import OpenRequest, Reader
 
 WHERE = (
@@ -24,35 +25,10 @@ WHERE = (
 ANCHORS, NEIGHBOURS, FULL, SEVERAL = 1109, 21070, 889, 79
 """Anchors, all their neighbours, anchors with all 20 of them, and anchors with several right classes."""
 
-_NAMES = (
-    "airplane antelope bear bicycle bird bus car cattle dog domestic_cat elephant fox giant_panda hamster horse lion "
-    "lizard monkey motorcycle rabbit red_panda sheep snake squirrel tiger train turtle watercraft whale zebra"
-)
-
-CLASSES = tuple(_NAMES.split())
-
-_RUNS = (
-    "404; 351-353; 294-297; 444 671; 7-24 80-100 127-146; 654 779 874; 407 436 468 511 609 627 656 661 751 817; 345; "
-    "151-268; 281-285; 385-386; 277-280; 388; 333; 339; 291; 38-48; 370-382; 665; 330 332; 387; 348; 52-68; 335; 292; "
-    "466; 33-37; 403 472 484 510 554 576 625 628 724 780 814 833 871 913-914; 147-148; 340"
-)
-"""Outputs of a model of the 1,000 ImageNet classes by class, in its order."""
-
-
-def members(runs: str) -> tuple[tuple[int, ...], ...]:
-    """``"404; 351-353"`` as ``((404,), (351, 352, 353))``."""
-    found = []
-    for own in runs.split(";"):
-        ends = [piece.split("-") for piece in own.split()]
-        found.append(tuple(number for piece in ends for number in range(int(piece[0]), int(piece[-1]) + 1)))
-    return tuple(found)
-
 
 def vid_space() -> LabelSpace:
     """The highest logit of each class's outputs."""
-    return LabelSpace(
-        name="imagenet-vid-robust", classes=CLASSES, members=members(_RUNS), outputs=1000, merge="logit_max"
-    )
+    return label_space("imagenet-vid")
 
 
 def read_json(path: Path, kind: type, where: str = WHERE) -> Any:
