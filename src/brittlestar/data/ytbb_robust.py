@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.label_space import LabelSpace
 from brittlestar.core.text import readable
 from brittlestar.data.clips import ClipSource
+from brittlestar.data.label_spaces import label_space
 from brittlestar.data.reader import OpenRequest, Reader
-from brittlestar.data.vid_robust import clip_set, members, number_of, read_json
+from brittlestar.data.vid_robust import clip_set, number_of, read_json
 
 WHERE = (
     "YTBB-Robust is described at modestyachts.github.io/natural-perturbations-website; its metadata "
@@ -32,13 +34,6 @@ _NAMES = (
 
 CLASSES = tuple(_NAMES.split(","))
 
-_RUNS = (
-    "981-983; 7-24 80-100 127-146; 444 671; 472 554 576 625 814 914; 654 779 874; 294-297; ; 281-287; ; 985-986; 339; "
-    "665; 499 623; 404; ; 466; 555 569 675 717 734 864 867; 340; ; 151-268; 385-386; 879; ; "
-    "407 436 468 511 609 627 656 661 751 817"
-)
-"""Outputs by class. Five classes have none: as in the reference their score is 0, whatever the others are."""
-
 EXCHANGED = {22: 23, 23: 22}
 """``none`` and ``car`` stand under each other's number in the table of anchors."""
 
@@ -52,8 +47,10 @@ Annotations = Mapping[str, frozenset[str]]
 
 
 def ytbb_space() -> LabelSpace:
-    """The highest logit of each class's outputs; 0 for classes without."""
-    return LabelSpace(name="ytbb-robust", classes=CLASSES, members=members(_RUNS), outputs=1000, merge="logit_max")
+    """The highest logit of each class's outputs; five classes have none, and 0 as in the reference."""
+    known = label_space("ytbb")
+    of = dict(zip(known.classes, known.members, strict=True))
+    return replace(known, name="ytbb-24", classes=CLASSES, members=tuple(of.get(name, ()) for name in CLASSES))
 
 
 def annotated(path: Path) -> Annotations:

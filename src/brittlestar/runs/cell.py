@@ -25,6 +25,7 @@ from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence
 from brittlestar.shifts.storage import stored
+from brittlestar.shifts.transplant import Transplant
 
 WINDOW = 21.0
 """Frames that a sample of a clip is usually shown with: ten on either side."""
@@ -38,7 +39,7 @@ def passes(condition: Condition) -> float:
     definition = condition.definition
     if condition.info.kind == TIME:
         return WINDOW
-    if isinstance(definition, Sequence):
+    if isinstance(definition, Sequence | Transplant):
         return float(definition.count)
     # A forward and a backward pass a step, and one more pass for the answer to the result.
     return 3.0 * getattr(definition, "steps", 1) + 1 if isinstance(definition, Attack) else 1.0
@@ -108,6 +109,9 @@ def fill(
             return rows_of(outputs, *of, condition, model.name, model.space, right_there)
 
         return fill_around(images, models, batch, around, frames_of)
+    if isinstance(condition.definition, Transplant):
+        made = _transplanted(condition.definition, images, labels, keys, batch)
+        return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models, right)
     parts: list[list[torch.Tensor]] = [[] for _ in models]
     for piece in _slices(len(images), batch):
         plain = images[piece].to(torch.float32).div_(255)
@@ -154,6 +158,14 @@ def frames(
         ]
         back = torch.cat(groups).argsort().to(images.device)
         yield from ((number, torch.cat(parts)[back]) for number, parts in enumerate(zip(*made, strict=True)))
+
+
+def _transplanted(
+    definition: Transplant, images: Images, labels: npt.NDArray[np.int32], keys: SampleKeys, batch: int
+) -> Iterator[tuple[int, Images]]:
+    for piece in _slices(len(images), batch):
+        plain = images[piece].to(torch.float32).div_(255)
+        yield from enumerate(definition.frames(plain, labels[piece], keys[piece]))
 
 
 def _fill_frames(
@@ -215,7 +227,8 @@ def rows_of(
         ModelError: A number that is not finite.
     """
     logits = outputs if space is None else class_scores(outputs, space, model)
-    others = None if space is None else space.answers(outputs.cpu().numpy())
+    full = condition.info.detail == "full"
+    others = space.answers(outputs.cpu().numpy()) if space is not None and full else None
     if right is not None:
         logits = folded(logits, target, right)
         others = None if others is None else answers_folded(others, labels, right.to(torch.int32).cpu().numpy())
@@ -229,7 +242,6 @@ def rows_of(
             f"model {model} gave outputs that are not finite {whereabouts.told(model=False)}; "
             "everything computed so far is kept"
         )
-    full = condition.info.detail == "full"
     top_classes = top_logits = every = None
     if full and classes <= FULL_LOGITS_UP_TO:
         every = logits.cpu().numpy()

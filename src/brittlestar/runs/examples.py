@@ -96,7 +96,8 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return 0
-    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence", TIME) and c is not clean]
+    other = ("fourier", "sequence", "transplant", TIME)
+    shown = [c for c in spec.conditions if c.info.kind not in other and c is not clean]
     if until is not None and time.monotonic() >= until:
         return len(shown)
     chosen, errors = _chosen(bench, clean, shown)

@@ -79,8 +79,10 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         # First, as stored rows that a model is compared with are read with them.
+        told = {name: column[order] for name, column in source.contexts.items()}
         truths = None if request.truths is None else request.truths[order]
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered, truths)
+        own = None if groups is None else groups[order]
+        store.write_samples(source.ids[order], labels, own, ordered, truths, told)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:
@@ -187,7 +189,8 @@ def _end_of_filling(request: Request, pace: Pace) -> float | None:
     """When the last cell is to be filled, so that there is time for what comes then; ``None`` without a budget."""
     if request.budget is None:
         return None
-    shown = sum(passes(c) for c in request.conditions if c.info.kind not in ("fourier", "sequence", TIME, "clean"))
+    other = ("fourier", "sequence", "transplant", TIME, "clean")
+    shown = sum(passes(c) for c in request.conditions if c.info.kind not in other)
     return request.budget.end_of_filling(PER_CONDITION * shown * len(request.models) * (pace.a_pass or 0.0))
 
 
