@@ -320,3 +320,48 @@ def test_lite0_flickers_on_bikes(tmp_path: Path) -> None:
     run = evaluate_with(model, f"{film}:every=4,within=4", out=tmp_path / "run", **how)
     flips = Neighbourhoods.of(answers(run.path)).steady_at(4).complement()
     assert flips.n >= 60 and 0.46 <= flips.value <= 0.51
+
+
+# Over published models.
+
+
+def testbed_files() -> tuple[Path, Path]:
+    folder = shared_path("data/published")
+    return folder / "testbed-top1.csv", folder / "testbed-model-types.json"
+
+
+def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from brittlestar.reproduce import over_time
+
+    monkeypatch.setattr(over_time, "RESAMPLES", 60)
+    table, types = testbed_files()
+    testbed = over_time.read_testbed(table, types)
+    kinds, plain = np.array(testbed.kinds), [not any(w in n for w in over_time.NOT_ON_THE_LINE) for n in testbed.names]
+    for first, second, slope, intercept, r2 in (
+        ("imagenet-vid-robust_pm0", "imagenet-vid-robust_pm10", 1.0900, -0.7950, 0.9667),
+        ("ytbb-robust_pm0", "ytbb-robust_pm10", 1.2703, -0.6904, 0.9028),
+        ("val-on-vid-robust-classes", "imagenet-vid-robust_pm0", 0.5336, -1.4617, 0.9489),
+    ):
+        x, y = over_time.logit(testbed.of(first)), over_time.logit(testbed.of(second))
+        on = np.isfinite(x) & np.isfinite(y) & (kinds == over_time.STANDARD) & plain
+        if first.startswith("val"):
+            assert on.sum() == 85
+            continue
+        assert np.allclose(over_time.line(x[on], y[on]), (slope, intercept, r2), atol=1e-4) and on.sum() == 85
+    done = called("reproduce", "time", "--published", table, "--published-types", types, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "time.html").is_file() and "architectures" in (tmp_path / "time.md").read_text()
+    told = [line for line in done.stdout.splitlines() if "robustness within a norm hold better" in line]
+    assert len(told) == 2 and all(line.startswith("confirmed") for line in told)
+    colour = [line for line in done.stdout.splitlines() if "Colour corruptions" in line]
+    assert len(colour) == 2 and all(line.startswith("not confirmed") for line in colour)
+
+
+def test_other_tables_are_refused(tmp_path: Path) -> None:
+    table, types = testbed_files()
+    missing = called("reproduce", "time", "--out", tmp_path)
+    assert missing.returncode == 2 and "--published FILE" in missing.stderr
+    text = table.read_text().replace("ytbb-robust_pm0", "other", 1)
+    (tmp_path / "table.csv").write_text(text)
+    refused = called("reproduce", "time", "--published", tmp_path / "table.csv", "--published-types", types)
+    assert refused.returncode == 2 and "no column ytbb-robust_pm0" in refused.stderr
