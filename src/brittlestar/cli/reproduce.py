@@ -17,7 +17,7 @@ def reproduce(
     name: Annotated[
         str,
         typer.Argument(
-            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features or nico."
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features, nico or time."
         ),
     ],
     data: Annotated[
@@ -145,9 +145,7 @@ def over_time(published: Path | None, types: Path | None, out: Path) -> None:
     from brittlestar.reproduce.over_time import reproduce_over_time
     from brittlestar.reproduce.page import write_page
 
-    needed = (
-        "time needs the ImageNet testbed's table and its kinds of training: --published FILE --published-types FILE"
-    )
+    needed = "time needs the ImageNet testbed's table and types: --published FILE --published-types FILE"
     require(published is not None and types is not None, needed, UsageError)
     assert published is not None and types is not None
     reproduction = reproduce_over_time(published, types)

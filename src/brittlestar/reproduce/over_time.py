@@ -137,8 +137,8 @@ def reproduce_over_time(table: Path, types: Path) -> Reproduction:
             f"(shares of {' and '.join(f'{n:,}' for n in SETS.values())} anchors).",
             "Correlations and lines are on the logit scale. Intervals are 95 % of a bootstrap over architectures, as "
             "models of one architecture are relatives; verdicts are corrected by Holm for all of one table.",
-            "These are other models and other videos than those of Gu et al.: agreement or not is about the claims, not "
-            "about their numbers.",
+            "These are other models and other videos than those of Gu et al.: agreement is about the claims, not about "
+            "their numbers.",
         ),
         verdicts=tuple(verdicts),
         tables=tuple(tables),
@@ -168,9 +168,8 @@ def resampled(groups: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
     """Places of a bootstrap over groups."""
     chance = np.random.default_rng(SEED)
     members = [np.flatnonzero(groups == own) for own in np.unique(groups)]
-    return [
-        np.concatenate([members[i] for i in chance.integers(0, len(members), len(members))]) for _ in range(resamples)
-    ]
+    count = len(members)
+    return [np.concatenate([members[i] for i in chance.integers(0, count, count)]) for _ in range(RESAMPLES)]
 
 
 def _two_sided(draws: Values) -> float:
