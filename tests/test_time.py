@@ -325,7 +325,7 @@ def test_lite0_flickers_on_bikes(tmp_path: Path) -> None:
 # Over published models.
 
 
-def testbed_files() -> tuple[Path, Path]:
+def published_files() -> tuple[Path, Path]:
     folder = shared_path("data/published")
     return folder / "testbed-top1.csv", folder / "testbed-model-types.json"
 
@@ -334,7 +334,7 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
     from brittlestar.reproduce import over_time
 
     monkeypatch.setattr(over_time, "RESAMPLES", 60)
-    table, types = testbed_files()
+    table, types = published_files()
     testbed = over_time.read_testbed(table, types)
     kinds, plain = np.array(testbed.kinds), [not any(w in n for w in over_time.NOT_ON_THE_LINE) for n in testbed.names]
     for first, second, slope, intercept, r2 in (
@@ -354,7 +354,7 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
 
 
 def test_other_tables_are_refused(tmp_path: Path) -> None:
-    table, types = testbed_files()
+    table, types = published_files()
     missing = called("reproduce", "time", "--out", tmp_path)
     assert missing.returncode == 2 and "--published FILE" in missing.stderr
     text = table.read_text().replace("ytbb-robust_pm0", "other", 1)

@@ -17,7 +17,8 @@ def reproduce(
     name: Annotated[
         str,
         typer.Argument(
-            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features, nico or time."
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features, nico "
+            "or time."
         ),
     ],
     data: Annotated[

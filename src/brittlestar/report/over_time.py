@@ -30,7 +30,7 @@ PICTURES_LEFT_OUT = "the pictures of its clips are left out; give the same `brit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class TimeNumber:
     """A number of a model: its name in ``results.csv``, what it is called, and the estimate, where there is one."""
 
     key: str
@@ -82,7 +82,7 @@ class TimeModel:
     frames: int
     clips: int
     groups: int
-    summaries: tuple[Summary, ...]
+    summaries: tuple[TimeNumber, ...]
     details: Mapping[str, Estimate]
     distances: tuple[Distance, ...]
     pictures: tuple[Mapping[str, Any], ...]
@@ -127,28 +127,28 @@ def _model(gathered: Gathered, subject: Subject, info: str) -> TimeModel:
     )
 
 
-def _summaries(found: Neighbourhoods, labelled: bool, rates: npt.NDArray[np.float64], pixels: int) -> Iterator[Summary]:
+def _summaries(found: Neighbourhoods, labelled: bool, rates: npt.NDArray[np.float64], pixels: int) -> Iterator[TimeNumber]:
     k = found.reach
     if labelled:
-        yield Summary(key="pm0", title="right (pm-0)", estimate=found.accuracy_within(0))
-        yield Summary(key=f"pm{k}", title=f"right with all within {k} (pm-{k})", estimate=found.accuracy_within(k))
-        yield Summary(key="pm_drop", title="drop", estimate=found.drop(k), unit="points")
-        yield Summary(
+        yield TimeNumber(key="pm0", title="right (pm-0)", estimate=found.accuracy_within(0))
+        yield TimeNumber(key=f"pm{k}", title=f"right with all within {k} (pm-{k})", estimate=found.accuracy_within(k))
+        yield TimeNumber(key="pm_drop", title="drop", estimate=found.drop(k), unit="points")
+        yield TimeNumber(
             key="random_neighbour", title="right at a random neighbour", estimate=_or_none(found.random_neighbour, k)
         )
-        yield Summary(
+        yield TimeNumber(
             key="conditional", title="neighbours right, anchor right", estimate=_or_none(found.conditional, k)
         )
-        yield Summary(key="kept", title="anchors kept, pm-k / pm-0", estimate=_or_none(found.kept, k))
-    yield Summary(key="same_answer", title="same answer at a neighbour", estimate=_or_none(found.steady_neighbour, k))
-    yield Summary(key=f"same_answer_within_{k}", title=f"same answer within {k}", estimate=found.steady_within(k))
-    yield Summary(key="flips", title="next frame, another answer", estimate=_or_none(found.flips))
+        yield TimeNumber(key="kept", title="anchors kept, pm-k / pm-0", estimate=_or_none(found.kept, k))
+    yield TimeNumber(key="same_answer", title="same answer at a neighbour", estimate=_or_none(found.steady_neighbour, k))
+    yield TimeNumber(key=f"same_answer_within_{k}", title=f"same answer within {k}", estimate=found.steady_within(k))
+    yield TimeNumber(key="flips", title="next frame, another answer", estimate=_or_none(found.flips))
     a_second = _or_none(found.flips_a_second, rates)
-    yield Summary(key="flips_a_second", title="changes a second", estimate=a_second, unit="a second")
+    yield TimeNumber(key="flips_a_second", title="changes a second", estimate=a_second, unit="a second")
     outside = functools.partial(found.outside, flipped=True)
-    yield Summary(key="outside_linf_of_flips", title="of changed answers, outside the ball", estimate=_or_none(outside))
+    yield TimeNumber(key="outside_linf_of_flips", title="of changed answers, outside the ball", estimate=_or_none(outside))
     wider = functools.partial(found.outside, flipped=True, pixels=pixels)
-    yield Summary(key="outside_l2_of_flips", title="of changed answers, outside the L2 ball", estimate=_or_none(wider))
+    yield TimeNumber(key="outside_l2_of_flips", title="of changed answers, outside the L2 ball", estimate=_or_none(wider))
 
 
 def _details(found: Neighbourhoods, labelled: bool) -> Iterator[tuple[str, Estimate]]:
