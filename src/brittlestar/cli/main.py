@@ -36,8 +36,11 @@ VERBS: dict[str, str] = {
     "reproduce": "reproduce:reproduce",
     "build": "build:app",
     "ni": "ni:ni",
+    "people": "people:app",
     "demo": "demo:demo",
     "textures": "textures:textures",
+    "transplant": "transplant:transplant",
+    "detect": "detect:detect",
 }
 """Every verb with its file in this folder and what it is there: a function, or a group of its own verbs."""
 

@@ -21,8 +21,11 @@ from brittlestar.report.sections.models import Models
 from brittlestar.report.sections.nature import Nature
 from brittlestar.report.sections.outside import Outside
 from brittlestar.report.sections.pending import Pending
+from brittlestar.report.sections.people import People
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
+from brittlestar.report.sections.time import OverTime
+from brittlestar.report.sections.transplant import Transplants
 
 SECTIONS: tuple[type[Section], ...] = listed(
     Models,
@@ -33,7 +36,9 @@ SECTIONS: tuple[type[Section], ...] = listed(
     PerClass,
     ByContext,
     Stability,
+    OverTime,
     Nature,
+    Transplants,
     Frequencies,
     Explained,
     Filters,
@@ -41,6 +46,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Calibration,
     Conventions,
     Outside,
+    People,
     Measured,
     PairedDifferences,
     Examples,
