@@ -65,6 +65,11 @@ INSIDE = {
         "d_det --model torch:{w}/model.py:other --data {w}/data.npz --samples 4 --steps 1 --out {out}/set.npz",
         "brittlestar.build.write_set",
     ),
+    "build matched": Inside(
+        "--candidates {w}/data.npz --reference {w}/data.npz --score s --out {out}/list.csv",
+        "brittlestar.build.matched_files._csv",
+    ),
+    "population": Inside("{w}/data.npz --out {out}", "brittlestar.population.layouts._read"),
     "textures": Inside("--yes", "brittlestar.core.frost.texture_folder"),
     "demo": Inside("--out {out}", "brittlestar.training.demo.train_demo_models"),
 }

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.build_matched import matched
 from brittlestar.cli.options import ImageColumn, LabelColumn, SkipBad
 from brittlestar.cli.run import Normalise
 from brittlestar.cli.say import say
@@ -76,3 +77,6 @@ def features(
         if fact in built.facts:
             say(f"{fact.replace('_', ' ')}: {built.facts[fact]:.1%}")
     say(f"set: {out} ({len(built.labels):,} images), manifest: {out.with_suffix('.json')}")
+
+
+app.command()(matched)

@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "train": "train:train",
     "reproduce": "reproduce:reproduce",
     "build": "build:app",
+    "population": "population:population",
     "demo": "demo:demo",
     "textures": "textures:textures",
 }

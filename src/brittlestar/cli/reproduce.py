@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from brittlestar.cli.say import say
 
+if TYPE_CHECKING:
+    from brittlestar.reproduce import Reproduction
+
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer or features.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="figure-1, figure-2, fog, surface-statistics, transfer or features; from published files: cifar-10.1, "
+            "testbed, clip or imagenet-x."
+        ),
+    ],
     data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
     test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
@@ -48,7 +57,7 @@ def reproduce(
         Path | None,
         typer.Option(
             help="For fog: accuracies of published models to stand beside, RobustBench's unaggregated CSV or the "
-            "ImageNet testbed's table."
+            "ImageNet testbed's table. For cifar-10.1, testbed, clip and imagenet-x: the folder of the published files."
         ),
     ] = None,
     published_clean: Annotated[
@@ -74,10 +83,15 @@ def reproduce(
 
     from brittlestar.cli.train import FRESH_RATE, TUNING_RATE, start_of
     from brittlestar.core.errors import UsageError, require
-    from brittlestar.reproduce import PublishedFiles, Setting
+    from brittlestar.reproduce import FROM_TABLES, PublishedFiles, Setting, reproduce_from
     from brittlestar.reproduce import reproduce as run
     from brittlestar.training import Plan
 
+    if name in FROM_TABLES:
+        require(published is not None, f"{name} needs --published FOLDER, the published files", UsageError)
+        assert published is not None
+        _say(*reproduce_from(name, published, out))
+        return
     # One thread gives the same weights everywhere.
     torch.set_num_threads(1)
     start = start_of(from_, factory, weights, mean, std)
@@ -110,7 +124,10 @@ def reproduce(
             classes=published_classes,
         )
     )
-    reproduction, page = run(name, setting, out, lambda text: say(f"  {text}", err=True), beside)
+    _say(*run(name, setting, out, lambda text: say(f"  {text}", err=True), beside))
+
+
+def _say(reproduction: Reproduction, page: Path) -> None:
     for verdict in reproduction.verdicts:
         say(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
     say(f"page: {page}")

@@ -47,6 +47,9 @@ OPTIONS: dict[str, Option] = {
     **_own("held_out", owner="fit"),
     **_own("trust", owner="reopened"),
     "architecture": Option("architecture", "--arch", "fit"),
+    **_own("clean", "standard", owner="analysed"),
+    "claimed": Option("claimed", "--type", "analysed"),
+    **_own("bins", "each", "upward", "images", owner="MatchedSet"),
     **_own("clean", "types", "adversarial", "base", "classes", owner="PublishedFiles", lead="published_"),
 }
 
