@@ -127,7 +127,9 @@ def _model(gathered: Gathered, subject: Subject, info: str) -> TimeModel:
     )
 
 
-def _summaries(found: Neighbourhoods, labelled: bool, rates: npt.NDArray[np.float64], pixels: int) -> Iterator[TimeNumber]:
+def _summaries(
+    found: Neighbourhoods, labelled: bool, rates: npt.NDArray[np.float64], pixels: int
+) -> Iterator[TimeNumber]:
     k = found.reach
     if labelled:
         yield TimeNumber(key="pm0", title="right (pm-0)", estimate=found.accuracy_within(0))
@@ -140,15 +142,21 @@ def _summaries(found: Neighbourhoods, labelled: bool, rates: npt.NDArray[np.floa
             key="conditional", title="neighbours right, anchor right", estimate=_or_none(found.conditional, k)
         )
         yield TimeNumber(key="kept", title="anchors kept, pm-k / pm-0", estimate=_or_none(found.kept, k))
-    yield TimeNumber(key="same_answer", title="same answer at a neighbour", estimate=_or_none(found.steady_neighbour, k))
+    yield TimeNumber(
+        key="same_answer", title="same answer at a neighbour", estimate=_or_none(found.steady_neighbour, k)
+    )
     yield TimeNumber(key=f"same_answer_within_{k}", title=f"same answer within {k}", estimate=found.steady_within(k))
     yield TimeNumber(key="flips", title="next frame, another answer", estimate=_or_none(found.flips))
     a_second = _or_none(found.flips_a_second, rates)
     yield TimeNumber(key="flips_a_second", title="changes a second", estimate=a_second, unit="a second")
     outside = functools.partial(found.outside, flipped=True)
-    yield TimeNumber(key="outside_linf_of_flips", title="of changed answers, outside the ball", estimate=_or_none(outside))
+    yield TimeNumber(
+        key="outside_linf_of_flips", title="of changed answers, outside the ball", estimate=_or_none(outside)
+    )
     wider = functools.partial(found.outside, flipped=True, pixels=pixels)
-    yield TimeNumber(key="outside_l2_of_flips", title="of changed answers, outside the L2 ball", estimate=_or_none(wider))
+    yield TimeNumber(
+        key="outside_l2_of_flips", title="of changed answers, outside the L2 ball", estimate=_or_none(wider)
+    )
 
 
 def _details(found: Neighbourhoods, labelled: bool) -> Iterator[tuple[str, Estimate]]:
