@@ -89,6 +89,11 @@ INSIDE = {
     "people export": Inside(
         "{w}/run --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
     ),
+    "build matched": Inside(
+        "--candidates {w}/data.npz --reference {w}/data.npz --score s --out {out}/list.csv",
+        "brittlestar.build.matched_files._csv",
+    ),
+    "population": Inside("{w}/data.npz --out {out}", "brittlestar.population.layouts._read"),
     "textures": Inside("--yes", "brittlestar.core.frost.texture_folder"),
     "demo": Inside("--out {out}", "brittlestar.training.demo.train_demo_models"),
 }

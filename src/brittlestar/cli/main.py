@@ -37,6 +37,7 @@ VERBS: dict[str, str] = {
     "build": "build:app",
     "ni": "ni:ni",
     "people": "people:app",
+    "population": "population:population",
     "demo": "demo:demo",
     "textures": "textures:textures",
     "transplant": "transplant:transplant",
