@@ -51,6 +51,7 @@ OWNERS: dict[str, set[str]] = {
     "fit": set(inspect.signature(fit).parameters),
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
+    "estimate": set(inspect.signature(bs.Run.estimate).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

@@ -46,11 +46,12 @@ OPTIONS: dict[str, Option] = {
     **_own("resize", "crop", "resize_filter", owner="ModelSpec", lead="model_"),
     **_own("held_out", owner="fit"),
     **_own("trust", owner="reopened"),
+    **_own("level", owner="estimate"),
     "architecture": Option("architecture", "--arch", "fit"),
     **_own("clean", "types", "adversarial", "base", "classes", owner="PublishedFiles", lead="published_"),
 }
 
-_PLAIN = ("evaluate", "fit", "reopened")
+_PLAIN = ("evaluate", "fit", "reopened", "estimate")
 """Functions: their arguments are named alone. The fields of the others are named with the class."""
 
 _language: Language = PYTHON

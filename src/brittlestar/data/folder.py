@@ -17,26 +17,22 @@ from brittlestar.data.reader import OpenRequest, Reader
 from brittlestar.data.tree import tree_of
 
 
-class FolderSource(EncodedSource):
-    """A folder with one sub-folder a class; classes are the sub-folders' names in sorted order, numbers in theirs."""
+class PictureFiles(EncodedSource):
+    """Image files below a folder."""
 
-    by_text = True
-
-    def __init__(
+    def index_files(
         self,
         root: Path,
+        files: Sequence[tuple[Path, int]],
+        classes: tuple[str, ...],
         asked: OpenRequest,
+        notes: Sequence[str],
     ) -> None:
-        require(
-            asked.group is None, "an image folder has no column to group samples by; use Parquet or arrays", DataError
-        )
-        tree = tree_of(root)
-        files = [(file, label) for label, (_, images) in enumerate(tree.classes) for file in images]
+        """Read the files (path, label) once; ``classes`` in the order of the labels."""
         self.root = root
-        classes = tuple(name for name, _ in tree.classes)
         listing = ((_or_why(p), str(p.relative_to(root)), label) for p, label in files)
         name = readable(root.resolve().name)
-        kept = self._index(listing, len(files), "folder", str(root), name, classes, asked, notes=tree.notes)
+        kept = self._index(listing, len(files), "folder", str(root), name, classes, asked, notes=notes)
         self.files = [str(files[place][0].relative_to(root)) for place in kept]
 
     def names(self) -> Sequence[str]:
@@ -52,6 +48,24 @@ class FolderSource(EncodedSource):
                 raise Changed(f"{self.files[place]} is gone from {self.root} since this session began") from None
             except OSError as error:
                 raise DataError(f"cannot read {self.files[place]} in {self.root}: {error.strerror}") from error
+
+
+class FolderSource(PictureFiles):
+    """A folder with one sub-folder a class; classes are the sub-folders' names in sorted order, numbers in theirs."""
+
+    by_text = True
+
+    def __init__(
+        self,
+        root: Path,
+        asked: OpenRequest,
+    ) -> None:
+        require(
+            asked.group is None, "an image folder has no column to group samples by; use Parquet or arrays", DataError
+        )
+        tree = tree_of(root)
+        files = [(file, label) for label, (_, images) in enumerate(tree.classes) for file in images]
+        self.index_files(root, files, tuple(name for name, _ in tree.classes), asked, tree.notes)
 
 
 def _or_why(path: Path) -> bytes | DataError:

@@ -7,6 +7,7 @@ from brittlestar.report.sections.calibration import Calibration
 from brittlestar.report.sections.comparison import PairedDifferences
 from brittlestar.report.sections.corruptions import Corruptions
 from brittlestar.report.sections.curves import Curves
+from brittlestar.report.sections.estimated import EstimatedWithoutLabels
 from brittlestar.report.sections.examples import Examples
 from brittlestar.report.sections.explained import Explained
 from brittlestar.report.sections.filters import Filters
@@ -35,6 +36,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Calibration,
     Measured,
     PairedDifferences,
+    EstimatedWithoutLabels,
     Examples,
     Pending,
     NotAsked,
