@@ -16,6 +16,7 @@ import typer.main
 from typer.testing import CliRunner
 
 import brittlestar as bs
+from brittlestar.api.predicted import predicted
 from brittlestar.cli.main import app
 from brittlestar.core import options
 from brittlestar.core.errors import UsageError
@@ -52,6 +53,7 @@ OWNERS: dict[str, set[str]] = {
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
     "estimate": set(inspect.signature(bs.Run.estimate).parameters),
+    "predicted": set(inspect.signature(predicted).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

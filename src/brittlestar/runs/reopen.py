@@ -22,6 +22,7 @@ from brittlestar.models.neighbours import forget
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.identity import check_same, kept_behaviour
 from brittlestar.runs.skipped import as_recorded, reopened_as_recorded
+from brittlestar.runs.truths import table_of
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
 from brittlestar.store import RunStore
@@ -83,6 +84,8 @@ def reopened(
     forget()
     loaded = {name: load_model(spec) for name, spec in specs.items()}
     loaded |= {name: as_model(value, name=name) for name, value in objects.items() if name in manifest.models}
+    for model in loaded.values():
+        model.space = source.space
     benched = [_same(store, name, loaded[name], source) for name in manifest.models]
     to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)
     spec = BenchSpec(
@@ -97,6 +100,7 @@ def reopened(
         batch=manifest.sessions[-1].batch,
         folder=folder,
         tune=bool(manifest.sessions[-1].tuning),
+        truths=None if source.truths is None else to[table_of(source.truths)][order],
     )
     if all(model.device.type == "cpu" for model in benched):
         # As in runs: with several threads, sums are split otherwise and end in other bits.
@@ -115,6 +119,8 @@ def code_to_run(store: RunStore) -> list[str]:
 
 def _spec(name: str, recorded: dict[str, Any], folder: Path) -> ModelSpec:
     how = recorded.get("how")
+    given = str(recorded.get("spec")).startswith("predictions:")
+    require(not given, f"{name} is a file of predictions, not a model: it cannot be asked again", StoreError)
     python = f"model {name} was given as a Python object: give it again, from Python"
     require(bool(how), python, StoreError)
     told = f"{folder}: what loads model {name} is damaged in the manifest"
