@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -188,3 +190,30 @@ def test_unlabelled_forms_give_the_same_images(tmp_path: Path) -> None:
     np.savez(tmp_path / "odd.npz", y=y)
     with pytest.raises(DataError, match="must be called x or images"):
         open_unlabelled(tmp_path / "odd.npz")
+
+
+def test_the_report_says_what_was_estimated_and_what_was_not(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("unlabelled", "report"))
+    np.savez(tmp_path / "new <b>.npz", x=pictures(60, 8)[0])
+    (one, two) = Run(folder).estimate(tmp_path / "new <b>.npz", trust=True)
+    np.savez(tmp_path / "noise.npz", x=np.random.default_rng(0).choice(np.array([0, 255], np.uint8), (60, 16, 16)))
+    Run(folder).estimate(tmp_path / "noise.npz", trust=True, model="dull")
+    page = Run(folder).report(tmp_path / "page.html").read_text()
+    section = page[page.index('<section id="estimated"') :].split("</section>")[0]
+    assert "new &lt;b&gt;: 60 different images" in section and "<b>." not in section.replace("estimate.</b>", "")
+    assert "dull: no estimate." in section and "Outside what was measured: contrast" in section
+    assert section.count("<svg") == 2 * 5 and "accuracy is" not in section
+    with (tmp_path / "results.csv").open() as file:
+        rows = [r for r in csv.DictReader(file) if r["measure"] == "accuracy_estimated_without_labels"]
+    assert one.estimate is not None and two.estimate is not None
+    told = {(r["data"], r["model"]): r for r in rows}
+    assert float(told["new <b>", "sharp"]["value"]) == pytest.approx(one.estimate.value, abs=1e-6)
+    assert told["noise", "dull"]["value"] == "" and "outside" in told["noise", "dull"]["status"]
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert {e["data"] for e in summary["estimated"]} == {"new <b>", "noise"}
+    models = {name: f"torch:{run.parent}/model.py:{name}" for name in ("sharp", "dull")}
+    data = str(run.parent / "data.npz")
+    bs.evaluate(models, data, suite=GaussianNoise(sigma=0.15), out=folder, progress=False)
+    later = Run(folder).report(tmp_path / "later.html").read_text()
+    assert 'id="estimated"' not in later and "rests on an earlier state of its run" in later

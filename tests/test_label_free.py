@@ -7,9 +7,9 @@ import pytest
 
 from brittlestar.core.errors import UsageError
 from brittlestar.core.rows import Rows
-from brittlestar.measures.label_free import Answers, clean_of, predictions, thresholded, transported
-from brittlestar.measures.label_free_fit import CANDIDATES, NEED_MIX, Cell, label_free_fit
-from brittlestar.measures.label_free_range import TOGETHER, Quantity, Seen, answered, described, image_values
+from brittlestar.measures.label_free import ModelAnswers, clean_of, predictions, thresholded, transported
+from brittlestar.measures.label_free_fit import CANDIDATES, NEED_MIX, KnownCell, label_free_fit
+from brittlestar.measures.label_free_range import TOGETHER, MeasuredRange, Quantity, answered, described, image_values
 from brittlestar.measures.random_effects import PRIOR, highest_level, mixed_fit
 
 
@@ -49,10 +49,10 @@ def test_methods_never_look_at_the_labels_of_other_images() -> None:
     logits = np.random.default_rng(0).normal(0, 2, (40, 3))
     labels = [k % 3 for k in range(40)]
     known = rows_of(logits, labels)
-    other = Answers.of(rows_of(logits + np.eye(3)[labels], labels), 3)
+    other = ModelAnswers.of(rows_of(logits + np.eye(3)[labels], labels), 3)
     clean = clean_of(known, [other], 3)
     assert clean.accuracy == np.mean(logits.argmax(1) == labels)
-    said = [predictions(clean, Answers.of(rows_of(logits, own), 3), [other]) for own in (labels, [0] * 40)]
+    said = [predictions(clean, ModelAnswers.of(rows_of(logits, own), 3), [other]) for own in (labels, [0] * 40)]
     assert said[0] == said[1] and set(said[0]) == {m for chosen in CANDIDATES for m in chosen}
     # On the very images that they were calibrated on, these give the clean accuracy.
     for method in ("atc_confidence", "atc_entropy", "confidence_difference"):
@@ -66,8 +66,8 @@ def test_entropy_of_the_highest_classes_is_near_that_of_all() -> None:
     order = np.argsort(-logits, axis=1)[:, :5].astype(np.int32)
     top = np.take_along_axis(logits, order, 1).astype(np.float32)
     few = Rows(**{**whole.columns(), "logits": None, "top_classes": order, "top_logits": top})
-    a, b = Answers.of(whole, 8).entropy, Answers.of(few, 8).entropy
-    assert a is not None and b is not None and Answers.of(few, 8).probabilities is None
+    a, b = ModelAnswers.of(whole, 8).entropy, ModelAnswers.of(few, 8).entropy
+    assert a is not None and b is not None and ModelAnswers.of(few, 8).probabilities is None
     assert (b >= a - 1e-6).all() and float((b - a).max()) < 0.2
 
 
@@ -116,7 +116,7 @@ def test_intervals_hold_for_a_family_that_was_not_seen(between: float) -> None:
     assert held / 150 >= 7 / 8 - 3 * (7 / 8 * 1 / 8 / 150) ** 0.5
 
 
-def cells_of(seed: int = 0, families: int = 6, size: int = 5) -> list[Cell]:
+def cells_of(seed: int = 0, families: int = 6, size: int = 5) -> list[KnownCell]:
     """Conditions on which agreement tells the accuracy but for an offset, and confidences tell nothing."""
     draws = np.random.default_rng(seed)
     cells = []
@@ -127,7 +127,7 @@ def cells_of(seed: int = 0, families: int = 6, size: int = 5) -> list[Cell]:
             said |= {"agreement": accuracy * 0.7 + 0.25, "confidence_difference": float(draws.uniform(0.2, 0.95))}
             right = int(draws.binomial(400, accuracy))
             cells.append(
-                Cell(condition=f"{family}/{strength}", family=f"f{family}", said=said, right=right, samples=400)
+                KnownCell(condition=f"{family}/{strength}", family=f"f{family}", said=said, right=right, samples=400)
             )
     return cells
 
@@ -148,7 +148,7 @@ def test_what_is_shown_of_a_left_out_family_never_saw_it() -> None:
     cells = cells_of()
     before = {one.cell.condition: one.estimate.value for one in label_free_fit(cells, 0.97).left_out}
     changed = [
-        Cell(condition=c.condition, family=c.family, said=c.said, right=400 - c.right, samples=400)
+        KnownCell(condition=c.condition, family=c.family, said=c.said, right=400 - c.right, samples=400)
         if c.family == "f2"
         else c
         for c in cells
@@ -191,7 +191,7 @@ def test_what_lies_outside_is_named() -> None:
         (f"c{k}", f"f{k % 4}", quantities(brightness=draws.uniform(0.2, 0.6), contrast=draws.uniform(0.1, 0.3)))
         for k in range(40)
     ]
-    seen = Seen.of(every)
+    seen = MeasuredRange.of(every)
     assert seen.outside(quantities(brightness=0.4, contrast=0.2)) == ()
     (beyond, together) = seen.outside(quantities(brightness=0.95, contrast=0.2))
     assert beyond.name == "brightness" and beyond.value == 0.95 and 0.2 <= beyond.low < beyond.high <= 0.6
@@ -201,7 +201,7 @@ def test_what_lies_outside_is_named() -> None:
 def test_a_corner_between_the_ranges_is_outside_as_well() -> None:
     """Bright images of low contrast and dark ones of high contrast were seen; bright ones of high contrast were not."""
     every = [(f"c{k}", f"f{k % 4}", quantities(brightness=0.2 + 0.01 * k, contrast=0.5 - 0.01 * k)) for k in range(40)]
-    seen = Seen.of(every)
+    seen = MeasuredRange.of(every)
     assert seen.outside(quantities(brightness=0.4, contrast=0.3)) == ()
     (only,) = seen.outside(quantities(brightness=0.55, contrast=0.48))
     assert only.name == TOGETHER
@@ -210,8 +210,8 @@ def test_a_corner_between_the_ranges_is_outside_as_well() -> None:
 def test_classes_are_compared_beyond_what_chance_sets_apart() -> None:
     draws = np.random.default_rng(0)
 
-    def answers(classes: np.ndarray) -> Answers:
-        return Answers.of(
+    def answers(classes: np.ndarray) -> ModelAnswers:
+        return ModelAnswers.of(
             rows_of(4 * np.eye(10)[classes] + draws.normal(0, 0.1, (len(classes), 10)), classes.tolist()), 10
         )
 

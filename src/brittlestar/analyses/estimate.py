@@ -20,9 +20,9 @@ from brittlestar.core.sealed import write_json
 from brittlestar.data.base import DataInfo, Source
 from brittlestar.data.unlabelled import open_unlabelled
 from brittlestar.measures import Estimate
-from brittlestar.measures.label_free import Answers, Clean, clean_of, predictions
-from brittlestar.measures.label_free_fit import Cell, LabelFreeFit, label_free_fit, require_enough
-from brittlestar.measures.label_free_range import Described, Outside, Seen, answered, described
+from brittlestar.measures.label_free import Clean, ModelAnswers, clean_of, predictions
+from brittlestar.measures.label_free_fit import KnownCell, LabelFreeFit, label_free_fit, require_enough
+from brittlestar.measures.label_free_range import Described, MeasuredRange, Outside, answered, described
 from brittlestar.report.estimated import SCHEMA
 from brittlestar.report.explained import identity_of
 from brittlestar.runs.reopen import reopened
@@ -75,16 +75,16 @@ class Estimated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class KnownModel:
     """What a run knows of one model: its clean images, and a cell each other condition."""
 
     clean: Clean
     accuracy: Estimate
-    cells: tuple[Cell, ...]
-    answers: Mapping[str, Answers]
+    cells: tuple[KnownCell, ...]
+    answers: Mapping[str, ModelAnswers]
 
 
-def measured(store: RunStore) -> dict[str, Measured]:
+def measured(store: RunStore) -> dict[str, KnownModel]:
     """By model, the conditions that methods without labels are learned and tested on: shifts, no attacks.
 
     Raises:
@@ -100,7 +100,7 @@ def measured(store: RunStore) -> dict[str, Measured]:
     for name, own in rows.items():
         require(clean in own, f"{name} has answered fewer than {FEWEST_ROWS} clean images of this run yet", UsageError)
         require_enough([i.family for i in infos if i.id in own and i.id != clean])
-    answers = {name: {c: Answers.of(r, classes) for c, r in own.items()} for name, own in rows.items()}
+    answers = {name: {c: ModelAnswers.of(r, classes) for c, r in own.items()} for name, own in rows.items()}
     return {name: _measured(name, infos, rows[name], answers, clean, classes) for name in rows}
 
 
@@ -108,16 +108,16 @@ def _measured(
     name: str,
     infos: Sequence[ConditionInfo],
     rows: Mapping[str, Rows],
-    answers: Mapping[str, Mapping[str, Answers]],
+    answers: Mapping[str, Mapping[str, ModelAnswers]],
     clean: str,
     classes: int,
-) -> Measured:
-    def others(condition: str) -> list[Answers]:
+) -> KnownModel:
+    def others(condition: str) -> list[ModelAnswers]:
         return [a[condition] for other, a in answers.items() if other != name and condition in a]
 
     known = clean_of(rows[clean], others(clean), classes)
     cells = [
-        Cell(
+        KnownCell(
             condition=info.id,
             family=info.family,
             said=predictions(known, answers[name][info.id], others(info.id)),
@@ -128,10 +128,10 @@ def _measured(
         if info.id in rows and info.id != clean
     ]
     accuracy = measures.accuracy(rows[clean])
-    return Measured(clean=known, accuracy=accuracy, cells=tuple(cells), answers=answers[name])
+    return KnownModel(clean=known, accuracy=accuracy, cells=tuple(cells), answers=answers[name])
 
 
-def fitted(known: Measured, level: float | None) -> tuple[LabelFreeFit, LabelFreeFit]:
+def fitted(known: KnownModel, level: float | None) -> tuple[LabelFreeFit, LabelFreeFit]:
     """What methods are worth for a model: all of them, and those that bear any mix of classes."""
     return (
         label_free_fit(known.cells, known.clean.accuracy, level),
@@ -191,7 +191,7 @@ def estimate(
         rows, values = asked(bench, names, source, order, answered_in, say)
         seen = seen_under_shifts(bench, say)
         classes = len(store.manifest.data["classes"])
-        answers = {name: Answers.of(rows[name], classes) for name in names}
+        answers = {name: ModelAnswers.of(rows[name], classes) for name in names}
         looks = described(values)
         found = []
         for name, (fit, any_mix) in fits.items():
@@ -242,10 +242,10 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _outside(
-    known: Measured,
+    known: KnownModel,
     seen: Mapping[str, Described],
     store: RunStore,
-    answers: Answers,
+    answers: ModelAnswers,
     looks: Described,
     classes: int,
 ) -> tuple[Outside, ...]:
@@ -255,7 +255,7 @@ def _outside(
         for condition, own in known.answers.items()
         if condition in seen
     ]
-    return Seen.of(every).outside(dict(looks) | answered(known.clean.answers, answers, classes))
+    return MeasuredRange.of(every).outside(dict(looks) | answered(known.clean.answers, answers, classes))
 
 
 def as_json(found: Estimated, store: RunStore) -> dict[str, Any]:

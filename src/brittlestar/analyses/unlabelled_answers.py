@@ -95,7 +95,7 @@ def seen_under_shifts(bench: Bench, say: Say) -> dict[str, Described]:
     # Means over images settle soon, and shifts of large images take long.
     count = 64 if shape[1] * shape[2] <= _SMALL else 24
     places = spec.source.present(spec.order)[:count]
-    own = _Own(bench, places, say)
+    own = _OwnImages(bench, places, say)
     found: dict[str, Described] = {}
     for condition in spec.conditions:
         if condition.info.kind in ("clean", "shift"):
@@ -104,7 +104,7 @@ def seen_under_shifts(bench: Bench, say: Say) -> dict[str, Described]:
     return found
 
 
-class _Own:
+class _OwnImages:
     """Some of the run's own images, decoded once and only if they are needed."""
 
     def __init__(self, bench: Bench, places: npt.NDArray[np.int64], say: Say) -> None:

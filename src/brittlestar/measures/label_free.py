@@ -31,7 +31,7 @@ TRANSPORTED = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class ModelAnswers:
     """What a model answered, without any label.
 
     Fields:
@@ -49,7 +49,7 @@ class Answers:
     probabilities: Floats | None
 
     @classmethod
-    def of(cls, rows: Rows, classes: int) -> Answers:
+    def of(cls, rows: Rows, classes: int) -> ModelAnswers:
         """The answers in rows of still images; their labels are not looked at.
 
         Args:
@@ -94,7 +94,7 @@ class Clean:
         agreed: Share on which the model and the run's others answer alike; ``None`` without others.
     """
 
-    answers: Answers
+    answers: ModelAnswers
     correct: npt.NDArray[np.bool_]
     marginal: Floats
     agreed: float | None
@@ -105,15 +105,15 @@ class Clean:
         return float(self.correct.mean())
 
 
-def clean_of(rows: Rows, others: Sequence[Answers], classes: int) -> Clean:
+def clean_of(rows: Rows, others: Sequence[ModelAnswers], classes: int) -> Clean:
     """What one model, beside the others of its run, answered on clean images."""
     rows = rows.sorted()
-    answers = Answers.of(rows, classes)
+    answers = ModelAnswers.of(rows, classes)
     marginal = np.bincount(rows.label, minlength=classes) / len(rows)
     return Clean(answers=answers, correct=rows.correct, marginal=marginal, agreed=agreement(answers, others))
 
 
-def predictions(clean: Clean, answers: Answers, others: Sequence[Answers]) -> dict[str, float]:
+def predictions(clean: Clean, answers: ModelAnswers, others: Sequence[ModelAnswers]) -> dict[str, float]:
     """What each method that can be applied says, as a share of right answers in [0, 1].
 
     Args:
@@ -155,7 +155,7 @@ def thresholded(scores: Floats, correct: npt.NDArray[np.bool_], others: Floats) 
     return float((others >= np.sort(scores)[wrong]).mean())
 
 
-def agreement(answers: Answers, others: Sequence[Answers]) -> float | None:
+def agreement(answers: ModelAnswers, others: Sequence[ModelAnswers]) -> float | None:
     """Mean share of samples that another model answers alike; ``None`` where there is none that answered them."""
     shares = []
     for other in others:

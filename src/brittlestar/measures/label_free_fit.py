@@ -54,7 +54,7 @@ also does where there is more of that class."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class KnownCell:
     """One measured condition.
 
     Fields:
@@ -80,7 +80,7 @@ class Cell:
 class LeftOut:
     """A condition as it is estimated when its whole family is left out."""
 
-    cell: Cell
+    cell: KnownCell
     estimate: Estimate
 
     @property
@@ -162,12 +162,12 @@ def _more() -> str:
 
 
 def label_free_fit(
-    cells: Sequence[Cell], clean: float, level: float | None = None, *, any_mix: bool = False
+    cells: Sequence[KnownCell], clean: float, level: float | None = None, *, any_mix: bool = False
 ) -> LabelFreeFit:
     """Learn what methods are worth, and choose among ``CANDIDATES``.
 
     Args:
-        cells: Measured conditions, without the clean one.
+        cells: KnownModel conditions, without the clean one.
         clean: Accuracy on clean images.
         level: Of the intervals; by default ``LEVEL``, or what the families bear out where that is less.
         any_mix: Whether the classes may be mixed otherwise than in the run's data (``NEED_MIX`` is left out then).
@@ -256,7 +256,7 @@ def _estimate(fit: MixedFit, chosen: Chosen, said: Mapping[str, float], samples:
 class _Table:
     """The cells as arrays; fits without some families, each once."""
 
-    def __init__(self, cells: Sequence[Cell], families: Sequence[str]) -> None:
+    def __init__(self, cells: Sequence[KnownCell], families: Sequence[str]) -> None:
         self.cells, self.families = cells, families
         self.family = np.array([families.index(cell.family) for cell in cells], np.int64)
         self.accuracy = np.array([cell.accuracy for cell in cells])

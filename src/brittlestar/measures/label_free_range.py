@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar.core.errors import UsageError, require
-from brittlestar.measures.label_free import Answers
+from brittlestar.measures.label_free import ModelAnswers
 
 Floats = npt.NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def described(values: Mapping[str, Floats]) -> dict[str, Quantity]:
     }
 
 
-def answered(clean: Answers, answers: Answers, classes: int) -> dict[str, Quantity]:
+def answered(clean: ModelAnswers, answers: ModelAnswers, classes: int) -> dict[str, Quantity]:
     """What answers look like: how sure they are, and which classes they give."""
     spread = float(answers.confidence.std())
     found = described({"confidence": answers.confidence})
@@ -126,7 +126,7 @@ class Outside:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class MeasuredRange:
     """What a run has measured, clean images included.
 
     Fields:
@@ -143,7 +143,7 @@ class Seen:
     errors: Floats
 
     @classmethod
-    def of(cls, every: Sequence[tuple[str, str, Described]]) -> Seen:
+    def of(cls, every: Sequence[tuple[str, str, Described]]) -> MeasuredRange:
         """From (condition, family, quantities) of each; quantities that one of them lacks are left out.
 
         Raises:
