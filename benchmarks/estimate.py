@@ -159,7 +159,7 @@ def told(name: str, known: KnownModel, lines: list[tuple[Mapping[str, float], fl
     clean = 100 * np.abs(known.clean.accuracy - truth).mean()
     plain = 100 * np.abs([line[0]["atc_confidence"] for line in kept] - truth).mean()
     print(f"{name}: n = {count}, {len(kept)} of {len(lines)} cells; clean {clean:.1f}, plain ATC {plain:.1f} points")
-    for mix, fit in zip(("classes mixed as in the run", "any mix"), fitted(known, None), strict=True):
+    for mix, fit in zip(("any mix of classes", "mixed as in the run"), fitted(known, None), strict=True):
         every = [fit.estimate(line[0], count) for line in kept]
         miss = 100 * np.abs([e.value for e in every] - truth).mean()
         within = np.mean([e.low <= t <= e.high for e, t in zip(every, truth, strict=True)])
@@ -202,8 +202,12 @@ def digits(out: Path, samples: int) -> None:
         )
         right = {row["model"]: row["accuracy"] for row in truth.table()}
         for one in run.estimate(images):
-            e = one.estimate
-            value = f"{100 * e.value:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]" if e else "no estimate"
+            value = "no estimate"
+            if one.any_mix is not None and one.same_mix is not None:
+                value = " and ".join(
+                    f"{100 * e.value:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}] ({mix} mix)"
+                    for mix, e in (("any", one.any_mix), ("same", one.same_mix))
+                )
             print(
                 f"{name}, {one.model}: estimated {value}, measured {100 * right[one.model]:.1f}; plain ATC "
                 f"{100 * one.said['atc_confidence']:.1f}, clean {100 * one.clean.value:.1f}; {one.outside or ''}"

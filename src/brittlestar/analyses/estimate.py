@@ -18,6 +18,7 @@ from brittlestar.core.options import option
 from brittlestar.core.rows import Rows
 from brittlestar.core.sealed import write_json
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.order import balanced_order
 from brittlestar.data.unlabelled import open_unlabelled
 from brittlestar.measures import Estimate
 from brittlestar.measures.label_free import Clean, ModelAnswers, clean_of, predictions
@@ -39,22 +40,23 @@ class ModelEstimate:
 
     Fields:
         model: Its name.
-        estimate: Share of right answers, estimated without labels; ``None`` where that is refused.
-        any_mix: The same by methods that do not need the classes mixed as in the run's data; ``None`` where refused.
+        any_mix: Share of right answers, estimated without labels; ``None`` where that is refused.
+        same_mix: The same where the classes are known to be mixed as in the run's data, which more methods may then
+            use; ``None`` where that is refused. Under another mix it is wrong.
         outside: Why it is refused: what of these images lies beyond all that the run has measured.
         said: What each method says as it stands.
         clean: Accuracy on the run's clean images.
-        fit, any_mix_fit: What the two rest on.
+        any_mix_fit, same_mix_fit: What the two rest on.
     """
 
     model: str
-    estimate: Estimate | None
     any_mix: Estimate | None
+    same_mix: Estimate | None
     outside: tuple[Outside, ...]
     said: Mapping[str, float]
     clean: Estimate
-    fit: LabelFreeFit
     any_mix_fit: LabelFreeFit
+    same_mix_fit: LabelFreeFit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +134,10 @@ def _measured(
 
 
 def fitted(known: KnownModel, level: float | None) -> tuple[LabelFreeFit, LabelFreeFit]:
-    """What methods are worth for a model: all of them, and those that bear any mix of classes."""
+    """What methods are worth for a model: those that bear any mix of classes, and all of them."""
     return (
-        label_free_fit(known.cells, known.clean.accuracy, level),
         label_free_fit(known.cells, known.clean.accuracy, level, any_mix=True),
+        label_free_fit(known.cells, known.clean.accuracy, level),
     )
 
 
@@ -177,7 +179,9 @@ def estimate(
     # First what takes no time, and needs no model.
     known = measured(store)
     source = _opened(store, data, preparation or {})
-    order = source.order(store.manifest.seed)[:samples]
+    # Not the source's own order, which balances classes: no label may play a part.
+    nothing = np.zeros(len(source.ids), np.int32)
+    order = balanced_order(source.ids, nothing, store.manifest.seed)[:samples]
     distinct = len(np.unique(source.ids[order] if source.groups is None else source.groups[order]))
     require(
         distinct >= FEWEST_ROWS,
@@ -194,20 +198,20 @@ def estimate(
         answers = {name: ModelAnswers.of(rows[name], classes) for name in names}
         looks = described(values)
         found = []
-        for name, (fit, any_mix) in fits.items():
+        for name, (any_mix, same_mix) in fits.items():
             others = [answers[other] for other in names if other != name]
             said = predictions(known[name].clean, answers[name], others)
             outside = _outside(known[name], seen, store, answers[name], looks, classes)
             found.append(
                 ModelEstimate(
                     model=name,
-                    estimate=None if outside else fit.estimate(said, distinct),
                     any_mix=None if outside else any_mix.estimate(said, distinct),
+                    same_mix=None if outside else same_mix.estimate(said, distinct),
                     outside=outside,
                     said=said,
                     clean=known[name].accuracy,
-                    fit=fit,
                     any_mix_fit=any_mix,
+                    same_mix_fit=same_mix,
                 )
             )
         made = Estimated(
@@ -269,13 +273,13 @@ def as_json(found: Estimated, store: RunStore) -> dict[str, Any]:
         "models": [
             {
                 "model": one.model,
-                "estimate": None if one.estimate is None else asdict(one.estimate),
                 "any_mix": None if one.any_mix is None else asdict(one.any_mix),
+                "same_mix": None if one.same_mix is None else asdict(one.same_mix),
                 "outside": [asdict(o) for o in one.outside],
                 "said": dict(one.said),
                 "clean": asdict(one.clean),
-                "fit": _fit(one.fit),
                 "any_mix_fit": _fit(one.any_mix_fit),
+                "same_mix_fit": _fit(one.same_mix_fit),
             }
             for one in found.models
         ],

@@ -13,6 +13,7 @@ from brittlestar.cli.say import say
 
 if TYPE_CHECKING:
     from brittlestar.analyses.estimate import ModelEstimate
+    from brittlestar.measures.label_free_fit import LabelFreeFit
 
 
 def estimate(
@@ -86,19 +87,24 @@ def estimate(
 def told(one: ModelEstimate, data: str, distinct: int) -> list[str]:
     """What is said of one model, the first line alone; what it rests on is set in below."""
     from brittlestar.core.text import readable
-    from brittlestar.report.estimated_words import beyond, rests, share_without_labels
+    from brittlestar.report.estimated_words import beyond, share_without_labels
 
     name = f"{readable(one.model)} on {readable(data)} ({distinct:,} different images)"
-    if one.estimate is None:
+    if one.any_mix is None or one.same_mix is None:
         return [
             f"{name}: no estimate",
             *(f"  {beyond(o.name, o.value, o.low, o.high, o.nearest)}" for o in one.outside),
         ]
-    lines = [f"{name}: {share_without_labels(one.estimate)}"]
-    lines.append(f"  {rests(one.fit.chosen, one.fit.miss, one.fit.plain, one.fit.covered, len(one.fit.left_out))}")
-    if one.any_mix is not None and one.any_mix_fit.chosen != one.fit.chosen:
+    lines = [f"{name}: {share_without_labels(one.any_mix)}", f"  {_rests(one.any_mix_fit)}"]
+    if one.any_mix_fit.chosen != one.same_mix_fit.chosen:
         lines.append(
-            f"  this takes the classes to be mixed as in the run's data; if they may be mixed in any way: "
-            f"{share_without_labels(one.any_mix)}"
+            f"  if the classes are mixed as in the run's data, and only then: {share_without_labels(one.same_mix)}"
         )
+        lines.append(f"  {_rests(one.same_mix_fit)}")
     return lines
+
+
+def _rests(fit: LabelFreeFit) -> str:
+    from brittlestar.report.estimated_words import rests
+
+    return rests(fit.chosen, fit.miss, fit.plain, fit.covered, len(fit.left_out))

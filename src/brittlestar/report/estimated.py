@@ -78,15 +78,15 @@ class Beyond:
 
 @dataclass(frozen=True, kw_only=True)
 class EstimatedModel:
-    """One model on one set of unlabelled images; without an ``estimate``, ``outside`` says why."""
+    """One model on one set of unlabelled images; without estimates, ``outside`` says why."""
 
     model: ModelEntry
-    estimate: Estimate | None
     any_mix: Estimate | None
+    same_mix: Estimate | None
     outside: tuple[Beyond, ...]
     clean: Estimate
-    basis: Basis
     any_mix_basis: Basis
+    same_mix_basis: Basis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +142,8 @@ def _built(gathered: Gathered, store: RunStore, kept: Mapping[str, Any]) -> Esti
 def _model(entry: ModelEntry, kept: Mapping[str, Any]) -> EstimatedModel:
     return EstimatedModel(
         model=entry,
-        estimate=None if kept["estimate"] is None else estimate_of(kept["estimate"], 0.0),
         any_mix=None if kept["any_mix"] is None else estimate_of(kept["any_mix"], 0.0),
+        same_mix=None if kept["same_mix"] is None else estimate_of(kept["same_mix"], 0.0),
         outside=tuple(
             Beyond(
                 name=str(o["name"]),
@@ -155,8 +155,8 @@ def _model(entry: ModelEntry, kept: Mapping[str, Any]) -> EstimatedModel:
             for o in kept["outside"]
         ),
         clean=estimate_of(kept["clean"], 0.0),
-        basis=_basis(kept["fit"]),
         any_mix_basis=_basis(kept["any_mix_fit"]),
+        same_mix_basis=_basis(kept["same_mix_fit"]),
     )
 
 

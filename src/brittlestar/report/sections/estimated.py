@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from markupsafe import Markup
 
-from brittlestar.measures import Sensitivity
+from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.measures.label_free import METHODS
 from brittlestar.report.drawing.charts import model_class
 from brittlestar.report.drawing.svg import Canvas, element, outline
@@ -43,8 +43,8 @@ class EstimatedWithoutLabels(Section):
         for data in self.data:
             for one in data.models:
                 for measure, e in (
-                    ("accuracy_estimated_without_labels", one.estimate),
-                    ("accuracy_estimated_without_labels_any_mix", one.any_mix),
+                    ("accuracy_estimated_without_labels", one.any_mix),
+                    ("accuracy_estimated_without_labels_same_mix", one.same_mix),
                 ):
                     yield Result(
                         model=one.model.name,
@@ -72,25 +72,33 @@ class EstimatedWithoutLabels(Section):
         for data in self.data:
             for one in data.models:
                 head = f"* {escaped(one.model.name)} on {escaped(data.name)} ({count(data.distinct, 'image')}): "
-                if one.estimate is None:
+                if one.any_mix is None or one.same_mix is None:
                     yield head + "no estimate: " + "; ".join(escaped(reason) for reason in reasons(one))
                 else:
-                    yield f"{head}{share_without_labels(one.estimate)}, {escaped(_rests(one.basis))}"
+                    yield f"{head}{share_without_labels(one.any_mix)}, {escaped(_rests(one.any_mix_basis))}"
+                    if mixed_otherwise(one):
+                        same = f"{share_without_labels(one.same_mix)}, {escaped(_rests(one.same_mix_basis))}"
+                        yield f"  * if the classes are mixed as in the run's data: {same}"
         yield ""
 
     def figures(self) -> Mapping[str, Markup]:
         return {
-            f"estimated/{one.model.key}-{family}": svg
+            f"estimated/{one.model.key}-{name}-{family}": svg
             for one in _models(self.data)
-            for family, _, svg in panels(one.model.name, model_class(one.model), one.basis)
+            for name, basis in bases(one)
+            for family, _, svg in panels(one.model.name, model_class(one.model), basis)
         }
 
     def context(self) -> Mapping[str, Any]:
         return {
             "reasons": reasons,
             "named": named,
-            "mixed_otherwise": lambda one: one.any_mix_basis.methods != one.basis.methods,
-            "tested": [(one, panels(one.model.name, model_class(one.model), one.basis)) for one in _models(self.data)],
+            "mixed_otherwise": mixed_otherwise,
+            "tested": [
+                (one, name, basis, panels(one.model.name, model_class(one.model), basis))
+                for one in _models(self.data)
+                for name, basis in bases(one)
+            ],
         }
 
 
@@ -99,18 +107,34 @@ def _models(data: Iterable[EstimatedData]) -> list[EstimatedModel]:
     return list({one.model.key: one for part in data for one in part.models}.values())
 
 
+def mixed_otherwise(one: EstimatedModel) -> bool:
+    """Whether it makes a difference if the classes are known to be mixed as in the run's data."""
+    return one.any_mix_basis.methods != one.same_mix_basis.methods
+
+
+def bases(one: EstimatedModel) -> list[tuple[str, Basis]]:
+    """What its estimates rest on: under any mix of classes, and under the run's where that is another."""
+    return [("any-mix", one.any_mix_basis), *([("same-mix", one.same_mix_basis)] if mixed_otherwise(one) else [])]
+
+
 def _values(one: EstimatedModel) -> dict[str, Any]:
     return {
-        "estimate": None if one.estimate is None else estimate_values(one.estimate),
-        "any_mix_of_classes": None if one.any_mix is None else estimate_values(one.any_mix),
+        "any_mix_of_classes": _estimated(one.any_mix, one.any_mix_basis),
+        "same_mix_of_classes": _estimated(one.same_mix, one.same_mix_basis),
         "outside": reasons(one),
         "clean_accuracy": estimate_values(one.clean),
-        "methods": list(one.basis.methods),
-        "mean_error_on_left_out_families": one.basis.miss,
-        "mean_error_of_the_clean_accuracy": one.basis.plain["clean"],
-        "mean_error_of_plain_atc": one.basis.plain["atc_confidence"],
-        "conditions": len(one.basis.tried),
-        "conditions_within_their_intervals": one.basis.covered,
+    }
+
+
+def _estimated(e: Estimate | None, basis: Basis) -> dict[str, Any]:
+    return {
+        "estimate": None if e is None else estimate_values(e),
+        "methods": list(basis.methods),
+        "mean_error_on_left_out_families": basis.miss,
+        "mean_error_of_the_clean_accuracy": basis.plain["clean"],
+        "mean_error_of_plain_atc": basis.plain["atc_confidence"],
+        "conditions": len(basis.tried),
+        "conditions_within_their_intervals": basis.covered,
     }
 
 
