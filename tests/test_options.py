@@ -16,6 +16,7 @@ import typer.main
 from typer.testing import CliRunner
 
 import brittlestar as bs
+from brittlestar.analyses.stimuli import show
 from brittlestar.api.predicted import predicted
 from brittlestar.cli.main import app
 from brittlestar.core import options
@@ -54,6 +55,7 @@ OWNERS: dict[str, set[str]] = {
     "reopened": set(inspect.signature(reopened).parameters),
     "estimate": set(inspect.signature(bs.Run.estimate).parameters),
     "predicted": set(inspect.signature(predicted).parameters),
+    "show": set(inspect.signature(show).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,10 @@ import torch
 
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
+from brittlestar.api.arguments import parse_duration as parse_duration
+from brittlestar.api.asked import UNTRIED, askable, numbered_outputs, unjudged
 from brittlestar.api.effect import effect_on_clean, mapped_labels, truths_of
+from brittlestar.api.outside import opened_outside, run_outside
 from brittlestar.api.run import Run
 from brittlestar.api.spaces import outputs_of, settled_space, titles_of
 from brittlestar.core.errors import UsageError, require
@@ -26,6 +28,7 @@ from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
 from brittlestar.models import ModelSpec, as_model, load_model, settled_output, settled_spec
@@ -36,7 +39,7 @@ from brittlestar.report.live import LiveReport
 from brittlestar.runs.budget import Budget
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
-from brittlestar.runs.request import FollowUp, Request, Watch
+from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
 from brittlestar.runs.skipped import as_recorded
@@ -44,17 +47,6 @@ from brittlestar.shifts.conditions import Condition
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
 from brittlestar.suites.given import Asked, suites_of
-
-
-def parse_duration(text: str | float) -> float:
-    """Seconds from ``90``, ``"90s"``, ``"5m"``, ``"1h30m"``."""
-    if isinstance(text, int | float):
-        return float(text)
-    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    # Every part may be missing, so an empty text matches as well.
-    if parts is None or not any(parts.groups()):
-        raise UsageError(f"cannot read the duration {text!r}: write it like 90s, 5m or 1h30m")
-    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +85,8 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
+    contexts: Any = None
+    metadata: str | Path | None = None
     image_column: str | None = None
     label_column: str | None = None
     label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None
@@ -102,6 +96,7 @@ class Evaluation:
     anyway: bool = False
     shifted: bool = False
     live: bool = False
+    outside: Any = None
 
     def run(
         self,
@@ -135,25 +130,30 @@ class Evaluation:
         suites = suites_of(self.suite)
         opened = self.opened(data, suites, watch)
         source, labels, folder = opened.source, opened.labels, opened.folder
+        apart = {} if self.outside is None else opened_outside(self.outside, source, opened.classes, opened.how)
         devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
         models, specs = self._loaded(model, source, labels, devices, watch, budget)
         if budget is not None:
             budget = dataclasses.replace(budget, loading=time.monotonic() - budget.began)
-        conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
+        conditions = askable(conditions_of(suites, source.info.shape, self.storage, source.info.cropped), source)
+        known = source.info.labelled
+        require(known or self.precision is None, f"{option('precision')} needs labels", UsageError)
+        watch = watch if known else unjudged(watch)
+        named = opened.classes if known or self.classes is not None else numbered_outputs(models, source)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
         require(self.workers <= 1 or portable, specifications, UsageError)
         for note in source.info.notes:
             watch.note(note)
         if self.precision is not None and watch.enough is None:
-            enough = precise_enough(self.precision, folder, source, [m.name for m in models], conditions)
+            enough = precise_enough(self.precision, folder, source, models, conditions)
             watch = dataclasses.replace(watch, enough=enough)
         request = Request(
             source=source,
             labels=labels,
-            classes=opened.classes,
+            classes=named,
             models=models,
             makers=[functools.partial(load_model, value) for value in specs] if portable else None,
             models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for value in specs],
@@ -172,7 +172,7 @@ class Evaluation:
             command=command,
             follow_up=follow_up,
             tune=self.tune,
-            judge=None if self.shifted else judge_of(labels),
+            judge=None if self.shifted or not known else judge_of(labels),
             anyway=self.anyway,
             shifted=self.shifted,
             titles=opened.titles,
@@ -182,9 +182,15 @@ class Evaluation:
         notes = preparation_notes(suites, source.info)
         for note in notes:
             watch.note(note)
+        outcome = self._filled(request, watch)
+        if outcome.stop != "interrupted":
+            run_outside(request, apart, watch)
+        return Run(folder, outcome, notes)
+
+    def _filled(self, request: Request, watch: Watch) -> Outcome:
         if not self.live:
-            return Run(folder, run_session(request, watch), notes)
-        page = LiveReport(folder, watch.note)
+            return run_session(request, watch)
+        page = LiveReport(request.folder, watch.note)
         outer = watch.progress
 
         def grow(progress: Progress) -> None:
@@ -192,7 +198,7 @@ class Evaluation:
             page.grow()
 
         try:
-            return Run(folder, run_session(request, dataclasses.replace(watch, progress=grow)), notes)
+            return run_session(request, dataclasses.replace(watch, progress=grow))
         finally:
             page.close()
 
@@ -218,8 +224,9 @@ class Evaluation:
     def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
         """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""
         if isinstance(data, Source):
-            own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
-            require(self.groups is None, own, UsageError)
+            left = f"{option('groups')}, {option('contexts')} and {option('metadata')}"
+            own = f"an opened source has its groups and contexts: leave {left} out, and set source.groups or .contexts"
+            require(self.groups is None and self.contexts is None and self.metadata is None, own, UsageError)
             refuse_options(
                 resize=self.resize,
                 crop=self.crop,
@@ -249,11 +256,16 @@ class Evaluation:
             otherwise=otherwise,
             skip_bad=self.skip_bad,
             groups=self.groups,
+            contexts=self.contexts,
+            metadata=self.metadata,
             one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
+        if isinstance(data, str | Path):
+            columns["contexts"] = list(asked_contexts(self.contexts)) or None
+            columns["metadata"] = None if self.metadata is None else str(self.metadata)
         return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(
@@ -283,10 +295,15 @@ class Evaluation:
             loaded.space = source.space
             spec = settled_output(loaded, spec, outputs_of(source, self.classes))
             watch.phase(f"trying {loaded.name} with and without normalisation")
-            settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn, seconds)
+            said = self.normalise
+            if said is None and not source.info.labelled:
+                said = loaded.preprocess.mean is not None or loaded.preprocess.std is not None
+                loaded.notes = (*loaded.notes, UNTRIED) if said else loaded.notes
+            settled = settled_spec(loaded, spec, source, labels, self.seed, said, watch.warn, seconds)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):
-            if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
+            other = isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch")
+            if other and source.info.labelled:
                 watch.note(f"{loaded.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
                 names = None if self.classes is None or source.space is not None else tuple(self.classes)
                 effect = effect_on_clean(loaded, value, source, self.seed, names, seconds)

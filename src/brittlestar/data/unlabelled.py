@@ -18,7 +18,7 @@ from brittlestar.data.arrays import ArraySource
 from brittlestar.data.base import Source
 from brittlestar.data.columns import Columns, Query, columns_of
 from brittlestar.data.encoded import class_notes
-from brittlestar.data.folder import PictureFiles
+from brittlestar.data.folder import FolderSource, content_or_why
 from brittlestar.data.given import open_given
 from brittlestar.data.npz import images_of
 from brittlestar.data.parquet import PARQUET, ParquetSource
@@ -28,21 +28,31 @@ from brittlestar.data.tree import is_run, left_out, walk
 _CLASS = ("unlabelled",)
 
 
-class UnlabelledFolder(PictureFiles):
+class UnlabelledFolder(FolderSource):
     """All pictures of a folder and of the folders below it."""
 
     def __init__(self, root: Path, asked: OpenRequest) -> None:
         folders = list(walk(root))
         paths = [path for folder in folders for path in folder.images]
         require(bool(paths), f"{readable(str(root))} and the folders below it hold no images", DataError)
-        self.index_files(root, [(path, 0) for path in paths], _CLASS, asked, left_out(folders, 0))
+        self.root = root
+        names = [str(path.relative_to(root)) for path in paths]
+        listing = ((content_or_why(path), name, 0) for path, name in zip(paths, names, strict=True))
+        notes = left_out(folders, 0)
+        kept = self._index(
+            listing, len(paths), "folder", str(root), readable(root.resolve().name), _CLASS, asked, notes=notes
+        )
+        self.files = [names[place] for place in kept]
 
 
 class UnlabelledParquet(ParquetSource):
     """Parquet of which only the images are read."""
 
-    def _columns(self, types: dict[str, str], named: list[str], asked: OpenRequest) -> Columns:
-        return columns_of(types | {"label": "BIGINT"}, self.paths[0], asked.image_column, "label", [])
+    def _columns(
+        self, types: Sequence[dict[str, str]], named: Sequence[dict[str, tuple[str, ...]]], asked: OpenRequest
+    ) -> Columns:
+        # The label's column is never asked for; naming one is what choosing the other needs.
+        return columns_of(types[0] | {"label": "BIGINT"}, self.paths[0], asked.image_column, "label", [])
 
     def _labels(
         self, types: Sequence[dict[str, str]], named: Sequence[dict[str, tuple[str, ...]]], query: Query

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from brittlestar.attacks import ATTACKS
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.text import readable
@@ -25,6 +25,7 @@ from brittlestar.runs.skipped import as_recorded, reopened_as_recorded
 from brittlestar.runs.truths import table_of
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
+from brittlestar.shifts.transplant import Transplant
 from brittlestar.store import RunStore
 
 
@@ -34,9 +35,9 @@ def condition_of(info: ConditionInfo) -> Condition:
     Raises:
         StoreError: Its definition has changed since.
     """
-    if info.kind == "clean":
+    if info.kind in ("clean", TIME):
         return Condition(info, None)
-    catalogues: dict[str, Any] = {"attack": ATTACKS, "sequence": SEQUENCES}
+    catalogues: dict[str, Any] = {"attack": ATTACKS, "sequence": SEQUENCES, "transplant": {Transplant.name: Transplant}}
     definition = catalogues.get(info.kind, SHIFTS)[info.shift].from_config(info.config)
     require(
         fingerprint_with(definition, info.storage) == info.fingerprint,
