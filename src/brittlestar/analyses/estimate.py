@@ -23,7 +23,7 @@ from brittlestar.data.unlabelled import open_unlabelled
 from brittlestar.measures import Estimate
 from brittlestar.measures.label_free import Clean, ModelAnswers, clean_of, predictions
 from brittlestar.measures.label_free_fit import KnownCell, LabelFreeFit, label_free_fit, require_enough
-from brittlestar.measures.label_free_range import Described, MeasuredRange, Outside, answered, described
+from brittlestar.measures.label_free_range import Described, MeasuredRange, BeyondRange, answered, described
 from brittlestar.report.estimated import SCHEMA
 from brittlestar.report.explained import identity_of
 from brittlestar.runs.reopen import reopened
@@ -52,7 +52,7 @@ class ModelEstimate:
     model: str
     any_mix: Estimate | None
     same_mix: Estimate | None
-    outside: tuple[Outside, ...]
+    outside: tuple[BeyondRange, ...]
     said: Mapping[str, float]
     clean: Estimate
     any_mix_fit: LabelFreeFit
@@ -252,7 +252,7 @@ def _outside(
     answers: ModelAnswers,
     looks: Described,
     classes: int,
-) -> tuple[Outside, ...]:
+) -> tuple[BeyondRange, ...]:
     infos = store.manifest.conditions
     every = [
         (condition, infos[condition].family, dict(seen[condition]) | answered(known.clean.answers, own, classes))

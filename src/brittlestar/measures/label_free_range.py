@@ -108,7 +108,7 @@ def answered(clean: ModelAnswers, answers: ModelAnswers, classes: int) -> dict[s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outside:
+class BeyondRange:
     """A quantity of new images beyond what was measured.
 
     Fields:
@@ -177,7 +177,7 @@ class MeasuredRange:
         known = nearest[np.isfinite(nearest)]
         return float(np.quantile(known, 1 - REST)) if len(known) else 0.0
 
-    def outside(self, new: Described) -> tuple[Outside, ...]:
+    def outside(self, new: Described) -> tuple[BeyondRange, ...]:
         """What of new images lies beyond all that was measured; empty where nothing does."""
         value = np.array([new[name].value for name in self.names])
         error = np.hypot(self.errors, [new[name].error for name in self.names])
@@ -186,13 +186,13 @@ class MeasuredRange:
             low, high = float(self.values[:, place].min()), float(self.values[:, place].max())
             room = SLACK * (high - low) + ERRORS * error[place]
             if not low - room <= value[place] <= high + room:
-                found.append(Outside(name=name, value=float(value[place]), low=low, high=high))
+                found.append(BeyondRange(name=name, value=float(value[place]), low=low, high=high))
         distance = np.sqrt((((self.values - value) / self.scale) ** 2).mean(1))
         nearest = int(distance.argmin())
         # Sampling alone sets two draws of the same images apart.
         if distance[nearest] > np.hypot(self.farthest, ERRORS * np.sqrt(((error / self.scale) ** 2).mean())):
             found.append(
-                Outside(
+                BeyondRange(
                     name=TOGETHER,
                     value=float(distance[nearest]),
                     low=0.0,

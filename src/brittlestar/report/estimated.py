@@ -67,7 +67,7 @@ class Basis:
 
 @dataclass(frozen=True, kw_only=True)
 class Beyond:
-    """What of the images lies outside all that was measured (``measures.label_free_range.Outside``)."""
+    """What of the images lies outside all that was measured (``measures.label_free_range.BeyondRange``)."""
 
     name: str
     value: float
