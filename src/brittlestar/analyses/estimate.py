@@ -23,7 +23,7 @@ from brittlestar.data.unlabelled import open_unlabelled
 from brittlestar.measures import Estimate
 from brittlestar.measures.label_free import Clean, ModelAnswers, clean_of, predictions
 from brittlestar.measures.label_free_fit import KnownCell, LabelFreeFit, label_free_fit, require_enough
-from brittlestar.measures.label_free_range import Described, MeasuredRange, BeyondRange, answered, described
+from brittlestar.measures.label_free_range import BeyondRange, Described, MeasuredRange, answered, described
 from brittlestar.report.estimated import SCHEMA
 from brittlestar.report.explained import identity_of
 from brittlestar.runs.reopen import reopened
