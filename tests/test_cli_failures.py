@@ -61,6 +61,14 @@ INSIDE = {
         "fog --data {w}/data.npz --test {w}/data.npz --epochs 1 --out {out}",
         "brittlestar.training.checkpoint.Checkpoint.save",
     ),
+    "build nico": Inside(
+        "--setting minimum --data {w}/data.npz --contexts y --out {out}",
+        "brittlestar.build.nico_files._write_part",
+    ),
+    "ni": Inside(
+        "--model torch:{w}/model.py:other --data {w}/data.npz --test {w}/data.npz --out {out}/ni.json --no-normalise",
+        "brittlestar.analyses.non_iid.index_between",
+    ),
     "build features": Inside(
         "d_det --model torch:{w}/model.py:other --data {w}/data.npz --samples 4 --steps 1 --out {out}/set.npz",
         "brittlestar.build.write_set",

@@ -166,6 +166,7 @@ def test_a_folder_of_no_trials_is_refused(tmp_path: Path) -> None:
     assert "holds no folders with CSV files" in answer.stderr
 
 
+@pytest.mark.slow
 def test_the_human_table_is_the_published_one(tmp_path: Path) -> None:
     found = {one.name: one for one in human_table(shared_path("data/human-trials"))}
     page = as_markdown(list(found.values()))

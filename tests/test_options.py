@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import brittlestar as bs
 from brittlestar.analyses.stimuli import show
+from brittlestar.api.predicted import predicted
 from brittlestar.cli.main import app
 from brittlestar.core import options
 from brittlestar.core.errors import UsageError
@@ -53,6 +54,7 @@ OWNERS: dict[str, set[str]] = {
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
     "show": set(inspect.signature(show).parameters),
+    "predicted": set(inspect.signature(predicted).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

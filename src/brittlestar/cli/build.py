@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.build_nico import nico
 from brittlestar.cli.options import Crop, ImageColumn, LabelColumn, Resize, SkipBad
 from brittlestar.cli.run import Normalise
 from brittlestar.cli.say import say
 from brittlestar.core.errors import UsageError, require
 
 app = typer.Typer(no_args_is_help=True, help="Make data sets with the help of a model.")
+
+app.command()(nico)
 
 
 @app.callback()
@@ -60,6 +63,7 @@ def features(
     source = open_source(data, skip_bad=skip_bad, image_column=image_column, label_column=label_column)
     spec = parse_spec(model, factory=factory)
     loaded = load_model(dataclasses.replace(spec, device=device))
+    loaded.space = source.space
     settled_spec(loaded, spec, source, source.labels, seed, normalise, lambda text: say(f"WARNING: {text}", err=True))
     order = source.order(seed)[:samples]
     built = build_features(

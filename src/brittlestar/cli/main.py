@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "reproduce": "reproduce:reproduce",
     "build": "build:app",
     "people": "people:app",
+    "ni": "ni:ni",
     "demo": "demo:demo",
     "textures": "textures:textures",
 }

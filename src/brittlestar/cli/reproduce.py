@@ -11,9 +11,20 @@ from brittlestar.cli.say import say
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer or features.")],
-    data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
-    test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features or nico."
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images to train on: digits:train unless told, for nico synthetic-contexts:all."),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(help="Images to test on, of the same classes and size: digits unless told; nico divides --data."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
     arch: Annotated[
         str, typer.Option(help="Of `brittlestar list architectures`; for surface-statistics also several, with commas.")
@@ -76,6 +87,7 @@ def reproduce(
     from brittlestar.core.errors import UsageError, require
     from brittlestar.reproduce import PublishedFiles, Setting
     from brittlestar.reproduce import reproduce as run
+    from brittlestar.reproduce.experiments import EXPERIMENTS
     from brittlestar.training import Plan
 
     # One thread gives the same weights everywhere.
@@ -83,9 +95,10 @@ def reproduce(
     start = start_of(from_, factory, weights, mean, std)
     highest = (FRESH_RATE if start is None else TUNING_RATE) if rate is None else rate
     plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=highest, jitter=jitter, flip=flip)
+    known = EXPERIMENTS.get(name)
     setting = Setting(
-        data=data,
-        test=test,
+        data=data or (known.data if known else "digits:train"),
+        test=test or (data if name == "nico" and data else known.test if known else "digits"),
         architecture=arch,
         plan=plan,
         train_samples=samples or (None if full else 4000),

@@ -77,7 +77,10 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         # First, as stored rows that a model is compared with are read with them.
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        told = {name: column[order] for name, column in source.contexts.items()}
+        truths = None if request.truths is None else request.truths[order]
+        own = None if groups is None else groups[order]
+        store.write_samples(source.ids[order], labels, own, ordered, truths, told)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:
@@ -106,6 +109,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             probe=2 if hurry else PROBE,
             behaviours=tuple(seen),
             devices=request.devices,
+            truths=truths,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)

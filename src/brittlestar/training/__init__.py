@@ -3,6 +3,7 @@
 from brittlestar.core.definition import Catalogue
 from brittlestar.training.adversarial import Adversarial, FastAdversarial, L2Adversarial, Trades
 from brittlestar.training.augment import AugMix, AutoAugment, RandAugment
+from brittlestar.training.balanced import BatchBalancing
 from brittlestar.training.loop import Epoch, Plan, train
 from brittlestar.training.mixing import CutMix, Mixup, PatchGaussian
 from brittlestar.training.recipes import GaussianAugmentation, Natural, Recipe, UniformNoiseAugmentation
@@ -19,6 +20,7 @@ __all__ = [
     "Adversarial",
     "AugMix",
     "AutoAugment",
+    "BatchBalancing",
     "CorruptionAugmentation",
     "CutMix",
     "Epoch",
@@ -61,5 +63,6 @@ RECIPES: Catalogue[Recipe] = Catalogue(
         NoiseLike,
         CorruptionAugmentation,
         FullyAugmented,
+        BatchBalancing,
     ],
 )
