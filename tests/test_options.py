@@ -53,8 +53,8 @@ OWNERS: dict[str, set[str]] = {
     "fit": set(inspect.signature(fit).parameters),
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
-    "show": set(inspect.signature(show).parameters),
     "predicted": set(inspect.signature(predicted).parameters),
+    "show": set(inspect.signature(show).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

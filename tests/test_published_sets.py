@@ -214,6 +214,9 @@ def test_corrupted_images_are_taken_as_stored(tmp_path: Path, monkeypatch: pytes
     assert source.info.shape == (3, 36, 36) and not source.info.prepared and not source.info.cropped
     for path in (f"imagenet-c:{tmp_path}/weather/fog/3", f"imagenet-c:{tmp_path}/weather/fog:3"):
         assert open_source(path).info.fingerprint == source.info.fingerprint
+    plain = open_source(tmp_path / "weather" / "fog" / "3", resize=48, crop=36)
+    assert any("fog at severity 3 of ImageNet-C, and its images are resized" in note for note in plain.info.notes)
+    assert not any("seems" in note for note in open_source(tmp_path / "weather" / "fog" / "3").info.notes)
     for how in ({"resize": 48, "crop": 36}, {"crop": 24}, {"prepare": "imagenet-c"}):
         with pytest.raises(DataError, match="never resized or cropped again"):
             open_source(f"{spec}:fog:3", **how)

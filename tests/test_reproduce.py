@@ -30,8 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("experiments")
 
 
-# These two have quick tests of their own.
-LONG = ("mnist-c", "gaussian-features")
+# These have quick tests of their own.
+LONG = ("mnist-c", "gaussian-features", "transfer-matrix")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in EXPERIMENTS])

@@ -52,6 +52,9 @@ OPTIONS: dict[str, Option] = {
     **_own("trials", "scale", owner="show"),
     "conditions": Option("conditions", "--condition", "show"),
     "architecture": Option("architecture", "--arch", "fit"),
+    **_own("clean", "standard", owner="analysed"),
+    "claimed": Option("claimed", "--type", "analysed"),
+    **_own("bins", "each", "upward", "images", owner="MatchedSet"),
     **_own("clean", "types", "adversarial", "base", "classes", owner="PublishedFiles", lead="published_"),
 }
 

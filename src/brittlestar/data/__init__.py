@@ -5,6 +5,7 @@ To add a form of data or a named set, write it in a file of its own and list it 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, published
 from brittlestar.core.text import readable
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.clip_layouts import CLIPS
 from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.decode import decode_image
 from brittlestar.data.digits import DIGITS
@@ -28,9 +30,12 @@ from brittlestar.data.parquet import PARQUET
 from brittlestar.data.published_set import PublishedSet
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
 from brittlestar.data.sets import SETS
+from brittlestar.data.sets.corrupted import corrupted_folder
 from brittlestar.data.spaced import in_space, recorded_space
 from brittlestar.data.synthetic_contexts import SYNTHETIC_CONTEXTS
 from brittlestar.data.tree import is_run
+from brittlestar.data.vid_robust import VID_ROBUST
+from brittlestar.data.ytbb_robust import YTBB_ROBUST
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
@@ -39,6 +44,9 @@ SOURCES: tuple[Reader | NamedSet | PublishedSet, ...] = (
     NPZ,
     NPY,
     MNIST_C,
+    VID_ROBUST,
+    YTBB_ROBUST,
+    CLIPS,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
     OTHER_DIGITS,
@@ -144,13 +152,13 @@ def open_source(
         require_no_metadata(table, published.name)
         return _with_contexts(published.open(path, asked), names)
     for reader in SOURCES:
-        if isinstance(reader, Reader) and reader.takes(path):
+        if isinstance(reader, Reader) and (reader.takes(path) or reader.claims(path, part)):
             no_parts = f"{path} has no parts: leave :{part} out"
             require(reader.parts or not part, no_parts, DataError)
             _require_columns(path, reader.columns, image_column, label_column)
             if reader is not FOLDER:
                 require_no_metadata(table, path)
-            return _with_contexts(reader.open(path, asked), names)
+            return _with_contexts(_told(reader.open(path, asked), path), names)
     forms = [form for form, _ in describe_sources()]
     raise DataError(f"cannot read {path}: data are {', '.join(forms[:-1])} or {forms[-1]}")
 
@@ -161,6 +169,16 @@ def _with_contexts(source: Source, names: tuple[str, ...]) -> Source:
     has = ", ".join(map(readable, source.contexts)) or "none"
     told = f"{source.info.spec} has no context {readable(''.join(lacks[:1]))}; its contexts are: {has}"
     require(not lacks, told, DataError)
+    return source
+
+
+def _told(source: Source, path: Path) -> Source:
+    """The source, with a word where images that were corrupted and stored are resized or cropped again."""
+    seems = corrupted_folder(path) if path.is_dir() and source.info.prepared else None
+    if seems is not None:
+        held, spec = seems
+        note = f"this seems to be {held}, and its images are resized or cropped again; {spec} takes them as stored"
+        source.info = dataclasses.replace(source.info, notes=(*source.info.notes, note))
     return source
 
 

@@ -40,7 +40,7 @@ class FolderSource(EncodedSource):
         files = [(file, label) for label, (_, images) in enumerate(tree.classes) for file in images]
         self.root = root
         classes = tuple(name for name, _ in tree.classes)
-        listing = ((_or_why(p), str(p.relative_to(root)), label) for p, label in files)
+        listing = ((content_or_why(p), str(p.relative_to(root)), label) for p, label in files)
         name = readable(root.resolve().name)
         every = [file.relative_to(root).as_posix() for file, _ in files]
         table = None if asked.metadata is None else Metadata.read(Path(asked.metadata))
@@ -89,7 +89,8 @@ def _contexts(
     return {name: [level[place] for level in levels] for place, name in enumerate(names)}
 
 
-def _or_why(path: Path) -> bytes | DataError:
+def content_or_why(path: Path) -> bytes | DataError:
+    """A file's content, or why there is none."""
     try:
         return path.read_bytes()
     except OSError as error:

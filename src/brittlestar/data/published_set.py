@@ -16,7 +16,7 @@ from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
 from brittlestar.core.text import readable
 from brittlestar.data.base import Source
-from brittlestar.data.folder import FolderSource
+from brittlestar.data.folder import FolderSource, content_or_why
 from brittlestar.data.reader import OpenRequest
 
 KIND = "published"
@@ -179,7 +179,7 @@ class SetFiles(FolderSource):
             named = listed.contexts[asked.group]
         how = dataclasses.replace(of.prepared(asked), one_class=True)
         self.root = listed.root
-        contents = ((_content(p), str(p.relative_to(listed.root)), label) for p, label in listed.files)
+        contents = ((content_or_why(p), str(p.relative_to(listed.root)), label) for p, label in listed.files)
         kept = self._index(
             contents,
             len(listed.files),
@@ -217,10 +217,3 @@ class SetFiles(FolderSource):
             of.require(len(sizes) > 1, path, cut)
             resized = f"the shorter side of all its images is {min(shorter)}: they were resized already"
             of.require(len(shorter) > 1, path, resized)
-
-
-def _content(path: Path) -> bytes | DataError:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        return DataError(f"cannot read {readable(str(path))}: {error.strerror}")

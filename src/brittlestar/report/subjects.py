@@ -16,6 +16,7 @@ from brittlestar.measures.sampled import SampledMap
 
 CLEAN = "clean"
 SEQUENCE = "sequence"
+TRANSPLANT = "transplant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,8 @@ class Subject:
             means single images can take a frame for one.
         frames: The rows of each sequence, ordered by position and frame.
         sampled: A Fourier map of which only some cells were looked at.
+        pasted: Rows of every condition with transplanted objects, and of the clean images beside them, by id, with the
+            positions of their own run.
     """
 
     entry: ModelEntry
@@ -84,6 +87,7 @@ class Subject:
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     frames: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
     sampled: SampledMap | None = None
+    pasted: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
 
     @property
     def clean(self) -> Rows | None:

@@ -20,6 +20,7 @@ from brittlestar.reproduce import (
     nico,
     published,
     surface_statistics,
+    transfer_matrix,
 )
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
 from brittlestar.reproduce.page import write_page
@@ -193,6 +194,11 @@ def _mnist_c(study: Study) -> Reproduction:
     return _with(_reproduction("mnist-c", study, verdicts, tables=tables), facts)
 
 
+def _transfer_matrix(study: Study) -> Reproduction:
+    verdicts, tables, facts = transfer_matrix.compare(study)
+    return _with(_reproduction("transfer-matrix", study, verdicts, tables=tables), facts)
+
+
 def _gaussian_features(study: Study) -> Reproduction:
     known = EXPERIMENTS["gaussian-features"]
     return gaussian_features.reproduced(
@@ -254,6 +260,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Training on one noise does not transfer to another",
             "Geirhos et al., NeurIPS 2018, https://arxiv.org/abs/1808.08750",
             _transfer,
+        ),
+        Experiment(
+            "transfer-matrix",
+            "Every training on every degradation",
+            "Geirhos et al., NeurIPS 2018, https://arxiv.org/abs/1808.08750",
+            _transfer_matrix,
         ),
         Experiment(
             "features",

@@ -159,3 +159,12 @@ IMAGENET_3DCC = CorruptedFolders(
     known=VAL_KNOWN,
     corruptions=THREE_D,
 )
+
+
+def corrupted_folder(path: Path) -> tuple[str, str] | None:
+    """What a folder seems to hold by its name and its parent's, and what opens it as stored; ``None`` for others."""
+    here = path.resolve()
+    for one in (IMAGENET_C, IMAGENET_C_BAR, IMAGENET_3DCC):
+        if here.parent.name in one.corruptions and _SEVERITY.fullmatch(here.name):
+            return f"{here.parent.name} at severity {here.name} of {one.title}", one.spec(path)
+    return None

@@ -24,6 +24,8 @@ from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.people import People
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
+from brittlestar.report.sections.time import OverTime
+from brittlestar.report.sections.transplant import Transplants
 
 SECTIONS: tuple[type[Section], ...] = listed(
     Models,
@@ -34,15 +36,17 @@ SECTIONS: tuple[type[Section], ...] = listed(
     PerClass,
     ByContext,
     Stability,
+    OverTime,
     Nature,
+    Transplants,
     Frequencies,
     Explained,
     Filters,
     Attacks,
     Calibration,
-    People,
     Conventions,
     Outside,
+    People,
     Measured,
     PairedDifferences,
     Examples,
