@@ -87,6 +87,8 @@ def test_pairs_that_did_not_see_an_image_are_left_out_of_it() -> None:
     whole = consistency(observers(20, 5, 5, 10)).kappa.value
     assert consistency(with_nothing[:, :1]).kappa.value == pytest.approx(whole)
     assert consistency(tables).kappa.value == pytest.approx(whole), "a pair without images is no pair"
+    alone, beside = (consistency(t).kappa.estimate() for t in (tables[:, :1], tables))
+    assert (beside.low, beside.high) == pytest.approx((alone.low, alone.high), abs=0.08)
 
 
 def test_entropy_counts_what_is_no_answer_only_below_the_line() -> None:
