@@ -16,6 +16,7 @@ import typer.main
 from typer.testing import CliRunner
 
 import brittlestar as bs
+from brittlestar.api.predicted import predicted
 from brittlestar.cli.main import app
 from brittlestar.core import options
 from brittlestar.core.errors import UsageError
@@ -51,6 +52,7 @@ OWNERS: dict[str, set[str]] = {
     "fit": set(inspect.signature(fit).parameters),
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
+    "predicted": set(inspect.signature(predicted).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

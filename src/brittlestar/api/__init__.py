@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from brittlestar.api.run import Run, Table
 
 if TYPE_CHECKING:
+    from brittlestar.core.label_space import LabelSpace
     from brittlestar.runs.executors import Executor
     from brittlestar.suites.given import Asked
 
@@ -39,6 +40,7 @@ def evaluate(
     groups: Any = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None,
     classes: Sequence[str] | Mapping[str, str] | None = None,
     tune: bool = True,
     normalise: bool | None = None,
@@ -46,6 +48,7 @@ def evaluate(
     shifted: bool = False,
     live: bool = False,
     progress: bool | None = None,
+    nature: Mapping[str, Any] | None = None,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -77,6 +80,9 @@ def evaluate(
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
         image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
+        label_space: What makes a model's outputs scores of the data's classes, where it has others: the name of a list
+            (``imagenet-a``, ``geirhos-16``: ``brittlestar list spaces``), a file, its content (``data.label_spaces``),
+            or ``none`` for models of the data's own classes where the data bring one.
         classes: Class names in the order of the model's outputs, where they are not the data's own classes (which may
             be mere numbers: places among the outputs); a mapping also says what people call each
             (``{"n01440764": "tench", ...}``), which the report shows.
@@ -90,6 +96,8 @@ def evaluate(
         live: Write the report while the run goes on, at most 5 % of the time; the page reloads itself.
         progress: Whether to show how far the run is, on standard error or in the notebook; ``False`` shows nothing, and
             what must be known before believing a number is then a Python warning.
+        nature: Other labelled data of the same classes by name (another place, year, camera or style): the models
+            answer their clean images, too.
 
     Raises:
         NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
@@ -98,6 +106,7 @@ def evaluate(
         StoreError: The run folder holds something else or is in use.
     """
     from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.nature import run_with_nature
     from brittlestar.api.progress import shown
     from brittlestar.core.errors import DataError
     from brittlestar.runs.skipped import unread_text
@@ -123,6 +132,7 @@ def evaluate(
         groups=groups,
         image_column=image_column,
         label_column=label_column,
+        label_space=label_space,
         classes=classes,
         tune=tune,
         normalise=normalise,
@@ -131,7 +141,7 @@ def evaluate(
         live=live,
     )
     with shown(progress) as watch:
-        result = asked.run(model, data, watch)
+        result = run_with_nature(asked, nature or {}, model, data, watch)
     if result.outcome is not None and result.outcome.unread:
         raise DataError(unread_text(result.path, result.outcome.unread))
     return result

@@ -11,7 +11,9 @@ from brittlestar.cli.say import say
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer or features.")],
+    name: Annotated[
+        str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c.")
+    ],
     data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
     test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),

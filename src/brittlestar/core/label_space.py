@@ -10,11 +10,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 
 Merge = Literal["subset", "mean", "sum", "max", "logit_max"]
 
 MERGES: tuple[str, ...] = get_args(Merge)
+
+ALL = "all"
+"""The convention without a label space: the highest of all outputs counts, whichever class it belongs to."""
+
+_MERGED = ("mean", "sum", "max")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +83,28 @@ class LabelSpace:
         sums = np.stack([_log_sum_exp(part) for part in parts], 1) - _log_sum_exp(given)[:, None]
         counts = np.log([len(places) if self.merge == "mean" else 1 for places in self.members])
         return sums - counts
+
+    @property
+    def conventions(self) -> tuple[str, ...]:
+        """Other ways of reading the same outputs, which papers and code have used: ``all``, and other merges."""
+        if self.merge == "subset":
+            return (ALL,)
+        own = "max" if self.merge == "logit_max" else self.merge
+        return (ALL, *(merge for merge in _MERGED if merge != own))
+
+    def answers(self, logits: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """(n, conventions) classes that each convention answers; -1 where the output belongs to no class."""
+        given = np.asarray(logits, np.float64)
+        class_of = np.full(self.outputs, -1, np.int32)
+        for number, places in enumerate(self.members):
+            class_of[list(places)] = number
+        merged = [dataclasses.replace(self, merge=merge) for merge in self.conventions[1:]]  # type: ignore[arg-type]
+        answers = [class_of[given.argmax(1)], *(space.scores(given).argmax(1) for space in merged)]
+        return np.stack(answers, 1).astype(np.int32)
+
+    def identity(self) -> str:
+        """16 hexadecimal digits over everything but the name."""
+        return fingerprint_of({key: value for key, value in self.as_json().items() if key != "name"})
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; ``from_json`` takes them back."""

@@ -38,8 +38,10 @@ OPTIONS: dict[str, Option] = {
     **_own(
         "workers", "executor", "resize", "crop", "resize_filter", "resize_rounding", "prepare", "skip_bad", "classes"
     ),
-    **_own("tune", "normalise", "anyway", "shifted"),
+    **_own("tune", "normalise", "anyway", "shifted", "nature"),
     **_own("image_column", "label_column"),
+    **_own("label_space"),
+    **_own("in_order", owner="predicted"),
     "groups": Option("groups", "--group"),
     **_own("factory", "weights", "mean", "std", "channels", "dtype", "backend", owner="ModelSpec"),
     **_own("weights_key", "output", "binary", "probabilities", owner="ModelSpec"),
@@ -50,7 +52,7 @@ OPTIONS: dict[str, Option] = {
     **_own("clean", "types", "adversarial", "base", "classes", owner="PublishedFiles", lead="published_"),
 }
 
-_PLAIN = ("evaluate", "fit", "reopened")
+_PLAIN = ("evaluate", "fit", "reopened", "predicted")
 """Functions: their arguments are named alone. The fields of the others are named with the class."""
 
 _language: Language = PYTHON

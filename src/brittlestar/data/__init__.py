@@ -20,8 +20,10 @@ from brittlestar.data.folder import FOLDER
 from brittlestar.data.given import open_given, refuse_options
 from brittlestar.data.npy import MNIST_C, NPY
 from brittlestar.data.npz import NPZ
+from brittlestar.data.other_digits import OTHER_DIGITS
 from brittlestar.data.parquet import PARQUET
 from brittlestar.data.reader import NamedSet, OpenRequest, Progress, Reader
+from brittlestar.data.spaced import in_space, recorded_space
 from brittlestar.data.tree import is_run
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
@@ -33,6 +35,7 @@ SOURCES: tuple[Reader | NamedSet, ...] = (
     MNIST_C,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
+    OTHER_DIGITS,
     FASHION_MNIST,
 )
 """What data may be: the first form that takes a path opens it."""
@@ -166,7 +169,8 @@ def reopened(data: Mapping[str, Any]) -> Source:
     keys = ("resize", "crop", "filter", "rounding", "prepare", "image_column", "label_column")
     how = {key: data["how"].get(key) for key in keys}
     several = len(data.get("classes") or ()) > 1
-    return open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
+    source = open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
+    return in_space(source, recorded_space(data))
 
 
 def preparation(

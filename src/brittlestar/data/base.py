@@ -62,6 +62,7 @@ class DataInfo:
         skipped: Names of unreadable images left out on request.
         notes: Facts a reader must know (lossy storage, class imbalance).
         cropped: Whether images are a square cut from larger pictures, which ``Source.pictures`` gives.
+        space: The label space that they are measured in (``LabelSpace.as_json``), which the fingerprint heeds then.
     """
 
     name: str
@@ -77,10 +78,11 @@ class DataInfo:
     notes: tuple[str, ...] = ()
     cropped: bool = False
     titles: tuple[str, ...] = ()
+    space: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for the manifest."""
-        return dataclasses.asdict(self)
+        """Plain values for the manifest; a space only where there is one, as before there were any."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "space" or value is not None}
 
 
 class Source(ABC):
@@ -97,6 +99,8 @@ class Source(ABC):
         truths: Where several classes are right for a sample, all of them, (n,) tuples in the same listing; an empty one
             where none is, and the sample does not count. ``None`` where the label is all there is.
         space: What makes a model's outputs scores of these classes; ``None`` where they are the same.
+        settled: Whether space and truths are in the fingerprint, and samples without a right class are left out
+            (``data.spaced.in_space``).
     """
 
     info: DataInfo
@@ -107,6 +111,7 @@ class Source(ABC):
     contexts: Mapping[str, npt.NDArray[np.str_]] = {}
     truths: Sequence[tuple[int, ...]] | None = None
     space: LabelSpace | None = None
+    settled: bool = False
 
     def present(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Of these places, those that can be read."""

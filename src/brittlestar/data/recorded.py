@@ -37,6 +37,7 @@ class RecordedSource(Source):
     ) -> None:
         self._inner, self._places, self._names = inner, places, names
         self.ids, self.labels, self.groups, self.lacking = ids, labels, groups, lacking
+        self.space, self.settled = inner.space, inner.settled
         self.info = dataclasses.replace(inner.info, count=len(ids), fingerprint=fingerprint)
 
     def names(self) -> Sequence[str]:

@@ -35,7 +35,7 @@ METHOD = "bootstrap over images, percentiles"
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenBoxes:
     """Detections of one image: (n, 4) boxes (left, top, right, bottom), (n,) scores, (n,) labels."""
 
     boxes: Boxes
@@ -44,7 +44,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class There:
+class TrueBoxes:
     """Objects of one image: (n, 4) boxes, (n,) labels, (n,) whether a box is around a crowd."""
 
     boxes: Boxes
@@ -89,7 +89,7 @@ class Matched:
     images: int
 
 
-def matched(seen: Sequence[Seen], there: Sequence[There]) -> Matched:
+def matched(seen: Sequence[SeenBoxes], there: Sequence[TrueBoxes]) -> Matched:
     """Match detections to objects, image by image; equal scores are taken in the order of images and detections.
 
     Raises:
@@ -103,7 +103,7 @@ def matched(seen: Sequence[Seen], there: Sequence[There]) -> Matched:
     return Matched(tuple(_of_class(name, seen, there) for name in names), len(seen))
 
 
-def _of_class(name: str, seen: Sequence[Seen], there: Sequence[There]) -> ClassMatches:
+def _of_class(name: str, seen: Sequence[SeenBoxes], there: Sequence[TrueBoxes]) -> ClassMatches:
     images, scores, right, counted, objects = [], [], [], [], []
     for place, (found, truth) in enumerate(zip(seen, there, strict=True)):
         own = truth.labels == name

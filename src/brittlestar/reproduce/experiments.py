@@ -11,7 +11,7 @@ from pathlib import Path
 from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.core.files import make_folder
 from brittlestar.measures.effects import Part
-from brittlestar.reproduce import features, figure_1, maps, published, surface_statistics
+from brittlestar.reproduce import features, figure_1, maps, mnist_c, published, surface_statistics
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
 from brittlestar.reproduce.page import write_page
 from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Setting, Study, Table
@@ -177,6 +177,11 @@ def _features(study: Study) -> Reproduction:
     return _with(_reproduction("features", study, verdicts, tables=tables), facts)
 
 
+def _mnist_c(study: Study) -> Reproduction:
+    verdicts, tables, facts = mnist_c.compare(study)
+    return _with(_reproduction("mnist-c", study, verdicts, tables=tables), facts)
+
+
 def _reproduction(
     name: str,
     study: Study,
@@ -224,6 +229,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             "Robust and non-robust features",
             "Ilyas et al., NeurIPS 2019, https://arxiv.org/abs/1905.02175",
             _features,
+        ),
+        Experiment(
+            "mnist-c",
+            "Defences and the corruptions of MNIST-C",
+            "Mu and Gilmer 2019, https://arxiv.org/abs/1906.02337",
+            _mnist_c,
         ),
     )
 }

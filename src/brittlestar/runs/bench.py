@@ -22,6 +22,7 @@ from brittlestar.models.tune import tune
 from brittlestar.runs.cell import Pictures, fill
 from brittlestar.runs.identity import Behaviour, check_loaded
 from brittlestar.runs.skipped import load_block
+from brittlestar.runs.truths import Truths
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
@@ -64,6 +65,7 @@ class BenchSpec:
         probe: On how many images a faster way, or another backend, is held against the model itself.
         behaviours: One a model, what it answered at the start: models that are loaded again must answer so too.
         devices: What workers of this machine compute on, in turn; empty: where the makers have their models.
+        truths: (n, most) right classes in the seeded order, where there are several a sample.
     """
 
     source: Source
@@ -79,6 +81,7 @@ class BenchSpec:
     probe: int = PROBE
     behaviours: tuple[Behaviour, ...] = ()
     devices: tuple[str, ...] = ()
+    truths: Truths | None = None
 
 
 @dataclass
@@ -113,6 +116,8 @@ class Bench:
             StoreError: One of them is not what it was when the session began.
         """
         models = [maker(device) for maker in spec.makers]
+        for model in models:
+            model.space = spec.source.space
         # Before they are tuned, as then.
         for model, behaviour in zip(models, spec.behaviours, strict=False):
             check_loaded(model.name, behaviour, model, spec.source)
@@ -149,6 +154,7 @@ class Bench:
                         asked,
                         self.spec.batch,
                         self._pictures_of(condition),
+                        None if self.spec.truths is None else self.spec.truths[positions],
                     )
                 for m, rows in zip(models, answers, strict=True):
                     parts.setdefault((m, c), []).append(rows)

@@ -14,8 +14,11 @@ from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
 from brittlestar.core.errors import ModelError
 from brittlestar.core.keys import SampleKeys
+from brittlestar.core.label_space import LabelSpace
 from brittlestar.core.rows import FULL_LOGITS_UP_TO, TOP, Rows
 from brittlestar.models.base import Model
+from brittlestar.models.label_scores import class_scores
+from brittlestar.runs.truths import Truths, answers_folded, attacked_as, folded
 from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence
@@ -36,14 +39,21 @@ def passes(condition: Condition) -> float:
 
 
 def perturbed(
-    condition: Condition, images: Images, labels: torch.Tensor, keys: SampleKeys, model: Model | None
+    condition: Condition,
+    images: Images,
+    labels: torch.Tensor,
+    keys: SampleKeys,
+    model: Model | None,
+    truths: torch.Tensor | None = None,
 ) -> Images:
-    """Float32 images of one batch under a condition; attacks need the model."""
+    """Float32 images of one batch under a condition; attacks need the model, and what is right where that is several
+    classes."""
     definition = condition.definition
     if definition is None:
         return images
     if isinstance(definition, Attack):
         assert model is not None
+        model = model if truths is None else attacked_as(model, labels, truths)
         return definition.perturb(model, images, labels, keys)
     assert isinstance(definition, Shift)
     with torch.inference_mode():
@@ -59,6 +69,7 @@ def fill(
     models: Sequence_[Model],
     batch: int,
     pictures: Pictures | None = None,
+    truths: Truths | None = None,
 ) -> list[Rows]:
     """Rows of one condition for each model.
 
@@ -70,17 +81,19 @@ def fill(
         models: All on one device.
         batch: Samples a forward pass.
         pictures: What the images were cut from, for sequences that show what lies around them.
+        truths: (n, most) right classes, where there are several a sample.
 
     Raises:
         ModelError: A model gave a number that is not finite.
     """
     target = torch.from_numpy(labels).to(images.device, torch.int64)
+    right = None if truths is None else torch.from_numpy(truths).to(images.device, torch.int64)
     if isinstance(condition.definition, Sequence):
         made = frames(condition.definition, images, keys, pictures, batch)
-        return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models)
+        return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models, right)
     if isinstance(condition.definition, Transplant):
         made = _transplanted(condition.definition, images, labels, keys, batch)
-        return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models)
+        return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models, right)
     parts: list[list[torch.Tensor]] = [[] for _ in models]
     for piece in _slices(len(images), batch):
         plain = images[piece].to(torch.float32).div_(255)
@@ -88,19 +101,21 @@ def fill(
         for place, model in enumerate(models):
             x = shared
             if x is None:
-                x = perturbed(condition, plain, target[piece], keys[piece], model)
+                own = None if right is None else right[piece]
+                x = perturbed(condition, plain, target[piece], keys[piece], model, own)
                 # A shift knows no model and is made once for all; an attack is made for each.
                 shared = None if isinstance(condition.definition, Attack) else x
             parts[place].append(_answers(model, x))
     return [
-        _rows(torch.cat(logits), target, labels, positions, condition, model)
+        rows_of(torch.cat(logits), target, labels, positions, condition, model.name, model.space, right)
         for model, logits in zip(models, parts, strict=True)
     ]
 
 
 def _answers(model: Model, x: Images) -> torch.Tensor:
+    """All outputs of the model, before any label space."""
     with torch.inference_mode():
-        return model.logits(x).detach().to(torch.float32)
+        return model.all_outputs(x).detach().to(torch.float32)
 
 
 def frames(
@@ -143,6 +158,7 @@ def _fill_frames(
     positions: npt.NDArray[np.int32],
     condition: Condition,
     models: Sequence_[Model],
+    right: torch.Tensor | None,
 ) -> list[Rows]:
     """Rows of every frame for each model, sorted by (position, frame); only one frame of a batch is held."""
     frames: list[list[list[torch.Tensor]]] = [[[] for _ in range(count)] for _ in models]
@@ -155,7 +171,7 @@ def _fill_frames(
     for model, by_frame in zip(models, frames, strict=True):
         parts = [
             dataclasses.replace(
-                _rows(torch.cat(logits), target, labels, positions, condition, model),
+                rows_of(torch.cat(logits), target, labels, positions, condition, model.name, model.space, right),
                 frame=np.full(len(positions), number, np.int16),
             )
             for number, logits in enumerate(by_frame)
@@ -168,21 +184,43 @@ def _slices(count: int, batch: int) -> Iterator[slice]:
     return (slice(start, min(start + batch, count)) for start in range(0, count, batch))
 
 
-def _rows(
-    logits: torch.Tensor,
+def rows_of(
+    outputs: torch.Tensor,
     target: torch.Tensor,
     labels: npt.NDArray[np.int32],
     positions: npt.NDArray[np.int32],
     condition: Condition,
-    model: Model,
+    model: str,
+    space: LabelSpace | None,
+    right: torch.Tensor | None,
 ) -> Rows:
+    """Rows of one condition.
+
+    Args:
+        outputs: (n, outputs) logits.
+        target, labels: (n,) the same, on the device and here.
+        positions: (n,).
+        condition: What the images were.
+        model: Name, for messages.
+        space: What makes the outputs scores of the data's classes.
+        right: (n, most) right classes, where there are several a sample.
+
+    Raises:
+        ModelError: A number that is not finite.
+    """
+    logits = outputs if space is None else class_scores(outputs, space, model)
+    others = None if space is None else space.answers(outputs.cpu().numpy())
+    if right is not None:
+        logits = folded(logits, target, right)
+        others = None if others is None else answers_folded(others, labels, right.to(torch.int32).cpu().numpy())
     classes = logits.shape[1]
     top_logit, prediction = logits.max(1)
     log_sum_exp = logits.logsumexp(1)
     # One number a sample tells: a NaN or +inf of any class ends up in it.
-    if not bool(torch.isfinite(log_sum_exp).all()):
+    every_sum = log_sum_exp if space is None else outputs.logsumexp(1) + log_sum_exp
+    if not bool(torch.isfinite(every_sum).all()):
         raise ModelError(
-            f"model {model.name} gave outputs that are not finite {whereabouts.told(model=False)}; "
+            f"model {model} gave outputs that are not finite {whereabouts.told(model=False)}; "
             "everything computed so far is kept"
         )
     full = condition.info.detail == "full"
@@ -203,4 +241,5 @@ def _rows(
         top_classes=top_classes,
         top_logits=top_logits,
         logits=every,
+        others=others,
     )

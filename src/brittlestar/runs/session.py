@@ -77,7 +77,8 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         # First, as stored rows that a model is compared with are read with them.
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        truths = None if request.truths is None else request.truths[order]
+        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered, truths)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:
@@ -106,6 +107,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             probe=2 if hurry else PROBE,
             behaviours=tuple(seen),
             devices=request.devices,
+            truths=truths,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)

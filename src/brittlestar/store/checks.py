@@ -103,10 +103,16 @@ class Checks:
 def disagreement(rows: Rows, labels: Labels | None = None) -> str:
     """What in the rows contradicts itself or the labels; empty where nothing does.
 
-    A NaN agrees with nothing: models that give one are refused when rows are made.
+    A NaN agrees with nothing: models that give one are refused when rows are made. Answers without logits have NaN in
+    all of them.
     """
+    others = "labels are not those of the samples"
+    same = labels is None or np.array_equal(rows.label, labels)
+    if rows.labels_only:
+        bare = np.isnan(rows.label_logit).all() and np.isnan(rows.log_sum_exp).all()
+        return others if not same else "" if bare else "some logits are missing"
     tests: Mapping[str, Any] = {
-        "labels are not those of the samples": labels is None or np.array_equal(rows.label, labels),
+        others: same,
         "sums of exponentials are not finite": np.isfinite(rows.log_sum_exp).all(),
         "sums of exponentials are below their largest part": (
             rows.log_sum_exp >= rows.top_logit - _ROUNDING * (1 + np.abs(rows.top_logit))

@@ -41,6 +41,7 @@ DATA: Kinds = {
     "notes": list[str],
     "cropped": bool,
     "how": dict[str, Any] | None,
+    "space": dict[str, Any] | None,
 }
 """What is recorded of the data (``data.base.DataInfo``), and how they were opened."""
 

@@ -80,6 +80,7 @@ class OrderFile:
         labels: npt.NDArray[np.int32],
         groups: npt.NDArray[np.int64] | None,
         names: Sequence[str] | None,
+        truths: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """Write it, whole or not at all."""
         columns: dict[str, Any] = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object)}
@@ -88,6 +89,9 @@ class OrderFile:
             columns["group"] = groups.astype(np.int64)
         if names is not None:
             columns["name"] = np.array([readable(name) for name in names], dtype=object)
+        if truths is not None:
+            texts = [" ".join(map(str, sorted({*map(int, own)}))) for own in truths]
+            columns["truths"] = np.array(texts, dtype=object)
         make_folder(self.path.parent)
         write_atomic(self.path, sealed_inside(parquet_bytes(self.path, columns, placeholder())))
         self._design, self._checked = None, False

@@ -151,9 +151,10 @@ class RunStore(StoredRows):
         labels: npt.NDArray[np.int32],
         groups: npt.NDArray[np.int64] | None = None,
         names: Sequence[str] | None = None,
+        truths: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """Record the seeded order: position, id, label and, where there are any, group (what depends on each other) and
-        name (where the image is found, for people).
+        name (where the image is found, for people), and truths, (n, most) right classes where a sample has several.
 
         Later calls must give the same ids and labels. Groups may be joined by later ones, and are kept by calls that
         give none or smaller ones; so are names.
@@ -182,7 +183,7 @@ class RunStore(StoredRows):
                 return
         else:
             self._check_labels(labels)
-        self._order.write(ids, labels, groups, names)
+        self._order.write(ids, labels, groups, names, truths)
 
     def _check_labels(self, labels: npt.NDArray[np.int32]) -> None:
         """Refuse labels that a folder's rows do not have, where the file is lost that would tell."""

@@ -5,6 +5,7 @@ from brittlestar.report.sections.attacks import Attacks
 from brittlestar.report.sections.breaks import Breaks
 from brittlestar.report.sections.calibration import Calibration
 from brittlestar.report.sections.comparison import PairedDifferences
+from brittlestar.report.sections.conventions import Conventions
 from brittlestar.report.sections.corruptions import Corruptions
 from brittlestar.report.sections.curves import Curves
 from brittlestar.report.sections.examples import Examples
@@ -16,6 +17,7 @@ from brittlestar.report.sections.measured import Measured
 from brittlestar.report.sections.method import Method
 from brittlestar.report.sections.missing import NotAsked
 from brittlestar.report.sections.models import Models
+from brittlestar.report.sections.nature import Nature
 from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
@@ -29,12 +31,14 @@ SECTIONS: tuple[type[Section], ...] = listed(
     Breaks,
     PerClass,
     Stability,
+    Nature,
     Transplants,
     Frequencies,
     Explained,
     Filters,
     Attacks,
     Calibration,
+    Conventions,
     Measured,
     PairedDifferences,
     Examples,

@@ -12,6 +12,7 @@ from brittlestar.report.asked import SURVEY, what_was_asked
 from brittlestar.report.corruptions import FEWEST, published_name
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import escaped
+from brittlestar.report.natural import elsewhere
 from brittlestar.report.section import Section
 from brittlestar.report.words import listing
 
@@ -137,5 +138,7 @@ def _missing(gathered: Gathered, asked: Sequence[ConditionInfo]) -> tuple[Missin
     if gathered.sequences or "sequence" in kinds:
         present.add("video")
         found.append(REAL_VIDEO)
+    if gathered.once(elsewhere).models:
+        present.add("natural")
     found += [Missing(title=title, text=text) for key, title, text in ALWAYS if key not in present]
     return tuple(found)
