@@ -62,6 +62,14 @@ INSIDE = {
         "fog --data {w}/data.npz --test {w}/data.npz --epochs 1 --out {out}",
         "brittlestar.training.checkpoint.Checkpoint.save",
     ),
+    "build nico": Inside(
+        "--setting minimum --data {w}/data.npz --contexts y --out {out}",
+        "brittlestar.build.nico_files._write_part",
+    ),
+    "ni": Inside(
+        "--model torch:{w}/model.py:other --data {w}/data.npz --test {w}/data.npz --out {out}/ni.json --no-normalise",
+        "brittlestar.analyses.non_iid.index_between",
+    ),
     "build features": Inside(
         "d_det --model torch:{w}/model.py:other --data {w}/data.npz --samples 4 --steps 1 --out {out}/set.npz",
         "brittlestar.build.write_set",
@@ -75,6 +83,11 @@ INSIDE = {
         "--detector {w}/detector.py:nothing --data {w}/photographs --objects {w}/objects --grid 2 --size 0.5 "
         "--out {out}",
         "brittlestar.models.detector.Detector.detect",
+    ),
+    "build spectrum": Inside("--data {w}/data.npz --out {out}/mean.npy", "brittlestar.build.spectrum.mean_amplitudes"),
+    "people table": Inside("{w} --out {out}/people.md", "brittlestar.reproduce.human_table.human_table"),
+    "people export": Inside(
+        "{w}/run --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
     ),
     "textures": Inside("--yes", "brittlestar.core.frost.texture_folder"),
     "demo": Inside("--out {out}", "brittlestar.training.demo.train_demo_models"),

@@ -85,9 +85,9 @@ def world(tmp_path: Path) -> Path:
     """Photographs with a red square on the right, one with none; a blue square as the object; the toy."""
     (tmp_path / "photographs").mkdir()
     lines = ["file,x,y,width,height,label"]
-    for place in range(10):
+    for place in range(6):
         pixels = np.random.default_rng(place).integers(60, 120, (48, 64, 3), dtype=np.uint8)
-        if place < 9:
+        if place < 5:
             top, left = 4 + 3 * place, 48
             pixels[top : top + 10, left : left + 12] = (255, 0, 0)
             lines.append(f"{place}.png,{left},{top},12,10,red")
@@ -170,12 +170,34 @@ def test_precision_moves_with_its_draws_and_differences_are_paired() -> None:
     one = average_precision(matched(found, truth))
     e = one.estimate("ap50")
     assert e.low < e.value < e.high and e.n == 12
-    assert one.less(one).low == one.less(one).high == 0
+    none = one.less(one)
+    assert none.value == 0 and none.high == -none.low == pytest.approx(1 - 0.025 ** (1 / 12))
     # Drawing an image twice is the same as having it twice.
     weights = draws(12, seed=3, count=1)
     again = [i for i, n in enumerate(weights[0].astype(int)) for _ in range(n)]
     direct = average_precision(matched([found[i] for i in again], [truth[i] for i in again]))
     assert average_precision(matched(found, truth), weights).drawn_ap[0] == pytest.approx(direct.ap, abs=1e-12)
+
+
+def test_images_that_agree_leave_an_interval() -> None:
+    truth = [there(((0, 0, 10, 10), "cat"))] * 6
+    for found, (low, high) in ((seen(), (0, 0.459)), (seen(((0, 0, 10, 10), 0.9, "cat")), (0.541, 1))):
+        e = average_precision(matched([found] * 6, truth)).estimate()
+        assert (e.low, e.high) == pytest.approx((low, high), abs=1e-3)  # Clopper and Pearson's of 0 and of 6 of 6
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_precision_of_all_images() -> None:
+    whole = matched(*random_world(1, 400, digits=9))
+    truth = average_precision(whole, np.ones((1, 400))).ap50
+    hits = 0
+    for trial in range(200):
+        found, objects = (
+            [world[i] for i in np.random.default_rng(trial).integers(0, 400, 30)] for world in random_world(1, 400, 9)
+        )
+        one = average_precision(matched(found, objects), draws(30, count=200)).estimate("ap50")
+        hits += one.low <= truth <= one.high
+    assert hits >= 180, hits
 
 
 @pytest.mark.slow
@@ -286,7 +308,7 @@ def test_the_toy_and_what_it_raises(world: Path) -> None:
 
 def test_boxes_come_from_coco_and_tables_and_wrong_ones_are_refused(world: Path) -> None:
     table = open_photographs(world / "photographs", world / "boxes.csv")
-    assert table.truths is not None and len(table.truths) == 10 and len(table.truths[9].boxes) == 0
+    assert table.truths is not None and len(table.truths) == 6 and len(table.truths[5].boxes) == 0
     coco: dict[str, Any] = {
         "images": [{"id": 7, "file_name": "0.png", "width": 64, "height": 48}],
         "categories": [{"id": 3, "name": "red"}],
@@ -350,7 +372,7 @@ def test_a_folder_of_detections_is_resumed_and_its_page_tells_what_is_known(worl
     # Of three columns two begin left of the middle; the third may cover the red square or lie beside it.
     data = open_photographs(world / "photographs", world / "boxes.csv")
     expected = []
-    for place in range(9):
+    for place in range(5):
         red = np.array([[48, 4 + 3 * place, 60, 14 + 3 * place]])
         boxes = np.array(store.manifest["pasted"][next(iter(store.manifest["pasted"]))][str(place)]["boxes"])
         free = boxes[overlaps(boxes, red)[:, 0] == 0]

@@ -269,9 +269,11 @@ def test_the_fingerprint_of_the_data_heeds_the_space_and_not_its_name(tmp_path: 
     assert "space" not in source.info.as_json()
 
 
-def test_a_damaged_space_in_the_manifest_is_told(tmp_path: Path) -> None:
+def test_a_damaged_space_in_the_manifest_is_told() -> None:
     from brittlestar.data.spaced import recorded_space
 
+    with pytest.raises(DataError, match="is a name, a file, a mapping or a LabelSpace, got 5"):
+        label_space(5)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="label space in the manifest is damaged"):
         recorded_space({"space": space_of().as_json() | {"members": [[0], [9]]}})
 

@@ -16,6 +16,7 @@ import typer.main
 from typer.testing import CliRunner
 
 import brittlestar as bs
+from brittlestar.analyses.stimuli import show
 from brittlestar.api.predicted import predicted
 from brittlestar.cli.main import app
 from brittlestar.core import options
@@ -53,6 +54,7 @@ OWNERS: dict[str, set[str]] = {
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
     "predicted": set(inspect.signature(predicted).parameters),
+    "show": set(inspect.signature(show).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

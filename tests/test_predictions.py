@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from scipy import special
 
 from brittlestar.core.errors import DataError
 from brittlestar.data import open_source
+from brittlestar.data.label_spaces import label_space
 from brittlestar.data.predictions import places_of, read_predictions
 from brittlestar.store import RunStore
 from tiny import called
@@ -165,3 +167,25 @@ def test_another_file_under_the_same_name_is_another_model(tmp_path: Path, data:
         done = called("run", "--data", data, "--predictions", f"theirs={file}", "--out", out, "--no-report")
         assert done.returncode == code, done.stderr
     assert "theirs has changed" in done.stderr
+
+
+def test_outputs_of_a_model_are_read_in_the_label_space(tmp_path: Path, data: Path) -> None:
+    source = open_source(str(data))
+    space = {"classes": {"ant": [0, 4], "bee": 1, "cat": 2, "dog": [3, 5]}, "merge": "sum", "outputs": 6}
+    (tmp_path / "space.json").write_text(json.dumps(space))
+    outputs = np.random.default_rng(4).normal(size=(N, 6))
+    file = table(tmp_path / "outputs.csv", {"id": source.ids, **{f"z_{k}": outputs[:, k] for k in range(6)}})
+    store = measured(tmp_path, data, file, "--label-space", tmp_path / "space.json")
+    rows, order = rows_of(store), source.order(0)
+    expected = label_space(space)
+    assert np.array_equal(rows.prediction, expected.scores(outputs[order]).argmax(1))
+    assert np.array_equal(rows.others, expected.answers(outputs[order]))
+    results = (store.path / "report" / "results.csv").read_text()
+    for name, k in (("all", 0), ("mean", 1), ("max", 2)):
+        line = next(line for line in results.splitlines() if f",clean,accuracy_{name}," in line)
+        assert float(line.split(",")[4]) == pytest.approx((rows.others[:, k] == rows.label).mean(), abs=1e-5)
+    merged = expected.scores(outputs)
+    # Somebody else may have merged them already.
+    ready = table(tmp_path / "ready.csv", {"id": source.ids, **{f"z_{k}": merged[:, k] for k in range(K)}})
+    own = rows_of(measured(tmp_path, data, ready, "--label-space", tmp_path / "space.json", "--no-report"))
+    assert np.array_equal(own.prediction, rows.prediction) and own.others is None

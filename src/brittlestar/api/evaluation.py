@@ -17,6 +17,7 @@ import torch
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
 from brittlestar.api.effect import effect_on_clean, mapped_labels, truths_of
+from brittlestar.api.outside import opened_outside, run_outside
 from brittlestar.api.run import Run
 from brittlestar.api.spaces import outputs_of, settled_space, titles_of
 from brittlestar.core.errors import UsageError, require
@@ -26,6 +27,7 @@ from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
 from brittlestar.models import ModelSpec, as_model, load_model, settled_output, settled_spec
@@ -36,7 +38,7 @@ from brittlestar.report.live import LiveReport
 from brittlestar.runs.budget import Budget
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
-from brittlestar.runs.request import FollowUp, Request, Watch
+from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
 from brittlestar.runs.skipped import as_recorded
@@ -93,6 +95,8 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
+    contexts: Any = None
+    metadata: str | Path | None = None
     image_column: str | None = None
     label_column: str | None = None
     label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None
@@ -102,6 +106,7 @@ class Evaluation:
     anyway: bool = False
     shifted: bool = False
     live: bool = False
+    outside: Any = None
 
     def run(
         self,
@@ -135,6 +140,7 @@ class Evaluation:
         suites = suites_of(self.suite)
         opened = self.opened(data, suites, watch)
         source, labels, folder = opened.source, opened.labels, opened.folder
+        apart = {} if self.outside is None else opened_outside(self.outside, source, opened.classes, opened.how)
         devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
@@ -148,7 +154,7 @@ class Evaluation:
         for note in source.info.notes:
             watch.note(note)
         if self.precision is not None and watch.enough is None:
-            enough = precise_enough(self.precision, folder, source, [m.name for m in models], conditions)
+            enough = precise_enough(self.precision, folder, source, models, conditions)
             watch = dataclasses.replace(watch, enough=enough)
         request = Request(
             source=source,
@@ -182,9 +188,15 @@ class Evaluation:
         notes = preparation_notes(suites, source.info)
         for note in notes:
             watch.note(note)
+        outcome = self._filled(request, watch)
+        if outcome.stop != "interrupted":
+            run_outside(request, apart, watch)
+        return Run(folder, outcome, notes)
+
+    def _filled(self, request: Request, watch: Watch) -> Outcome:
         if not self.live:
-            return Run(folder, run_session(request, watch), notes)
-        page = LiveReport(folder, watch.note)
+            return run_session(request, watch)
+        page = LiveReport(request.folder, watch.note)
         outer = watch.progress
 
         def grow(progress: Progress) -> None:
@@ -192,7 +204,7 @@ class Evaluation:
             page.grow()
 
         try:
-            return Run(folder, run_session(request, dataclasses.replace(watch, progress=grow)), notes)
+            return run_session(request, dataclasses.replace(watch, progress=grow))
         finally:
             page.close()
 
@@ -218,8 +230,9 @@ class Evaluation:
     def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
         """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""
         if isinstance(data, Source):
-            own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
-            require(self.groups is None, own, UsageError)
+            left = f"{option('groups')}, {option('contexts')} and {option('metadata')}"
+            own = f"an opened source has its groups and contexts: leave {left} out, and set source.groups or .contexts"
+            require(self.groups is None and self.contexts is None and self.metadata is None, own, UsageError)
             refuse_options(
                 resize=self.resize,
                 crop=self.crop,
@@ -249,11 +262,16 @@ class Evaluation:
             otherwise=otherwise,
             skip_bad=self.skip_bad,
             groups=self.groups,
+            contexts=self.contexts,
+            metadata=self.metadata,
             one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
+        if isinstance(data, str | Path):
+            columns["contexts"] = list(asked_contexts(self.contexts)) or None
+            columns["metadata"] = None if self.metadata is None else str(self.metadata)
         return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(

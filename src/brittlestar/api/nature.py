@@ -102,6 +102,7 @@ def run_with_nature(
             groups=None,
             shifted=True,
             live=False,
+            outside=None,
         )
         found = part.run(_as_settled(run, model), other, watch, command=command, budget=budget)
         _require_same(run, found, name)

@@ -46,6 +46,8 @@ def outputs_of(source: Source, classes: Sequence[str] | Mapping[str, str] | None
 
 def titles_of(source: Source, classes: Sequence[str] | Mapping[str, str] | None) -> tuple[str, ...]:
     """What people call the models' classes, or the data's in a label space; empty where nobody said."""
+    if classes is None:
+        return source.info.titles
     if not isinstance(classes, Mapping):
         return ()
     if source.space is None:

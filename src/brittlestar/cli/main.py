@@ -35,6 +35,8 @@ VERBS: dict[str, str] = {
     "train": "train:train",
     "reproduce": "reproduce:reproduce",
     "build": "build:app",
+    "ni": "ni:ni",
+    "people": "people:app",
     "demo": "demo:demo",
     "textures": "textures:textures",
     "transplant": "transplant:transplant",

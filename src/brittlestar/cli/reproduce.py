@@ -12,10 +12,19 @@ from brittlestar.cli.say import say
 
 def reproduce(
     name: Annotated[
-        str, typer.Argument(help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c.")
+        str,
+        typer.Argument(
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features or nico."
+        ),
     ],
-    data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
-    test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images to train on: digits:train unless told, for nico synthetic-contexts:all."),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(help="Images to test on, of the same classes and size: digits unless told; nico divides --data."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
     arch: Annotated[
         str, typer.Option(help="Of `brittlestar list architectures`; for surface-statistics also several, with commas.")
@@ -46,6 +55,9 @@ def reproduce(
     weights: Annotated[Path | None, typer.Option(help="With --from torch:...: the module's state dict.")] = None,
     mean: Annotated[str | None, typer.Option(help="With --from: subtracted per channel, if not declared.")] = None,
     std: Annotated[str | None, typer.Option(help="With --from: divided by per channel, if not declared.")] = None,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="For transfer: one training a degradation, each tested on all.")
+    ] = False,
     published: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +90,7 @@ def reproduce(
     from brittlestar.core.errors import UsageError, require
     from brittlestar.reproduce import PublishedFiles, Setting
     from brittlestar.reproduce import reproduce as run
+    from brittlestar.reproduce.experiments import EXPERIMENTS
     from brittlestar.training import Plan
 
     # One thread gives the same weights everywhere.
@@ -85,9 +98,12 @@ def reproduce(
     start = start_of(from_, factory, weights, mean, std)
     highest = (FRESH_RATE if start is None else TUNING_RATE) if rate is None else rate
     plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=highest, jitter=jitter, flip=flip)
+    require(not matrix or name == "transfer", f"--matrix goes with transfer only, not {name}", UsageError)
+    name = "transfer-matrix" if matrix else name
+    known = EXPERIMENTS.get(name)
     setting = Setting(
-        data=data,
-        test=test,
+        data=data or (known.data if known else "digits:train"),
+        test=test or (data if name == "nico" and data else known.test if known else "digits"),
         architecture=arch,
         plan=plan,
         train_samples=samples or (None if full else 4000),

@@ -15,11 +15,13 @@ from brittlestar.cli.classes import read_classes
 from brittlestar.cli.options import (
     Backend,
     Binary,
+    Contexts,
     Crop,
     Device,
     Executor,
     ImageColumn,
     LabelColumn,
+    Metadata,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -107,8 +109,14 @@ def run(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
+    contexts: Contexts = None,
+    metadata: Metadata = None,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    outside: Annotated[
+        list[str] | None,
+        typer.Option(help="Images of none of the classes, may be repeated: does confidence tell them from the data?"),
+    ] = None,
     label_space: Annotated[
         str | None,
         typer.Option(
@@ -179,6 +187,7 @@ def run(
         "binary": binary,
         "probabilities": probabilities,
     }
+    require(bool(model) or not (outside or nature), "--outside and --nature ask a model: give --model", UsageError)
     require(bool(model or predictions), "give --model, or --predictions in its place", UsageError)
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model or ()]
     asked = Evaluation(
@@ -200,8 +209,11 @@ def run(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=group,
+        contexts=contexts,
+        metadata=metadata,
         image_column=image_column,
         label_column=label_column,
+        outside=outside or None,
         label_space=label_space,
         classes=None if classes is None else read_classes(classes),
         tune=tune,

@@ -51,7 +51,7 @@ class DataInfo:
     Fields:
         name: Short display name (``digits``, the folder's name).
         spec: What the person typed.
-        kind: ``folder``, ``parquet``, ``npz`` or ``named``.
+        kind: ``folder``, ``parquet``, ``npz``, ``npy``, ``named`` or ``published``.
         fingerprint: 16 hexadecimal digits over all sample ids, labels, classes and the preparation.
         classes: Class names in label order.
         titles: What people call the classes, in the same order; empty where the names are all there is.

@@ -68,6 +68,8 @@ def label_space(given: str | Path | Mapping[str, Any] | LabelSpace, outputs: Seq
         return given
     if isinstance(given, Mapping):
         return _space(given, "own", option("label_space"), outputs)
+    kind = f"{option('label_space')} is a name, a file, a mapping or a LabelSpace, got {given!r:.80}"
+    require(isinstance(given, str | Path), kind, DataError)
     known = _built_in()
     if str(given) in known:
         return known[str(given)][0]

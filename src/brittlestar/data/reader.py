@@ -26,6 +26,8 @@ class OpenRequest:
         progress: Called now and then with (done, total) while files are hashed.
         one_class: Whether images of one class will do, as the model knows others.
         group: The name of the column that groups samples; a reader without columns refuses it.
+        contexts: Names of columns to be read into ``Source.contexts``; that they are there is checked by whoever asked.
+        metadata: A table beside an image folder, which has the columns that ``contexts`` and ``group`` name.
         image_column, label_column: Names of the columns that hold images and labels, where a reader is to choose none
             itself; only for readers that have ``columns``.
         part: What was written behind the path, ``PATH:PART``; only for readers that have ``parts``.
@@ -36,6 +38,8 @@ class OpenRequest:
     skip_bad: bool = False
     progress: Progress | None = None
     group: str | None = None
+    contexts: tuple[str, ...] = ()
+    metadata: str | None = None
     one_class: bool = False
     image_column: str | None = None
     label_column: str | None = None

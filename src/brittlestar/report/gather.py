@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError, require
@@ -268,7 +269,26 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
         known = index.setdefault(key, {})
         # By id: runs of other seeds have the same images in another order.
         maps.append(np.array([known.setdefault(str(i), len(known)) for i in sample_ids(store)], np.int32))
+    known_contexts = _contexts(stores, data_of, maps)
+    entries = [dataclasses.replace(e, contexts=known_contexts.get(i, {})) for i, e in enumerate(entries)]
     return _distinct(entries), data_of, maps
+
+
+def _contexts(
+    stores: Sequence[RunStore], data_of: Sequence[int], maps: Sequence[np.ndarray[Any, Any] | None]
+) -> dict[int, dict[str, npt.NDArray[np.str_]]]:
+    """What is known of samples besides their class, by data set and name, at their common positions."""
+    found: dict[int, dict[str, npt.NDArray[np.str_]]] = {}
+    for store, data, places in zip(stores, data_of, maps, strict=True):
+        for name, column in (store.contexts() if store.stored_models() else {}).items():
+            columns = found.setdefault(data, {})
+            if places is None:
+                columns[name] = column
+                continue
+            own = dict(enumerate(columns[name].tolist())) if name in columns else {}
+            own |= {int(p): v for p, v in zip(places, column.tolist(), strict=True) if v or int(p) not in own}
+            columns[name] = np.array([own.get(place, "") for place in range(max(own, default=-1) + 1)], np.str_)
+    return found
 
 
 def sample_ids(store: RunStore) -> list[str]:

@@ -43,14 +43,14 @@ class Away:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Elsewhere:
+class OtherData:
     """All that models did on other data, and what could not be read."""
 
     models: tuple[Away, ...]
     unread: tuple[str, ...]
 
 
-def elsewhere(gathered: Gathered) -> Elsewhere:
+def elsewhere(gathered: Gathered) -> OtherData:
     """Every model of these runs on every natural shift of its run, in the order of names."""
     found: list[Away] = []
     unread: list[str] = []
@@ -68,7 +68,7 @@ def elsewhere(gathered: Gathered) -> Elsewhere:
                 known = own.get(str(subject.entry.about["fingerprint"]))
                 if known is not None and subject.clean is not None:
                     found.append(_away(gathered, known, away, subject, readable(name)))
-    return Elsewhere(models=tuple(found), unread=tuple(unread))
+    return OtherData(models=tuple(found), unread=tuple(unread))
 
 
 def _away(gathered: Gathered, known: Subject, away: Gathered, subject: Subject, name: str) -> Away:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.rows import Rows
 from brittlestar.measures.sampled import SampledMap
@@ -41,6 +44,8 @@ class ModelEntry:
 class DataEntry:
     """A data set in the report.
 
+    ``contexts`` are by name, a value for each position (``RunStore.contexts``).
+
     ``classes`` are what people call them, ``about`` is the manifest's entry, ``chance`` is ``measures.chance`` of its
     labels.
     """
@@ -51,6 +56,7 @@ class DataEntry:
     shape: tuple[int, int, int]
     about: Mapping[str, Any]
     chance: float
+    contexts: Mapping[str, npt.NDArray[np.str_]] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -209,7 +209,8 @@ def rows_of(
         ModelError: A number that is not finite.
     """
     logits = outputs if space is None else class_scores(outputs, space, model)
-    others = None if space is None else space.answers(outputs.cpu().numpy())
+    full = condition.info.detail == "full"
+    others = space.answers(outputs.cpu().numpy()) if space is not None and full else None
     if right is not None:
         logits = folded(logits, target, right)
         others = None if others is None else answers_folded(others, labels, right.to(torch.int32).cpu().numpy())
@@ -223,7 +224,6 @@ def rows_of(
             f"model {model} gave outputs that are not finite {whereabouts.told(model=False)}; "
             "everything computed so far is kept"
         )
-    full = condition.info.detail == "full"
     top_classes = top_logits = every = None
     if full and classes <= FULL_LOGITS_UP_TO:
         every = logits.cpu().numpy()

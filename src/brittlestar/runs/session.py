@@ -77,8 +77,10 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         # First, as stored rows that a model is compared with are read with them.
+        told = {name: column[order] for name, column in source.contexts.items()}
         truths = None if request.truths is None else request.truths[order]
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered, truths)
+        own = None if groups is None else groups[order]
+        store.write_samples(source.ids[order], labels, own, ordered, truths, told)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:

@@ -198,6 +198,7 @@ def _matched(source: EncodedSource, store: RunStore) -> RecordedSource | None:
         names=names,
         lacking=lacking,
         fingerprint=same,
+        contexts=store.contexts(),
     )
 
 

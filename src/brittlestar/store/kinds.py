@@ -45,6 +45,9 @@ DATA: Kinds = {
 }
 """What is recorded of the data (``data.base.DataInfo``), and how they were opened."""
 
+SPACE: Kinds = {"name": str, "classes": list[str], "members": list[list[int]], "outputs": int, "merge": str}
+"""What is recorded of a label space (``core.label_space.LabelSpace``)."""
+
 SKIPPED: Kinds = {"position": int, "name": str, "reason": str}
 """What is recorded of a sample that a run goes on without."""
 
@@ -58,6 +61,8 @@ OPENED: Kinds = {
     "group": str | None,
     "image_column": str | None,
     "label_column": str | None,
+    "contexts": list[str] | None,
+    "metadata": str | None,
 }
 """``how`` of the data: the arguments that open them again."""
 

@@ -12,6 +12,7 @@ from brittlestar.suites.broad import BROAD, NOISE
 from brittlestar.suites.clean import CLEAN
 from brittlestar.suites.corruptions import CORRUPTIONS
 from brittlestar.suites.fourier import FOURIER
+from brittlestar.suites.geirhos import GEIRHOS
 from brittlestar.suites.imagenet_p import SEQUENCE_SUITES
 from brittlestar.suites.mnist_c import MNIST_C, MNIST_C_EXTRA
 from brittlestar.suites.own import own_suites
@@ -38,6 +39,7 @@ SUITES: dict[str, Suite] = _by_name(
         *SEQUENCE_SUITES.values(),
         MNIST_C,
         MNIST_C_EXTRA,
+        GEIRHOS,
         *own_suites(),
     )
 )
