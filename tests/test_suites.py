@@ -100,7 +100,7 @@ def test_every_condition_is_described(shape: tuple[int, int, int]) -> None:
             assert info.detail == ("outcome" if info.kind == "fourier" else "full"), info.id
             assert bool(info.threat) == (info.kind == "attack"), info.id
             single = info.shift in SINGLE or info.table == "mnist-c"
-            assert (info.strength is None) <= (single or info.kind == "sequence"), info.id
+            assert (info.strength is None) <= (single or info.kind in ("sequence", "time")), info.id
             assert info.strength is None or info.strength_name, info.id
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from brittlestar import measures
 from brittlestar.attacks.base import Attack
+from brittlestar.core.condition import TIME
 from brittlestar.data.base import Source
 from brittlestar.measures.base import LEVEL
 from brittlestar.models.base import Model
@@ -38,7 +39,7 @@ def precise_enough(
     # Tallies will do where images are independent and count alike; elsewhere rows know their groups and weights.
     plain = source.groups is None and bool((sizes == sizes[0]).all())
     # The frames of a sequence depend on each other.
-    plain = plain and all(c.info.kind != "sequence" for c in conditions)
+    plain = plain and all(c.info.kind not in ("sequence", TIME) for c in conditions)
     fingerprints = [c.fingerprint for c in conditions]
     needing = sum(isinstance(c.definition, Attack) and c.definition.needs_gradients for c in conditions)
     expected = sum(len(conditions) - (0 if model.differentiable else needing) for model in models)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ import torch
 
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
+from brittlestar.api.arguments import parse_duration as parse_duration
+from brittlestar.api.asked import UNTRIED, askable, numbered_outputs, unjudged
 from brittlestar.api.effect import effect_on_clean, mapped_labels, truths_of
 from brittlestar.api.outside import opened_outside, run_outside
 from brittlestar.api.run import Run
@@ -46,17 +47,6 @@ from brittlestar.shifts.conditions import Condition
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
 from brittlestar.suites.given import Asked, suites_of
-
-
-def parse_duration(text: str | float) -> float:
-    """Seconds from ``90``, ``"90s"``, ``"5m"``, ``"1h30m"``."""
-    if isinstance(text, int | float):
-        return float(text)
-    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    # Every part may be missing, so an empty text matches as well.
-    if parts is None or not any(parts.groups()):
-        raise UsageError(f"cannot read the duration {text!r}: write it like 90s, 5m or 1h30m")
-    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +137,11 @@ class Evaluation:
         models, specs = self._loaded(model, source, labels, devices, watch, budget)
         if budget is not None:
             budget = dataclasses.replace(budget, loading=time.monotonic() - budget.began)
-        conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
+        conditions = askable(conditions_of(suites, source.info.shape, self.storage, source.info.cropped), source)
+        known = source.info.labelled
+        require(known or self.precision is None, f"{option('precision')} needs labels", UsageError)
+        watch = watch if known else unjudged(watch)
+        named = opened.classes if known or self.classes is not None else numbered_outputs(models, source)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
         require(self.workers <= 1 or portable, specifications, UsageError)
@@ -159,7 +153,7 @@ class Evaluation:
         request = Request(
             source=source,
             labels=labels,
-            classes=opened.classes,
+            classes=named,
             models=models,
             makers=[functools.partial(load_model, value) for value in specs] if portable else None,
             models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for value in specs],
@@ -178,7 +172,7 @@ class Evaluation:
             command=command,
             follow_up=follow_up,
             tune=self.tune,
-            judge=None if self.shifted else judge_of(labels),
+            judge=None if self.shifted or not known else judge_of(labels),
             anyway=self.anyway,
             shifted=self.shifted,
             titles=opened.titles,
@@ -301,10 +295,15 @@ class Evaluation:
             loaded.space = source.space
             spec = settled_output(loaded, spec, outputs_of(source, self.classes))
             watch.phase(f"trying {loaded.name} with and without normalisation")
-            settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn, seconds)
+            said = self.normalise
+            if said is None and not source.info.labelled:
+                said = loaded.preprocess.mean is not None or loaded.preprocess.std is not None
+                loaded.notes = (*loaded.notes, UNTRIED) if said else loaded.notes
+            settled = settled_spec(loaded, spec, source, labels, self.seed, said, watch.warn, seconds)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):
-            if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
+            other = isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch")
+            if other and source.info.labelled:
                 watch.note(f"{loaded.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
                 names = None if self.classes is None or source.space is not None else tuple(self.classes)
                 effect = effect_on_clean(loaded, value, source, self.seed, names, seconds)

@@ -34,7 +34,7 @@ class LabelSpace:
         outputs: How many outputs the model must have.
         merge: ``subset`` cuts the logits to one output a class, before any softmax; ``mean``, ``sum`` and ``max`` merge
             the softmax probabilities over **all** outputs, and the scores are their logarithms; ``logit_max``
-            takes the highest logit of each class.
+            takes the highest logit of each class, and 0 for a class without outputs, as the reference of YTBB-Robust.
 
     Raises:
         DataError: Classes without outputs, outputs that the model cannot have, or several where one is allowed.
@@ -57,7 +57,8 @@ class LabelSpace:
         )
         require(len(set(self.classes)) == len(self.classes), f"{of} names a class twice", DataError)
         for name, places in zip(self.classes, self.members, strict=True):
-            require(len(places) > 0, f"{of}: class {name} has no output", DataError)
+            bare = self.merge == "logit_max"
+            require(bare or len(places) > 0, f"{of}: class {name} has no output", DataError)
             fits = all(0 <= place < self.outputs for place in places)
             require(fits, f"{of}: the outputs of {name} must be in 0 .. {self.outputs - 1}, got {places}", DataError)
             single = self.merge != "subset" or len(places) == 1
@@ -78,7 +79,7 @@ class LabelSpace:
         parts = [given[:, list(places)] for places in self.members]
         if self.merge in ("max", "logit_max"):
             # The logarithm of a softmax is the logit less a number of the sample's own: the order is the same.
-            best = np.stack([part.max(1) for part in parts], 1)
+            best = np.stack([part.max(1) if part.shape[1] else np.zeros(len(given)) for part in parts], 1)
             return best if self.merge == "logit_max" else best - _log_sum_exp(given)[:, None]
         sums = np.stack([_log_sum_exp(part) for part in parts], 1) - _log_sum_exp(given)[:, None]
         counts = np.log([len(places) if self.merge == "mean" else 1 for places in self.members])
@@ -87,7 +88,8 @@ class LabelSpace:
     @property
     def conventions(self) -> tuple[str, ...]:
         """Other ways of reading the same outputs, which papers and code have used: ``all``, and other merges."""
-        if self.merge == "subset":
+        # Only the highest logit is defined for classes without outputs.
+        if self.merge == "subset" or not all(self.members):
             return (ALL,)
         own = "max" if self.merge == "logit_max" else self.merge
         return (ALL, *(merge for merge in _MERGED if merge != own))

@@ -15,6 +15,7 @@ from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation, published
 from brittlestar.core.text import readable
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.clip_layouts import CLIPS
 from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.decode import decode_image
 from brittlestar.data.digits import DIGITS
@@ -33,6 +34,8 @@ from brittlestar.data.sets.corrupted import corrupted_folder
 from brittlestar.data.spaced import in_space, recorded_space
 from brittlestar.data.synthetic_contexts import SYNTHETIC_CONTEXTS
 from brittlestar.data.tree import is_run
+from brittlestar.data.vid_robust import VID_ROBUST
+from brittlestar.data.ytbb_robust import YTBB_ROBUST
 
 __all__ = ["SOURCES", "DataInfo", "Source", "decode_image", "describe_sources", "open_source", "reopened"]
 
@@ -41,6 +44,9 @@ SOURCES: tuple[Reader | NamedSet | PublishedSet, ...] = (
     NPZ,
     NPY,
     MNIST_C,
+    VID_ROBUST,
+    YTBB_ROBUST,
+    CLIPS,
     FOLDER,  # Takes every folder, so other forms that are folders stand before it.
     DIGITS,
     OTHER_DIGITS,
@@ -146,7 +152,7 @@ def open_source(
         require_no_metadata(table, published.name)
         return _with_contexts(published.open(path, asked), names)
     for reader in SOURCES:
-        if isinstance(reader, Reader) and reader.takes(path):
+        if isinstance(reader, Reader) and (reader.takes(path) or reader.claims(path, part)):
             no_parts = f"{path} has no parts: leave :{part} out"
             require(reader.parts or not part, no_parts, DataError)
             _require_columns(path, reader.columns, image_column, label_column)

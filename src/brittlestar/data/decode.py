@@ -153,6 +153,14 @@ def decode(content: bytes, name: str, how: Preparation | None = None) -> Pixels:
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+def prepared(pixels: Pixels, name: str, how: Preparation) -> Pixels:
+    """(3, height, width) uint8 pixels that were decoded elsewhere, prepared by the very code that files are."""
+    if how.empty:
+        return pixels
+    image = _prepared(Image.fromarray(pixels.transpose(1, 2, 0)), name, how)
+    return np.ascontiguousarray(np.asarray(image, np.uint8).transpose(2, 0, 1))
+
+
 def decode_with_alpha(content: bytes, name: str) -> tuple[Pixels, bool]:
     """(4, height, width) uint8 colours and opacity of an encoded image, upright; and whether it has an alpha channel.
 

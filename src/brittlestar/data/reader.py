@@ -56,18 +56,21 @@ class Reader:
         takes: Whether an existing path is of this form.
         open: The source; a DataError says what cannot be used.
         write: Writes (n, 1 or 3, height, width) uint8 images and their labels without loss into an empty folder, and
-            gives the path to open: the form by example, which the contract tests read back.
+            gives the path to open: the form by example, which the contract tests read back. ``None`` for a published
+            set, which is what it is.
         columns: Whether it has columns of images and labels, which a person may name.
         parts: Whether ``PATH:PART`` may name a part of it (a split, a severity).
+        claims: Whether what was written behind a path of another form makes it one of this.
     """
 
     form: str
     text: str
     takes: Callable[[Path], bool]
     open: Callable[[Path, OpenRequest], Source]
-    write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path]
+    write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path] | None
     parts: bool = False
     columns: bool = False
+    claims: Callable[[Path, str], bool] = lambda path, part: False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,6 +46,9 @@ class RecordedSource(Source):
         now = {name: _moved(column, places) for name, column in inner.contexts.items()}
         self.contexts = {**(contexts or {}), **now}
         self.space, self.settled = inner.space, inner.settled
+        self._which: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        if inner.neighbours is not None:
+            self.neighbours, self._which = inner.neighbours.part(np.maximum(places, 0))
         self.info = dataclasses.replace(inner.info, count=len(ids), fingerprint=fingerprint)
 
     def names(self) -> Sequence[str]:
@@ -64,3 +67,7 @@ class RecordedSource(Source):
     def pictures(self, index: npt.NDArray[np.int64]) -> list[npt.NDArray[np.uint8]]:
         """See ``Source.pictures``."""
         return self._inner.pictures(self._found(index))
+
+    def load_neighbours(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """See ``Source.load_neighbours``."""
+        return self._inner.load_neighbours(self._which[index])

@@ -138,7 +138,7 @@ def _units(samples: Samples, within: Outcomes) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Apart:
+class AgainstRest:
     """A context against the rest.
 
     Fields:
@@ -161,7 +161,7 @@ class Apart:
 
 def against_rest(
     found: Grouped, name: str, rule: str = "fixed", level: float = LEVEL, clean: Outcomes | None = None
-) -> Apart:
+) -> AgainstRest:
     """A context's accuracy against that of all other samples; with ``clean`` what a shift adds to that.
 
     Args:
@@ -194,7 +194,7 @@ def against_rest(
     p = max(p for _, p in judged) if len(signs) == 1 and 0 not in signs else 1.0
     shown = [None if effect is None else sides.estimate(effect, level) for effect, _ in judged]
     assert shown[0] is not None
-    return Apart(
+    return AgainstRest(
         name=name, raw=shown[0], alike=shown[1], kept=shown[2] if clean is not None else None, p=p, p_adjusted=p
     )
 
@@ -304,7 +304,7 @@ class _Sides:
         )
 
 
-def corrected(found: Sequence[Apart], level: float = LEVEL) -> list[Apart]:
+def corrected(found: Sequence[AgainstRest], level: float = LEVEL) -> list[AgainstRest]:
     """The same with ``p_adjusted`` for their number, by Holm, and what is shown at the level."""
     from brittlestar.measures.compare import holm
 

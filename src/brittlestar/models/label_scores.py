@@ -57,7 +57,8 @@ def class_scores(outputs: torch.Tensor, space: LabelSpace, model: str) -> torch.
     places, there = _places(space.members, outputs.device)
     parts = outputs.double()[:, places].masked_fill(~there, -torch.inf)
     if space.merge == "logit_max":
-        return parts.amax(2).to(outputs.dtype)
+        # Classes without outputs score 0 (``LabelSpace``).
+        return torch.where(there.any(1), parts.amax(2), 0.0).to(outputs.dtype)
     scores = parts.amax(2) if space.merge == "max" else parts.logsumexp(2)
     if space.merge == "mean":
         scores = scores - there.sum(1).double().log()
@@ -70,5 +71,5 @@ def _places(members: tuple[tuple[int, ...], ...], device: torch.device) -> tuple
     most = max(map(len, members))
     # Kept for later calls, which may take gradients; made inside of inference mode they could not.
     with torch.inference_mode(False):
-        places = torch.tensor([[*own, *[own[0]] * (most - len(own))] for own in members], device=device)
+        places = torch.tensor([[*own, *[own[0] if own else 0] * (most - len(own))] for own in members], device=device)
         return places, torch.tensor([[k < len(own) for k in range(most)] for own in members], device=device)

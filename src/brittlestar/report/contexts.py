@@ -11,7 +11,7 @@ import numpy as np
 from brittlestar.core.rows import Rows
 from brittlestar.measures import Estimate, NoSamplesError
 from brittlestar.measures.contexts import (
-    Apart,
+    AgainstRest,
     Grouped,
     against_rest,
     corrected,
@@ -36,8 +36,8 @@ class ContextCell:
     """A context under a shift: accuracy, against the rest, and what the shift adds to that (``None`` when clean)."""
 
     accuracy: Estimate
-    apart: Apart
-    added: Apart | None = None
+    apart: AgainstRest
+    added: AgainstRest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ class ModelContexts:
         return next((row for row in self.rows if row.key == key), None)
 
     @property
-    def claims(self) -> list[tuple[ContextRow, ContextCell, Apart]]:
+    def claims(self) -> list[tuple[ContextRow, ContextCell, AgainstRest]]:
         """What is shown of contexts that fare worse: under each row, the largest difference first."""
         found = [
             (row, cell, apart)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.core.sealed import Damaged
@@ -176,7 +176,7 @@ def _read(
     """A model's rows of single images with what the measures need, or of sequences (these with their top classes)."""
     # Placements of pasted objects are neither; their section reads them itself.
     told = [c for c in conditions.values() if c.kind != TRANSPLANT]
-    chosen = [c for c in told if (c.kind == SEQUENCE) == moving]
+    chosen = [c for c in told if (c.kind in (SEQUENCE, TIME)) == moving]
     found = store.read(model, [c.fingerprint for c in chosen], detail=True) if moving and chosen else {}
     if not moving:
         # Wide columns are slow to read and large: of hundreds of Fourier frequencies none is read.

@@ -153,6 +153,7 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
         "fourier": "single frequencies",
         "attack": "attacks",
         "sequence": "sequences",
+        "time": "neighbourhoods in time",
         "transplant": "transplants",
     }
     asked = [*gathered.infos.values(), *gathered.sequences.values(), *transplant_infos(gathered)]

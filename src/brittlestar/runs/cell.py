@@ -12,18 +12,23 @@ import torch
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
+from brittlestar.core.condition import TIME
 from brittlestar.core.errors import ModelError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.label_space import LabelSpace
 from brittlestar.core.rows import FULL_LOGITS_UP_TO, TOP, Rows
 from brittlestar.models.base import Model
 from brittlestar.models.label_scores import class_scores
+from brittlestar.runs.around import Places, Surroundings, fill_around
 from brittlestar.runs.truths import Truths, answers_folded, attacked_as, folded
 from brittlestar.shifts.base import Images, Shift
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence
 from brittlestar.shifts.storage import stored
 from brittlestar.shifts.transplant import Transplant
+
+WINDOW = 21.0
+"""Frames that a sample of a clip is usually shown with: ten on either side."""
 
 Pictures = Callable[[slice], list[torch.Tensor]]
 """Gives the (channel, height, width) uint8 pictures, of sizes of their own, that some of the images were cut from."""
@@ -32,6 +37,8 @@ Pictures = Callable[[slice], list[torch.Tensor]]
 def passes(condition: Condition) -> float:
     """About how many forward passes a sample a condition costs (a backward pass counts as two)."""
     definition = condition.definition
+    if condition.info.kind == TIME:
+        return WINDOW
     if isinstance(definition, Sequence | Transplant):
         return float(definition.count)
     # A forward and a backward pass a step, and one more pass for the answer to the result.
@@ -70,6 +77,7 @@ def fill(
     batch: int,
     pictures: Pictures | None = None,
     truths: Truths | None = None,
+    around: Surroundings | None = None,
 ) -> list[Rows]:
     """Rows of one condition for each model.
 
@@ -82,6 +90,7 @@ def fill(
         batch: Samples a forward pass.
         pictures: What the images were cut from, for sequences that show what lies around them.
         truths: (n, most) right classes, where there are several a sample.
+        around: The frames around the images, for the condition that shows them.
 
     Raises:
         ModelError: A model gave a number that is not finite.
@@ -91,6 +100,15 @@ def fill(
     if isinstance(condition.definition, Sequence):
         made = frames(condition.definition, images, keys, pictures, batch)
         return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models, right)
+    if around is not None:
+
+        def frames_of(model: Model, outputs: torch.Tensor, owner: Places, place: Places) -> Rows:
+            own = torch.from_numpy(owner).to(images.device)
+            right_there = around.right(right, target, own, place)
+            of = target[own], labels[owner], positions[owner]
+            return rows_of(outputs, *of, condition, model.name, model.space, right_there)
+
+        return fill_around(images, models, batch, around, frames_of)
     if isinstance(condition.definition, Transplant):
         made = _transplanted(condition.definition, images, labels, keys, batch)
         return _fill_frames(condition.definition.count, made, target, labels, positions, condition, models, right)

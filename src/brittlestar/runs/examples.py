@@ -16,6 +16,7 @@ from PIL import Image
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
+from brittlestar.core.condition import TIME
 from brittlestar.core.errors import DataError
 from brittlestar.core.files import new_folder_for, put_in_place
 from brittlestar.core.keys import SampleKeys
@@ -95,7 +96,8 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return 0
-    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence", "transplant") and c is not clean]
+    other = ("fourier", "sequence", "transplant", TIME)
+    shown = [c for c in spec.conditions if c.info.kind not in other and c is not clean]
     if until is not None and time.monotonic() >= until:
         return len(shown)
     chosen, errors = _chosen(bench, clean, shown)

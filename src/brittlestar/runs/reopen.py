@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from brittlestar.attacks import ATTACKS
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.text import readable
@@ -34,7 +34,7 @@ def condition_of(info: ConditionInfo) -> Condition:
     Raises:
         StoreError: Its definition has changed since.
     """
-    if info.kind == "clean":
+    if info.kind in ("clean", TIME):
         return Condition(info, None)
     catalogues: dict[str, Any] = {"attack": ATTACKS, "sequence": SEQUENCES, "transplant": {Transplant.name: Transplant}}
     definition = catalogues.get(info.kind, SHIFTS)[info.shift].from_config(info.config)

@@ -40,6 +40,8 @@ DATA: Kinds = {
     "skipped": list[str],
     "notes": list[str],
     "cropped": bool,
+    "labelled": bool,
+    "rates": dict[str, float],
     "how": dict[str, Any] | None,
     "space": dict[str, Any] | None,
 }

@@ -16,6 +16,7 @@ from brittlestar.suites.geirhos import GEIRHOS
 from brittlestar.suites.imagenet_p import SEQUENCE_SUITES
 from brittlestar.suites.mnist_c import MNIST_C, MNIST_C_EXTRA
 from brittlestar.suites.own import own_suites
+from brittlestar.suites.time import TIME
 
 __all__ = ["SUITES", "Suite", "get_suite"]
 
@@ -39,6 +40,7 @@ SUITES: dict[str, Suite] = _by_name(
         *SEQUENCE_SUITES.values(),
         MNIST_C,
         MNIST_C_EXTRA,
+        TIME,
         GEIRHOS,
         *own_suites(),
     )

@@ -24,6 +24,7 @@ from brittlestar.report.sections.pending import Pending
 from brittlestar.report.sections.people import People
 from brittlestar.report.sections.per_class import PerClass
 from brittlestar.report.sections.stability import Stability
+from brittlestar.report.sections.time import OverTime
 from brittlestar.report.sections.transplant import Transplants
 
 SECTIONS: tuple[type[Section], ...] = listed(
@@ -35,6 +36,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     PerClass,
     ByContext,
     Stability,
+    OverTime,
     Nature,
     Transplants,
     Frequencies,

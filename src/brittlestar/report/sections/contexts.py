@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from brittlestar.measures import Sensitivity
-from brittlestar.measures.contexts import FEWEST, Apart
+from brittlestar.measures.contexts import FEWEST, AgainstRest
 from brittlestar.report.claims import small
 from brittlestar.report.contexts import SHIFTS, ContextCell, ContextRow, ModelContexts, contexts_of
 from brittlestar.report.gather import Gathered
@@ -87,7 +87,7 @@ class ByContext(Section):
         return {"fewest": FEWEST, "verdict": verdict, "tip": _tip, "p_value": p_value, "clean": CLEAN, "shifts": SHIFTS}
 
 
-def verdict(apart: Apart) -> str:
+def verdict(apart: AgainstRest) -> str:
     """What is shown of a context against the rest."""
     if apart.state:
         return f"{apart.state} the rest"
@@ -133,7 +133,7 @@ def _findings(found: ModelContexts) -> Iterator[Finding]:
         yield _hit(found, *hit[0], len(hit))
 
 
-def _hit(found: ModelContexts, row: ContextRow, cell: ContextCell, added: Apart, many: int) -> Finding:
+def _hit(found: ModelContexts, row: ContextRow, cell: ContextCell, added: AgainstRest, many: int) -> Finding:
     rest = f" {many - 1} more such pairs are marked in the table." if many > 1 else ""
     kept = "" if added.kept is None else f", {points(added.kept, sign=True)} of what is kept above chance"
     return Finding(
@@ -147,7 +147,7 @@ def _hit(found: ModelContexts, row: ContextRow, cell: ContextCell, added: Apart,
 
 
 def _summary(m: ModelContexts) -> dict[str, Any]:
-    def told(apart: Apart | None) -> dict[str, Any] | None:
+    def told(apart: AgainstRest | None) -> dict[str, Any] | None:
         if apart is None:
             return None
         parts = {"less_rest": apart.raw, "class_by_class": apart.alike, "kept": apart.kept}

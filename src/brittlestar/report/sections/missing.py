@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.measures import Sensitivity
 from brittlestar.report.asked import SURVEY, what_was_asked
 from brittlestar.report.corruptions import FEWEST, published_name
@@ -135,7 +135,9 @@ def _missing(gathered: Gathered, asked: Sequence[ConditionInfo]) -> tuple[Missin
         present.add("weather")
     if any(len(shifts) >= FEWEST for shifts in _by_table(asked).values()):
         present.add("published")
-    if gathered.sequences or "sequence" in kinds:
+    if TIME in kinds:
+        present.add("video")
+    elif gathered.sequences or "sequence" in kinds:
         present.add("video")
         found.append(REAL_VIDEO)
     if gathered.once(elsewhere).models:
