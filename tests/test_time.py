@@ -335,7 +335,7 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
 
     monkeypatch.setattr(over_time, "RESAMPLES", 200)
     table, types = published_files()
-    testbed = over_time.read_testbed(table, types)
+    testbed = over_time.read_table(table, types)
     kinds, plain = np.array(testbed.kinds), [not any(w in n for w in over_time.NOT_ON_THE_LINE) for n in testbed.names]
     for first, second, slope, intercept, r2 in (
         ("imagenet-vid-robust_pm0", "imagenet-vid-robust_pm10", 1.0900, -0.7950, 0.9667),
@@ -344,7 +344,7 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
         x, y = over_time.logit(testbed.of(first)), over_time.logit(testbed.of(second))
         on = np.isfinite(x) & np.isfinite(y) & (kinds == over_time.STANDARD) & plain
         assert np.allclose(over_time.line(x[on], y[on]), (slope, intercept, r2), atol=1e-4) and on.sum() == 85
-    done = called("reproduce", "time", "--published", table, "--published-types", types, "--out", tmp_path)
+    done = called("reproduce", "time", "--published", table.parent, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "time.html").is_file() and "architectures" in (tmp_path / "time.md").read_text()
     told = [line for line in done.stdout.splitlines() if "robustness within a norm hold better" in line]
@@ -355,9 +355,12 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
 
 def test_other_tables_are_refused(tmp_path: Path) -> None:
     table, types = published_files()
-    missing = called("reproduce", "time", "--out", tmp_path)
-    assert missing.returncode == 2 and "--published FILE" in missing.stderr
-    text = table.read_text().replace("ytbb-robust_pm0", "other", 1)
-    (tmp_path / "table.csv").write_text(text)
-    refused = called("reproduce", "time", "--published", tmp_path / "table.csv", "--published-types", types)
-    assert refused.returncode == 2 and "no column ytbb-robust_pm0" in refused.stderr
+    (tmp_path / types.name).write_bytes(types.read_bytes())
+    for change, said in (
+        (("ytbb-robust_pm0", "other"), "no column ytbb-robust_pm0"),
+        (("model,", "net,"), "no column model"),
+        (("86.50200653076172", "865"), "not in percent"),
+    ):
+        (tmp_path / table.name).write_text(table.read_text().replace(*change, 1))
+        refused = called("reproduce", "time", "--published", tmp_path, "--out", tmp_path / "out")
+        assert refused.returncode == 2 and said in refused.stderr, refused.stderr
