@@ -177,7 +177,8 @@ def _failing(tests: Iterable[str], source: Path) -> str:
         text=True,
         env=os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "0"},
     )
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
+    # Names of tests may hold spaces; what follows the dash is the error.
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.M)
     return "" if done.returncode == 0 else failed[1] if failed else f"pytest ended with {done.returncode}"
 
 

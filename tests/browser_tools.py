@@ -20,7 +20,7 @@ import pytest
 from brittlestar.report.chromium import FLAGS, chromium
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-KEYS = {"left": "\ue012", "right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
+KEYS = {"one": "1", "left": "\ue012", "right": "\ue014", "down": "\ue015", "escape": "\ue00c", "slash": "/"}
 
 
 class Browser:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import typer.main
+from PIL import Image
 
 from brittlestar.cli import main as command_line
 from brittlestar.core.errors import StoreError
@@ -61,9 +62,32 @@ INSIDE = {
         "fog --data {w}/data.npz --test {w}/data.npz --epochs 1 --out {out}",
         "brittlestar.training.checkpoint.Checkpoint.save",
     ),
+    "build nico": Inside(
+        "--setting minimum --data {w}/data.npz --contexts y --out {out}",
+        "brittlestar.build.nico_files._write_part",
+    ),
+    "ni": Inside(
+        "--model torch:{w}/model.py:other --data {w}/data.npz --test {w}/data.npz --out {out}/ni.json --no-normalise",
+        "brittlestar.analyses.non_iid.index_between",
+    ),
     "build features": Inside(
         "d_det --model torch:{w}/model.py:other --data {w}/data.npz --samples 4 --steps 1 --out {out}/set.npz",
         "brittlestar.build.write_set",
+    ),
+    "transplant": Inside(
+        "--model torch:{w}/model.py:other --data {w}/data.npz --objects {w}/objects --grid 2 --out {out} --workers 1 "
+        "--anyway",
+        "brittlestar.runs.fill_task.FillTask.run",
+    ),
+    "detect": Inside(
+        "--detector {w}/detector.py:nothing --data {w}/photographs --objects {w}/objects --grid 2 --size 0.5 "
+        "--out {out}",
+        "brittlestar.models.detector.Detector.detect",
+    ),
+    "build spectrum": Inside("--data {w}/data.npz --out {out}/mean.npy", "brittlestar.build.spectrum.mean_amplitudes"),
+    "people table": Inside("{w} --out {out}/people.md", "brittlestar.reproduce.human_table.human_table"),
+    "people export": Inside(
+        "{w}/run --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
     ),
     "build matched": Inside(
         "--candidates {w}/data.npz --reference {w}/data.npz --score s --out {out}/list.csv",
@@ -116,6 +140,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, a model, and a run with shifts and a Fourier map."""
     folder = tmp_path_factory.mktemp("failures")
     make_world(folder, 24)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    opacity = np.full((6, 5), 255, np.uint8)
+    opacity[0] = 0
+    for place in ("objects/0", "photographs"):
+        (folder / place).mkdir(parents=True)
+    Image.fromarray(np.dstack([pixels, opacity]), "RGBA").save(folder / "objects/0/a.png")
+    Image.fromarray(np.tile(pixels, (4, 4, 1))).save(folder / "photographs/a.png")
+    (folder / "detector.py").write_text(
+        "def nothing():\n    return lambda images: [dict(boxes=[], scores=[], labels=[]) for _ in images]\n"
+    )
     words = (
         f"run --model torch:{folder}/model.py:model --data {folder}/data.npz --out {folder}/run --workers 1 --anyway"
     )

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from brittlestar import api, measures
-from brittlestar.api import evaluation, progress
+from brittlestar.api import effect, evaluation, progress
 from brittlestar.core.rows import Rows
 from brittlestar.data import open_source
 from brittlestar.measures import Estimate, spectra
@@ -260,12 +260,12 @@ def test_the_first_images_of_an_order_know_how_they_were_drawn() -> None:
     x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), np.uint8)
     source = open_source((x, np.repeat([0, 1, 2], [40, 14, 6])), groups=[str(k // 4) for k in range(60)])
     order = source.order(0)
-    part, whole = (evaluation.drawn_from(source, order, n) for n in (30, 60))
+    part, whole = (effect.drawn_from(source, order, n) for n in (30, 60))
     assert whole.weight is None and whole.group is not None and len(np.unique(whole.group)) == 15
     assert part.weight is not None and part.group is not None
     assert part.average((source.labels[order[:30]] == 0).astype(np.float64)) == pytest.approx(40 / 60)
     plain = open_source((x, np.repeat([0, 1, 2], 20)))
-    assert evaluation.drawn_from(plain, plain.order(0), 30).plain
+    assert effect.drawn_from(plain, plain.order(0), 30).plain
 
 
 def test_a_reproduction_says_what_it_does_not_heed(tmp_path: Path) -> None:

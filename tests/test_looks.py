@@ -11,7 +11,9 @@ import torch
 
 from brittlestar.api import Run
 from brittlestar.api.progress import Screen
+from brittlestar.attacks import LInfPGD
 from brittlestar.runs.request import Watch
+from brittlestar.shifts import Inversion
 from brittlestar.store import RunStore, SessionRecord, stopping_rule
 from report_tools import seen
 from tiny import evaluate_with
@@ -121,6 +123,18 @@ def test_a_precision_is_that_of_the_estimate_which_is_shown(tmp_path: Path) -> N
     (row,) = found.table()
     assert (row["high"] - row["low"]) / 2 <= 0.13 and row["n"] < 440
     assert abs(row["accuracy"] - (~wrong).mean()) < 0.06, "the classes' turns do not move the estimate"
+
+
+def test_an_attack_that_needs_gradients_holds_up_no_model_without_any(tmp_path: Path) -> None:
+    module = Told().eval()
+
+    def blind(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.asarray(module(torch.from_numpy(x)).numpy())
+
+    labels = np.arange(600) % 3
+    suite = [Inversion(), LInfPGD(epsilon=0.1, steps=1)]
+    found = evaluate_with(blind, (pictures(labels, labels < 0), labels), suite=suite, out=tmp_path, precision=0.2)
+    assert found.outcome is not None and found.outcome.stop == "precision"
 
 
 def test_adding_images_after_a_look_widens_the_intervals_and_says_why(tmp_path: Path) -> None:

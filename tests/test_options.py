@@ -16,6 +16,8 @@ import typer.main
 from typer.testing import CliRunner
 
 import brittlestar as bs
+from brittlestar.analyses.stimuli import show
+from brittlestar.api.predicted import predicted
 from brittlestar.cli.main import app
 from brittlestar.core import options
 from brittlestar.core.errors import UsageError
@@ -51,6 +53,8 @@ OWNERS: dict[str, set[str]] = {
     "fit": set(inspect.signature(fit).parameters),
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
+    "predicted": set(inspect.signature(predicted).parameters),
+    "show": set(inspect.signature(show).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }
 

@@ -30,7 +30,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("experiments")
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+# These have quick tests of their own.
+LONG = ("mnist-c", "gaussian-features", "transfer-matrix")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in EXPERIMENTS])
 def test_every_experiment_runs_and_uses_its_models_again(name: str, folder: Path) -> None:
     said: list[str] = []
     outcome, page = reproduce(name, small(), folder, said.append)

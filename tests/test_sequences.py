@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 from pathlib import Path
@@ -166,3 +167,9 @@ def test_killed_and_resumed_and_spread_gives_the_same_rows(world: Path) -> None:
     assert called("store", "compact", world / "killed").returncode == 0
     assert_same(everything(world / "killed"), before)
     assert RunStore.open(world / "killed").manifest.sessions[-1].stop == "complete"
+
+
+@pytest.mark.parametrize("count", [1, 2.5, 10_001])
+def test_numbers_of_frames_that_make_no_sequence_are_refused(count: Any) -> None:
+    with pytest.raises(ShiftError, match="count must be a whole number of frames from 2"):
+        dataclasses.replace(SEQUENCES["brightness"].of("imagenet-p"), count=count)

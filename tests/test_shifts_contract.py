@@ -111,7 +111,7 @@ def test_dtypes(shape: tuple[int, int, int], shift: Shift) -> None:
 def test_declared_randomness_is_true(shape: tuple[int, int, int], shift: Shift) -> None:
     x, k = picture(shape), keys()
     other = SampleKeys.of(6, [f"sample {i}" for i in range(COUNT)])
-    reach = getattr(shift, "reach", 0)
+    reach = getattr(shift, "reach", 0) if "glass" in shift.name else 0
     drawn = shift.random and min(shape[1:]) > 2 * reach  # Glass blur has no inner pixels on a very small image.
     assert (not torch.equal(shift(x, k), shift(x, other))) == drawn, f"`random` says {shift.random}"
     if not shift.random:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 import torch
+from PIL import Image
 
 from brittlestar.core.definition import Catalogue
 from brittlestar.core.errors import ShiftError, UsageError
 from brittlestar.core.keys import SampleKeys
-from brittlestar.shifts import Shift
+from brittlestar.shifts import Inversion, Shift
 from brittlestar.shifts.base import Images, Levels, levels
 from brittlestar.suites import own
 from shift_tools import keys, picture
@@ -138,3 +139,11 @@ def test_a_shift_has_a_suite_by_naming_a_table(monkeypatch: pytest.MonkeyPatch) 
     assert [i.config.get("amount") for i in infos[1:]] == [0.1, 0.2, 0.4, 0.6, 0.8]
     assert [i.id for i in [c.info for c in suites["half"].conditions((3, 8, 8))]] == ["clean", "half"]
     assert suites["half"].channels == (3,)
+
+
+def test_a_picture_is_told_how_to_become_a_tensor_and_what_is_none_is_not() -> None:
+    with pytest.raises(ShiftError, match=r"torch\.from_numpy\(np\.array\(image\)\)"):
+        Inversion()(cast(Any, Image.new("RGB", (4, 4))))
+    with pytest.raises(ShiftError) as refused:
+        Inversion()(cast(Any, "photograph.png"))
+    assert "from_numpy" not in str(refused.value)

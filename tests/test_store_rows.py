@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brittlestar.core.sealed import Damaged
 from brittlestar.store import RunStore, compact, repaired, verify
+from brittlestar.store.rowfile import query
 from counting import lines_run
 from store_tools import cells, make_store, random_rows, same
 
@@ -274,3 +276,18 @@ def test_rows_of_the_same_samples_share_their_positions(tmp_path: Path) -> None:
         store.write_cells("m", start, start + 20, cells(start, start + 20, ["a", "b"]))
     found = store.read("m", ["a", "b"])
     assert found["a"].position is found["b"].position and list(found["a"].position) == list(range(40))
+
+
+def test_a_lost_row_file_is_damage_and_not_a_connection(tmp_path: Path) -> None:
+    """Where object storage is out of reach, nothing is damaged; a file on this machine that cannot be read is."""
+    with pytest.raises(Damaged):
+        query([tmp_path / "b0-4-lost.parquet"], "SELECT count(*) FROM {files}")
+
+
+def test_what_people_call_the_classes_is_written_when_it_changes(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "run", samples=4)
+    store.name_classes(["tench", "shark"])
+    before = (tmp_path / "run" / "manifest.json").stat().st_ino
+    store.name_classes(["tench", "shark"])
+    assert RunStore.open(tmp_path / "run").manifest.data["titles"] == ["tench", "shark"]
+    assert (tmp_path / "run" / "manifest.json").stat().st_ino == before, "written again without need"

@@ -58,6 +58,17 @@ BROAD = [
 ]
 """What the broad suite asks; every shift that is not here is in a suite of its own or of its family."""
 
+SINGLE = (
+    "inversion",
+    "greyscale",
+    "fourier_basis",
+    "grey",
+    "opponent_colour",
+    "power_equalisation",
+    "quarter_turn",
+)
+"""Shifts without a strength."""
+
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 40, 56), (3, 96, 96), (3, 224, 224)]
 
 
@@ -88,8 +99,8 @@ def test_every_condition_is_described(shape: tuple[int, int, int]) -> None:
             assert info.title and info.label and info.paper and info.table, info.id
             assert info.detail == ("outcome" if info.kind == "fourier" else "full"), info.id
             assert bool(info.threat) == (info.kind == "attack"), info.id
-            single = info.shift in ("inversion", "greyscale", "fourier_basis") or info.table == "mnist-c"
-            assert (info.strength is None) <= (single or info.kind == "sequence"), info.id
+            single = info.shift in SINGLE or info.table == "mnist-c"
+            assert (info.strength is None) <= (single or info.kind in ("sequence", "time")), info.id
             assert info.strength is None or info.strength_name, info.id
 
 

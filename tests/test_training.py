@@ -21,6 +21,7 @@ from brittlestar.training import (
     Adversarial,
     AugMix,
     AutoAugment,
+    BatchBalancing,
     CorruptionAugmentation,
     CutMix,
     Epoch,
@@ -90,6 +91,7 @@ MILD: dict[str, Recipe] = {
     "noise_like": NoiseLike(like="contrast", severity=1),
     "corruptions": CorruptionAugmentation(members="gaussian_noise,contrast", most=1),
     "fully_augmented": FullyAugmented(radius=3),
+    "cnbb": BatchBalancing(steps=2),
 }
 SLOW_LEARNERS = ("cutmix", "mixup", "trades", "augmix")
 """Their loss holds more than the error, so it falls less."""

@@ -19,6 +19,7 @@ from brittlestar.core.sizes import at_once
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import perturbed
 from brittlestar.runs.task import Done
+from brittlestar.runs.truths import folded
 
 Floats = npt.NDArray[np.float32]
 
@@ -73,6 +74,7 @@ class MarginTask:
         keys = SampleKeys.of(spec.seed, [str(i) for i in spec.source.ids[places]]).to(model.device)
         labels = torch.from_numpy(spec.labels[used]).to(model.device, torch.int64)
         rows = torch.from_numpy(row.reshape(-1)).to(model.device)
+        right = None if spec.truths is None else torch.from_numpy(spec.truths[used]).to(model.device, torch.int64)
         waiting: list[torch.Tensor] = []
         first = 0
         waves = np.flatnonzero(np.diff(self.condition, prepend=-1))
@@ -91,6 +93,8 @@ class MarginTask:
                 for place in range(0, len(x), batch):
                     piece = slice(first + place, min(first + place + batch, int(stop)))
                     logits = model.logits(x[place : place + batch]).to(torch.float32)
+                    if right is not None:
+                        logits = folded(logits, labels[rows[piece]], right[rows[piece]])
                     margin[piece] = margins(logits, labels[rows[piece]])
                 waiting, first = [], int(stop)
 

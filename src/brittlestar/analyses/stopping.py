@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from brittlestar import measures
+from brittlestar.attacks.base import Attack
+from brittlestar.core.condition import TIME
 from brittlestar.data.base import Source
 from brittlestar.measures.base import LEVEL
+from brittlestar.models.base import Model
 from brittlestar.runs.first import Judge, Judgement
 from brittlestar.runs.runner import Progress
 from brittlestar.shifts.conditions import Condition
@@ -18,7 +21,7 @@ from brittlestar.store import RunStore
 
 
 def precise_enough(
-    target: float, folder: Path, source: Source, models: Sequence[str], conditions: Sequence[Condition]
+    target: float, folder: Path, source: Source, models: Sequence[Model], conditions: Sequence[Condition]
 ) -> Callable[[Progress], bool]:
     """A stop rule: every condition of every model has an interval of half-width at most ``target``.
 
@@ -29,15 +32,17 @@ def precise_enough(
         target: Half-width.
         folder: The run folder.
         source: What is evaluated.
-        models: Names.
+        models: That are asked; those without gradients are not asked for attacks that need them.
         conditions: What is done to the images.
     """
     sizes = np.unique(source.labels, return_counts=True)[1]
     # Tallies will do where images are independent and count alike; elsewhere rows know their groups and weights.
     plain = source.groups is None and bool((sizes == sizes[0]).all())
     # The frames of a sequence depend on each other.
-    plain = plain and all(c.info.kind != "sequence" for c in conditions)
+    plain = plain and all(c.info.kind not in ("sequence", TIME) for c in conditions)
     fingerprints = [c.fingerprint for c in conditions]
+    needing = sum(isinstance(c.definition, Attack) and c.definition.needs_gradients for c in conditions)
+    expected = sum(len(conditions) - (0 if model.differentiable else needing) for model in models)
 
     def estimates(progress: Progress) -> Iterator[measures.Estimate]:
         if plain:
@@ -45,13 +50,13 @@ def precise_enough(
                 yield measures.confidence_sequence(errors, n, LEVEL)
             return
         store = RunStore.open(folder)
-        for name in models:
-            rows = store.read(store.manifest.models[name]["fingerprint"], fingerprints, detail=False)
+        for model in models:
+            rows = store.read(store.manifest.models[model.name]["fingerprint"], fingerprints, detail=False)
             for own in rows.values():
                 yield measures.error_rate(own, "anytime", LEVEL)
 
     def enough(progress: Progress) -> bool:
-        if len(progress.tallies) < len(models) * len(conditions):
+        if len(progress.tallies) < expected:
             return False
         return all((e.high - e.low) / 2 <= target for e in estimates(progress))
 

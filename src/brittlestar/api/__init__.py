@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from brittlestar.api.run import Run, Table
 
 if TYPE_CHECKING:
+    from brittlestar.core.label_space import LabelSpace
     from brittlestar.runs.executors import Executor
     from brittlestar.suites.given import Asked
 
@@ -37,15 +38,20 @@ def evaluate(
     prepare: str | None = None,
     skip_bad: bool = False,
     groups: Any = None,
+    contexts: Any = None,
+    metadata: str | Path | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None,
     classes: Sequence[str] | Mapping[str, str] | None = None,
     tune: bool = True,
     normalise: bool | None = None,
     anyway: bool = False,
     shifted: bool = False,
     live: bool = False,
+    outside: Any = None,
     progress: bool | None = None,
+    nature: Mapping[str, Any] | None = None,
 ) -> Run:
     """Measure how brittle one or several models are.
 
@@ -76,7 +82,13 @@ def evaluate(
         skip_bad: Leave unreadable images out (they are counted in the report).
         groups: Which images depend on each other: the name of a column, or one value an image for arrays; intervals are
             then those of groups (``open_source``).
+        contexts: What else is known of each image (background, site, camera), told apart in the report: names of
+            columns, or for arrays a mapping of names to one value an image (``open_source``).
+        metadata: A CSV or TSV file beside an image folder, one row an image, with these columns.
         image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
+        label_space: What makes a model's outputs scores of the data's classes, where it has others: the name of a list
+            (``imagenet-a``, ``geirhos-16``: ``brittlestar list spaces``), a file, its content (``data.label_spaces``),
+            or ``none`` for models of the data's own classes where the data bring one.
         classes: Class names in the order of the model's outputs, where they are not the data's own classes (which may
             be mere numbers: places among the outputs); a mapping also says what people call each
             (``{"n01440764": "tench", ...}``), which the report shows.
@@ -88,8 +100,12 @@ def evaluate(
         shifted: The images are meant to be unlike those that the models were made for, so that an accuracy near chance
             is a finding and no mistake.
         live: Write the report while the run goes on, at most 5 % of the time; the page reloads itself.
+        outside: Images of none of the classes (one set or a list of sets, each as ``data``): the report tells how well
+            confidence tells them from the data's own.
         progress: Whether to show how far the run is, on standard error or in the notebook; ``False`` shows nothing, and
             what must be known before believing a number is then a Python warning.
+        nature: Other labelled data of the same classes by name (another place, year, camera or style): the models
+            answer their clean images, too.
 
     Raises:
         NearChanceError: A model is near chance on the first clean images (``measures.near_chance``): nothing was run.
@@ -98,6 +114,7 @@ def evaluate(
         StoreError: The run folder holds something else or is in use.
     """
     from brittlestar.api.evaluation import Evaluation
+    from brittlestar.api.nature import run_with_nature
     from brittlestar.api.progress import shown
     from brittlestar.core.errors import DataError
     from brittlestar.runs.skipped import unread_text
@@ -121,17 +138,21 @@ def evaluate(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=groups,
+        contexts=contexts,
+        metadata=metadata,
         image_column=image_column,
         label_column=label_column,
+        label_space=label_space,
         classes=classes,
         tune=tune,
         normalise=normalise,
         anyway=anyway,
         shifted=shifted,
         live=live,
+        outside=outside,
     )
     with shown(progress) as watch:
-        result = asked.run(model, data, watch)
+        result = run_with_nature(asked, nature or {}, model, data, watch)
     if result.outcome is not None and result.outcome.unread:
         raise DataError(unread_text(result.path, result.outcome.unread))
     return result

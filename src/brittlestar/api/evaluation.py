@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,50 +13,54 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brittlestar import measures
 from brittlestar.analyses.stopping import judge_of, precise_enough
 from brittlestar.api.arguments import check_arguments
-from brittlestar.api.run import LEVEL, Run
+from brittlestar.api.arguments import parse_duration as parse_duration
+from brittlestar.api.asked import UNTRIED, askable, numbered_outputs, unjudged
+from brittlestar.api.effect import effect_on_clean, mapped_labels, truths_of
+from brittlestar.api.outside import opened_outside, run_outside
+from brittlestar.api.run import Run
+from brittlestar.api.spaces import outputs_of, settled_space, titles_of
 from brittlestar.core.errors import UsageError, require
+from brittlestar.core.label_space import LabelSpace
 from brittlestar.core.options import option
 from brittlestar.core.places import place
 from brittlestar.core.preparation import PUBLISHED, as_published, preparation_note
-from brittlestar.core.sizes import at_once
-from brittlestar.core.stopwatch import Stopwatch
 from brittlestar.data import open_source
 from brittlestar.data.base import DataInfo, Source
+from brittlestar.data.contexts import asked_contexts
 from brittlestar.data.given import refuse_options
 from brittlestar.data.labels import checked_classes
-from brittlestar.measures.samples import Samples, mean_difference_of
-from brittlestar.models import ModelSpec, as_model, load_model, map_labels, settled_output, settled_spec
-from brittlestar.models.base import BATCH, Model, infer
+from brittlestar.models import ModelSpec, as_model, load_model, settled_output, settled_spec
+from brittlestar.models.base import Model
 from brittlestar.models.devices import check_device
 from brittlestar.models.neighbours import forget
-from brittlestar.models.tune import tune
 from brittlestar.report.live import LiveReport
 from brittlestar.runs.budget import Budget
 from brittlestar.runs.devices import devices_of
 from brittlestar.runs.executors import Executor
-from brittlestar.runs.request import FollowUp, Request, Watch
+from brittlestar.runs.request import FollowUp, Outcome, Request, Watch
 from brittlestar.runs.runner import Progress
 from brittlestar.runs.session import run_session
 from brittlestar.runs.skipped import as_recorded
 from brittlestar.shifts.conditions import Condition
-from brittlestar.store.design import Design
 from brittlestar.suites import get_suite
 from brittlestar.suites.base import Suite
 from brittlestar.suites.given import Asked, suites_of
 
 
-def parse_duration(text: str | float) -> float:
-    """Seconds from ``90``, ``"90s"``, ``"5m"``, ``"1h30m"``."""
-    if isinstance(text, int | float):
-        return float(text)
-    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    # Every part may be missing, so an empty text matches as well.
-    if parts is None or not any(parts.groups()):
-        raise UsageError(f"cannot read the duration {text!r}: write it like 90s, 5m or 1h30m")
-    return sum(float(part or 0) * unit for part, unit in zip(parts.groups(), (3600, 60, 1), strict=True))
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """Data as they are measured: the source in its label space, what opens it again, the run folder, and classes, what
+    people call them, labels and (where there are several a sample) right classes, as the models number them."""
+
+    source: Source
+    how: dict[str, Any]
+    folder: Path
+    classes: tuple[str, ...]
+    titles: tuple[str, ...]
+    labels: npt.NDArray[np.int32]
+    truths: npt.NDArray[np.int32] | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,14 +85,18 @@ class Evaluation:
     prepare: str | None = None
     skip_bad: bool = False
     groups: Any = None
+    contexts: Any = None
+    metadata: str | Path | None = None
     image_column: str | None = None
     label_column: str | None = None
+    label_space: str | Path | Mapping[str, Any] | LabelSpace | None = None
     classes: Sequence[str] | Mapping[str, str] | None = None
     tune: bool = True
     normalise: bool | None = None
     anyway: bool = False
     shifted: bool = False
     live: bool = False
+    outside: Any = None
 
     def run(
         self,
@@ -121,34 +128,36 @@ class Evaluation:
             budget = Budget(parse_duration(self.budget), report=self.live)
         watch.phase("opening the data")
         suites = suites_of(self.suite)
-        source, data_how = self._opened(data, suites, watch)
-        folder = place(self.out) if self.out is not None else Path("runs") / source.info.name
-        source = as_recorded(source, folder, self.skip_bad)
-        classes = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
-        labels = source.labels if classes is None else _mapped(source, classes)
+        opened = self.opened(data, suites, watch)
+        source, labels, folder = opened.source, opened.labels, opened.folder
+        apart = {} if self.outside is None else opened_outside(self.outside, source, opened.classes, opened.how)
         devices = () if self.device is None else devices_of(str(self.device), self.workers)
         for device in devices:
             check_device(device)
         models, specs = self._loaded(model, source, labels, devices, watch, budget)
         if budget is not None:
             budget = dataclasses.replace(budget, loading=time.monotonic() - budget.began)
-        conditions = conditions_of(suites, source.info.shape, self.storage, source.info.cropped)
+        conditions = askable(conditions_of(suites, source.info.shape, self.storage, source.info.cropped), source)
+        known = source.info.labelled
+        require(known or self.precision is None, f"{option('precision')} needs labels", UsageError)
+        watch = watch if known else unjudged(watch)
+        named = opened.classes if known or self.classes is not None else numbered_outputs(models, source)
         portable = all(isinstance(value, ModelSpec) for value in specs)
         specifications = f"{option('workers')} above 1 needs models given as specifications (text)"
         require(self.workers <= 1 or portable, specifications, UsageError)
         for note in source.info.notes:
             watch.note(note)
         if self.precision is not None and watch.enough is None:
-            enough = precise_enough(self.precision, folder, source, [m.name for m in models], conditions)
+            enough = precise_enough(self.precision, folder, source, models, conditions)
             watch = dataclasses.replace(watch, enough=enough)
         request = Request(
             source=source,
             labels=labels,
-            classes=source.info.classes if classes is None else classes,
+            classes=named,
             models=models,
             makers=[functools.partial(load_model, value) for value in specs] if portable else None,
             models_how=[dataclasses.asdict(value) if isinstance(value, ModelSpec) else {} for value in specs],
-            data_how=data_how,
+            data_how=opened.how,
             conditions=conditions,
             suites=tuple(s.name for s in suites),
             folder=folder,
@@ -163,18 +172,25 @@ class Evaluation:
             command=command,
             follow_up=follow_up,
             tune=self.tune,
-            judge=None if self.shifted else judge_of(labels),
+            judge=None if self.shifted or not known else judge_of(labels),
             anyway=self.anyway,
             shifted=self.shifted,
-            titles=tuple(self.classes.values()) if isinstance(self.classes, Mapping) else (),
+            titles=opened.titles,
             skip_bad=self.skip_bad,
+            truths=opened.truths,
         )
         notes = preparation_notes(suites, source.info)
         for note in notes:
             watch.note(note)
+        outcome = self._filled(request, watch)
+        if outcome.stop != "interrupted":
+            run_outside(request, apart, watch)
+        return Run(folder, outcome, notes)
+
+    def _filled(self, request: Request, watch: Watch) -> Outcome:
         if not self.live:
-            return Run(folder, run_session(request, watch), notes)
-        page = LiveReport(folder, watch.note)
+            return run_session(request, watch)
+        page = LiveReport(request.folder, watch.note)
         outer = watch.progress
 
         def grow(progress: Progress) -> None:
@@ -182,15 +198,35 @@ class Evaluation:
             page.grow()
 
         try:
-            return Run(folder, run_session(request, dataclasses.replace(watch, progress=grow)), notes)
+            return run_session(request, dataclasses.replace(watch, progress=grow))
         finally:
             page.close()
+
+    def opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> Opened:
+        """The data as they are measured."""
+        source, how = self._opened(data, suites, watch)
+        names = None if self.classes is None else checked_classes(list(self.classes), option("classes"))
+        source = settled_space(source, self.label_space, names)
+        folder = place(self.out) if self.out is not None else Path("runs") / source.info.name
+        source = as_recorded(source, folder, self.skip_bad)
+        # In a label space the names of the outputs have done their work.
+        classes = names if source.space is None else None
+        return Opened(
+            source,
+            how,
+            folder,
+            source.info.classes if classes is None else classes,
+            titles_of(source, self.classes),
+            source.labels if classes is None else mapped_labels(source, classes),
+            truths_of(source, classes),
+        )
 
     def _opened(self, data: Any, suites: Sequence[Suite], watch: Watch) -> tuple[Source, dict[str, Any]]:
         """The data, and what opens them again; photographs of different sizes as the first suite's set has them."""
         if isinstance(data, Source):
-            own = f"an opened source has its groups: leave {option('groups')} out, and set source.groups"
-            require(self.groups is None, own, UsageError)
+            left = f"{option('groups')}, {option('contexts')} and {option('metadata')}"
+            own = f"an opened source has its groups and contexts: leave {left} out, and set source.groups or .contexts"
+            require(self.groups is None and self.contexts is None and self.metadata is None, own, UsageError)
             refuse_options(
                 resize=self.resize,
                 crop=self.crop,
@@ -220,11 +256,16 @@ class Evaluation:
             otherwise=otherwise,
             skip_bad=self.skip_bad,
             groups=self.groups,
+            contexts=self.contexts,
+            metadata=self.metadata,
             one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):
             watch.note(f"the images differ in size: prepared as for {name} ({source.info.preparation})")
             asked["prepare"] = name
+        if isinstance(data, str | Path):
+            columns["contexts"] = list(asked_contexts(self.contexts)) or None
+            columns["metadata"] = None if self.metadata is None else str(self.metadata)
         return source, asked | {"skip_bad": self.skip_bad} | {k: v for k, v in columns.items() if v is not None}
 
     def _loaded(
@@ -251,14 +292,20 @@ class Evaluation:
             spec = value if isinstance(value, ModelSpec) else None
             for note in loaded.notes if spec is not None else ():
                 watch.note(f"{loaded.name}: {note}")
-            spec = settled_output(loaded, spec, len(self.classes or source.info.classes))
+            loaded.space = source.space
+            spec = settled_output(loaded, spec, outputs_of(source, self.classes))
             watch.phase(f"trying {loaded.name} with and without normalisation")
-            settled = settled_spec(loaded, spec, source, labels, self.seed, self.normalise, watch.warn, seconds)
+            said = self.normalise
+            if said is None and not source.info.labelled:
+                said = loaded.preprocess.mean is not None or loaded.preprocess.std is not None
+                loaded.notes = (*loaded.notes, UNTRIED) if said else loaded.notes
+            settled = settled_spec(loaded, spec, source, labels, self.seed, said, watch.warn, seconds)
             specs.append(settled or value)
         for loaded, value in zip(models, specs, strict=True):
-            if isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch"):
+            other = isinstance(value, ModelSpec) and (value.dtype, value.backend) != ("float32", "torch")
+            if other and source.info.labelled:
                 watch.note(f"{loaded.name}: what {value.dtype if value.backend == 'torch' else value.backend} changes")
-                names = None if self.classes is None else tuple(self.classes)
+                names = None if self.classes is None or source.space is not None else tuple(self.classes)
                 effect = effect_on_clean(loaded, value, source, self.seed, names, seconds)
                 loaded.notes = (*loaded.notes, effect)
                 watch.note(f"{loaded.name}: {effect}")
@@ -274,74 +321,6 @@ def preparation_notes(suites: Sequence[Suite], info: DataInfo) -> tuple[str, ...
             note = preparation_note(info.prepared, first[0].info.table, *info.shape[1:])
             found += [f"{suite.name}: {note}"] if note else []
     return tuple(found)
-
-
-EFFECT_SAMPLES, EFFECT_FEWEST = 1000, 20
-"""On how many clean images that is asked, and on how many at the least, where there is little time."""
-
-
-def effect_on_clean(
-    model: Model,
-    spec: ModelSpec,
-    source: Source,
-    seed: int,
-    classes: tuple[str, ...] | None = None,
-    seconds: float | None = None,
-) -> str:
-    """What computing in another type, or by another backend, does to the clean error: a sentence with its interval.
-
-    Args:
-        model: As it is to be run.
-        spec: What it was loaded from.
-        source: The opened data.
-        seed: Of the order.
-        classes: Names in the order of the outputs, where they are not the data's.
-        seconds: How long it may take; ``None`` for as long as it takes.
-    """
-    whole = source.present(source.order(seed))
-    order = whole[:EFFECT_SAMPLES]
-    labels = (source.labels if classes is None else _mapped(source, classes))[order]
-    few = at_once(source.info.shape, EFFECT_SAMPLES)
-    # Only the type or the backend is to differ, so nothing else is made faster.
-    first = torch.from_numpy(source.load(order[: at_once(source.info.shape, 16 if seconds is None else 2)]))
-    tune(model, first.to(model.device, torch.float32) / 255, faster=False)
-    plain = load_model(dataclasses.replace(spec, dtype="float32", backend="torch"))
-    answers: list[npt.NDArray[np.int64]] = []
-    done = 0
-    batch = min(few, BATCH)
-    for start, stop in Stopwatch(seconds).pieces(0, len(order), few if seconds is None else batch):
-        images = torch.from_numpy(source.load(order[start:stop]))
-        answers.append(np.stack([infer(m, images, batch).argmax(1).cpu().numpy() for m in (plain, model)]))
-        done = stop
-    called = spec.dtype if spec.backend == "torch" else "ONNX Runtime"
-    if done < min(EFFECT_FEWEST, len(order)):
-        return f"{called} instead of float32 in torch: what it changes was not measured, as the budget leaves no time"
-    order, labels = order[:done], labels[:done]
-    samples = drawn_from(source, whole, len(order))
-    wrong = np.concatenate(answers, axis=1) != labels
-    more, fewer = int((wrong[1] & ~wrong[0]).sum()), int((wrong[0] & ~wrong[1]).sum())
-    apart = measures.paired_rates(more, fewer, len(order), LEVEL)
-    # Exact only where images are independent and count alike.
-    if not samples.plain:
-        apart = mean_difference_of(samples, wrong[1].astype(np.float64) - wrong[0], level=LEVEL)
-    before, after = (100 * float(samples.average(w.astype(np.float64))) for w in wrong)
-    return (
-        f"{called} instead of float32 in torch: clean error "
-        f"{before:.2f} % to {after:.2f} %, {100 * apart.value:+.2f} points "
-        f"[{100 * apart.low:+.2f}, {100 * apart.high:+.2f}] (n = {len(order):,}; {more} more and {fewer} fewer errors)"
-    )
-
-
-def drawn_from(source: Source, order: npt.NDArray[np.int64], count: int) -> Samples:
-    """How the first samples of a seeded order of all were drawn: their groups, and the weights of their classes."""
-    design = Design(source.labels[order])
-    position, group = np.arange(count, dtype=np.int32), None
-    if source.groups is not None and len(np.unique(source.groups[order[:count]])) < count:
-        group = source.groups[order[:count]]
-    if design.alike or count == len(order):
-        return Samples(position, group)
-    weight, unseen = design.weights(position)
-    return Samples(position, group, weight, unseen, design.labels[:count])
 
 
 def conditions_of(
@@ -393,8 +372,3 @@ def _loaded(value: Any, name: str | None, devices: Sequence[str]) -> Model:
             UsageError,
         )
     return loaded
-
-
-def _mapped(source: Source, names: tuple[str, ...]) -> npt.NDArray[np.int32]:
-    to = map_labels(source.info.classes, names)
-    return np.asarray(to, dtype=np.int32)[source.labels]

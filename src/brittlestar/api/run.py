@@ -68,6 +68,9 @@ class Run:
         rule = stopping_rule(store.manifest.sessions).rule
         wanted = [info for info in store.manifest.conditions.values() if fourier or info.kind != "fourier"]
         candidates: dict[str, dict[str, measures.Candidate]] = {}
+        if not store.manifest.data.get("labelled", True):
+            # How often answers are right is not known: the report says how steady they are.
+            return candidates
         for name, model in store.manifest.models.items():
             rows = store.read(model["fingerprint"], [info.fingerprint for info in wanted], detail=False)
             # As functions of the level: an interval for the worst of many takes a stricter one.

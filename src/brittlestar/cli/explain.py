@@ -38,6 +38,7 @@ def explain(
     from brittlestar.analyses import explain as explaining
     from brittlestar.core.places import place
     from brittlestar.data import open_source
+    from brittlestar.data.spaced import in_space, recorded_space
     from brittlestar.report import build
     from brittlestar.runs.skipped import as_recorded
     from brittlestar.store import RunStore
@@ -57,7 +58,7 @@ def explain(
         label_column=how.get("label_column"),
         one_class=True,
     )
-    source = as_recorded(source, place(run), skip_bad=True)
+    source = as_recorded(in_space(source, recorded_space(store.manifest.data)), place(run), skip_bad=True)
     found = explaining.explain(store, source, samples, bandwidth)
     explaining.keep(found, store)
     for sentence in found.sentences:

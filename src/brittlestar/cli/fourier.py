@@ -232,6 +232,7 @@ def _layers(
     folder = (out or Path("runs") / source.info.name) / "layers"
     models = [load_model(spec) for spec in specs]
     for spec, model in zip(specs, models, strict=True):
+        model.space = source.space
         settled_spec(model, spec, source, source.labels, seed, normalise, lambda text: _told(f"WARNING: {text}"))
     maps = [
         (model.name, layer_map(model, source, suite, layer, count, folder, seed=seed, say=_told)) for model in models

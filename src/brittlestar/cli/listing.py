@@ -46,6 +46,12 @@ def _data() -> Lines:
     return describe_sources()
 
 
+def _spaces() -> Lines:
+    from brittlestar.data.label_spaces import describe_spaces
+
+    return describe_spaces()
+
+
 def _measures() -> Lines:
     from brittlestar.measures import MEASURES, SUMMARIES
 
@@ -76,6 +82,7 @@ KINDS: dict[str, Callable[[], Lines]] = {
     "sequences": _sequences,
     "models": _models,
     "data": _data,
+    "spaces": _spaces,
     "measures": _measures,
     "recipes": _recipes,
     "architectures": _architectures,
@@ -83,7 +90,7 @@ KINDS: dict[str, Callable[[], Lines]] = {
 
 
 def listing(kind: Annotated[str, typer.Argument(help=", ".join(KINDS) + ".")]) -> None:
-    """List shifts, suites, sequences, kinds of models and data, measures, recipes or architectures, one line each."""
+    """List shifts, suites, sequences, kinds of models and data, label spaces, measures, recipes or architectures."""
     if kind not in KINDS:
         raise unknown("kind of list", kind, KINDS)
     lines = list(KINDS[kind]())

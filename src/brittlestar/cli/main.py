@@ -35,9 +35,13 @@ VERBS: dict[str, str] = {
     "train": "train:train",
     "reproduce": "reproduce:reproduce",
     "build": "build:app",
+    "ni": "ni:ni",
+    "people": "people:app",
     "population": "population:population",
     "demo": "demo:demo",
     "textures": "textures:textures",
+    "transplant": "transplant:transplant",
+    "detect": "detect:detect",
 }
 """Every verb with its file in this folder and what it is there: a function, or a group of its own verbs."""
 

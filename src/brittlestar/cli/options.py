@@ -39,6 +39,17 @@ Prepare = Annotated[
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, and count them.")]
 ImageColumn = Annotated[str | None, typer.Option(help="Parquet: the column of the images, if not image.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Parquet: the column of the labels, if not label.")]
+Contexts = Annotated[
+    str | None,
+    typer.Option(
+        help="COLUMN[,COLUMN]: what else is known of each image (background, site, camera), told apart in the report: "
+        "columns (Parquet, or of --metadata), arrays (.npz); of a plain image folder, names for the folders between "
+        "class and image."
+    ),
+]
+Metadata = Annotated[
+    str | None, typer.Option(help="CSV or TSV beside an image folder, one row an image, found by its file name.")
+]
 ModelResize = Annotated[int | None, typer.Option(help="The model's own: shorter side, after the shift.")]
 ModelCrop = Annotated[int | None, typer.Option(help="The model's own: central square, after the shift.")]
 ModelResizeFilter = Annotated[

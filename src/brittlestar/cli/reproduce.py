@@ -17,12 +17,18 @@ def reproduce(
     name: Annotated[
         str,
         typer.Argument(
-            help="figure-1, figure-2, fog, surface-statistics, transfer or features; from published files: cifar-10.1, "
-            "testbed, clip or imagenet-x."
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features, nico, "
+            "time; from published files: cifar-10.1, testbed, clip, imagenet-x."
         ),
     ],
-    data: Annotated[str, typer.Option(help="Images to train on.")] = "digits:train",
-    test: Annotated[str, typer.Option(help="Images to test on, of the same classes and size.")] = "digits",
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images to train on: digits:train unless told, for nico synthetic-contexts:all."),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(help="Images to test on, of the same classes and size: digits unless told; nico divides --data."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
     arch: Annotated[
         str, typer.Option(help="Of `brittlestar list architectures`; for surface-statistics also several, with commas.")
@@ -53,6 +59,9 @@ def reproduce(
     weights: Annotated[Path | None, typer.Option(help="With --from torch:...: the module's state dict.")] = None,
     mean: Annotated[str | None, typer.Option(help="With --from: subtracted per channel, if not declared.")] = None,
     std: Annotated[str | None, typer.Option(help="With --from: divided by per channel, if not declared.")] = None,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="For transfer: one training a degradation, each tested on all.")
+    ] = False,
     published: Annotated[
         Path | None,
         typer.Option(
@@ -79,27 +88,34 @@ def reproduce(
     ] = None,
 ) -> None:
     """Run an experiment of a paper: claimed, measured here, under which conditions. Killed, it goes on."""
+    if name == "time":
+        over_time(published, published_types, out)
+        return
     import torch
 
     from brittlestar.cli.train import FRESH_RATE, TUNING_RATE, start_of
     from brittlestar.core.errors import UsageError, require
     from brittlestar.reproduce import FROM_TABLES, PublishedFiles, Setting, reproduce_from
     from brittlestar.reproduce import reproduce as run
+    from brittlestar.reproduce.experiments import EXPERIMENTS
     from brittlestar.training import Plan
 
     if name in FROM_TABLES:
         require(published is not None, f"{name} needs --published FOLDER, the published files", UsageError)
         assert published is not None
-        _say(*reproduce_from(name, published, out))
+        tell(*reproduce_from(name, published, out))
         return
     # One thread gives the same weights everywhere.
     torch.set_num_threads(1)
     start = start_of(from_, factory, weights, mean, std)
     highest = (FRESH_RATE if start is None else TUNING_RATE) if rate is None else rate
     plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=highest, jitter=jitter, flip=flip)
+    require(not matrix or name == "transfer", f"--matrix goes with transfer only, not {name}", UsageError)
+    name = "transfer-matrix" if matrix else name
+    known = EXPERIMENTS.get(name)
     setting = Setting(
-        data=data,
-        test=test,
+        data=data or (known.data if known else "digits:train"),
+        test=test or (data if name == "nico" and data else known.test if known else "digits"),
         architecture=arch,
         plan=plan,
         train_samples=samples or (None if full else 4000),
@@ -124,10 +140,27 @@ def reproduce(
             classes=published_classes,
         )
     )
-    _say(*run(name, setting, out, lambda text: say(f"  {text}", err=True), beside))
+    reproduction, page = run(name, setting, out, lambda text: say(f"  {text}", err=True), beside)
+    tell(reproduction, page)
 
 
-def _say(reproduction: Reproduction, page: Path) -> None:
+def over_time(published: Path | None, types: Path | None, out: Path) -> None:
+    """What published models say of time: no training, only the testbed's table."""
+    from brittlestar.core.errors import UsageError, require
+    from brittlestar.core.files import make_folder
+    from brittlestar.reproduce.over_time import reproduce_over_time
+    from brittlestar.reproduce.page import write_page
+
+    needed = "time needs the ImageNet testbed's table and types: --published FILE --published-types FILE"
+    require(published is not None and types is not None, needed, UsageError)
+    assert published is not None and types is not None
+    reproduction = reproduce_over_time(published, types)
+    make_folder(out)
+    tell(reproduction, write_page(reproduction, out))
+
+
+def tell(reproduction: Reproduction, page: Path) -> None:
+    """The verdicts, and where the page lies."""
     for verdict in reproduction.verdicts:
         say(f"{verdict.state:<20} {verdict.claim}: {verdict.measured}")
     say(f"page: {page}")

@@ -15,11 +15,13 @@ from brittlestar.cli.classes import read_classes
 from brittlestar.cli.options import (
     Backend,
     Binary,
+    Contexts,
     Crop,
     Device,
     Executor,
     ImageColumn,
     LabelColumn,
+    Metadata,
     ModelCrop,
     ModelResize,
     ModelResizeFilter,
@@ -34,7 +36,7 @@ from brittlestar.cli.options import (
 )
 from brittlestar.cli.say import say
 from brittlestar.core import interrupts
-from brittlestar.core.errors import DataError, UsageError
+from brittlestar.core.errors import DataError, UsageError, require
 
 Numbers = str
 Normalise = Annotated[
@@ -48,14 +50,24 @@ Shifted = Annotated[
 
 
 def run(
+    data: Annotated[str, typer.Option(help="Image folder, .parquet file or folder, .npz, digits, fashion-mnist.")],
     model: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="[NAME=]MODEL, may be repeated: torch:FILE.py:factory, torch:package.module:factory, FILE.pt2, "
             "FILE.onnx, FILE.safetensors or FILE.pth with --factory, python:module:function."
         ),
-    ],
-    data: Annotated[str, typer.Option(help="Image folder, .parquet file or folder, .npz, digits, fashion-mnist.")],
+    ] = None,
+    predictions: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="[NAME=]FILE (.csv, .npz, .parquet), may be repeated, in place of a model: image name or id, and "
+            "z_0.. (logits), p_0.. (probabilities) or prediction."
+        ),
+    ] = None,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="Rows of --predictions are in the order of the data's listing.")
+    ] = False,
     suite: Annotated[list[str] | None, typer.Option(help="Suite, may be repeated; `brittlestar list suites`.")] = None,
     storage: Annotated[
         str | None,
@@ -87,14 +99,31 @@ def run(
     resize_rounding: ResizeRounding = None,
     prepare: Prepare = None,
     skip_bad: SkipBad = False,
+    nature: Annotated[
+        list[str] | None,
+        typer.Option(help="Other labelled data of the same classes, NAME=DATA: another place, year, camera or style."),
+    ] = None,
     group: Annotated[
         str | None,
         typer.Option(
             help="Column (Parquet) or array (.npz) that names what depends on each other: film, patient, place."
         ),
     ] = None,
+    contexts: Contexts = None,
+    metadata: Metadata = None,
     image_column: ImageColumn = None,
     label_column: LabelColumn = None,
+    outside: Annotated[
+        list[str] | None,
+        typer.Option(help="Images of none of the classes, may be repeated: does confidence tell them from the data?"),
+    ] = None,
+    label_space: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of the model's outputs stand for each class of the data: a name (`brittlestar list spaces`), a "
+            "JSON or TOML file, or none."
+        ),
+    ] = None,
     classes: Annotated[
         Path | None,
         typer.Option(
@@ -134,6 +163,8 @@ def run(
     """
     began = time.monotonic()  # before torch is imported, which takes seconds
     from brittlestar.api.evaluation import Evaluation, parse_duration
+    from brittlestar.api.nature import parse_nature, run_with_nature
+    from brittlestar.api.predicted import named_files, predicted
     from brittlestar.api.progress import watched
     from brittlestar.models import parse_spec
     from brittlestar.runs.budget import Budget
@@ -156,9 +187,11 @@ def run(
         "binary": binary,
         "probabilities": probabilities,
     }
-    specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model]
+    require(bool(model) or not (outside or nature), "--outside and --nature ask a model: give --model", UsageError)
+    require(bool(model or predictions), "give --model, or --predictions in its place", UsageError)
+    specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model or ()]
     asked = Evaluation(
-        suite=suite or ["broad"],
+        suite=suite or (["broad"] if model else ["clean"]),
         storage=storage,
         out=out,
         samples=samples,
@@ -176,8 +209,12 @@ def run(
         prepare=prepare,
         skip_bad=skip_bad,
         groups=group,
+        contexts=contexts,
+        metadata=metadata,
         image_column=image_column,
         label_column=label_column,
+        outside=outside or None,
+        label_space=label_space,
         classes=None if classes is None else read_classes(classes),
         tune=tune,
         normalise=normalise,
@@ -186,7 +223,11 @@ def run(
         live=live,
     )
     with watched() as watch:
-        result = asked.run(specs, data, watch, command=typed(), budget=limit)
+        others = parse_nature(nature or [])
+        if predictions:
+            result = predicted(asked, named_files(predictions), data, watch, command=typed(), in_order=in_order)
+        if specs:
+            result = run_with_nature(asked, others, specs, data, watch, command=typed(), budget=limit)
     finish(result, report, None if limit is None else limit.end_of_explaining)
 
 

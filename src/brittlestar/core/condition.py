@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+TIME = "time"
+"""The kind of the condition that shows each sample together with the frames around it."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConditionInfo:
@@ -14,7 +17,7 @@ class ConditionInfo:
     Fields:
         id: Stable readable name, unique in a run: ``clean``, ``gaussian_noise/sigma=0.1``.
         fingerprint: Of everything that decides the pixels (and, for attacks, the procedure).
-        kind: ``clean``, ``shift``, ``sequence``, ``fourier`` or ``attack``.
+        kind: ``clean``, ``shift``, ``sequence``, ``time``, ``fourier`` or ``attack``.
         family: ``noise``, ``blur``, ``colour``, ``digital``, ``geometric``, ``spectral``, ``fourier``, ``attack``.
         shift: The definition's name (``gaussian_noise``); conditions that differ only in strength share it
             together with ``series``.

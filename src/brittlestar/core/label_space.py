@@ -10,11 +10,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, require
 
 Merge = Literal["subset", "mean", "sum", "max", "logit_max"]
 
 MERGES: tuple[str, ...] = get_args(Merge)
+
+ALL = "all"
+"""The convention without a label space: the highest of all outputs counts, whichever class it belongs to."""
+
+_MERGED = ("mean", "sum", "max")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +34,7 @@ class LabelSpace:
         outputs: How many outputs the model must have.
         merge: ``subset`` cuts the logits to one output a class, before any softmax; ``mean``, ``sum`` and ``max`` merge
             the softmax probabilities over **all** outputs, and the scores are their logarithms; ``logit_max``
-            takes the highest logit of each class.
+            takes the highest logit of each class, and 0 for a class without outputs, as the reference of YTBB-Robust.
 
     Raises:
         DataError: Classes without outputs, outputs that the model cannot have, or several where one is allowed.
@@ -51,7 +57,8 @@ class LabelSpace:
         )
         require(len(set(self.classes)) == len(self.classes), f"{of} names a class twice", DataError)
         for name, places in zip(self.classes, self.members, strict=True):
-            require(len(places) > 0, f"{of}: class {name} has no output", DataError)
+            bare = self.merge == "logit_max"
+            require(bare or len(places) > 0, f"{of}: class {name} has no output", DataError)
             fits = all(0 <= place < self.outputs for place in places)
             require(fits, f"{of}: the outputs of {name} must be in 0 .. {self.outputs - 1}, got {places}", DataError)
             single = self.merge != "subset" or len(places) == 1
@@ -72,11 +79,34 @@ class LabelSpace:
         parts = [given[:, list(places)] for places in self.members]
         if self.merge in ("max", "logit_max"):
             # The logarithm of a softmax is the logit less a number of the sample's own: the order is the same.
-            best = np.stack([part.max(1) for part in parts], 1)
+            best = np.stack([part.max(1) if part.shape[1] else np.zeros(len(given)) for part in parts], 1)
             return best if self.merge == "logit_max" else best - _log_sum_exp(given)[:, None]
         sums = np.stack([_log_sum_exp(part) for part in parts], 1) - _log_sum_exp(given)[:, None]
         counts = np.log([len(places) if self.merge == "mean" else 1 for places in self.members])
         return sums - counts
+
+    @property
+    def conventions(self) -> tuple[str, ...]:
+        """Other ways of reading the same outputs, which papers and code have used: ``all``, and other merges."""
+        # Only the highest logit is defined for classes without outputs.
+        if self.merge == "subset" or not all(self.members):
+            return (ALL,)
+        own = "max" if self.merge == "logit_max" else self.merge
+        return (ALL, *(merge for merge in _MERGED if merge != own))
+
+    def answers(self, logits: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """(n, conventions) classes that each convention answers; -1 where the output belongs to no class."""
+        given = np.asarray(logits, np.float64)
+        class_of = np.full(self.outputs, -1, np.int32)
+        for number, places in enumerate(self.members):
+            class_of[list(places)] = number
+        merged = [dataclasses.replace(self, merge=merge) for merge in self.conventions[1:]]  # type: ignore[arg-type]
+        answers = [class_of[given.argmax(1)], *(space.scores(given).argmax(1) for space in merged)]
+        return np.stack(answers, 1).astype(np.int32)
+
+    def identity(self) -> str:
+        """16 hexadecimal digits over everything but the name."""
+        return fingerprint_of({key: value for key, value in self.as_json().items() if key != "name"})
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; ``from_json`` takes them back."""

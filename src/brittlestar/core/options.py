@@ -38,14 +38,19 @@ OPTIONS: dict[str, Option] = {
     **_own(
         "workers", "executor", "resize", "crop", "resize_filter", "resize_rounding", "prepare", "skip_bad", "classes"
     ),
-    **_own("tune", "normalise", "anyway", "shifted"),
+    **_own("tune", "normalise", "anyway", "shifted", "nature"),
     **_own("image_column", "label_column"),
+    **_own("label_space", "outside"),
+    **_own("in_order", owner="predicted"),
     "groups": Option("groups", "--group"),
+    **_own("contexts", "metadata"),
     **_own("factory", "weights", "mean", "std", "channels", "dtype", "backend", owner="ModelSpec"),
     **_own("weights_key", "output", "binary", "probabilities", owner="ModelSpec"),
     **_own("resize", "crop", "resize_filter", owner="ModelSpec", lead="model_"),
     **_own("held_out", owner="fit"),
     **_own("trust", owner="reopened"),
+    **_own("trials", "scale", owner="show"),
+    "conditions": Option("conditions", "--condition", "show"),
     "architecture": Option("architecture", "--arch", "fit"),
     **_own("clean", "standard", owner="analysed"),
     "claimed": Option("claimed", "--type", "analysed"),
@@ -53,7 +58,7 @@ OPTIONS: dict[str, Option] = {
     **_own("clean", "types", "adversarial", "base", "classes", owner="PublishedFiles", lead="published_"),
 }
 
-_PLAIN = ("evaluate", "fit", "reopened")
+_PLAIN = ("evaluate", "fit", "reopened", "predicted", "show")
 """Functions: their arguments are named alone. The fields of the others are named with the class."""
 
 _language: Language = PYTHON

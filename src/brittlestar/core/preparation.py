@@ -45,6 +45,7 @@ class Preparation:
         rounding: One of ``ROUNDINGS``.
         share: Part of both sides that is cut out of the middle before anything else; ``None`` keeps all.
         square: Side in pixels that both sides are stretched or pressed to; ``None`` keeps the shape.
+        border: Pixels that are cut off every side before all of this; ``None`` keeps them.
 
     Raises:
         DataError: A number or name that is impossible.
@@ -57,6 +58,7 @@ class Preparation:
     rounding: str = ROUNDINGS[0]
     share: float | None = None
     square: int | None = None
+    border: int | None = None
 
     def __post_init__(self) -> None:
         for what in ("resize", "crop"):
@@ -78,11 +80,14 @@ class Preparation:
     @property
     def empty(self) -> bool:
         """Whether images stay as they are."""
-        return self.resize is None and self.crop is None and self.share is None and self.square is None
+        asked = (self.resize, self.crop, self.share, self.square, self.border)
+        return all(value is None for value in asked)
 
     def words(self) -> str:
         """For the report; empty where nothing is done."""
-        parts = [f"central {self.share:.1%} of both sides"] if self.share else []
+        pixels = "pixel" if self.border == 1 else "pixels"
+        parts = [f"{self.border} {pixels} cut off every side"] if self.border else []
+        parts += [f"central {self.share:.1%} of both sides"] if self.share else []
         parts += [f"resized to {self.square} x {self.square} ({self.filter})"] if self.square else []
         parts += [f"shorter side resized to {self.resize} ({self.filter})"] if self.resize else []
         parts += [f"centre crop {self.crop} x {self.crop}"] if self.crop else []
@@ -91,11 +96,13 @@ class Preparation:
 
     def cut(self, width: int, height: int) -> tuple[int, int, int, int]:
         """The box (left, upper, right, lower) that is cut out before the resizing."""
-        if self.share is None:
-            return 0, 0, width, height
-        across, down = int(width * self.share), int(height * self.share)
-        left, top = crop_start(width, across, self.rounding), crop_start(height, down, self.rounding)
-        return left, top, left + across, top + down
+        edge = self.border or 0
+        width, height = width - 2 * edge, height - 2 * edge
+        left, top, across, down = 0, 0, width, height
+        if self.share is not None:
+            across, down = int(width * self.share), int(height * self.share)
+            left, top = crop_start(width, across, self.rounding), crop_start(height, down, self.rounding)
+        return edge + left, edge + top, edge + left + across, edge + top + down
 
     def resized(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) after the resizing of what was cut out."""
@@ -184,6 +191,7 @@ def differences(made: Mapping[str, Any], table: str, height: int, width: int) ->
         ("crop", "centre crop {}"),
         ("share", "central {} of both sides"),
         ("square", "both sides resized to {}"),
+        ("border", "a border of {} cut off"),
     ):
         # No stored side (imagenet-p): frames show a square of a moving picture, and a larger crop is no difference.
         if made.get(what) != want.get(what) and (side is not None or what != "crop"):

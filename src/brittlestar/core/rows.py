@@ -27,12 +27,16 @@ class Rows:
 
     Fields (all of the same length n):
         position: Place of the sample in the source's seeded order.
-        frame: Frame number; 0 for still images.
+        frame: Frame number; 0 for still images. Of clips, how many frames after the anchor (negative: before it).
         label: The class the sample is labelled with.
         prediction: The class with the highest logit (the lowest index among equals).
-        label_logit, top_logit, log_sum_exp: As named, float32.
+        label_logit, top_logit, log_sum_exp: As named, float32; NaN throughout where only labels were given.
         top_classes, top_logits: (n, k), highest first; ``None`` where not stored.
         logits: (n, classes); ``None`` where not stored.
+        change: (n, 2), of frames of a clip: the distance of a frame's pixels in [0, 1] from those of its anchor, the
+            largest of all values and the root of the sum of their squares; ``None`` for all else.
+        others: (n, conventions) int32, the classes that other readings of the same outputs answer
+            (``LabelSpace.conventions``), -1 for none of the data's; ``None`` without a label space.
         group: int64; samples with an equal number depend on each other (copies of one image, frames of one film).
             ``None`` where all samples are independent.
         weight: float64, at least 0, about 1 on average: how much of the whole set a row stands for, as against an
@@ -53,6 +57,8 @@ class Rows:
     top_classes: Ints | None = None
     top_logits: Floats | None = None
     logits: Floats | None = None
+    change: Floats | None = None
+    others: Ints | None = None
     group: npt.NDArray[np.int64] | None = None
     weight: npt.NDArray[np.float64] | None = None
     unseen: float = 0.0
@@ -73,6 +79,11 @@ class Rows:
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether the prediction is the label, (n,)."""
         return np.asarray(self.prediction == self.label)
+
+    @functools.cached_property
+    def labels_only(self) -> bool:
+        """Whether these are answers without logits (NaN), as somebody's table of predicted classes gives them."""
+        return len(self) > 0 and bool(np.isnan(self.top_logit).all())
 
     @property
     def confidence(self) -> npt.NDArray[np.float64]:

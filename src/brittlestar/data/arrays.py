@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.preparation import Preparation
 from brittlestar.data.base import Changed, DataInfo, Source
+from brittlestar.data.contexts import columns_of_text
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import class_notes, data_fingerprint
 from brittlestar.data.labels import checked_labels, require_classes
@@ -45,6 +46,7 @@ class ArraySource(Source):
         notes: tuple[str, ...] = (),
         groups: Any = None,
         one_class: bool = False,
+        contexts: Mapping[str, Any] | None = None,
     ) -> None:
         self.layout, self.how = layout_of(x.shape, spec), how or Preparation()
         check_kind(x.dtype, spec)
@@ -68,6 +70,7 @@ class ArraySource(Source):
             DataError,
         )
         self.groups, dependent = copies(digests, self.labels, films)
+        self.contexts = columns_of_text(contexts, len(self.labels), spec)
         known = classes is not None and len(classes) > 1
         require_classes(spec, self.labels, known or one_class)
         (first,) = self._plain(np.zeros(1, np.int64))

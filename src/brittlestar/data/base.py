@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import DataError
 from brittlestar.core.label_space import LabelSpace
+from brittlestar.data.neighbours import Neighbours
 
 
 class Changed(DataError):
@@ -51,7 +52,7 @@ class DataInfo:
     Fields:
         name: Short display name (``digits``, the folder's name).
         spec: What the person typed.
-        kind: ``folder``, ``parquet``, ``npz`` or ``named``.
+        kind: ``folder``, ``parquet``, ``npz``, ``npy``, ``named`` or ``published``.
         fingerprint: 16 hexadecimal digits over all sample ids, labels, classes and the preparation.
         classes: Class names in label order.
         titles: What people call the classes, in the same order; empty where the names are all there is.
@@ -62,6 +63,9 @@ class DataInfo:
         skipped: Names of unreadable images left out on request.
         notes: Facts a reader must know (lossy storage, class imbalance).
         cropped: Whether images are a square cut from larger pictures, which ``Source.pictures`` gives.
+        labelled: Whether the labels are known; without, only the steadiness of answers is measured.
+        rates: For frames of clips, frames a second by the clip's name, where they are known.
+        space: The label space that they are measured in (``LabelSpace.as_json``), which the fingerprint heeds then.
     """
 
     name: str
@@ -77,10 +81,13 @@ class DataInfo:
     notes: tuple[str, ...] = ()
     cropped: bool = False
     titles: tuple[str, ...] = ()
+    labelled: bool = True
+    rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    space: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for the manifest."""
-        return dataclasses.asdict(self)
+        """Plain values for the manifest; a space only where there is one, as before there were any."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "space" or value is not None}
 
 
 class Source(ABC):
@@ -97,6 +104,9 @@ class Source(ABC):
         truths: Where several classes are right for a sample, all of them, (n,) tuples in the same listing; an empty one
             where none is, and the sample does not count. ``None`` where the label is all there is.
         space: What makes a model's outputs scores of these classes; ``None`` where they are the same.
+        neighbours: The frames around each sample, for data that are frames of clips; else ``None``.
+        settled: Whether space and truths are in the fingerprint, and samples without a right class are left out
+            (``data.spaced.in_space``).
     """
 
     info: DataInfo
@@ -107,6 +117,8 @@ class Source(ABC):
     contexts: Mapping[str, npt.NDArray[np.str_]] = {}
     truths: Sequence[tuple[int, ...]] | None = None
     space: LabelSpace | None = None
+    neighbours: Neighbours | None = None
+    settled: bool = False
 
     def present(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Of these places, those that can be read."""
@@ -128,6 +140,14 @@ class Source(ABC):
             DataError: An image cannot be read; its name is in the text.
         """
         return list(self.load(index))
+
+    def load_neighbours(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """(len(index), channel, height, width) uint8 frames for places in ``neighbours``.
+
+        Raises:
+            DataError: A frame cannot be read; its name is in the text.
+        """
+        raise DataError(f"{self.info.name} has no frames around its images")
 
     def names(self) -> Sequence[str]:
         """(n,) where each image is found, for people, in the listing's order; paths are relative to the data's root."""

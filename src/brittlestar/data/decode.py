@@ -153,6 +153,31 @@ def decode(content: bytes, name: str, how: Preparation | None = None) -> Pixels:
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
+def prepared(pixels: Pixels, name: str, how: Preparation) -> Pixels:
+    """(3, height, width) uint8 pixels that were decoded elsewhere, prepared by the very code that files are."""
+    if how.empty:
+        return pixels
+    image = _prepared(Image.fromarray(pixels.transpose(1, 2, 0)), name, how)
+    return np.ascontiguousarray(np.asarray(image, np.uint8).transpose(2, 0, 1))
+
+
+def decode_with_alpha(content: bytes, name: str) -> tuple[Pixels, bool]:
+    """(4, height, width) uint8 colours and opacity of an encoded image, upright; and whether it has an alpha channel.
+
+    Raises:
+        DataError: As ``decode``.
+    """
+    with _quiet(), _opened(content, name) as image:
+        try:
+            image.load()
+            turn, alpha = _TURNS.get(_turn(image)), _has_alpha(image)
+            upright: Image.Image = image if turn is None else image.transpose(turn)
+            pixels = np.asarray(upright.convert("RGBA"), dtype=np.uint8)
+        except Exception as error:
+            raise damaged(name, error) from error
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), alpha
+
+
 def _prepared(image: Image.Image, name: str, how: Preparation) -> Image.Image:
     box = how.cut(*image.size)
     if box != (0, 0, *image.size):

@@ -6,7 +6,7 @@ import dataclasses
 import io
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -101,6 +101,9 @@ class EncodedSource(Source):
         place = np.array([listed.index(name) for name in classes] if self.by_text else range(len(classes)), np.int32)
         return data_fingerprint(ids, place[labels], listed, self.how.identity(channels))
 
+    def require_sizes(self, sizes: Mapping[tuple[int, int], str]) -> None:
+        """Refuse images of sizes, (width, height) with the name of a file of each, that these data cannot have."""
+
     def _index(
         self,
         listing: Iterator[tuple[bytes | DataError, str, int]],
@@ -150,6 +153,7 @@ class EncodedSource(Source):
             if asked.progress is not None and place % 500 == 0:
                 asked.progress(place, total)
         require(bool(digests), f"{spec} holds no readable image", DataError)
+        self.require_sizes(sizes)
         if want.empty and otherwise is not None and len(sizes) > 1:
             want = otherwise
         prepared: dict[tuple[int, int], str] = {}

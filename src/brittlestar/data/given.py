@@ -12,6 +12,7 @@ from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.preparation import Preparation
 from brittlestar.data.arrays import ROUNDED, ArraySource, check_kind, levels_8bit
+from brittlestar.data.contexts import given_contexts
 from brittlestar.data.decode import Pixels
 from brittlestar.data.labels import checked_classes
 from brittlestar.data.stored import MOST_IN_MEMORY, Array, too_large
@@ -24,7 +25,9 @@ ASKED_TWICE = 16
 65,000 stays unseen."""
 
 
-def open_given(spec: Any, how: Preparation, groups: Any = None, one_class: bool = False) -> ArraySource:
+def open_given(
+    spec: Any, how: Preparation, groups: Any = None, one_class: bool = False, contexts: Any = None
+) -> ArraySource:
     """Open what was given from Python.
 
     Args:
@@ -34,6 +37,7 @@ def open_given(spec: Any, how: Preparation, groups: Any = None, one_class: bool 
         how: The preparation.
         groups: One value an image, or ``None``.
         one_class: Whether images of one class will do, as the model is known to have others.
+        contexts: A mapping of names to one value an image, or ``None``.
 
     Raises:
         DataError: Anything else; the text says what to do.
@@ -49,15 +53,16 @@ def open_given(spec: Any, how: Preparation, groups: Any = None, one_class: bool 
     if isinstance(spec, Mapping):
         keys = ", ".join(str(key) for key in itertools.islice(spec, 6))
         raise DataError(f"data are a dict ({keys}): {_HOW}, for instance (d['image'], d['label'])")
+    known = given_contexts(contexts)
     if isinstance(spec, tuple | list):
-        return _from_pair(*_pair(spec), how, groups, one_class)
+        return _from_pair(*_pair(spec), how, groups, one_class, known)
     if _is_loader(spec):
         dataset, notes = _of_loader(spec)
-        return _from_dataset(dataset, how, groups, one_class, notes)
+        return _from_dataset(dataset, how, groups, one_class, known, notes)
     lone = isinstance(spec, np.ndarray) or _is_tensor(spec)
     require(not lone, f"data are images without labels: {_HOW}", DataError)
     if _numbered(spec) or hasattr(spec, "__iter__"):
-        return _from_dataset(spec, how, groups, one_class)
+        return _from_dataset(spec, how, groups, one_class, known)
     raise DataError(f"data are a path, a name or (images, labels), got {type(spec).__name__}: {_HOW}")
 
 
@@ -104,7 +109,9 @@ def _ndim(value: Any) -> int:
     return 0
 
 
-def _from_pair(images: Any, labels: Any, how: Preparation, groups: Any, one_class: bool) -> ArraySource:
+def _from_pair(
+    images: Any, labels: Any, how: Preparation, groups: Any, one_class: bool, contexts: Mapping[str, Any] | None
+) -> ArraySource:
     notes: tuple[str, ...] = ()
     if _is_a(images, "pandas.core.series", "Series") or _is_a(images, "pandas", "Series"):
         images = list(images)
@@ -131,6 +138,7 @@ def _from_pair(images: Any, labels: Any, how: Preparation, groups: Any, one_clas
         notes=notes,
         groups=_values(groups),
         one_class=one_class,
+        contexts=contexts,
     )
 
 
@@ -219,7 +227,12 @@ def _one_image(image: Any, place: int, spec: str) -> tuple[Pixels, bool]:
 
 
 def _from_dataset(
-    dataset: Any, how: Preparation, groups: Any, one_class: bool, notes: tuple[str, ...] = ()
+    dataset: Any,
+    how: Preparation,
+    groups: Any,
+    one_class: bool,
+    contexts: Mapping[str, Any] | None,
+    notes: tuple[str, ...] = (),
 ) -> ArraySource:
     name = type(dataset).__name__
     classes = _classes(dataset, name)
@@ -245,6 +258,7 @@ def _from_dataset(
         notes=notes,
         groups=_values(groups),
         one_class=one_class,
+        contexts=contexts,
     )
 
 

@@ -74,7 +74,7 @@ def _one(file: Path, spec: str, part: str, asked: OpenRequest) -> ArraySource:
     """One file of images; ``part`` is the severity of a published set."""
     beside = _labels_of(file)
     before = [signature(path) for path in (file, beside)]
-    images, labels = _images(file), _labels(beside)
+    images, labels = images_in(file), labels_in(beside)
     require(labels.ndim > 0 and len(images.shape) > 0, f"{file} and {beside.name} hold single numbers", DataError)
     notes: tuple[str, ...] = ()
     groups = None
@@ -144,7 +144,7 @@ def _labels_of(file: Path) -> Path:
     raise DataError(f"{file} has no labels: put {LABELS} beside it, one whole number an image")
 
 
-def _images(path: Path) -> Array | Stored:
+def images_in(path: Path) -> Array | Stored:
     """The array of images where it lies; in memory where its first axis moves fastest."""
     with _opened(path) as (file, header):
         check_kind(header.dtype, str(path))
@@ -153,7 +153,8 @@ def _images(path: Path) -> Array | Stored:
         return Stored(str(path), str(path), len(header.head), header.shape, header.dtype)
 
 
-def _labels(path: Path) -> Array:
+def labels_in(path: Path) -> Array:
+    """An array of labels, in memory."""
     with _opened(path) as (file, header):
         return read_whole(file, header, str(path))
 
@@ -220,8 +221,8 @@ def _open_mnist_c(path: Path, asked: OpenRequest) -> ArraySource:
     before = [signature(file) for file in (images, labels)]
     own = "" if not asked.how.empty else ", and nothing is prepared again"
     source = ArraySource(
-        _images(images),
-        _labels(labels),
+        images_in(images),
+        labels_in(labels),
         kind="npy",
         spec=f"{spec}:{part}" if part else spec,
         name=f"{folder.name}-{split}",

@@ -35,19 +35,22 @@ CLASSES = ("classes", "class_names", "label_names")
 def _open(path: Path, asked: OpenRequest) -> ArraySource:
     """Images, labels and, if there, class names. Uncompressed pixels stay on disk; ``asked.part`` names a split.
 
-    ``asked.group`` names an array, one value an image, of what depends on each other.
+    ``asked.group`` names an array, one value an image, of what depends on each other, ``asked.contexts`` arrays of what
+    else is known of each.
     """
     before = signature(path)
     with _archive(path) as archive:
         members = archive.members
         pair = chosen(path, members, asked.part)
         group = asked.group
-        require(
-            group is None or group in members,
-            f"{path} holds no array {group} to group samples by; it has {', '.join(sorted(members))}",
-            DataError,
-        )
+        for name in (*([] if group is None else [group]), *asked.contexts):
+            require(
+                name in members,
+                f"{path} holds no array {name} to group samples by; it has {', '.join(sorted(members))}",
+                DataError,
+            )
         labels = archive.whole(pair.labels)
+        contexts = {name: archive.whole(name) for name in asked.contexts}
         groups = None if group is None else archive.whole(group)
         named = next((name for name in CLASSES if name in members), None)
         classes = None if named is None else checked_classes(archive.whole(named), f"{path}: {named}")
@@ -63,6 +66,7 @@ def _open(path: Path, asked: OpenRequest) -> ArraySource:
             notes=(*pair.notes, *notes),
             groups=groups,
             one_class=asked.one_class,
+            contexts=contexts,
         )
     require_unchanged(path, before)
     return source

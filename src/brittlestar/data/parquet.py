@@ -17,6 +17,7 @@ from brittlestar.core.sql import column_in_sql, path_in_sql, text_in_sql
 from brittlestar.core.text import readable
 from brittlestar.data.base import Changed, Unreadable
 from brittlestar.data.columns import class_columns, columns_of, labels_of
+from brittlestar.data.contexts import columns_of_text
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
 from brittlestar.data.instead import what_it_is
@@ -63,6 +64,7 @@ class ParquetSource(EncodedSource):
         self.places = np.arange(len(labels), dtype=np.int64)
         listing = ((content, name, int(labels[place])) for place, (content, name) in enumerate(self._all()))
         groups = [v for file in self.paths for v in _group_column(con, file, asked.group)] if asked.group else None
+        told = {name: self._context(con, name, named[0].get(name, ())) for name in asked.contexts}
         self.places = self._index(
             listing,
             len(labels),
@@ -74,6 +76,14 @@ class ParquetSource(EncodedSource):
             groups,
             notes=(*notes, *self.columns.notes, *more),
         )
+        self.contexts = {
+            name: column[self.places] for name, column in columns_of_text(told, len(labels), str(path)).items()
+        }
+
+    def _context(self, con: duckdb.DuckDBPyConnection, name: str, names: Sequence[str]) -> list[Any]:
+        """A column's values in all files, by their names where the file says that they are classes."""
+        values = [value for file in self.paths for value in _group_column(con, file, name)]
+        return [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
 
     def names(self) -> Sequence[str]:
         """See ``Source.names``."""

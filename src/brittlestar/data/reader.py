@@ -26,6 +26,8 @@ class OpenRequest:
         progress: Called now and then with (done, total) while files are hashed.
         one_class: Whether images of one class will do, as the model knows others.
         group: The name of the column that groups samples; a reader without columns refuses it.
+        contexts: Names of columns to be read into ``Source.contexts``; that they are there is checked by whoever asked.
+        metadata: A table beside an image folder, which has the columns that ``contexts`` and ``group`` name.
         image_column, label_column: Names of the columns that hold images and labels, where a reader is to choose none
             itself; only for readers that have ``columns``.
         part: What was written behind the path, ``PATH:PART``; only for readers that have ``parts``.
@@ -36,6 +38,8 @@ class OpenRequest:
     skip_bad: bool = False
     progress: Progress | None = None
     group: str | None = None
+    contexts: tuple[str, ...] = ()
+    metadata: str | None = None
     one_class: bool = False
     image_column: str | None = None
     label_column: str | None = None
@@ -52,18 +56,21 @@ class Reader:
         takes: Whether an existing path is of this form.
         open: The source; a DataError says what cannot be used.
         write: Writes (n, 1 or 3, height, width) uint8 images and their labels without loss into an empty folder, and
-            gives the path to open: the form by example, which the contract tests read back.
+            gives the path to open: the form by example, which the contract tests read back. ``None`` for a published
+            set, which is what it is.
         columns: Whether it has columns of images and labels, which a person may name.
         parts: Whether ``PATH:PART`` may name a part of it (a split, a severity).
+        claims: Whether what was written behind a path of another form makes it one of this.
     """
 
     form: str
     text: str
     takes: Callable[[Path], bool]
     open: Callable[[Path, OpenRequest], Source]
-    write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path]
+    write: Callable[[Path, npt.NDArray[np.uint8], Sequence[int]], Path] | None
     parts: bool = False
     columns: bool = False
+    claims: Callable[[Path, str], bool] = lambda path, part: False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,9 +81,11 @@ from brittlestar.measures.kept import accuracy_kept, mean_accuracy, measurable, 
 from brittlestar.measures.log_loss import LogLoss
 from brittlestar.measures.means import rate
 from brittlestar.measures.measure import SINGLE_IMAGES, MeanMeasure, Measure, Scored
+from brittlestar.measures.outside import aupr, auroc, false_positives
 from brittlestar.measures.rankings import top5_between, zipf_between
 from brittlestar.measures.ratios import Normalised, NormalisedSet
 from brittlestar.measures.recall import Recall
+from brittlestar.measures.retrieval import Aurra, SoftF1, aurra, soft_f1
 from brittlestar.measures.selection import Candidate, highest, lowest, of_many
 from brittlestar.measures.sensitivity import (
     Sensitivity,
@@ -125,6 +127,7 @@ __all__ = [
     "SUMMARIES",
     "WIDE",
     "Accuracy",
+    "Aurra",
     "BreakingPoint",
     "BrierScore",
     "CalibrationError",
@@ -151,12 +154,16 @@ __all__ = [
     "RunSequences",
     "Scored",
     "Sensitivity",
+    "SoftF1",
     "Summary",
     "TopKError",
     "accuracy",
     "accuracy_in_mix",
     "accuracy_kept",
     "anytime_p",
+    "aupr",
+    "auroc",
+    "aurra",
     "band_contrast",
     "band_difference",
     "band_error",
@@ -179,6 +186,7 @@ __all__ = [
     "error_increase",
     "error_rate",
     "exact_limits",
+    "false_positives",
     "flip_probability",
     "flip_rates",
     "fourier_map",
@@ -220,6 +228,7 @@ __all__ = [
     "sensitivity",
     "severity_area",
     "signed_mean_interval",
+    "soft_f1",
     "top5_between",
     "top5_distance",
     "top5_rates",

@@ -154,15 +154,16 @@ def _limits(found: Signed, rows: Rows, level: float) -> Estimate:
     return Estimate(value=found.value, low=low, high=high, n=found.n, level=level, method=method)
 
 
-def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -> Estimate:
+def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL, *, reference: bool = False) -> Estimate:
     """Root mean squared calibration error in [0, 1] over bins of equally many rows, sorted by confidence.
 
     Without ``bins`` there is one bin for every 100 rows, the last taking the rest (one bin under 200 rows); where rows
-    have weights, bins are equally heavy. All bins count: the reference code leaves the most confident one out.
+    have weights, bins are equally heavy. All bins count; with ``reference`` the most confident one is left out and the
+    others keep their shares, as the reference code has it by mistake, to compare with numbers that it gave.
 
     Raises:
         NoSamplesError: No rows.
-        UsageError: Fewer than one bin.
+        UsageError: Fewer than one bin, or under 100 rows with ``reference``.
 
     Reference:
         Hendrycks, Mazeika and Dietterich, ICLR 2019, https://arxiv.org/abs/1812.04606
@@ -170,9 +171,13 @@ def rms_calibration(rows: Rows, bins: int | None = None, level: float = LEVEL) -
     confidence = _confidence(rows)
     count = max(1, len(rows) // RMS_BIN) if bins is None else min(bins, len(rows))
     require(count >= 1, f"calibration needs at least one bin, got {bins}", UsageError)
+    enough = f"the reference code needs {RMS_BIN} samples for a bin, got {len(rows)}"
+    require(not reference or len(rows) >= RMS_BIN, enough, UsageError)
     rank = _ranks(rows, confidence)
     place = np.minimum(rank // RMS_BIN, count - 1) if bins is None else rank * count // len(rows)
     gaps = _Gaps.of(rows, place, count)
+    if reference:
+        gaps = dataclasses.replace(gaps, weights=np.append(gaps.weights[:-1], 0.0))
     noise = gaps.noise(gaps.generator("rms"), RESAMPLES if count <= 100 else 399)
     spread = np.square(noise) @ gaps.weights
 

@@ -12,6 +12,7 @@ from brittlestar.measures.calibration_error import CalibrationError, RmsCalibrat
 from brittlestar.measures.log_loss import LogLoss
 from brittlestar.measures.measure import Measure
 from brittlestar.measures.recall import Recall
+from brittlestar.measures.retrieval import Aurra, SoftF1
 
 LISTED: tuple[type[Measure], ...] = (
     Accuracy,
@@ -21,6 +22,8 @@ LISTED: tuple[type[Measure], ...] = (
     LogLoss,
     CalibrationError,
     RmsCalibrationError,
+    Aurra,
+    SoftF1,
     Recall,
 )
 

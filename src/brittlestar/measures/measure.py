@@ -47,6 +47,8 @@ SINGLE_IMAGES = ("clean", "shift", "attack")
 """Kinds of conditions that a measure is listed for unless it says otherwise. Single Fourier frequencies are not among
 them: there are hundreds, and of each only outcomes are stored."""
 
+_LOGITS = {"label_logit", "top_logit", "log_sum_exp", "top_logits", "logits"}
+
 _SLACK = 1e-5
 """How far a score may lie outside its range: logits are float32, and so are differences of theirs."""
 
@@ -145,6 +147,8 @@ class Measure(Definition):
     def _check(self, rows: Rows) -> None:
         if len(rows) == 0:
             raise NoSamplesError(f"no samples: {self.key} is undefined")
+        if rows.labels_only and _LOGITS & {*self.columns()}:
+            raise NotAvailableError(f"{self.key} needs confidences, and of this model only labels were given")
         for need in self.needs:
             if getattr(rows, need, None) is None and all(getattr(rows, c) is None for c in need.split(" or ")):
                 raise NotAvailableError(f"{self.key} needs {_explained(need)}")

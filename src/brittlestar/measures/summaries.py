@@ -20,6 +20,7 @@ class Summary:
 PAIR = ("two conditions or models",)
 FREQUENCIES = ("Fourier frequencies",)
 FRAMES = ("frames",)
+OUTSIDE = ("confidence inside", "confidence outside")
 
 SUMMARIES: dict[str, Summary] = {
     "error_increase": Summary(
@@ -62,6 +63,13 @@ SUMMARIES: dict[str, Summary] = {
         "share of the own clean accuracy above guessing that is kept; mean over curves of means over strengths",
     ),
     "overconfidence": Summary("neither", "share", "mean confidence minus accuracy, with its sign; no bins", ("rows",)),
+    "auroc": Summary(
+        "higher", "share", "chance that an image from outside is answered less surely than one of the data", OUTSIDE
+    ),
+    "aupr": Summary("higher", "share", "average precision of finding images from outside by low confidence", OUTSIDE),
+    "false_positives": Summary(
+        "lower", "share", "images taken for outside ones where 95 % of the outside ones are found", OUTSIDE
+    ),
     "sensitivity": Summary(
         "neither",
         "share",

@@ -77,6 +77,11 @@ def answering(logits: Callable[[Any, torch.Tensor], torch.Tensor]) -> Callable[[
     return guarded
 
 
+def inside() -> bool:
+    """Whether this thread is in a model's own code, which gets what other models give as they give it."""
+    return threading.get_ident() in _inside
+
+
 @contextlib.contextmanager
 def own_code(model: str, images: int = 0) -> Iterator[None]:
     """Inside runs a model's own code.

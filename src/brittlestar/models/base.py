@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from brittlestar.core.errors import ModelError, require, unknown
+from brittlestar.core.label_space import LabelSpace
 from brittlestar.core.options import option
 from brittlestar.core.preparation import FILTERS, ROUNDINGS, crop_start, resized_size
 from brittlestar.models.answering import answering
+from brittlestar.models.label_scores import in_classes
 from brittlestar.models.outputs import PLAIN, Outputs
 from brittlestar.models.resample import resample
 from brittlestar.models.units import in_units_of_255, what_to_give
@@ -132,6 +134,7 @@ class Model(ABC):
         guards: What a person must know before believing a number.
         outputs: How what it gives becomes logits.
         taken: What the logits were chosen from when it last answered; empty where it gave nothing else.
+        space: What makes its outputs scores of the data's classes (``Source.space``); ``None`` where they are the same.
     """
 
     name: str
@@ -143,20 +146,26 @@ class Model(ABC):
     differentiable: bool = False
     notes: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
+    space: LabelSpace | None = None
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         # Here and not in each kind of model, so that none can forget it, those that are made elsewhere included.
         if "logits" in vars(cls):
-            cls.logits = answering(cls.logits)  # type: ignore[method-assign, assignment]
+            cls.all_outputs = answering(cls.logits)  # type: ignore[method-assign, assignment]
+            cls.logits = in_classes(cls.all_outputs)  # type: ignore[method-assign, assignment]
 
     @abstractmethod
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """(batch, classes) float32 logits of (batch, channel, height, width) float32 images on ``device``.
 
         Runs under whatever gradient mode the caller set; preprocessing is part of it. What the model's own code raises
-        is a ``ModelError`` (``models.answering``).
+        is a ``ModelError`` (``models.answering``). With a ``space`` the classes are the data's, those of the space.
         """
+
+    def all_outputs(self, images: torch.Tensor) -> torch.Tensor:
+        """(batch, outputs): the same without the label space."""
+        raise NotImplementedError  # made of ``logits`` when the class is
 
     @abstractmethod
     def fingerprint(self) -> str:

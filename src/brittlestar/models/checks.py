@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,14 @@ def check_model(
     return checked.notes
 
 
-def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, class_count: int, batch: int) -> Checked:
+def held_to_contract(
+    model: Model,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    class_count: int,
+    batch: int,
+    spaces: Callable[[int, int], str] = lambda outputs, classes: "",
+) -> Checked:
     """Hold a model against the contract on its first images.
 
     Where gradients turn out not to reach the images, ``model.differentiable`` is set to false. A faster form that the
@@ -69,6 +76,7 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
         labels: (n,) as the model numbers them.
         class_count: How many classes the labels may name.
         batch: Samples a forward pass in the run.
+        spaces: Says which label spaces would fit a model of so many outputs to so many classes, for the message.
 
     Raises:
         ModelError: The breach and what to do about it.
@@ -86,7 +94,7 @@ def held_to_contract(model: Model, images: torch.Tensor, labels: torch.Tensor, c
         "make its first operation one that leaves them alone (x = x - mean, not x -= mean)",
         ModelError,
     )
-    _check_shape(model, logits, len(probe), class_count, labels)
+    _check_shape(model, logits, len(probe), class_count, labels, spaces)
     # Before all comparisons: NaN would be told as answers that change.
     _check_finite(model, logits)
     _check_logits(model, logits)
@@ -151,7 +159,14 @@ def _check_mode(model: Model) -> None:
     )
 
 
-def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: int, labels: torch.Tensor) -> None:
+def _check_shape(
+    model: Model,
+    logits: torch.Tensor,
+    count: int,
+    class_count: int,
+    labels: torch.Tensor,
+    spaces: Callable[[int, int], str],
+) -> None:
     _check_one_number(model, logits, count, class_count)
     require(
         logits.ndim == 2 and len(logits) == count,
@@ -182,7 +197,8 @@ def _check_shape(model: Model, logits: torch.Tensor, count: int, class_count: in
         outputs == class_count,
         f"model {model.name} has {outputs} outputs and the labels name {class_count} classes; if the data hold some of "
         f"the model's classes, list all class names in the order of the outputs with {option('classes')}"
-        + (background if outputs == class_count + 1 else ""),
+        + (background if outputs == class_count + 1 else "")
+        + spaces(outputs, class_count),
         ModelError,
     )
 

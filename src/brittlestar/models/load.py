@@ -210,3 +210,12 @@ def _beside(where: str) -> Iterator[None]:
     # Last, so that nothing in this folder hides an installed package.
     with beside(Path.cwd(), first=False):
         yield
+
+
+def function_named(where: str) -> tuple[Callable[..., Any], str]:
+    """The function named ``FILE.py:name`` or ``package.module:name``, and the text that identifies its code.
+
+    Raises:
+        ModelError: It is not there, or its file cannot be run.
+    """
+    return _imported(where)

@@ -23,6 +23,15 @@ def _small_cnn(classes: int, channels: int, size: Size) -> nn.Module:
     return SmallCNN(classes, channels, size)
 
 
+def _tanh_cnn(norm: bool = False) -> Build:
+    def build(classes: int, channels: int, size: Size) -> nn.Module:
+        from brittlestar.models.tanh_cnn import TanhCNN
+
+        return TanhCNN(classes, channels, size, norm=norm)
+
+    return build
+
+
 def _resnet(blocks: int, before: bool = False) -> Build:
     def build(classes: int, channels: int, size: Size) -> nn.Module:
         from brittlestar.models.resnet import SmallResNet
@@ -34,6 +43,8 @@ def _resnet(blocks: int, before: bool = False) -> Build:
 
 ARCHITECTURES: dict[str, tuple[str, Build]] = {
     "small_cnn": ("three convolutions and a hidden layer, for images up to 64 pixels", _small_cnn),
+    "tanh_cnn": ("the NICO paper's ConvNet scaled down: three convolutions and 50 tanh features", _tanh_cnn()),
+    "tanh_cnn_bn": ("the same with batch norm after every convolution", _tanh_cnn(norm=True)),
     "resnet8": ("ResNet-8 in the CIFAR form", _resnet(1)),
     "resnet20": ("ResNet-20 in the CIFAR form", _resnet(3)),
     "resnet56": ("ResNet-56 in the CIFAR form", _resnet(9)),

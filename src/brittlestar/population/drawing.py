@@ -19,7 +19,7 @@ MARKS = ("raw", "beyond the line", "beyond dilution")
 """Open circle, dot, diamond."""
 
 _WIDTH, _LEFT, _RIGHT, _LANE = 780.0, 250.0, 128.0, 5.0
-_LETTERS = 44
+_LETTERS = 38
 _TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.report.gather import Gathered, plain
+from brittlestar.report.subjects import CLEAN
 from brittlestar.store.manifest import LOST
 from brittlestar.store.skipped import skipped_of
 
@@ -90,8 +91,9 @@ def _answered(gathered: Gathered, run: int) -> Mapping[tuple[str, str], npt.NDAr
         if subject.run == run:
             name = str(subject.entry.about["name"])
             found.update({(name, c): rows.position for c, rows in subject.rows.items()})
-            # A sequence has a row for each frame of an image.
-            found.update({(name, c): np.unique(rows.position) for c, rows in subject.frames.items()})
+            # A sequence has a row for each frame of an image, and a transplant one for each place.
+            several = {**subject.frames, **{c: rows for c, rows in subject.pasted.items() if c != CLEAN}}
+            found.update({(name, c): np.unique(rows.position) for c, rows in several.items()})
     return found
 
 

@@ -311,7 +311,9 @@ def confidence_claims(gathered: Gathered) -> tuple[Finding, ...]:
     scale, found = gathered.once(scale_of), []
     shifts = [s for key, listed in families_of(gathered).items() if key != "frequencies" for s in listed]
     shifts = [s for s in shifts if s.kind == "shift"]
-    for subjects in _by_data(gathered):
+    for every in _by_data(gathered):
+        # Of mere labels nobody knows how sure they were.
+        subjects = [s for s in every if not any(rows.labels_only for rows in s.rows.values())]
         cells = [(s, series, i.id) for s in subjects for series in shifts for i in series.infos if i.id in s.rows]
         level = measures.of_many(max(len(cells), 1))
         gaps = [(measures.overconfidence(s.rows[c], gathered.rule, level), s, series, c) for s, series, c in cells]

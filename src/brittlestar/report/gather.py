@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.core.sealed import Damaged
@@ -19,7 +20,7 @@ from brittlestar.measures import WIDE, wide_columns
 from brittlestar.measures.chance import chance
 from brittlestar.measures.sampled import SampledMap, sampled_map
 from brittlestar.report.numbers import Numbers
-from brittlestar.report.subjects import CLEAN, SEQUENCE, DataEntry, ModelEntry, Subject
+from brittlestar.report.subjects import CLEAN, SEQUENCE, TRANSPLANT, DataEntry, ModelEntry, Subject
 from brittlestar.report.words import set_title
 from brittlestar.store import RunStore, stopping_rule
 from brittlestar.store.damage import Damage
@@ -143,6 +144,7 @@ def gather(runs: Sequence[RunStore | Path | str]) -> Gathered:
                     sequences=moving,
                     frames=frames,
                     sampled=_sampled(store, about["fingerprint"], common[run]),
+                    pasted=_pasted(store, about["fingerprint"], conditions),
                 )
             )
     if not subjects:
@@ -172,7 +174,9 @@ def _read(
     common: np.ndarray[Any, Any] | None,
 ) -> dict[str, Rows]:
     """A model's rows of single images with what the measures need, or of sequences (these with their top classes)."""
-    chosen = [c for c in conditions.values() if (c.kind == SEQUENCE) == moving]
+    # Placements of pasted objects are neither; their section reads them itself.
+    told = [c for c in conditions.values() if c.kind != TRANSPLANT]
+    chosen = [c for c in told if (c.kind in (SEQUENCE, TIME)) == moving]
     found = store.read(model, [c.fingerprint for c in chosen], detail=True) if moving and chosen else {}
     if not moving:
         # Wide columns are slow to read and large: of hundreds of Fourier frequencies none is read.
@@ -187,6 +191,16 @@ def _read(
         for c in chosen
         if c.fingerprint in found and len(found[c.fingerprint])
     }
+
+
+def _pasted(store: RunStore, model: str, conditions: Mapping[str, ConditionInfo]) -> dict[str, Rows]:
+    """A model's rows of transplanted objects; what was pasted is recorded by positions of the run (``_paired``)."""
+    chosen = {c.fingerprint: c.id for c in conditions.values() if c.kind == TRANSPLANT}
+    if not chosen:
+        return {}
+    chosen |= {c.fingerprint: c.id for c in conditions.values() if c.id == CLEAN}
+    found = store.read(model, list(chosen), detail=False)
+    return {chosen[f]: rows.sorted() for f, rows in found.items() if len(rows)}
 
 
 def _sampled(store: RunStore, model: str, common: np.ndarray[Any, Any] | None) -> SampledMap | None:
@@ -255,7 +269,26 @@ def _data(stores: Sequence[RunStore]) -> tuple[tuple[DataEntry, ...], list[int],
         known = index.setdefault(key, {})
         # By id: runs of other seeds have the same images in another order.
         maps.append(np.array([known.setdefault(str(i), len(known)) for i in sample_ids(store)], np.int32))
+    known_contexts = _contexts(stores, data_of, maps)
+    entries = [dataclasses.replace(e, contexts=known_contexts.get(i, {})) for i, e in enumerate(entries)]
     return _distinct(entries), data_of, maps
+
+
+def _contexts(
+    stores: Sequence[RunStore], data_of: Sequence[int], maps: Sequence[np.ndarray[Any, Any] | None]
+) -> dict[int, dict[str, npt.NDArray[np.str_]]]:
+    """What is known of samples besides their class, by data set and name, at their common positions."""
+    found: dict[int, dict[str, npt.NDArray[np.str_]]] = {}
+    for store, data, places in zip(stores, data_of, maps, strict=True):
+        for name, column in (store.contexts() if store.stored_models() else {}).items():
+            columns = found.setdefault(data, {})
+            if places is None:
+                columns[name] = column
+                continue
+            own = dict(enumerate(columns[name].tolist())) if name in columns else {}
+            own |= {int(p): v for p, v in zip(places, column.tolist(), strict=True) if v or int(p) not in own}
+            columns[name] = np.array([own.get(place, "") for place in range(max(own, default=-1) + 1)], np.str_)
+    return found
 
 
 def sample_ids(store: RunStore) -> list[str]:

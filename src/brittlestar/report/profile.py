@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 from brittlestar.measures import Estimate, NoSamplesError
 from brittlestar.report.gather import Gathered
 from brittlestar.report.kept import APART, FAMILIES, NEVER_ASKED, KeptScale, families_of, scale_of, shared, value_at
+from brittlestar.report.natural import elsewhere
 from brittlestar.report.series import Series
 from brittlestar.report.subjects import CLEAN, ModelEntry, Subject
 
@@ -90,13 +92,17 @@ def build_profile(gathered: Gathered) -> Profile:
     # With one family the mean over all shifts would be that family again.
     whole = [_row("all", every, gathered.subjects, scale)] if len(shifts) > 1 else []
     # A survey of waves makes no row of the profile, but it was asked.
+    nature = _nature_row(gathered, scale)
     in_part = {"frequencies"} if any(s.sampled is not None for s in gathered.subjects) else set()
     # Only MNIST-C draws over images: for other data that is no gap.
     unasked = [title for key, title in FAMILIES.items() if key not in {*rows, *in_part, "overlay"}]
     return Profile(
         models=tuple(s.entry for s in gathered.subjects),
         clean=tuple(scale.numbers.accuracy(s, CLEAN) if s.clean is not None else None for s in gathered.subjects),
-        rows=(*(row for row in (*whole, *shifts, *apart) if any(row.dots)), *_unasked((*unasked, *NEVER_ASKED))),
+        rows=(
+            *(row for row in (*whole, *shifts, nature, *apart) if any(row.dots)),
+            *_unasked((*unasked, *(title for title in NEVER_ASKED if title != nature.title or not any(nature.dots)))),
+        ),
         kept=scale.kept,
         guessing=_only({s.chance for s in gathered.subjects if s.rows}),
     )
@@ -137,6 +143,22 @@ def _dot(
     values = [(c, value_at(scale, subject, c)) for c in ticked]
     ticks = tuple(Tick(condition=c, value=value) for c, value in values if value is not None)
     return Dot(model=subject.entry, estimate=estimate, ticks=ticks, conditions=sum(map(len, curves)))
+
+
+def _nature_row(gathered: Gathered, scale: KeptScale) -> ProfileRow:
+    """Other data: the mean over them where there are several, in the mean of intervals that hold together."""
+    told = gathered.once(elsewhere).models
+    dots: list[Dot | None] = []
+    for subject in gathered.subjects:
+        own = [away.kept if scale.kept else away.there for away in told if away.model == subject.entry]
+        known = [estimate for estimate in own if estimate is not None]
+        if not known:
+            dots.append(None)
+            continue
+        value, low, high = (float(np.mean([getattr(e, end) for e in known])) for end in ("value", "low", "high"))
+        mean = dataclasses.replace(known[0], value=value, low=low, high=high, n=sum(e.n for e in known))
+        dots.append(Dot(model=subject.entry, estimate=mean, ticks=(), conditions=len(known)))
+    return ProfileRow(key="nature", title="Natural shifts", part="apart", dots=tuple(dots))
 
 
 def _weakness(row: ProfileRow) -> float:

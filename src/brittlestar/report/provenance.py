@@ -152,6 +152,8 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
         "fourier": "single frequencies",
         "attack": "attacks",
         "sequence": "sequences",
+        "time": "neighbourhoods in time",
+        "transplant": "transplants",
     }
     asked = [*gathered.infos.values(), *gathered.sequences.values()]
     kinds = {kind: sum(info.kind == kind for info in asked) for kind in names}

@@ -24,7 +24,7 @@ from brittlestar.report.corruptions import undefined_notes
 from brittlestar.report.gather import Gathered
 from brittlestar.report.numbers import Numbers
 from brittlestar.report.stored import preparation_caveat
-from brittlestar.report.subjects import ModelEntry, Subject
+from brittlestar.report.subjects import SEQUENCE, ModelEntry, Subject
 from brittlestar.report.words import count, images, number
 
 TITLES = {"imagenet-p": "ImageNet-P", "cifar-p": "CIFAR-P", "tiny-p": "Tiny-ImageNet-P"}
@@ -113,7 +113,7 @@ def build_stability(gathered: Gathered, numbers: Numbers, apart: Collection[str]
     """Every set of sequences, in the order of the runs; models in ``apart`` stand last: none is divided by them."""
     asked: dict[tuple[int, str, str], dict[str, ConditionInfo]] = {}
     for subject in gathered.subjects:
-        for info in subject.sequences.values():
+        for info in (info for info in subject.sequences.values() if info.kind == SEQUENCE):
             asked.setdefault((subject.entry.data, info.table, info.storage), {})[info.id] = info
     return tuple(
         _section(gathered, numbers, data, table, storage, infos, apart)

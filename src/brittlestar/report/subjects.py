@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.rows import Rows
 from brittlestar.measures.sampled import SampledMap
 
 CLEAN = "clean"
 SEQUENCE = "sequence"
+TRANSPLANT = "transplant"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,8 @@ class ModelEntry:
 class DataEntry:
     """A data set in the report.
 
+    ``contexts`` are by name, a value for each position (``RunStore.contexts``).
+
     ``classes`` are what people call them, ``about`` is the manifest's entry, ``chance`` is ``measures.chance`` of its
     labels.
     """
@@ -50,6 +56,7 @@ class DataEntry:
     shape: tuple[int, int, int]
     about: Mapping[str, Any]
     chance: float
+    contexts: Mapping[str, npt.NDArray[np.str_]] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +74,8 @@ class Subject:
             means single images can take a frame for one.
         frames: The rows of each sequence, ordered by position and frame.
         sampled: A Fourier map of which only some cells were looked at.
+        pasted: Rows of every condition with transplanted objects, and of the clean images beside them, by id, with the
+            positions of their own run.
     """
 
     entry: ModelEntry
@@ -78,6 +87,7 @@ class Subject:
     sequences: Mapping[str, ConditionInfo] = dataclasses.field(default_factory=dict)
     frames: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
     sampled: SampledMap | None = None
+    pasted: Mapping[str, Rows] = dataclasses.field(default_factory=dict)
 
     @property
     def clean(self) -> Rows | None:

@@ -11,7 +11,17 @@ from pathlib import Path
 from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.core.files import make_folder
 from brittlestar.measures.effects import Part
-from brittlestar.reproduce import features, figure_1, maps, published, surface_statistics
+from brittlestar.reproduce import (
+    features,
+    figure_1,
+    gaussian_features,
+    maps,
+    mnist_c,
+    nico,
+    published,
+    surface_statistics,
+    transfer_matrix,
+)
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
 from brittlestar.reproduce.page import write_page
 from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Setting, Study, Table
@@ -41,12 +51,14 @@ YIN = "Yin et al., NeurIPS 2019, https://arxiv.org/abs/1906.08988"
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment: what people type, what it shows, what runs it."""
+    """One experiment: what people type, what it shows, what runs it, on which data unless others are given."""
 
     name: str
     title: str
     paper: str
     run: Callable[[Study], Reproduction]
+    data: str = "digits:train"
+    test: str = "digits"
 
 
 def robust_recipes(channels: int) -> dict[str, Recipe]:
@@ -177,6 +189,36 @@ def _features(study: Study) -> Reproduction:
     return _with(_reproduction("features", study, verdicts, tables=tables), facts)
 
 
+def _mnist_c(study: Study) -> Reproduction:
+    verdicts, tables, facts = mnist_c.compare(study)
+    return _with(_reproduction("mnist-c", study, verdicts, tables=tables), facts)
+
+
+def _transfer_matrix(study: Study) -> Reproduction:
+    verdicts, tables, facts = transfer_matrix.compare(study)
+    return _with(_reproduction("transfer-matrix", study, verdicts, tables=tables), facts)
+
+
+def _gaussian_features(study: Study) -> Reproduction:
+    known = EXPERIMENTS["gaussian-features"]
+    return gaussian_features.reproduced(
+        known.name, known.title, known.paper, study.setting.seed, gaussian_features.WORLDS * study.setting.seeds
+    )
+
+
+def _nico(study: Study) -> Reproduction:
+    verdicts, tables, facts = nico.compare(study)
+    experiment = EXPERIMENTS["nico"]
+    return Reproduction(
+        name="nico",
+        title=experiment.title,
+        paper=experiment.paper,
+        conditions=facts,
+        verdicts=tuple(verdicts),
+        tables=tables,
+    )
+
+
 def _reproduction(
     name: str,
     study: Study,
@@ -220,10 +262,36 @@ EXPERIMENTS: dict[str, Experiment] = {
             _transfer,
         ),
         Experiment(
+            "transfer-matrix",
+            "Every training on every degradation",
+            "Geirhos et al., NeurIPS 2018, https://arxiv.org/abs/1808.08750",
+            _transfer_matrix,
+        ),
+        Experiment(
             "features",
             "Robust and non-robust features",
             "Ilyas et al., NeurIPS 2019, https://arxiv.org/abs/1905.02175",
             _features,
+        ),
+        Experiment(
+            "mnist-c",
+            "Defences and the corruptions of MNIST-C",
+            "Mu and Gilmer 2019, https://arxiv.org/abs/1906.02337",
+            _mnist_c,
+        ),
+        Experiment(
+            "gaussian-features",
+            "Robust training between two Gaussians",
+            "Ilyas et al., NeurIPS 2019, https://arxiv.org/abs/1905.02175, section 4",
+            _gaussian_features,
+        ),
+        Experiment(
+            "nico",
+            "Accuracy falls as contexts shift",
+            "He, Shen and Cui, Pattern Recognition 2021, https://arxiv.org/abs/1906.02899",
+            _nico,
+            data="synthetic-contexts:all",
+            test="synthetic-contexts",
         ),
     )
 }

@@ -13,18 +13,24 @@ import numpy.typing as npt
 import torch
 
 from brittlestar.core import whereabouts
+from brittlestar.core.condition import TIME
+from brittlestar.core.errors import DataError
 from brittlestar.core.keys import SampleKeys
 from brittlestar.core.rows import Rows
 from brittlestar.core.sizes import at_once
-from brittlestar.data.base import Source
+from brittlestar.core.text import readable
+from brittlestar.data.base import Source, reason_of
 from brittlestar.models.base import Model
 from brittlestar.models.tune import tune
+from brittlestar.runs.around import Surroundings
 from brittlestar.runs.cell import Pictures, fill
 from brittlestar.runs.identity import Behaviour, check_loaded
-from brittlestar.runs.skipped import load_block
+from brittlestar.runs.skipped import Unread, load_block
+from brittlestar.runs.truths import Truths
 from brittlestar.shifts.conditions import Condition
 from brittlestar.shifts.sequence_base import Sequence as Sequence_
 from brittlestar.store import RunStore
+from brittlestar.store.skipped import Skipped
 
 PROBE = 16
 """Images that a faster way of answering is held against; fewer of large ones."""
@@ -64,6 +70,7 @@ class BenchSpec:
         probe: On how many images a faster way, or another backend, is held against the model itself.
         behaviours: One a model, what it answered at the start: models that are loaded again must answer so too.
         devices: What workers of this machine compute on, in turn; empty: where the makers have their models.
+        truths: (n, most) right classes in the seeded order, where there are several a sample.
     """
 
     source: Source
@@ -79,6 +86,7 @@ class BenchSpec:
     probe: int = PROBE
     behaviours: tuple[Behaviour, ...] = ()
     devices: tuple[str, ...] = ()
+    truths: Truths | None = None
 
 
 @dataclass
@@ -113,6 +121,8 @@ class Bench:
             StoreError: One of them is not what it was when the session began.
         """
         models = [maker(device) for maker in spec.makers]
+        for model in models:
+            model.space = spec.source.space
         # Before they are tuned, as then.
         for model, behaviour in zip(models, spec.behaviours, strict=False):
             check_loaded(model.name, behaviour, model, spec.source)
@@ -149,6 +159,8 @@ class Bench:
                         asked,
                         self.spec.batch,
                         self._pictures_of(condition),
+                        None if self.spec.truths is None else self.spec.truths[positions],
+                        self._around(condition),
                     )
                 for m, rows in zip(models, answers, strict=True):
                     parts.setdefault((m, c), []).append(rows)
@@ -175,6 +187,41 @@ class Bench:
             self._pictures = {}
         assert self._keys is not None
         return self._images, self._keys, self.spec.labels[self._positions], self._positions
+
+    def _around(self, condition: Condition) -> Surroundings | None:
+        """The frames around the block's samples, where the condition shows them."""
+        neighbours = self.spec.source.neighbours
+        if condition.info.kind != TIME or neighbours is None:
+            return None
+        places = self.spec.order[self._positions]
+        which, owner = neighbours.of_samples(places)
+
+        def load(piece: slice) -> torch.Tensor:
+            try:
+                return torch.from_numpy(self.spec.source.load_neighbours(which[piece]))
+            except DataError as error:
+                # Told of the sample: without its neighbourhood it has no row.
+                own = sorted({int(place) for place in owner[piece]})
+                raise Unread(self._without_neighbours(own, which, owner, error)) from error
+
+        # They are numbers of the data's classes, which a label space leaves as they are.
+        own = neighbours.truths if self.spec.source.space is not None else None
+        return Surroundings(neighbours.offset[which], owner, load, None if own is None else own[which])
+
+    def _without_neighbours(
+        self, own: list[int], which: npt.NDArray[np.int64], owner: npt.NDArray[np.int64], error: DataError
+    ) -> list[Skipped]:
+        """Those of some of the block's samples that have a neighbour which cannot be read, and why."""
+        lacking = []
+        for place in own:
+            try:
+                self.spec.source.load_neighbours(which[owner == place])
+            except DataError as why:
+                name = readable(self.spec.source.names()[self.spec.order[self._positions[place]]])
+                lacking.append(Skipped(int(self._positions[place]), name, readable(reason_of(why))))
+        if not lacking:
+            raise error
+        return lacking
 
     def _pictures_of(self, condition: Condition) -> Pictures | None:
         definition = condition.definition

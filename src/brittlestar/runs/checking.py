@@ -13,6 +13,7 @@ import torch
 from brittlestar.core.errors import UsageError, require
 from brittlestar.core.options import COMMAND, option, spoken
 from brittlestar.core.sizes import at_once
+from brittlestar.data.label_spaces import fitting
 from brittlestar.models.base import ModelInfo
 from brittlestar.models.checks import PROBE, held_to_contract
 from brittlestar.runs.budget import Patience
@@ -108,7 +109,7 @@ def checked(
         images = pixels.to(model.device, torch.float32) / 255
         some = patience.contract(model, images, PROBE)
         truth = torch.from_numpy(labels[:some])
-        found = held_to_contract(model, images[:some], truth, len(request.classes), batch)
+        found = held_to_contract(model, images[:some], truth, len(request.classes), batch, fitting)
         seen.append(Behaviour.of(model, ids, found))
         told = model.outputs.notes(request.classes)
         for note in told:

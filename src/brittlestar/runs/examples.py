@@ -16,6 +16,7 @@ from PIL import Image
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core import whereabouts
+from brittlestar.core.condition import TIME
 from brittlestar.core.errors import DataError
 from brittlestar.core.files import new_folder_for, put_in_place
 from brittlestar.core.keys import SampleKeys
@@ -23,6 +24,7 @@ from brittlestar.core.rows import Rows
 from brittlestar.core.sealed import Damaged, read_bytes
 from brittlestar.runs.bench import Bench
 from brittlestar.runs.cell import passes, perturbed
+from brittlestar.runs.truths import folded
 from brittlestar.shifts.conditions import CLEAN_ID, Condition
 from brittlestar.store.example_files import FOLDER, LIST, check_picture, read_list, write_list
 from brittlestar.store.skipped import skipped_of
@@ -94,7 +96,8 @@ def write_examples(bench: Bench, names: Sequence[str], until: float | None = Non
     clean = next((c for c in spec.conditions if c.info.id == CLEAN_ID), None)
     if clean is None:
         return 0
-    shown = [c for c in spec.conditions if c.info.kind not in ("fourier", "sequence") and c is not clean]
+    other = ("fourier", "sequence", "transplant", TIME)
+    shown = [c for c in spec.conditions if c.info.kind not in other and c is not clean]
     if until is not None and time.monotonic() >= until:
         return len(shown)
     chosen, errors = _chosen(bench, clean, shown)
@@ -296,16 +299,22 @@ def _examples_of(
     bench: Bench, condition: Condition, choices: Sequence[_Choice], positions: Sequence[int], folder: Path
 ) -> list[tuple[int, dict[str, Any]]]:
     images, target, keys = _batch(bench, positions)
+    truths = bench.spec.truths
+    right = None if truths is None else torch.from_numpy(truths[list(positions)]).to(images.device, torch.int64)
     shared = None if isinstance(condition.definition, Attack) else perturbed(condition, images, target, keys, None)
     found: list[tuple[int, dict[str, Any]]] = []
     for choice in choices:
         model = bench.models[choice.place]
         index = torch.tensor([positions.index(p) for p in choice.positions], device=images.device)
+        own = None if right is None else right[index]
         shifted = (
-            perturbed(condition, images[index], target[index], keys[index], model) if shared is None else shared[index]
+            perturbed(condition, images[index], target[index], keys[index], model, own)
+            if shared is None
+            else shared[index]
         )
         with torch.inference_mode(), whereabouts.at(f"{condition.info.id}, choosing examples"):
-            again = model.logits(shifted).argmax(1).tolist()
+            logits = model.logits(shifted)
+            again = (logits if own is None else folded(logits, target[index], own)).argmax(1).tolist()
         for place, position in enumerate(choice.positions):
             if again[place] != int(choice.shifted.prediction[choice.shifted.position == position][0]):
                 continue

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from brittlestar.attacks import ATTACKS
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.text import readable
@@ -21,8 +21,10 @@ from brittlestar.models.neighbours import forget
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.identity import check_same, kept_behaviour
 from brittlestar.runs.skipped import reopened_as_recorded
+from brittlestar.runs.truths import table_of
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
+from brittlestar.shifts.transplant import Transplant
 from brittlestar.store import RunStore
 
 
@@ -32,9 +34,9 @@ def condition_of(info: ConditionInfo) -> Condition:
     Raises:
         StoreError: Its definition has changed since.
     """
-    if info.kind == "clean":
+    if info.kind in ("clean", TIME):
         return Condition(info, None)
-    catalogues: dict[str, Any] = {"attack": ATTACKS, "sequence": SEQUENCES}
+    catalogues: dict[str, Any] = {"attack": ATTACKS, "sequence": SEQUENCES, "transplant": {Transplant.name: Transplant}}
     definition = catalogues.get(info.kind, SHIFTS)[info.shift].from_config(info.config)
     require(
         fingerprint_with(definition, info.storage) == info.fingerprint,
@@ -73,7 +75,10 @@ def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
     require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
     order = source.order(manifest.seed)
     forget()
-    models = [_same(store, name, load_model(spec), source) for name, spec in specs.items()]
+    loaded = {name: load_model(spec) for name, spec in specs.items()}
+    for model in loaded.values():
+        model.space = source.space
+    models = [_same(store, name, model, source) for name, model in loaded.items()]
     to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)
     spec = BenchSpec(
         source=source,
@@ -87,6 +92,7 @@ def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
         batch=manifest.sessions[-1].batch,
         folder=folder,
         tune=bool(manifest.sessions[-1].tuning),
+        truths=None if source.truths is None else to[table_of(source.truths)][order],
     )
     if all(model.device.type == "cpu" for model in models):
         # As in runs: with several threads, sums are split otherwise and end in other bits.
@@ -105,6 +111,8 @@ def code_to_run(store: RunStore) -> list[str]:
 
 def _spec(name: str, recorded: dict[str, Any], folder: Path) -> ModelSpec:
     how = recorded.get("how")
+    given = str(recorded.get("spec")).startswith("predictions:")
+    require(not given, f"{name} is a file of predictions, not a model: it cannot be asked again", StoreError)
     require(bool(how), f"model {name} was given as a Python object; audit it from Python", StoreError)
     told = f"{folder}: what loads model {name} is damaged in the manifest"
     try:

@@ -17,6 +17,7 @@ from brittlestar.runs.budget import Budget
 from brittlestar.runs.executors import Executor
 from brittlestar.runs.first import Judge
 from brittlestar.runs.runner import Progress
+from brittlestar.runs.truths import Truths
 from brittlestar.shifts.conditions import Condition
 from brittlestar.store import RunStore
 from brittlestar.store.skipped import Skipped
@@ -69,6 +70,7 @@ class Request:
         anyway: Whether models near chance are run all the same.
         shifted: Whether the images were declared to be unlike those that the models were made for, for the record.
         skip_bad: Whether the run goes on without samples that cannot be read.
+        truths: (n, most) right classes in the source's listing, as the models number them, where a sample has several.
     """
 
     source: Source
@@ -97,6 +99,7 @@ class Request:
     shifted: bool = False
     titles: tuple[str, ...] = ()
     skip_bad: bool = False
+    truths: Truths | None = None
 
 
 @dataclasses.dataclass(frozen=True)

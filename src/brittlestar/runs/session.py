@@ -12,6 +12,7 @@ import numpy as np
 
 from brittlestar.attacks.base import Attack
 from brittlestar.core import interrupts
+from brittlestar.core.condition import TIME
 from brittlestar.core.errors import UsageError, require, text_of
 from brittlestar.models.base import ModelInfo
 from brittlestar.models.wrap import TorchModel
@@ -20,6 +21,7 @@ from brittlestar.runs.bench import PROBE, TUNING, Bench, BenchSpec
 from brittlestar.runs.budget import Patience
 from brittlestar.runs.cell import passes
 from brittlestar.runs.checking import checked, default_batch, near_chance, refuse_too_large, sample_count
+from brittlestar.runs.clip_pictures import write_clips
 from brittlestar.runs.environment import hardware, versions
 from brittlestar.runs.examples import PER_CONDITION, write_examples
 from brittlestar.runs.executors import Executor, ThisProcess, executor_of
@@ -77,7 +79,10 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
         groups, names = source.groups, source.names()
         ordered = [names[place] for place in order]
         # First, as stored rows that a model is compared with are read with them.
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered)
+        told = {name: column[order] for name, column in source.contexts.items()}
+        truths = None if request.truths is None else request.truths[order]
+        own = None if groups is None else groups[order]
+        store.write_samples(source.ids[order], labels, own, ordered, truths, told)
         infos, lacking = identified(store, infos, seen)
         keep_behaviours(store, lacking)
         for info in infos:
@@ -106,6 +111,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
             probe=2 if hurry else PROBE,
             behaviours=tuple(seen),
             devices=request.devices,
+            truths=truths,
         )
         bench = Bench(spec, request.models, store)
         record = _record(request, batch, count, bench.tuning)
@@ -154,6 +160,7 @@ def _run_session(request: Request, watch: Watch) -> Outcome:
                 note("choosing example images")
                 names, until = [info.name for info in infos], None if budget is None else budget.end_of_examples
                 left_out = write_examples(bench, names, until, pace.a_pass)
+                write_clips(bench, names, until)
                 if left_out:
                     note(f"no time to choose all examples of {left_out} conditions")
                     ended = "budget" if ended == "complete" else ended
@@ -182,7 +189,8 @@ def _end_of_filling(request: Request, pace: Pace) -> float | None:
     """When the last cell is to be filled, so that there is time for what comes then; ``None`` without a budget."""
     if request.budget is None:
         return None
-    shown = sum(passes(c) for c in request.conditions if c.info.kind not in ("fourier", "sequence", "clean"))
+    other = ("fourier", "sequence", "transplant", TIME, "clean")
+    shown = sum(passes(c) for c in request.conditions if c.info.kind not in other)
     return request.budget.end_of_filling(PER_CONDITION * shown * len(request.models) * (pace.a_pass or 0.0))
 
 

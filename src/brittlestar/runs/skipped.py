@@ -20,6 +20,7 @@ from brittlestar.data import reopened
 from brittlestar.data.base import Source, reason_of
 from brittlestar.data.encoded import EncodedSource
 from brittlestar.data.recorded import RecordedSource
+from brittlestar.data.spaced import spaced_fingerprint
 from brittlestar.models import map_labels
 from brittlestar.store import Manifest, RunStore
 from brittlestar.store.manifest import is_run
@@ -177,7 +178,7 @@ def _matched(source: EncodedSource, store: RunStore) -> RecordedSource | None:
     # A file that changed has a new id under a name that the run knows; one that was damaged may have been mended.
     known = {*names, *(readable(str(name)) for name in data.get("skipped") or ())}
     extra = np.setdiff1d(np.arange(len(now)), places)
-    same = source.fingerprint(ids, own, source.info.classes, source.info.shape[0])
+    same = spaced_fingerprint(source.fingerprint(ids, own, source.info.classes, source.info.shape[0]), source.space)
     if same != data.get("fingerprint") or not known.issuperset(now[place] for place in extra):
         return None
     gone = np.flatnonzero(places < 0)
@@ -197,6 +198,7 @@ def _matched(source: EncodedSource, store: RunStore) -> RecordedSource | None:
         names=names,
         lacking=lacking,
         fingerprint=same,
+        contexts=store.contexts(),
     )
 
 

@@ -47,6 +47,17 @@ from brittlestar.shifts.bands import RingNoise as RingNoise
 from brittlestar.shifts.bands import PhaseScrambling as PhaseScrambling
 from brittlestar.shifts.bands import RandomMask as RandomMask
 from brittlestar.shifts.spectral import FourierBasis as FourierBasis
+from brittlestar.shifts.geirhos import Grey as Grey
+from brittlestar.shifts.geirhos import GreyContrast as GreyContrast
+from brittlestar.shifts.geirhos import GreyUniformNoise as GreyUniformNoise
+from brittlestar.shifts.geirhos import GreySaltAndPepper as GreySaltAndPepper
+from brittlestar.shifts.geirhos import GreyLowPass as GreyLowPass
+from brittlestar.shifts.geirhos import GreyHighPass as GreyHighPass
+from brittlestar.shifts.geirhos import QuarterTurn as QuarterTurn
+from brittlestar.shifts.geirhos import OpponentColour as OpponentColour
+from brittlestar.shifts.geirhos_spectral import PhaseNoise as PhaseNoise
+from brittlestar.shifts.geirhos_spectral import PowerEqualisation as PowerEqualisation
+from brittlestar.shifts.eidolon import Eidolon as Eidolon
 from brittlestar.shifts.mnist import Stripe as Stripe
 from brittlestar.shifts.mnist_lines import StraightLine as StraightLine
 from brittlestar.shifts.mnist_lines import DottedLine as DottedLine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.shifts.base import Perturbation
 
@@ -14,7 +14,10 @@ CLEAN_ID = "clean"
 
 @dataclass(frozen=True)
 class Condition:
-    """One column: what is done to the images and how it is described. ``definition`` is ``None`` for clean."""
+    """One column: what is done to the images and how it is described.
+
+    ``definition`` is ``None`` where nothing is done to them: for clean images, and for the frames around them.
+    """
 
     info: ConditionInfo
     definition: Perturbation | None
@@ -29,6 +32,22 @@ def clean() -> Condition:
     """The unchanged images."""
     info = ConditionInfo(
         id=CLEAN_ID, fingerprint=fingerprint_of(CLEAN_ID), kind="clean", family="clean", shift=CLEAN_ID, title="Clean"
+    )
+    return Condition(info, None)
+
+
+def around() -> Condition:
+    """The frames around each sample, and the sample itself: what a clip shows a moment before and after."""
+    info = ConditionInfo(
+        id=TIME,
+        fingerprint=fingerprint_of(TIME),
+        kind=TIME,
+        family=TIME,
+        shift=TIME,
+        title="Time",
+        label="the frames around each image",
+        table=TIME,
+        paper="Shankar et al., ICCV 2021, https://arxiv.org/abs/1906.02168",
     )
     return Condition(info, None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -11,8 +10,8 @@ import torch
 from brittlestar.core.errors import require
 from brittlestar.core.keys import SampleKeys
 from brittlestar.shifts.base import Images, Levels, Shift, levels
-from brittlestar.shifts.ops.convolution.plain import border_index, gaussian_weights
 from brittlestar.shifts.ops.dispatch import gaussian, uniform, warp_twice
+from brittlestar.shifts.ops.smoothing import on_both_sides, smoothing
 
 _MATRIX_FROM = 12
 """Kernels of a larger radius are applied as matrices."""
@@ -50,30 +49,12 @@ def affine_of(height: int, width: int, jitter: torch.Tensor) -> torch.Tensor:
     return torch.cat([inverse.view(-1, 2, 2), offset[:, :, None]], 2)
 
 
-@functools.lru_cache(maxsize=32)
-def _smoothing(size: int, sigma: float) -> torch.Tensor:
-    """(size, size) matrix of a Gaussian blur cut off at three standard deviations, mirrored at the ends."""
-    weights = torch.tensor(gaussian_weights(sigma, 3.0), dtype=torch.float64)
-    index = border_index(size, len(weights) // 2, "symmetric")
-    matrix = torch.zeros(size, size, dtype=torch.float64)
-    for place in range(size):
-        # Added and not set: near the ends several weights fall on one sample.
-        matrix[place].index_add_(0, index[place : place + len(weights)], weights)
-    return matrix.to(torch.float32)
-
-
 def smoothed(fields: torch.Tensor, sigma: float) -> torch.Tensor:
     """(n, k, h, w) fields blurred, cut off at three standard deviations, edges mirrored."""
     if int(3 * sigma + 0.5) <= _MATRIX_FROM:
         return gaussian(fields, sigma, 3.0, "symmetric")
-    down, across = (_smoothing(size, sigma).to(fields.device) for size in fields.shape[2:])
-    if fields.is_cuda:
-        return down @ fields @ across.T
-    # One product at a time: the library's sums may depend on how many it is given.
-    out = torch.empty_like(fields)
-    for field, smooth in zip(fields.flatten(0, 1), out.flatten(0, 1), strict=True):
-        torch.matmul(down @ field, across.T, out=smooth)
-    return out
+    down, across = (smoothing(size, sigma, 3.0, "symmetric") for size in fields.shape[2:])
+    return on_both_sides(down, fields, across)
 
 
 def _scaled(side: int, *rows: tuple[float, float, float]) -> Levels:

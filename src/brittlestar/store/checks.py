@@ -35,13 +35,20 @@ class Checks:
         # The arrays themselves are kept beside their ids, which would else be given to others.
         self._seen: dict[tuple[int, ...], tuple[list[Any], Labels | None, str]] = {}
 
-    def fault(self, parts: Parts, places: Sequence[int], ranges: Sequence[tuple[int, int]]) -> str:
+    def fault(
+        self,
+        parts: Parts,
+        places: Sequence[int],
+        ranges: Sequence[tuple[int, int]],
+        uneven: Collection[int] = (),
+    ) -> str:
         """What is wrong with the rows of one or several files of one group; empty where nothing is.
 
         Args:
             parts: (place in the group, rows); a place may come several times, in the order of the files.
             places: Those that must come.
             ranges: The files' blocks, in order, none overlapping another.
+            uneven: Places of conditions whose samples have each its own frames, 0 among them.
         """
         by_place: dict[int, list[Rows]] = {}
         for place, rows in parts:
@@ -50,8 +57,8 @@ class Checks:
             return f"it has rows of condition number {min(strange)}, which it does not hold"
         if lacking := set(places) - by_place.keys():
             return f"it has no rows of {len(lacking)} of its conditions"
-        for several in by_place.values():
-            told, labels = self._placed(several, ranges)
+        for place, several in by_place.items():
+            told, labels = self._placed(several, ranges, place in uneven)
             if told:
                 return told
             start = 0
@@ -62,13 +69,15 @@ class Checks:
                     return wrong
         return ""
 
-    def _placed(self, several: Sequence[Rows], ranges: Sequence[tuple[int, int]]) -> tuple[str, Labels | None]:
+    def _placed(
+        self, several: Sequence[Rows], ranges: Sequence[tuple[int, int]], uneven: bool
+    ) -> tuple[str, Labels | None]:
         """What is wrong with positions and frames, and the labels at these positions."""
-        key = tuple(id(array) for rows in several for array in (rows.position, rows.frame))
+        key = (int(uneven), *(id(array) for rows in several for array in (rows.position, rows.frame)))
         if key not in self._seen:
             position = np.concatenate([rows.position for rows in several])
             frame = np.concatenate([rows.frame for rows in several])
-            told = self._misplaced(position, frame, ranges)
+            told = self._misplaced(position, frame, ranges, uneven)
             labels = None
             if not told and self.labels is not None:
                 if ranges[-1][1] > len(self.labels):
@@ -80,7 +89,11 @@ class Checks:
         return told, labels
 
     def _misplaced(
-        self, position: npt.NDArray[np.int32], frame: npt.NDArray[np.int16], ranges: Sequence[tuple[int, int]]
+        self,
+        position: npt.NDArray[np.int32],
+        frame: npt.NDArray[np.int16],
+        ranges: Sequence[tuple[int, int]],
+        uneven: bool,
     ) -> str:
         expected = np.concatenate([np.arange(start, stop) for start, stop in ranges])
         still = not frame.any()
@@ -88,6 +101,10 @@ class Checks:
             return ""
         if len(self.skipped):
             expected = expected[~np.isin(expected, self.skipped) | np.isin(expected, position)]
+        told = f"it does not cover samples {ranges[0][0]} to {ranges[-1][1]} once each"
+        if uneven:
+            twice = len(np.unique(np.stack([position, frame]), axis=1).T) < len(position)
+            return told if twice or not np.array_equal(np.sort(position[frame == 0]), expected) else ""
         frames = 1 if still else int(frame.max()) + 1
         if len(position) == frames * len(expected):
             order = np.lexsort((frame, position))
@@ -97,16 +114,22 @@ class Checks:
                 frame[order], frames_of_each
             ):
                 return ""
-        return f"it does not cover samples {ranges[0][0]} to {ranges[-1][1]} once each"
+        return told
 
 
 def disagreement(rows: Rows, labels: Labels | None = None) -> str:
     """What in the rows contradicts itself or the labels; empty where nothing does.
 
-    A NaN agrees with nothing: models that give one are refused when rows are made.
+    A NaN agrees with nothing: models that give one are refused when rows are made. Answers without logits have NaN in
+    all of them.
     """
+    others = "labels are not those of the samples"
+    same = labels is None or np.array_equal(rows.label, labels)
+    if rows.labels_only:
+        bare = np.isnan(rows.label_logit).all() and np.isnan(rows.log_sum_exp).all()
+        return others if not same else "" if bare else "some logits are missing"
     tests: Mapping[str, Any] = {
-        "labels are not those of the samples": labels is None or np.array_equal(rows.label, labels),
+        others: same,
         "sums of exponentials are not finite": np.isfinite(rows.log_sum_exp).all(),
         "sums of exponentials are below their largest part": (
             rows.log_sum_exp >= rows.top_logit - _ROUNDING * (1 + np.abs(rows.top_logit))

@@ -40,9 +40,15 @@ DATA: Kinds = {
     "skipped": list[str],
     "notes": list[str],
     "cropped": bool,
+    "labelled": bool,
+    "rates": dict[str, float],
     "how": dict[str, Any] | None,
+    "space": dict[str, Any] | None,
 }
 """What is recorded of the data (``data.base.DataInfo``), and how they were opened."""
+
+SPACE: Kinds = {"name": str, "classes": list[str], "members": list[list[int]], "outputs": int, "merge": str}
+"""What is recorded of a label space (``core.label_space.LabelSpace``)."""
 
 SKIPPED: Kinds = {"position": int, "name": str, "reason": str}
 """What is recorded of a sample that a run goes on without."""
@@ -57,6 +63,8 @@ OPENED: Kinds = {
     "group": str | None,
     "image_column": str | None,
     "label_column": str | None,
+    "contexts": list[str] | None,
+    "metadata": str | None,
 }
 """``how`` of the data: the arguments that open them again."""
 

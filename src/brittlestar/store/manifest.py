@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from brittlestar.core.condition import ConditionInfo
 from brittlestar.core.errors import StoreError
 from brittlestar.core.sealed import Damaged, read_json, write_json
-from brittlestar.store.kinds import DATA, LOADED, MODEL, OPENED, SKIPPED, WAVE, Kinds, other_kind
+from brittlestar.store.kinds import DATA, LOADED, MODEL, OPENED, SKIPPED, SPACE, WAVE, Kinds, other_kind
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -183,6 +183,8 @@ def read_manifest(path: Path) -> Manifest:
             if condition.kind == "fourier":
                 _check(path, condition.config, WAVE, *WAVE)
         _check(path, manifest.data, DATA, "fingerprint", "classes")
+        if manifest.data.get("space") is not None:
+            _check(path, manifest.data["space"], SPACE, *SPACE)
         if len(manifest.data.get("shape", "chw")) != 3:
             raise Damaged(path, "the shape of the images is not (channel, height, width)")
         _check(path, manifest.data.get("how") or {}, OPENED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from brittlestar.store.design import Design
 from brittlestar.store.rowfile import parquet_bytes, query
 
 NAME = "samples.parquet"
+
+CONTEXT = "context:"
+"""What the names of columns begin with that hold contexts."""
 
 
 class OrderFile:
@@ -47,6 +50,12 @@ class OrderFile:
         """Where each image is found, in the seeded order; ``None`` in folders of old versions."""
         table = self._table("*", required)
         return [str(name) for name in np.ma.getdata(table["name"])] if "name" in table else None
+
+    def contexts(self, required: bool) -> dict[str, npt.NDArray[np.str_]]:
+        """What else is known of the samples, by name, in the seeded order; empty in folders that have none."""
+        table = self._table("*", required)
+        columns = {name.removeprefix(CONTEXT): column for name, column in table.items() if name.startswith(CONTEXT)}
+        return {name: np.ma.getdata(column).astype(np.str_) for name, column in columns.items()}
 
     def _table(self, columns: str, required: bool) -> dict[str, Any]:
         """Columns in the seeded order.
@@ -80,6 +89,8 @@ class OrderFile:
         labels: npt.NDArray[np.int32],
         groups: npt.NDArray[np.int64] | None,
         names: Sequence[str] | None,
+        truths: npt.NDArray[np.int32] | None,
+        contexts: Mapping[str, npt.NDArray[np.str_]],
     ) -> None:
         """Write it, whole or not at all."""
         columns: dict[str, Any] = {"position": np.arange(len(ids), dtype=np.int32), "id": ids.astype(object)}
@@ -88,6 +99,22 @@ class OrderFile:
             columns["group"] = groups.astype(np.int64)
         if names is not None:
             columns["name"] = np.array([readable(name) for name in names], dtype=object)
+        if truths is not None:
+            texts = [" ".join(map(str, sorted({*map(int, own)}))) for own in truths]
+            columns["truths"] = np.array(texts, dtype=object)
+        for name, column in contexts.items():
+            columns[CONTEXT + readable(name)] = np.array([readable(value) for value in column.tolist()], dtype=object)
         make_folder(self.path.parent)
         write_atomic(self.path, sealed_inside(parquet_bytes(self.path, columns, placeholder())))
         self._design, self._checked = None, False
+
+
+def joined(
+    known: Mapping[str, npt.NDArray[np.str_]], told: Mapping[str, npt.NDArray[np.str_]]
+) -> dict[str, npt.NDArray[np.str_]]:
+    """Contexts that are known with those that are told now, which go before; an empty value tells nothing."""
+    found = dict(known)
+    for name, column in told.items():
+        key, now = readable(name), np.array([readable(value) for value in column.tolist()], np.str_)
+        found[key] = np.where(now == "", known[key], now) if key in known else now
+    return found

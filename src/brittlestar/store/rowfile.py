@@ -28,6 +28,8 @@ _WIDE = (
     ("top_classes", "class_", 1, np.int32),
     ("top_logits", "logit_", 1, np.float32),
     ("logits", "z_", 0, np.float32),
+    ("change", "change_", 1, np.float32),
+    ("others", "other_", 0, np.int32),
 )
 AT_ONCE = 500
 """How many files one query reads."""

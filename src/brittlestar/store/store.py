@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from brittlestar.store.damage import FROM_COPY, Damage, set_aside
 from brittlestar.store.design import Design, joins
 from brittlestar.store.listing import FileName
 from brittlestar.store.manifest import COPY, LOST, NAME, Manifest, SessionRecord, holds_rows, is_run, load_either, now
+from brittlestar.store.order_file import joined
 from brittlestar.store.rowfile import about_rows
 from brittlestar.store.skipped import Skipped, skipped_of, with_skipped
 from brittlestar.store.stored_rows import StoredRows
@@ -151,12 +152,16 @@ class RunStore(StoredRows):
         labels: npt.NDArray[np.int32],
         groups: npt.NDArray[np.int64] | None = None,
         names: Sequence[str] | None = None,
+        truths: npt.NDArray[np.int32] | None = None,
+        contexts: Mapping[str, npt.NDArray[np.str_]] | None = None,
     ) -> None:
-        """Record the seeded order: position, id, label and, where there are any, group (what depends on each other) and
-        name (where the image is found, for people).
+        """Record the seeded order: position, id, label and, where there are any, group (what depends on each other),
+        name (where the image is found, for people), truths, (n, most) right classes where a sample has several, and
+        contexts (what else is known of each).
 
         Later calls must give the same ids and labels. Groups may be joined by later ones, and are kept by calls that
-        give none or smaller ones; so are names.
+        give none or smaller ones; so are names. Contexts are kept by calls that give none of their name, or an empty
+        value for a sample.
 
         Raises:
             StoreError: The folder has another order, other labels or other groups, so that its rows cannot be added to.
@@ -178,11 +183,14 @@ class RunStore(StoredRows):
                 StoreError,
             )
             names = named if names is None else names
-            if groups is known and named == (None if names is None else [readable(name) for name in names]):
+            before = self.contexts()
+            contexts = joined(before, contexts or {})
+            same = contexts.keys() == before.keys() and all(np.array_equal(c, before[n]) for n, c in contexts.items())
+            if same and groups is known and named == (None if names is None else [readable(name) for name in names]):
                 return
         else:
             self._check_labels(labels)
-        self._order.write(ids, labels, groups, names)
+        self._order.write(ids, labels, groups, names, truths, contexts or {})
 
     def _check_labels(self, labels: npt.NDArray[np.int32]) -> None:
         """Refuse labels that a folder's rows do not have, where the file is lost that would tell."""
@@ -219,6 +227,15 @@ class RunStore(StoredRows):
             StoreError: Nothing was recorded yet, or the file is damaged.
         """
         return self._order.names(self.manifest.sealed)
+
+    def contexts(self) -> dict[str, npt.NDArray[np.str_]]:
+        """What else is known of the samples (background, site), by name, in the seeded order; empty where nothing was
+        told, as in folders of old versions. A sample of which it is not known has an empty text.
+
+        Raises:
+            StoreError: Nothing was recorded yet, or the file is damaged.
+        """
+        return self._order.contexts(self.manifest.sealed)
 
     def name_classes(self, titles: Sequence[str]) -> None:
         """Record what people call the classes, in label order."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brittlestar.core.condition import TIME
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import StoreError
 from brittlestar.core.files import write_atomic
@@ -186,12 +187,18 @@ class StoredRows:
         """What is wrong with a row file's columns; empty if nothing."""
         try:
             parts = read_rows([file.path], detail=True)
-            return checks.fault(parts, range(len(file.conditions)), [(file.start, file.stop)])
+            places = range(len(file.conditions))
+            return checks.fault(parts, places, [(file.start, file.stop)], self._uneven(file.conditions))
         except Damaged as error:
             return error.why
         # Columns that are lacking, or of another type.
         except (KeyError, ValueError, TypeError, IndexError) as error:
             return f"its columns are not those of a row file: {error}"
+
+    def _uneven(self, conditions: Sequence[str]) -> set[int]:
+        """Places of those conditions that show each sample with as many frames as it has."""
+        known = {info.fingerprint for info in self.manifest.conditions.values() if info.kind == TIME}
+        return {place for place, condition in enumerate(conditions) if condition in known}
 
     def _checks(self) -> Checks:
         return Checks(self._labels(), skipped_of(self.manifest))
@@ -242,7 +249,8 @@ class StoredRows:
 
         with contextlib.suppress(Damaged, KeyError, ValueError, TypeError, IndexError):
             parts = read(files)
-            if not checks.fault(parts, places, [(file.start, file.stop) for file in files]):
+            blocks = [(file.start, file.stop) for file in files]
+            if not checks.fault(parts, places, blocks, self._uneven(files[0].conditions)):
                 return parts
         # Which of them it is, each tells by itself.
         whole = []

@@ -12,9 +12,11 @@ from brittlestar.suites.broad import BROAD, NOISE
 from brittlestar.suites.clean import CLEAN
 from brittlestar.suites.corruptions import CORRUPTIONS
 from brittlestar.suites.fourier import FOURIER
+from brittlestar.suites.geirhos import GEIRHOS
 from brittlestar.suites.imagenet_p import SEQUENCE_SUITES
 from brittlestar.suites.mnist_c import MNIST_C, MNIST_C_EXTRA
 from brittlestar.suites.own import own_suites
+from brittlestar.suites.time import TIME
 
 __all__ = ["SUITES", "Suite", "get_suite"]
 
@@ -38,6 +40,8 @@ SUITES: dict[str, Suite] = _by_name(
         *SEQUENCE_SUITES.values(),
         MNIST_C,
         MNIST_C_EXTRA,
+        TIME,
+        GEIRHOS,
         *own_suites(),
     )
 )

@@ -3,6 +3,8 @@
 from brittlestar.core.definition import Catalogue
 from brittlestar.training.adversarial import Adversarial, FastAdversarial, L2Adversarial, Trades
 from brittlestar.training.augment import AugMix, AutoAugment, RandAugment
+from brittlestar.training.balanced import BatchBalancing
+from brittlestar.training.degraded import DEGRADATIONS, Degraded
 from brittlestar.training.loop import Epoch, Plan, train
 from brittlestar.training.mixing import CutMix, Mixup, PatchGaussian
 from brittlestar.training.recipes import GaussianAugmentation, Natural, Recipe, UniformNoiseAugmentation
@@ -15,12 +17,15 @@ from brittlestar.training.spectral import (
 )
 
 __all__ = [
+    "DEGRADATIONS",
     "RECIPES",
     "Adversarial",
     "AugMix",
     "AutoAugment",
+    "BatchBalancing",
     "CorruptionAugmentation",
     "CutMix",
+    "Degraded",
     "Epoch",
     "FastAdversarial",
     "Filtered",
@@ -60,6 +65,8 @@ RECIPES: Catalogue[Recipe] = Catalogue(
         FourierAugmentation,
         NoiseLike,
         CorruptionAugmentation,
+        Degraded,
         FullyAugmented,
+        BatchBalancing,
     ],
 )

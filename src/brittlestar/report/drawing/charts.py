@@ -38,6 +38,7 @@ class Look:
         borders: Vertical lines, with names of the regions between them.
         named: Whether what is measured stands above its axis; on the page a heading says it.
         floor: A horizontal reference line (chance), in [0, 1].
+        measured: What the curves show, where that is no error.
     """
 
     width: float = 260
@@ -51,6 +52,7 @@ class Look:
     floor: float | None = None
     zero: bool = False
     named: bool = False
+    measured: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def model_class(model: ModelEntry) -> str:
 def curves(panel: Panel, look: Look = SMALL) -> Markup:
     """Lines over strength with interval ribbons."""
     lines = [line for line in panel.lines if line.points]
-    title = f"{panel.title}: {'error' if look.error else 'accuracy'} by {panel.axis or 'strength'}"
+    title = f"{panel.title}: {'error' if look.error else look.measured} by {panel.axis or 'strength'}"
     canvas = Canvas(look.width, look.height, title, _described(lines))
     # A single line needs no name at its end: there is none to tell it from.
     direct = look.labels and 1 < len(lines) <= MOST_LABELS
@@ -104,7 +106,7 @@ def curves(panel: Panel, look: Look = SMALL) -> Markup:
         canvas.line(left, y, look.width - right, y, "floor")
         canvas.text(left + 3, y - 3, "chance", "floor-label")
     if look.named:
-        canvas.text(2, 9, "error" if look.error else "accuracy", "axis-title")
+        canvas.text(2, 9, "error" if look.error else look.measured, "axis-title")
     if clean:
         canvas.text(left + 10, base + 13, "clean", "tick", "middle")
     for x, label in ticks:

@@ -79,7 +79,7 @@ class Calibration(Section):
                 shifted=_shifted(subject, numbers),
             )
             for subject in gathered.subjects
-            if subject.clean is not None
+            if subject.clean is not None and not subject.clean.labels_only
         )
         if not rows:
             return None

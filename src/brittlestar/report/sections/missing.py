@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
-from brittlestar.core.condition import ConditionInfo
+from brittlestar.core.condition import TIME, ConditionInfo
 from brittlestar.measures import Sensitivity
 from brittlestar.report.asked import SURVEY, what_was_asked
 from brittlestar.report.corruptions import FEWEST, published_name
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import escaped
+from brittlestar.report.natural import elsewhere
 from brittlestar.report.section import Section
 from brittlestar.report.words import listing
 
@@ -134,8 +135,12 @@ def _missing(gathered: Gathered, asked: Sequence[ConditionInfo]) -> tuple[Missin
         present.add("weather")
     if any(len(shifts) >= FEWEST for shifts in _by_table(asked).values()):
         present.add("published")
-    if gathered.sequences or "sequence" in kinds:
+    if TIME in kinds:
+        present.add("video")
+    elif gathered.sequences or "sequence" in kinds:
         present.add("video")
         found.append(REAL_VIDEO)
+    if gathered.once(elsewhere).models:
+        present.add("natural")
     found += [Missing(title=title, text=text) for key, title, text in ALWAYS if key not in present]
     return tuple(found)

@@ -14,7 +14,13 @@ from brittlestar.report.section import Result, Section
 from brittlestar.report.sections.missing import Missing, in_a_sentence
 from brittlestar.report.words import count, listing
 
-FAMILIES = {"attack": "Attacks", "fourier": "Single frequencies", "clean": "Clean images", "sequence": "Sequences"}
+FAMILIES = {
+    "attack": "Attacks",
+    "fourier": "Single frequencies",
+    "clean": "Clean images",
+    "sequence": "Sequences",
+    "time": "Time",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,21 @@ def filtered(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return out
 
 
+def with_amplitudes(x: torch.Tensor, amplitudes: torch.Tensor) -> torch.Tensor:
+    """(n, c, h, w) with the half-plane amplitudes given, (h, w // 2 + 1), and their own phases (0 where they are 0)."""
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
+    # One at a time: see `filtered`.
+    for plane, changed in zip(x.flatten(0, 1), out.view(-1, *x.shape[2:]), strict=True):
+        spectrum = torch.fft.rfft2(plane)
+        size = (spectrum.real.square() + spectrum.imag.square()).sqrt()
+        phase = torch.where(size > 0, spectrum / size.clamp_min(_LEAST), 1.0)
+        changed.copy_(torch.fft.irfft2(phase * amplitudes, s=x.shape[2:]))
+    return out
+
+
+_LEAST = 1e-30
+"""Divisors are at least this."""
+
 _CHUNK_VALUES, _CHUNK_ON_ACCELERATORS = 1 << 15, 64
 """Values a transform on the CPU (more leave its cache), images a transform elsewhere."""
 
