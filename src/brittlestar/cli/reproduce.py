@@ -17,8 +17,8 @@ def reproduce(
     name: Annotated[
         str,
         typer.Argument(
-            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features, nico, "
-            "time; from published files: cifar-10.1, testbed, clip, imagenet-x."
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features or nico; "
+            "from published files: cifar-10.1, testbed, clip, imagenet-x or time."
         ),
     ],
     data: Annotated[
