@@ -50,6 +50,7 @@ INSIDE = {
     "store compact": Inside("{w}/run", "brittlestar.core.files._fsync"),
     "store verify": Inside("{w}/run", "brittlestar.store.maintenance.verify"),
     "audit": Inside("{w}/run --trust", "brittlestar.runs.audit.audit"),
+    "estimate": Inside("--run {w}/run --data {w}/data.npz --trust", READ),
     "fourier": Inside(
         "--model torch:{w}/model.py:other --data {w}/data.npz --region 3 --out {w}/run --workers 1 --anyway",
         "brittlestar.runs.fill_task.FillTask.run",
@@ -89,6 +90,11 @@ INSIDE = {
     "people export": Inside(
         "{w}/run --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
     ),
+    "build matched": Inside(
+        "--candidates {w}/data.npz --reference {w}/data.npz --score s --out {out}/list.csv",
+        "brittlestar.build.matched_files._csv",
+    ),
+    "population": Inside("{w}/data.npz --out {out}", "brittlestar.population.layouts._read"),
     "textures": Inside("--yes", "brittlestar.core.frost.texture_folder"),
     "demo": Inside("--out {out}", "brittlestar.training.demo.train_demo_models"),
 }

@@ -82,7 +82,7 @@ def test_what_a_models_own_code_asks_of_another_model_has_no_label_space() -> No
 def test_a_run_stores_rows_of_the_datas_classes_and_the_other_readings(tmp_path: Path) -> None:
     model, data, space = world(tmp_path)
     done = called("run", "--model", model, "--data", data, "--suite", "clean", "--label-space", space,
-                  "--out", tmp_path / "run", "--anyway", "--no-report")  # fmt: skip
+                  "--out", tmp_path / "run", "--anyway", "--no-report", "--workers", 1)  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = rows_of(tmp_path / "run")
     store = RunStore.open(tmp_path / "run")
@@ -111,14 +111,14 @@ def test_a_run_in_a_label_space_is_audited_resumed_and_kept_from_others(tmp_path
         "--data",
         data,
         "--suite",
-        "bands",
+        "noise",
         "--out",
         out,
         "--anyway",
         "--no-report",
     ]
     asked += ["--samples", 20]
-    assert called(*asked, "--label-space", space).returncode == 0
+    assert called(*asked, "--workers", 1, "--label-space", space).returncode == 0
     assert called("audit", out, "--trust").returncode == 0
     before = rows_of(out)
     resumed = called(*asked[:-1], 40, "--workers", 2, "--label-space", space)
@@ -127,7 +127,7 @@ def test_a_run_in_a_label_space_is_audited_resumed_and_kept_from_others(tmp_path
     assert len(after) == 40 and np.array_equal(after.others[:20], before.others)
     other = tmp_path / "sum.json"
     other.write_text(json.dumps(MERGED | {"merge": "sum"}))
-    refused = called(*asked, "--label-space", other)
+    refused = called(*asked, "--workers", 1, "--label-space", other)
     assert refused.returncode == 2 and "other data" in refused.stderr
 
 
@@ -152,6 +152,9 @@ def test_models_that_do_not_fit_are_refused_with_the_reason(tmp_path: Path) -> N
         bs.evaluate(own, source, suite="clean", out=tmp_path / "b")
     run = bs.evaluate(own, source, suite="clean", label_space="none", out=tmp_path / "c", anyway=True)
     assert "space" not in RunStore.open(run.path).manifest.data and rows_of(run.path).others is None
+    fits = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 144, 4)).eval()
+    own_space = bs.evaluate(fits, source, suite="clean", out=tmp_path / "e", anyway=True)
+    assert RunStore.open(own_space.path).manifest.data["space"]["name"] == "space"
     seven = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 144, 7)).eval()
     with pytest.raises(ModelError, match="label space space is for models of 4 outputs"):
         bs.evaluate(seven, str(data), suite="clean", label_space=space, out=tmp_path / "d")

@@ -53,6 +53,7 @@ OWNERS: dict[str, set[str]] = {
     "fit": set(inspect.signature(fit).parameters),
     "ModelSpec": {field.name for field in dataclasses.fields(ModelSpec)},
     "reopened": set(inspect.signature(reopened).parameters),
+    "estimate": set(inspect.signature(bs.Run.estimate).parameters),
     "predicted": set(inspect.signature(predicted).parameters),
     "show": set(inspect.signature(show).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},

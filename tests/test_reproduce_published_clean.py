@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from brittlestar.core.errors import DataError, UsageError
+from brittlestar.population.published_models import adversarially_trained, matched, paper_of
 from brittlestar.reproduce import PublishedFiles, Reproduction
 from brittlestar.reproduce.published import PublishedTable, against_base, beside, papers, read_published
 from brittlestar.reproduce.published_layouts import read_clean
-from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
 from conftest import shared_path
 
 NAMES = ("fog", "contrast", "gaussian_noise", "impulse_noise")

@@ -333,7 +333,7 @@ def published_files() -> tuple[Path, Path]:
 def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from brittlestar.reproduce import over_time
 
-    monkeypatch.setattr(over_time, "RESAMPLES", 60)
+    monkeypatch.setattr(over_time, "RESAMPLES", 200)
     table, types = published_files()
     testbed = over_time.read_testbed(table, types)
     kinds, plain = np.array(testbed.kinds), [not any(w in n for w in over_time.NOT_ON_THE_LINE) for n in testbed.names]

@@ -150,9 +150,10 @@ def evaluate(
         shifted=shifted,
         live=live,
         outside=outside,
+        nature=nature,
     )
     with shown(progress) as watch:
-        result = run_with_nature(asked, nature or {}, model, data, watch)
+        result = run_with_nature(asked, model, data, watch)
     if result.outcome is not None and result.outcome.unread:
         raise DataError(unread_text(result.path, result.outcome.unread))
     return result

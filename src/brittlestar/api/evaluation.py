@@ -96,6 +96,7 @@ class Evaluation:
     anyway: bool = False
     shifted: bool = False
     live: bool = False
+    nature: Mapping[str, Any] | None = None
     outside: Any = None
 
     def run(
@@ -108,7 +109,7 @@ class Evaluation:
         follow_up: FollowUp | None = None,
         budget: Budget | None = None,
     ) -> Run:
-        """Check everything, fill what the folder lacks, and say how it ended.
+        """Check everything, fill what the folder lacks, and say how it ended; ``nature`` is for ``run_with_nature``.
 
         Args:
             model: As for ``evaluate``.

@@ -55,7 +55,6 @@ def check_names(nature: Mapping[str, Any]) -> None:
 
 def run_with_nature(
     asked: Evaluation,
-    nature: Mapping[str, Any],
     model: Any,
     data: Any,
     watch: Watch,
@@ -66,8 +65,8 @@ def run_with_nature(
     """``Evaluation.run``, and then the same models on the clean images of other data.
 
     Args:
-        asked: What is asked of the data themselves; of the others only their clean images are.
-        nature: Labelled data by name, as for ``evaluate``; their classes must be those of ``data``.
+        asked: What is asked of the data themselves; of the others, ``asked.nature``, only their clean images are. These
+            are labelled data by name, as for ``evaluate``; their classes must be those of ``data``.
         model, data, watch, command, budget: As for ``Evaluation.run``.
 
     Returns:
@@ -77,6 +76,7 @@ def run_with_nature(
         StoreError: A model is not the one that answered the data themselves.
         And what ``Evaluation.run`` raises.
     """
+    nature = asked.nature
     if not nature:
         return asked.run(model, data, watch, command=command, budget=budget)
     check_names(nature)
@@ -102,6 +102,7 @@ def run_with_nature(
             groups=None,
             shifted=True,
             live=False,
+            nature=None,
             outside=None,
         )
         found = part.run(_as_settled(run, model), other, watch, command=command, budget=budget)

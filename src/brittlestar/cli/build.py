@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from brittlestar.cli.build_matched import matched
 from brittlestar.cli.build_nico import nico
 from brittlestar.cli.options import Crop, ImageColumn, LabelColumn, Resize, SkipBad
 from brittlestar.cli.run import Normalise
@@ -135,3 +136,6 @@ def spectrum(
         np.save(file, found)
     say(f"mean amplitudes of {len(order):,} images of {found.shape[0]} x {found.shape[1]} pixels: {out}")
     say(f"for the suite geirhos-2018: BRITTLESTAR_SPECTRUM={out}")
+
+
+app.command()(matched)

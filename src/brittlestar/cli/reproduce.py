@@ -17,8 +17,8 @@ def reproduce(
     name: Annotated[
         str,
         typer.Argument(
-            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features, nico "
-            "or time."
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features or nico; "
+            "from published files: cifar-10.1, testbed, clip, imagenet-x or time."
         ),
     ],
     data: Annotated[
@@ -66,7 +66,7 @@ def reproduce(
         Path | None,
         typer.Option(
             help="For fog: accuracies of published models to stand beside, RobustBench's unaggregated CSV or the "
-            "ImageNet testbed's table."
+            "ImageNet testbed's table. For cifar-10.1, testbed, clip and imagenet-x: the folder of the published files."
         ),
     ] = None,
     published_clean: Annotated[
@@ -95,11 +95,16 @@ def reproduce(
 
     from brittlestar.cli.train import FRESH_RATE, TUNING_RATE, start_of
     from brittlestar.core.errors import UsageError, require
-    from brittlestar.reproduce import PublishedFiles, Setting
+    from brittlestar.reproduce import FROM_TABLES, PublishedFiles, Setting, reproduce_from
     from brittlestar.reproduce import reproduce as run
     from brittlestar.reproduce.experiments import EXPERIMENTS
     from brittlestar.training import Plan
 
+    if name in FROM_TABLES:
+        require(published is not None, f"{name} needs --published FOLDER, the published files", UsageError)
+        assert published is not None
+        tell(*reproduce_from(name, published, out))
+        return
     # One thread gives the same weights everywhere.
     torch.set_num_threads(1)
     start = start_of(from_, factory, weights, mean, std)

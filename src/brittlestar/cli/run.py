@@ -221,13 +221,13 @@ def run(
         anyway=anyway,
         shifted=shifted,
         live=live,
+        nature=parse_nature(nature or []),
     )
     with watched() as watch:
-        others = parse_nature(nature or [])
         if predictions:
             result = predicted(asked, named_files(predictions), data, watch, command=typed(), in_order=in_order)
         if specs:
-            result = run_with_nature(asked, others, specs, data, watch, command=typed(), budget=limit)
+            result = run_with_nature(asked, specs, data, watch, command=typed(), budget=limit)
     finish(result, report, None if limit is None else limit.end_of_explaining)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.errors import DataError, StoreError, require
 from brittlestar.core.label_space import LabelSpace
+from brittlestar.core.options import option
 from brittlestar.data.base import Source
 from brittlestar.data.label_spaces import aligned
 from brittlestar.data.recorded import RecordedSource
@@ -49,7 +50,8 @@ def _with_truths(source: Source, truths: Sequence[tuple[int, ...]]) -> Source:
     fits = all(0 <= one < classes for own in truths for one in own)
     require(fits, f"{source.info.spec}: a right class lies outside of the {classes:,} classes", DataError)
     kept = np.array([place for place, own in enumerate(truths) if own], np.int64)
-    require(len(kept) > 0, f"{source.info.spec}: no image has a right class", DataError)
+    none = f"{source.info.spec}: no image has a right class: give it as {option('outside')}"
+    require(len(kept) > 0, none, DataError)
     own = [tuple(sorted(set(truths[place]))) for place in kept]
     labels = np.array(
         [label if label in right else right[0] for label, right in zip(source.labels[kept].tolist(), own, strict=True)],

@@ -59,7 +59,7 @@ def auroc(inside: Rows, outside: Rows) -> TwoSided:
         NoSamplesError: No rows on a side.
         NotAvailableError: Labels alone.
     """
-    sides = _Sides.of(inside, outside)
+    sides = _InsideAndOutside.of(inside, outside)
     # Shares of the other side below each score, and half of those that are equal.
     of_outside = (
         _mass(sides.inside, sides.inside_weight, sides.outside, "left")
@@ -82,7 +82,7 @@ def aupr(inside: Rows, outside: Rows) -> TwoSided:
 
     Its level without any skill is the share of outside images among all (``base_rate``). Errors as ``auroc``.
     """
-    sides = _Sides.of(inside, outside)
+    sides = _InsideAndOutside.of(inside, outside)
     positive = base_rate(inside, outside)
     order = np.argsort(sides.outside, kind="stable")
     scores, weight = sides.outside[order], sides.outside_weight[order]
@@ -119,7 +119,7 @@ def false_positives(inside: Rows, outside: Rows, rule: str = "fixed", level: flo
     whatever the distributions: limits of the threshold (where the recall may be 95 %) at half the risk, and at each of
     them the limit of the share at the other half. Errors as ``auroc``.
     """
-    sides = _Sides.of(inside, outside)
+    sides = _InsideAndOutside.of(inside, outside)
     thresholds = np.unique(sides.outside)[::-1]
     recall = 1 - _mass(sides.outside, sides.outside_weight, thresholds, "left")
     apart = np.abs(recall - RECALL)
@@ -145,7 +145,7 @@ def false_positives(inside: Rows, outside: Rows, rule: str = "fixed", level: flo
 
 
 @dataclass(frozen=True)
-class _Sides:
+class _InsideAndOutside:
     """Scores (one minus confidence) and weights of both sides; weights have mean 1."""
 
     rows: tuple[Rows, Rows]
@@ -155,7 +155,7 @@ class _Sides:
     outside_weight: Scores
 
     @classmethod
-    def of(cls, inside: Rows, outside: Rows) -> _Sides:
+    def of(cls, inside: Rows, outside: Rows) -> _InsideAndOutside:
         for name, rows in (("inside", inside), ("outside", outside)):
             if len(rows) == 0:
                 raise NoSamplesError(f"no {name} images: nothing to tell apart")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brittlestar.core.condition import TIME
 from brittlestar.measures import Estimate, NoSamplesError
 from brittlestar.report.gather import Gathered
 from brittlestar.report.kept import APART, FAMILIES, NEVER_ASKED, KeptScale, families_of, scale_of, shared, value_at
@@ -96,12 +97,14 @@ def build_profile(gathered: Gathered) -> Profile:
     in_part = {"frequencies"} if any(s.sampled is not None for s in gathered.subjects) else set()
     # Only MNIST-C draws over images: for other data that is no gap.
     unasked = [title for key, title in FAMILIES.items() if key not in {*rows, *in_part, "overlay"}]
+    others = {nature.title} if any(nature.dots) else set()
+    others |= {"Video"} if any(info.kind == TIME for info in gathered.sequences.values()) else set()
     return Profile(
         models=tuple(s.entry for s in gathered.subjects),
         clean=tuple(scale.numbers.accuracy(s, CLEAN) if s.clean is not None else None for s in gathered.subjects),
         rows=(
             *(row for row in (*whole, *shifts, nature, *apart) if any(row.dots)),
-            *_unasked((*unasked, *(title for title in NEVER_ASKED if title != nature.title or not any(nature.dots)))),
+            *_unasked((*unasked, *(title for title in NEVER_ASKED if title not in others))),
         ),
         kept=scale.kept,
         guessing=_only({s.chance for s in gathered.subjects if s.rows}),

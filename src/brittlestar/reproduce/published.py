@@ -12,8 +12,9 @@ from pathlib import Path
 from brittlestar.core.errors import DataError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
-from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean, read_types
-from brittlestar.reproduce.published_models import adversarially_trained, matched, paper_of
+from brittlestar.population.layouts import read_types
+from brittlestar.population.published_models import adversarially_trained, matched, paper_of
+from brittlestar.reproduce.published_layouts import Accuracies, read_accuracies, read_clean
 from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Table, above, percent
 
 BASES = ("Standard", "resnet50")

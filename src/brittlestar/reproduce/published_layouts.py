@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.population.csvfile import Row, csv_rows, number_or_none
 
 SEVERITIES = (1, 2, 3, 4, 5)
 NEEDED = ("fog", "contrast", "gaussian_noise", "impulse_noise")
@@ -17,7 +16,6 @@ VALIDATION = "val"
 """The testbed's column of clean accuracy."""
 
 _TESTBED_COLUMN = re.compile(r"imagenet-c\.(\w+)\.([1-5])_(on-disk|in-memory)")
-Row = tuple[int, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +46,7 @@ def read_accuracies(path: Path) -> Accuracies:
     Raises:
         DataError: No such file, another layout, a corruption missing, or a cell that is no accuracy.
     """
-    filled = _filled(path)
+    filled = csv_rows(path)
     testbed = any(_TESTBED_COLUMN.fullmatch(text) for text in filled[0][1]) if filled else False
     return _testbed(path, filled) if testbed else _robustbench(path, filled)
 
@@ -62,7 +60,7 @@ def read_clean(path: Path) -> dict[str, float]:
     Raises:
         DataError: No such file, another layout, a model twice, or a cell that is no accuracy.
     """
-    filled = _filled(path)
+    filled = csv_rows(path)
     require(bool(filled), f"{path} is empty", DataError)
     header = filled[0][1]
     if VALIDATION in header:
@@ -74,8 +72,8 @@ def read_clean(path: Path) -> dict[str, float]:
             f"its header is {', '.join(header[:6])}",
             DataError,
         )
-        place, body = 1, filled if _number(header[1]) is not None else filled[1:]
-        values = {row[0]: _number(row[1]) or 0 for _, row in body}
+        place, body = 1, filled if number_or_none(header[1]) is not None else filled[1:]
+        values = {row[0]: number_or_none(row[1]) or 0 for _, row in body}
         percent = any(value > 1 for value in values.values())
         small = [f"{name} {value:g}" for name, value in values.items() if 0 < value <= 1]
         require(
@@ -94,40 +92,10 @@ def read_clean(path: Path) -> dict[str, float]:
     return found
 
 
-def read_types(path: Path) -> dict[str, str]:
-    """Kinds of training by model, a JSON object such as ``{"resnet50_l2_eps3_robust": "LP_ADV"}``.
-
-    Raises:
-        DataError: No such file, or another content.
-    """
-    require(path.is_file(), f"no such file: {path}", DataError)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON ({error})") from None
-    require(
-        isinstance(found, dict) and all(isinstance(v, str) for v in found.values()),
-        f'{path} must hold an object of names and kinds, such as {{"resnet50": "STANDARD"}}',
-        DataError,
-    )
-    return dict(found)
-
-
 def _in_percent(path: Path, column: str, shares: Iterable[float]) -> None:
     """Refuse a column of shares where percent are due: all models would count as near chance."""
     most = max(shares, default=1.0)
     require(most > 0.01, f"{path}: {column} is in percent, and none is above {100 * most:g}: give percent", DataError)
-
-
-def _filled(path: Path) -> list[Row]:
-    require(path.is_file(), f"no such file: {path}", DataError)
-    try:
-        # Spreadsheets begin UTF-8 files with a byte order mark.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [(number, [c.strip() for c in row]) for number, row in enumerate(csv.reader(file), 1)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no CSV file in UTF-8 ({error})") from None
-    return [(number, row) for number, row in rows if any(row)]
 
 
 def _robustbench(path: Path, filled: list[Row]) -> Accuracies:
@@ -214,15 +182,8 @@ def _name(path: Path, number: int, row: Sequence[str], cells: int, known: Mappin
     return name
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _accuracy(path: Path, number: int, column: str, text: str, most: int = 1) -> float:
-    value = _number(text)
+    value = number_or_none(text)
     value = -1.0 if value is None else value
     unit = "shares from 0 to 1" if most == 1 else "percent from 0 to 100"
     require(

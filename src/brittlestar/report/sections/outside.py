@@ -46,7 +46,7 @@ class ToldApart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Apart:
+class OutsideDifference:
     """How much larger a number of one model is than that of another, on the same images."""
 
     name: str
@@ -66,13 +66,13 @@ class Outside(Section):
     title: ClassVar[str] = "Is it less sure of what it cannot know?"
 
     rows: tuple[ToldApart, ...]
-    apart: tuple[Apart, ...]
+    apart: tuple[OutsideDifference, ...]
     told: tuple[Finding, ...]
 
     @classmethod
     def build(cls, gathered: Gathered) -> Self | None:
         rows: list[ToldApart] = []
-        apart: list[Apart] = []
+        apart: list[OutsideDifference] = []
         firsts: dict[tuple[int, str], tuple[Subject, Rows]] = {}
         for subject in gathered.subjects:
             if subject.clean is None or subject.clean.labels_only:
@@ -183,14 +183,14 @@ def _told_apart(subject: Subject, name: str, outside: Rows, gathered: Gathered) 
 
 def _differences(
     first: Subject, first_rows: Rows, second: Subject, second_rows: Rows, name: str, gathered: Gathered
-) -> Iterator[Apart]:
+) -> Iterator[OutsideDifference]:
     assert first.clean is not None and second.clean is not None
     same = len(first.clean) == len(second.clean) and bool((first.clean.position == second.clean.position).all())
     if not same or len(first_rows) != len(second_rows):
         return
     for measure, of in (("auroc", auroc), ("aupr", aupr)):
         found = of(second.clean, second_rows).less(of(first.clean, first_rows), gathered.rule, gathered.numbers.level)
-        yield Apart(
+        yield OutsideDifference(
             name=name,
             measure=measure,
             first=first.entry,
