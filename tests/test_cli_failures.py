@@ -50,6 +50,7 @@ INSIDE = {
     "store compact": Inside("{w}/run", "brittlestar.core.files._fsync"),
     "store verify": Inside("{w}/run", "brittlestar.store.maintenance.verify"),
     "audit": Inside("{w}/run --trust", "brittlestar.runs.audit.audit"),
+    "estimate": Inside("--run {w}/run --data {w}/data.npz --trust", READ),
     "fourier": Inside(
         "--model torch:{w}/model.py:other --data {w}/data.npz --region 3 --out {w}/run --workers 1 --anyway",
         "brittlestar.runs.fill_task.FillTask.run",

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import html
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from brittlestar.core.text import readable
 from brittlestar.store import RunStore, stopping_rule
 
 if TYPE_CHECKING:
+    from brittlestar.analyses.estimate import ModelEstimate
     from brittlestar.runs.request import Outcome
 
 LEVEL = 0.95
@@ -110,6 +111,55 @@ class Run:
             return Table(rows)
         # Named, so that a run without rows has its columns all the same.
         return pandas.DataFrame(rows, columns=["model", "condition", *ABOUT_CONDITIONS, "accuracy", "low", "high", "n"])
+
+    def estimate(
+        self,
+        data: Any,
+        *,
+        model: str | None = None,
+        samples: int | None = None,
+        level: float | None = None,
+        trust: bool = False,
+        models: Mapping[str, Any] | None = None,
+        own: Any = None,
+        **preparation: Any,
+    ) -> tuple[ModelEstimate, ...]:
+        """How accurate the run's models are on images without labels, estimated, with an interval; or why not.
+
+        Args:
+            data: A folder of pictures, flat or not, Parquet, ``.npz`` or ``.npy``, or images as an array, a tensor or a
+                list; labels that they have are not read.
+            model: The one model that is wanted; all by default.
+            samples: How many of the images; all by default.
+            level: Of the intervals; by default 0.9, or n / (n + 1) where the run has n < 9 families of shifts.
+            trust: Whether code that the run folder names may be run to build its models.
+            models: By name, the models that the run was given as Python objects.
+            own: The run's own data, where they were given as Python objects.
+            preparation: ``resize``, ``crop``, ``filter``, ``rounding``, ``prepare``, ``skip_bad``, ``image_column``; as
+                the run's images were prepared by default.
+
+        Raises:
+            UsageError: The run has measured too little to test an estimate on.
+            DataError, StoreError: Images of another shape; models or data that are not what they were.
+        """
+        from brittlestar.analyses.estimate import estimate
+        from brittlestar.data import open_source
+
+        how = RunStore.open(self.path).manifest.data.get("how") or {}
+        keys = ("resize", "crop", "filter", "rounding", "prepare")
+        prepared: dict[str, Any] = {key: how.get(key) for key in keys}
+        opened = None if own is None else open_source(own, **prepared, one_class=True)
+        return estimate(
+            self.path,
+            data,
+            only=model,
+            samples=samples,
+            level=level,
+            preparation=preparation,
+            trust=trust,
+            models=models,
+            own=opened,
+        ).models
 
     def _repr_html_(self) -> str:
         """The first screen of the report, for notebooks."""

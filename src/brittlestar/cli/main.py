@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "show": "show:app",
     "store": "store:app",
     "audit": "audit:audit",
+    "estimate": "estimate:estimate",
     "fourier": "fourier:fourier",
     "train": "train:train",
     "reproduce": "reproduce:reproduce",

@@ -29,6 +29,7 @@ from brittlestar.cli.options import (
     WeightsKey,
 )
 from brittlestar.cli.run import Anyway, Normalise, Shifted, best_device, finish, numbers, processes, typed
+from brittlestar.core.errors import UsageError, require
 
 
 def transplant(
@@ -132,6 +133,7 @@ def transplant(
         label_column=label_column,
         one_class=names is not None and len(names) > 1,
     )
+    require(source.truths is None, "transplants need data with one right class an image", UsageError)
     folder = str(objects.resolve())
     suite = transplant_suite(
         folder,

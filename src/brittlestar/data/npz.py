@@ -15,7 +15,7 @@ from brittlestar.core.errors import DataError, require
 from brittlestar.data.arrays import ArraySource, check_kind, levels_of
 from brittlestar.data.decode import Pixels
 from brittlestar.data.labels import checked_classes
-from brittlestar.data.members import chosen
+from brittlestar.data.members import chosen, role
 from brittlestar.data.reader import OpenRequest, Reader
 from brittlestar.data.stored import (
     MOST_IN_MEMORY,
@@ -70,6 +70,27 @@ def _open(path: Path, asked: OpenRequest) -> ArraySource:
         )
     require_unchanged(path, before)
     return source
+
+
+def images_of(path: Path) -> tuple[Array | Stored, tuple[str, ...]]:
+    """The images of an archive that need have no labels, and notes.
+
+    Raises:
+        DataError: None, or it cannot be told which arrays are meant.
+    """
+    before = signature(path)
+    with _archive(path) as archive:
+        named = [name for name in archive.members if (role(name) or ("", ""))[1] == "images"]
+        listed = ", ".join(sorted(archive.members)) or "no arrays"
+        require(
+            len(named) == 1,
+            f"{path} holds {listed}: one of them must be called x or images, and hold the images "
+            "(np.savez(FILE, x=...))",
+            DataError,
+        )
+        images, notes = archive.images(named[0])
+    require_unchanged(path, before)
+    return images, notes
 
 
 @dataclass(frozen=True)

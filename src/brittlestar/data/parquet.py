@@ -16,7 +16,7 @@ from brittlestar.core.options import option
 from brittlestar.core.sql import column_in_sql, path_in_sql, text_in_sql
 from brittlestar.core.text import readable
 from brittlestar.data.base import Changed, Unreadable
-from brittlestar.data.columns import class_columns, columns_of, labels_of
+from brittlestar.data.columns import Columns, Query, class_columns, columns_of, labels_of
 from brittlestar.data.contexts import columns_of_text
 from brittlestar.data.decode import Pixels
 from brittlestar.data.encoded import EncodedSource, png
@@ -45,9 +45,7 @@ class ParquetSource(EncodedSource):
         con = _connection()
         types = [_types(con, file) for file in self.paths]
         named = [class_columns(_metadata(con, file)) for file in self.paths]
-        self.columns = columns_of(types[0], self.paths[0], asked.image_column, asked.label_column, list(named[0]))
-        label = self.columns.label
-        _require_alike(self.paths, types, [one.get(label, ()) for one in named], self.columns.label)
+        self.columns = self._columns(types, named, asked)
 
         def query(file: str, select: str, where: str) -> list[Any]:
             return _query(con, file, f"SELECT {select}", where)
@@ -59,7 +57,7 @@ class ParquetSource(EncodedSource):
         self.starts = np.cumsum([0, *map(len, sizes)])
         self.sizes = np.concatenate(sizes)
         require(len(self.sizes) > 0, f"{readable(str(path))} has no rows", DataError)
-        labels, classes, more = labels_of(self.paths, label, types[0][label], named[0].get(label, ()), query)
+        labels, classes, more = self._labels(types, named, query)
         require(len(labels) == len(self.sizes), f"{readable(str(path))} changed while it was opened", Changed)
         self.places = np.arange(len(labels), dtype=np.int64)
         listing = ((content, name, int(labels[place])) for place, (content, name) in enumerate(self._all()))
@@ -84,6 +82,22 @@ class ParquetSource(EncodedSource):
         """A column's values in all files, by their names where the file says that they are classes."""
         values = [value for file in self.paths for value in _group_column(con, file, name)]
         return [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
+
+    def _columns(
+        self, types: Sequence[dict[str, str]], named: Sequence[dict[str, tuple[str, ...]]], asked: OpenRequest
+    ) -> Columns:
+        """What is read of the files."""
+        columns = columns_of(types[0], self.paths[0], asked.image_column, asked.label_column, list(named[0]))
+        label = columns.label
+        _require_alike(self.paths, types, [one.get(label, ()) for one in named], label)
+        return columns
+
+    def _labels(
+        self, types: Sequence[dict[str, str]], named: Sequence[dict[str, tuple[str, ...]]], query: Query
+    ) -> tuple[npt.NDArray[np.int32], tuple[str, ...], list[str]]:
+        """(n,) labels of all rows in order, the classes' names, and notes."""
+        label = self.columns.label
+        return labels_of(self.paths, label, types[0][label], named[0].get(label, ()), query)
 
     def names(self) -> Sequence[str]:
         """See ``Source.names``."""

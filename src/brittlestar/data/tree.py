@@ -140,7 +140,7 @@ def tree_of(root: Path) -> Tree:
     )
     _refuse_other_layouts(root, top)
     names = ordered(list(top.folders))
-    below = {name: list(_walk(top.folders[name])) for name in names}
+    below = {name: list(walk(top.folders[name])) for name in names}
     found = {name: sorted(file for folder in below[name] for file in folder.images) for name in names}
     empty = [name for name in names if not found[name]]
     if empty:
@@ -160,15 +160,16 @@ def tree_of(root: Path) -> Tree:
         of = "1 class lie" if len(nested) == 1 else f"{len(nested):,} classes lie"
         notes.append(f"images of {of} in sub-folders ({_some(nested)}): the first level names the class")
     return Tree(
-        tuple((called[name], tuple(found[name])) for name in names), (*notes, *_left_out(every, len(top.images)))
+        tuple((called[name], tuple(found[name])) for name in names), (*notes, *left_out(every, len(top.images)))
     )
 
 
-def _walk(path: Path) -> Iterator[Folder]:
+def walk(path: Path) -> Iterator[Folder]:
+    """A folder and all folders below it, without those of runs."""
     seen = look(path)
     yield seen
     for folder in seen.folders.values():
-        yield from _walk(folder)
+        yield from walk(folder)
 
 
 def _empty(root: Path, empty: Sequence[str], below: Mapping[str, Sequence[Folder]]) -> str:
@@ -311,7 +312,8 @@ def _called(names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return called, notes
 
 
-def _left_out(folders: Sequence[Folder], loose: int) -> list[str]:
+def left_out(folders: Sequence[Folder], loose: int) -> list[str]:
+    """A note on what lies in folders and is not taken, ``loose`` images among it; empty where there is nothing."""
     hidden: Counter[str] = sum((folder.hidden for folder in folders), Counter())
     others: Counter[str] = sum((folder.others for folder in folders), Counter())
     links = sum(folder.links for folder in folders)

@@ -8,6 +8,9 @@ times, and neither count as objects nor make a detection wrong.
 
 Intervals are percentiles over images drawn again with replacement (``draws``), the same ones for all conditions, so
 that differences between conditions are paired. A class that a draw has no object of is left out of that draw's mean.
+Where all images agree, draws of them agree too, and would leave no interval at all: so none is narrower than one that
+allows for a share of images, unlike all that were seen, that n images miss with a probability of 2.5 % (at AP 0 and 1
+that is Clopper and Pearson's).
 
 Reference:
     Lin et al. 2014, https://arxiv.org/abs/1405.0312, and the evaluation code of its data set
@@ -31,11 +34,11 @@ OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 MOST = 100
 DRAWS = 500
-METHOD = "bootstrap over images, percentiles"
+METHOD = "bootstrap over images, allowing for unseen ones"
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenBoxes:
     """Detections of one image: (n, 4) boxes (left, top, right, bottom), (n,) scores, (n,) labels."""
 
     boxes: Boxes
@@ -44,7 +47,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class There:
+class TrueBoxes:
     """Objects of one image: (n, 4) boxes, (n,) labels, (n,) whether a box is around a crowd."""
 
     boxes: Boxes
@@ -89,7 +92,7 @@ class Matched:
     images: int
 
 
-def matched(seen: Sequence[Seen], there: Sequence[There]) -> Matched:
+def matched(seen: Sequence[SeenBoxes], there: Sequence[TrueBoxes]) -> Matched:
     """Match detections to objects, image by image; equal scores are taken in the order of images and detections.
 
     Raises:
@@ -103,7 +106,7 @@ def matched(seen: Sequence[Seen], there: Sequence[There]) -> Matched:
     return Matched(tuple(_of_class(name, seen, there) for name in names), len(seen))
 
 
-def _of_class(name: str, seen: Sequence[Seen], there: Sequence[There]) -> ClassMatches:
+def _of_class(name: str, seen: Sequence[SeenBoxes], there: Sequence[TrueBoxes]) -> ClassMatches:
     images, scores, right, counted, objects = [], [], [], [], []
     for place, (found, truth) in enumerate(zip(seen, there, strict=True)):
         own = truth.labels == name
@@ -196,13 +199,13 @@ class Precision:
 
     def estimate(self, which: str = "ap", level: float = LEVEL) -> Estimate:
         """``ap`` or ``ap50``, in [0, 1]."""
-        return _told(getattr(self, which), getattr(self, f"drawn_{which}"), self.images, level)
+        return _told(getattr(self, which), getattr(self, f"drawn_{which}"), self.images, level, 0.0)
 
     def less(self, other: Precision, which: str = "ap", level: float = LEVEL) -> Estimate:
         """This less another on the same images, in [-1, 1]."""
         require(self.images == other.images, "differences are of the same images", UsageError)
         apart = getattr(self, f"drawn_{which}") - getattr(other, f"drawn_{which}")
-        return _told(getattr(self, which) - getattr(other, which), apart, self.images, level)
+        return _told(getattr(self, which) - getattr(other, which), apart, self.images, level, -1.0)
 
 
 def average_precision(found: Matched, weights: npt.NDArray[np.float64] | None = None) -> Precision:
@@ -218,10 +221,13 @@ def average_precision(found: Matched, weights: npt.NDArray[np.float64] | None = 
     return Precision(float(value.mean()), float(value[0]), drawn.mean(axis=1), drawn[:, 0], found.images)
 
 
-def _told(value: float, drawn: Scores, images: int, level: float) -> Estimate:
+def _told(value: float, drawn: Scores, images: int, level: float, lowest: float) -> Estimate:
     known = drawn[np.isfinite(drawn)]
     if len(known) == 0 or images < 2:
         return Estimate(value=value, low=-np.inf, high=np.inf, n=images, level=level, method=METHOD)
     tail = (1 - level) / 2
     low, high = np.quantile(known, [tail, 1 - tail])
-    return enclosing(value, float(low), float(high), images, level, METHOD)
+    unseen = 1 - tail ** (1 / images)
+    low = min(float(low), value - unseen * (value - lowest))
+    high = max(float(high), value + unseen * (1 - value))
+    return enclosing(value, low, high, images, level, METHOD)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from brittlestar.core.errors import UsageError, require
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError
-from brittlestar.measures.detection import Seen, overlaps
+from brittlestar.measures.detection import SeenBoxes, overlaps
 from brittlestar.measures.means import bounded_difference, bounded_mean, unbounded_mean
 from brittlestar.measures.samples import Samples
 
@@ -45,8 +45,8 @@ class Placed:
 
     label: str
     boxes: npt.NDArray[np.float64]
-    before: Seen
-    after: tuple[Seen, ...]
+    before: SeenBoxes
+    after: tuple[SeenBoxes, ...]
     side: int
 
     def __post_init__(self) -> None:
@@ -54,10 +54,10 @@ class Placed:
         require(same, f"{len(self.boxes)} places and {len(self.after)} answers", UsageError)
 
 
-def sure(seen: Seen) -> Seen:
+def sure(seen: SeenBoxes) -> SeenBoxes:
     """The detections that count."""
     kept = seen.scores >= SURE
-    return Seen(seen.boxes[kept], seen.scores[kept], seen.labels[kept])
+    return SeenBoxes(seen.boxes[kept], seen.scores[kept], seen.labels[kept])
 
 
 def identities(one: Placed) -> list[str]:
@@ -81,7 +81,7 @@ def found_shares(one: Placed) -> float:
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class FateElsewhere:
     """What became of a detection that the object does not touch, at one place of the object.
 
     Fields:
@@ -102,7 +102,7 @@ class Elsewhere:
         return self.lost or self.relabelled
 
 
-def elsewhere(one: Placed) -> list[Elsewhere]:
+def elsewhere(one: Placed) -> list[FateElsewhere]:
     """Every detection without the object whose box has no pixel in common with the object's, at every place."""
     before, told = sure(one.before), []
     for box, after in zip(one.boxes, one.after, strict=True):
@@ -113,11 +113,11 @@ def elsewhere(one: Placed) -> list[Elsewhere]:
             same = match is not None and now.labels[match] == before.labels[place]
             drift = abs(float(now.scores[match]) - float(before.scores[place])) if same else np.nan
             gap = _gap(before.boxes[place], box) / one.side
-            told.append(Elsewhere(gap, match is None, match is not None and not same, drift))
+            told.append(FateElsewhere(gap, match is None, match is not None and not same, drift))
     return told
 
 
-def _paired(before: Seen, after: Seen) -> dict[int, int]:
+def _paired(before: SeenBoxes, after: SeenBoxes) -> dict[int, int]:
     """Matches one to one: those of equal labels first, then the largest overlap."""
     overlap = overlaps(before.boxes, after.boxes)
     alike = before.labels[:, None] == after.labels[None]

@@ -21,8 +21,8 @@ from brittlestar.report.render import render_html, standing_alone
 from brittlestar.report.section import Result, Section
 from brittlestar.report.sections import SECTIONS
 from brittlestar.report.status import Status, build_statuses, with_statuses
-from brittlestar.report.subjects import CLEAN
 from brittlestar.report.target import SUMMARY, check_target, told_of
+from brittlestar.report.transplant import transplant_infos
 from brittlestar.report.words import count, listing
 from brittlestar.store import RunStore
 
@@ -164,7 +164,7 @@ def _facts(gathered: Gathered, kind: str, level: float) -> tuple[str, ...]:
     images = count(many, "image") if few == many else f"{few:,} to {many:,} images a condition"
     asked = [count(len(gathered.infos), "condition")] if gathered.infos else []
     asked += [count(len(gathered.sequences), "sequence")] if gathered.sequences else []
-    pasted = {i for s in gathered.subjects for i in s.pasted if i != CLEAN}
+    pasted = transplant_infos(gathered)
     asked += [count(len(pasted), "transplant")] if pasted else []
     waves = max((len(s.sampled.frequencies) for s in gathered.subjects if s.sampled is not None), default=0)
     asked += [f"{count(waves, 'wave')} asked in part"] if waves else []

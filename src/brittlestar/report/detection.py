@@ -18,7 +18,7 @@ from brittlestar.core.sealed import write_json
 from brittlestar.core.text import readable, table_cell
 from brittlestar.core.version import VERSION
 from brittlestar.measures import Estimate, NoSamplesError
-from brittlestar.measures.detection import Precision, Seen, There, average_precision, draws, matched
+from brittlestar.measures.detection import Precision, SeenBoxes, TrueBoxes, average_precision, draws, matched
 from brittlestar.measures.pasted import (
     DISTANCES,
     Placed,
@@ -94,13 +94,13 @@ class DetectorPart:
     beyond: Mapping[str, Estimate]
 
 
-def read_answers(store: DetectionStore, detector: str, condition: str) -> dict[int, tuple[Seen, ...]]:
+def read_answers(store: DetectionStore, detector: str, condition: str) -> dict[int, tuple[SeenBoxes, ...]]:
     """What a detector (its identity) saw under a condition (its fingerprint), by photograph, a frame each."""
-    found: dict[int, tuple[Seen, ...]] = {}
+    found: dict[int, tuple[SeenBoxes, ...]] = {}
     for rows, images, frames in store.blocks(detector, condition):
         for image in images.tolist():
             kept = (rows.of(image, frame) for frame in range(frames))
-            found.setdefault(image, tuple(Seen(rows.box[k], rows.score[k], rows.label[k]) for k in kept))
+            found.setdefault(image, tuple(SeenBoxes(rows.box[k], rows.score[k], rows.label[k]) for k in kept))
     return found
 
 
@@ -122,7 +122,8 @@ def _part(store: DetectionStore, name: str, about: Mapping[str, Any]) -> Detecto
         for i, info in conditions.items():
             shared = sorted(answers[i].keys() & bare.keys())
             now = _precision(answers[i], truth, shared) if info["kind"] == "shift" else None
-            base = _precision(bare, truth, shared) if now is not None else None
+            whole = len(shared) == len(bare)
+            base = before if whole or now is None else _precision(bare, truth, shared)
             if now is not None:
                 title = info["title"] + (f", {info['series']}" if info["series"] else "")
                 rows.setdefault(title, []).append(_cell(i, info["label"], now, base))
@@ -138,12 +139,12 @@ def _part(store: DetectionStore, name: str, about: Mapping[str, Any]) -> Detecto
     )
 
 
-def _truth(store: DetectionStore) -> dict[int, There] | None:
+def _truth(store: DetectionStore) -> dict[int, TrueBoxes] | None:
     images = store.manifest["data"]["images"]
     if not images or "boxes" not in images[0]:
         return None
     return {
-        place: There(
+        place: TrueBoxes(
             np.array(one["boxes"], np.float64).reshape(-1, 4),
             np.array(one["labels"], np.str_),
             np.array(one["crowd"], bool),
@@ -153,7 +154,7 @@ def _truth(store: DetectionStore) -> dict[int, There] | None:
 
 
 def _precision(
-    answers: Mapping[int, tuple[Seen, ...]], truth: Mapping[int, There], places: list[int]
+    answers: Mapping[int, tuple[SeenBoxes, ...]], truth: Mapping[int, TrueBoxes], places: list[int]
 ) -> Precision | None:
     if not places:
         return None
@@ -176,7 +177,7 @@ def _cell(condition: str, label: str, now: Precision, base: Precision | None) ->
 
 
 def _pasted(
-    store: DetectionStore, answers: Mapping[str, Mapping[int, tuple[Seen, ...]]], conditions: Mapping[str, Any]
+    store: DetectionStore, answers: Mapping[str, Mapping[int, tuple[SeenBoxes, ...]]], conditions: Mapping[str, Any]
 ) -> tuple[list[PastedRow], dict[str, Estimate]]:
     rows: list[PastedRow] = []
     kept: dict[str, dict[str, dict[int, Placed]]] = {}

@@ -14,6 +14,7 @@ from brittlestar.core.text import readable
 from brittlestar.report.gather import Gathered, plain
 from brittlestar.report.series import series_of
 from brittlestar.report.subjects import Subject
+from brittlestar.report.transplant import transplant_infos
 from brittlestar.report.words import count, duration, listing, merged
 from brittlestar.store import stopping_rule
 from brittlestar.store.skipped import skipped_of
@@ -155,7 +156,7 @@ def build_facts(gathered: Gathered) -> tuple[Facts, ...]:
         "time": "neighbourhoods in time",
         "transplant": "transplants",
     }
-    asked = [*gathered.infos.values(), *gathered.sequences.values()]
+    asked = [*gathered.infos.values(), *gathered.sequences.values(), *transplant_infos(gathered)]
     kinds = {kind: sum(info.kind == kind for info in asked) for kind in names}
     papers = sorted({info.paper for info in asked if info.paper})
     facts.append(

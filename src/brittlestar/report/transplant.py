@@ -62,7 +62,7 @@ class Treatment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class TransplantSetting:
     """One model's answers to one size and edge.
 
     Fields:
@@ -92,7 +92,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class ShownPlacement:
     """A placement that is shown; pictures are data URIs, classes readable names."""
 
     model: ModelEntry
@@ -109,7 +109,7 @@ class Shown:
     shifted: str
 
 
-def build_settings(gathered: Gathered, level: float | None = None) -> tuple[Setting, ...]:
+def build_settings(gathered: Gathered, level: float | None = None) -> tuple[TransplantSetting, ...]:
     """Every model's sizes and edges, in the order in which they were asked.
 
     Args:
@@ -119,7 +119,7 @@ def build_settings(gathered: Gathered, level: float | None = None) -> tuple[Sett
     return tuple(one for subject in gathered.subjects for one in _of(gathered, subject, level))
 
 
-def _of(gathered: Gathered, subject: Subject, level: float | None) -> Iterator[Setting]:
+def _of(gathered: Gathered, subject: Subject, level: float | None) -> Iterator[TransplantSetting]:
     store = gathered.stores[subject.run]
     infos = [_info(value) for value in store.manifest.conditions.values()]
     groups: dict[tuple[Any, ...], list[ConditionInfo]] = {}
@@ -133,13 +133,20 @@ def _of(gathered: Gathered, subject: Subject, level: float | None) -> Iterator[S
             yield found
 
 
+def transplant_infos(gathered: Gathered) -> list[ConditionInfo]:
+    """Every condition with transplanted objects that some model has answers to, once."""
+    have = {(s.run, i) for s in gathered.subjects for i in s.pasted if i != CLEAN}
+    found = {i: _info(gathered.stores[run].manifest.conditions[i]) for run, i in sorted(have)}
+    return [*found.values()]
+
+
 def _info(value: Any) -> ConditionInfo:
     return value if isinstance(value, ConditionInfo) else ConditionInfo(**value)
 
 
 def _setting(
     gathered: Gathered, store: RunStore, subject: Subject, members: list[ConditionInfo], level: float | None
-) -> Setting | None:
+) -> TransplantSetting | None:
     rule, own = gathered.rule, gathered.numbers.level
     answers: dict[str, Placements] = {}
     rows: list[Treatment] = []
@@ -160,7 +167,7 @@ def _setting(
                 value = _known(flip_difference, donor, answers[control], kind, rule, level or own)
                 found.update({} if value is None else {control: value})
     first = next(iter(answers.values()))
-    return Setting(
+    return TransplantSetting(
         model=subject.entry,
         label=members[0].label,
         masked=first.masked,
@@ -220,9 +227,9 @@ def _lost(donor: Placements, place: int, rule: str, level: float) -> Estimate:
     return bounded_difference(donor.samples, before - after, 1, rule, level)
 
 
-def shown_placements(gathered: Gathered, near: Collection[str]) -> tuple[Shown, ...]:
+def shown_placements(gathered: Gathered, near: Collection[str]) -> tuple[ShownPlacement, ...]:
     """The worst placements of every model that is not near chance."""
-    found: list[Shown] = []
+    found: list[ShownPlacement] = []
     for run, store in enumerate(gathered.stores):
         try:
             entries = read_worst(store.path)
@@ -238,11 +245,11 @@ def shown_placements(gathered: Gathered, near: Collection[str]) -> tuple[Shown, 
     return tuple(found)
 
 
-def _entry(subject: Subject, entry: Mapping[str, Any], setting: str) -> Shown:
+def _entry(subject: Subject, entry: Mapping[str, Any], setting: str) -> ShownPlacement:
     classes, label, prediction = subject.data.classes, int(entry["label"]), int(entry["prediction"])
     donor = readable(str(entry["object_class"]))
     named = classes[prediction]
-    return Shown(
+    return ShownPlacement(
         model=subject.entry,
         condition=str(entry["condition"]),
         setting=setting,

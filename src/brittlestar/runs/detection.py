@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class DetectionCondition:
     """One condition for photographs of every size that there is.
 
     Fields:
@@ -58,7 +58,7 @@ class Asked:
         return definition.count if isinstance(definition, Transplant) else 1
 
 
-def asked_of(suites: Sequence[Suite], data: Photographs) -> tuple[list[Asked], list[str]]:
+def asked_of(suites: Sequence[Suite], data: Photographs) -> tuple[list[DetectionCondition], list[str]]:
     """The conditions that detectors can be asked, and titles of those that are left out.
 
     Boxes stay where they are, so whatever moves the whole picture (rotation, translation, scale, shear) is left out,
@@ -91,14 +91,14 @@ def asked_of(suites: Sequence[Suite], data: Photographs) -> tuple[list[Asked], l
     for by_shape in listed.values():
         info = next(iter(by_shape.values())).info
         whole = fingerprint_of(sorted({c.fingerprint for c in by_shape.values()}))
-        found.append(Asked(dataclasses.replace(info, fingerprint=whole), by_shape))
+        found.append(DetectionCondition(dataclasses.replace(info, fingerprint=whole), by_shape))
     told = f"of {', '.join(s.name for s in suites)} nothing is left that leaves boxes where they are"
     require(any(one.info.kind != "clean" for one in found) or not left_out, told, UsageError)
     return found, list(left_out)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DetectionOutcome:
     """How a session ended: photographs (frames of them) that were given to detectors, and whether all is done."""
 
     images: int
@@ -109,13 +109,13 @@ def run_detection(
     folder: Path,
     data: Photographs,
     detectors: Sequence[Detector],
-    asked: Sequence[Asked],
+    asked: Sequence[DetectionCondition],
     *,
     seed: int = 0,
     samples: int | None = None,
     command: str = "",
     say: Say = lambda _: None,
-) -> Outcome:
+) -> DetectionOutcome:
     """Compute what the folder lacks, block by block through all conditions; at Ctrl-C finished blocks are kept.
 
     Raises:
@@ -146,7 +146,7 @@ def run_detection(
             except KeyboardInterrupt:
                 interrupted = True
             _ended(store, done, "interrupted" if interrupted else "complete")
-    return Outcome(done, not interrupted)
+    return DetectionOutcome(done, not interrupted)
 
 
 def _steady(detector: Detector, data: Photographs, place: int) -> None:
@@ -183,7 +183,7 @@ def _about(data: Photographs) -> dict[str, Any]:
 def _registered(
     store: DetectionStore,
     detectors: Sequence[Detector],
-    asked: Sequence[Asked],
+    asked: Sequence[DetectionCondition],
     order: list[int],
     command: str,
     pasted: dict[str, dict[str, Any]],
@@ -213,7 +213,7 @@ def _block(
     store: DetectionStore,
     data: Photographs,
     detectors: Sequence[Detector],
-    asked: Sequence[Asked],
+    asked: Sequence[DetectionCondition],
     start: int,
     places: list[int],
     seed: int,
@@ -243,7 +243,7 @@ def _block(
     return done
 
 
-def _shown(one: Asked, image: torch.Tensor, key: SampleKeys) -> Iterator[torch.Tensor]:
+def _shown(one: DetectionCondition, image: torch.Tensor, key: SampleKeys) -> Iterator[torch.Tensor]:
     condition = one.by_shape[(3, int(image.shape[2]), int(image.shape[3]))]
     definition = condition.definition
     if definition is None:
@@ -267,7 +267,7 @@ def _rows(found: list[tuple[int, int, Detections]]) -> DetectionRows:
     )
 
 
-def _pasted(one: Asked, data: Photographs, order: Sequence[int], seed: int) -> dict[str, Any]:
+def _pasted(one: DetectionCondition, data: Photographs, order: Sequence[int], seed: int) -> dict[str, Any]:
     """By photograph: the class of the object that it gets, and its box at each place (left, top, right, bottom)."""
     found = {}
     for place in order:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from brittlestar.core.errors import StoreError, UsageError, require
 from brittlestar.core.options import option
 from brittlestar.core.text import readable
 from brittlestar.data.base import Source
-from brittlestar.models import ModelSpec, load_model, map_labels
+from brittlestar.models import ModelSpec, as_model, load_model, map_labels
 from brittlestar.models.base import Model
 from brittlestar.models.code import code_named
 from brittlestar.models.neighbours import forget
 from brittlestar.runs.bench import Bench, BenchSpec
 from brittlestar.runs.identity import check_same, kept_behaviour
-from brittlestar.runs.skipped import reopened_as_recorded
+from brittlestar.runs.skipped import as_recorded, reopened_as_recorded
 from brittlestar.runs.truths import table_of
 from brittlestar.shifts import SEQUENCES, SHIFTS
 from brittlestar.shifts.conditions import Condition, fingerprint_with
@@ -46,24 +47,31 @@ def condition_of(info: ConditionInfo) -> Condition:
     return Condition(info, definition)
 
 
-def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
+def reopened(
+    folder: Path, *, trust: bool = False, models: Mapping[str, Any] | None = None, own: Source | None = None
+) -> tuple[Bench, list[str]]:
     """The bench that filled a run folder, and the models' names.
 
     Args:
         folder: The run folder.
         trust: Whether the code that the folder names may be run (see ``code_to_run``).
+        models: By name, those that were given as Python objects.
+        own: The run's data, opened, where they were given as Python objects.
 
     Raises:
         StoreError: Model or data are not what they were, or were given as Python objects.
         UsageError: The folder names code, and is not trusted; nothing was opened.
     """
     store = RunStore.open(folder)
+    objects = models or {}
     data, manifest = store.manifest.data, store.manifest
     how = data.get("how") or {}
-    require("resize" in how, "the data of this run were given as Python objects; audit it from Python", StoreError)
+    python = "the data of this run were given as Python objects: give them again, from Python"
+    require(own is not None or "resize" in how, python, StoreError)
     for key in ("spec", "classes"):
         require(key in data, f"{folder}: what opens the data is damaged in the manifest ({key} is missing)", StoreError)
-    specs = {name: _spec(name, recorded, folder) for name, recorded in manifest.models.items()}
+    recorded_models = {name: recorded for name, recorded in manifest.models.items() if name not in objects}
+    specs = {name: _spec(name, recorded, folder) for name, recorded in recorded_models.items()}
     code = code_to_run(store)
     require(
         trust or not code,
@@ -71,14 +79,15 @@ def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
         f"{option('trust', True)} if you trust it and whoever made this folder",
         UsageError,
     )
-    source = reopened_as_recorded(store)
+    source = reopened_as_recorded(store) if own is None else as_recorded(own, store.path, True)
     require(source.info.fingerprint == data["fingerprint"], f"the data at {data['spec']} have changed", StoreError)
     order = source.order(manifest.seed)
     forget()
     loaded = {name: load_model(spec) for name, spec in specs.items()}
+    loaded |= {name: as_model(value, name=name) for name, value in objects.items() if name in manifest.models}
     for model in loaded.values():
         model.space = source.space
-    models = [_same(store, name, model, source) for name, model in loaded.items()]
+    benched = [_same(store, name, loaded[name], source) for name in manifest.models]
     to = np.asarray(map_labels(source.info.classes, tuple(data["classes"])), dtype=np.int32)
     spec = BenchSpec(
         source=source,
@@ -94,10 +103,10 @@ def reopened(folder: Path, *, trust: bool = False) -> tuple[Bench, list[str]]:
         tune=bool(manifest.sessions[-1].tuning),
         truths=None if source.truths is None else to[table_of(source.truths)][order],
     )
-    if all(model.device.type == "cpu" for model in models):
+    if all(model.device.type == "cpu" for model in benched):
         # As in runs: with several threads, sums are split otherwise and end in other bits.
         torch.set_num_threads(1)
-    return Bench(spec, models, store), list(manifest.models)
+    return Bench(spec, benched, store), list(manifest.models)
 
 
 def code_to_run(store: RunStore) -> list[str]:
@@ -113,7 +122,8 @@ def _spec(name: str, recorded: dict[str, Any], folder: Path) -> ModelSpec:
     how = recorded.get("how")
     given = str(recorded.get("spec")).startswith("predictions:")
     require(not given, f"{name} is a file of predictions, not a model: it cannot be asked again", StoreError)
-    require(bool(how), f"model {name} was given as a Python object; audit it from Python", StoreError)
+    python = f"model {name} was given as a Python object: give it again, from Python"
+    require(bool(how), python, StoreError)
     told = f"{folder}: what loads model {name} is damaged in the manifest"
     try:
         spec = ModelSpec.from_record(how or {})

@@ -103,10 +103,11 @@ def pasted_suite(folder: str, objects: Objects, sizes: Sequence[float], grid: in
 
 def _condition(definition: Transplant) -> Condition:
     size = f"{100 * definition.ratio:.3g} % of the side" if definition.ratio else "own size"
+    edge = "soft" if definition.feather else "hard"
     return condition(
         definition,
         shown=("treatment", "ratio", "grid", "feather", "content"),
-        label=f"{size}, {'soft' if definition.feather else 'hard'} edge",
+        label=f"{size}, {edge} edge, {definition.grid} x {definition.grid} places",
         series=f"{definition.treatment}, {size}, {definition.feather}",
         table=NAME,
         detail="outcome",

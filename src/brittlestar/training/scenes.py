@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,13 +45,11 @@ class Scenes:
     Fields:
         hosts: ``.npz`` of canvases with one digit each.
         masks: ``.npy`` of where these are.
-        boxes: ``.csv`` of the same as boxes.
         objects: Folder of digits with alpha channels.
     """
 
     hosts: Path
     masks: Path
-    boxes: Path
     objects: Path
 
 
@@ -68,20 +65,13 @@ def make_scenes(folder: Path, seed: int = 0) -> Scenes:
     images, labels = source.load(order)[:, 0], source.labels[order]
     # The order is balanced: every class comes once in ten.
     cut = OBJECTS * len(source.info.classes)
-    scenes = Scenes(folder / "hosts.npz", folder / "masks.npy", folder / "boxes.csv", folder / "objects")
+    scenes = Scenes(folder / "hosts.npz", folder / "masks.npy", folder / "objects")
     make_folder(folder)
     canvases, masks = on_canvases(images[cut:], np.random.default_rng(seed))
     names = np.array([str(name) for name in source.info.classes])
     write_arrays(scenes.hosts, {"x": canvases[..., None], "y": labels[cut:].astype(np.int64), "classes": names})
     with replacing(scenes.masks) as beside, beside.open("wb") as file:
         np.save(file, masks)
-    with replacing(scenes.boxes) as beside, beside.open("w", newline="", encoding="utf-8") as table:
-        writer = csv.writer(table)
-        writer.writerow(("file", "x", "y", "width", "height", "label"))
-        for place, (mask, label) in enumerate(zip(masks, labels[cut:], strict=True)):
-            rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-            size = (columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
-            writer.writerow((f"{place:04}.png", columns[0], rows[0], *size, names[label]))
     for place, (image, label) in enumerate(zip(images[:cut], labels[:cut], strict=True)):
         file_ = scenes.objects / names[label] / f"{place:03}.png"
         file_.parent.mkdir(parents=True, exist_ok=True)

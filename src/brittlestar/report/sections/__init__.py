@@ -9,6 +9,7 @@ from brittlestar.report.sections.contexts import ByContext
 from brittlestar.report.sections.conventions import Conventions
 from brittlestar.report.sections.corruptions import Corruptions
 from brittlestar.report.sections.curves import Curves
+from brittlestar.report.sections.estimated import EstimatedWithoutLabels
 from brittlestar.report.sections.examples import Examples
 from brittlestar.report.sections.explained import Explained
 from brittlestar.report.sections.filters import Filters
@@ -49,6 +50,7 @@ SECTIONS: tuple[type[Section], ...] = listed(
     People,
     Measured,
     PairedDifferences,
+    EstimatedWithoutLabels,
     Examples,
     Pending,
     NotAsked,

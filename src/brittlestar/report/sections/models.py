@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from brittlestar import measures
 from brittlestar.measures import Estimate, Sensitivity
 from brittlestar.report.breaking import breaking_findings
+from brittlestar.report.estimated import estimates
 from brittlestar.report.explained import explanation
 from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import escaped
@@ -86,7 +87,7 @@ class Models(Section):
         ]
         return cls(
             table=_table(gathered),
-            notes=(*build_notes(gathered), *gathered.once(explanation)[1]),
+            notes=(*build_notes(gathered), *gathered.once(explanation)[1], *gathered.once(estimates)[1]),
             worst=_worst_conditions(gathered),
             lines=gathered.once(condition_results).lines,
             told=tuple(told),

@@ -17,7 +17,7 @@ from brittlestar.report.gather import Gathered
 from brittlestar.report.markdown import escaped
 from brittlestar.report.section import Finding, Result, Section
 from brittlestar.report.status import near_chance_of
-from brittlestar.report.transplant import CONTROLS, Setting, Shown, build_settings, shown_placements
+from brittlestar.report.transplant import CONTROLS, ShownPlacement, TransplantSetting, build_settings, shown_placements
 from brittlestar.report.words import chosen, count, images, number, points, share
 
 SIDE = 220.0
@@ -42,9 +42,9 @@ class Transplants(Section):
     title: ClassVar[str] = "The elephant in the room"
     without: ClassVar[Mapping[str, Any]] = {"transplants": ()}
 
-    settings: tuple[Setting, ...]
+    settings: tuple[TransplantSetting, ...]
     data: tuple[str, ...]
-    shown: tuple[Shown, ...]
+    shown: tuple[ShownPlacement, ...]
     told: tuple[Finding, ...]
 
     @classmethod
@@ -86,7 +86,9 @@ class Transplants(Section):
                 lost = {f"accuracy_lost_at_{i // side}_{i % side}": e for i, e in enumerate(setting.lost)}
                 yield from self._lines(setting, donor.condition, {**beyond, **named, **lost})
 
-    def _lines(self, setting: Setting, condition: str, values: Mapping[str, Estimate | None]) -> Iterator[Result]:
+    def _lines(
+        self, setting: TransplantSetting, condition: str, values: Mapping[str, Estimate | None]
+    ) -> Iterator[Result]:
         for measure, estimate in values.items():
             if estimate is not None:
                 yield Result(
@@ -142,11 +144,11 @@ class Transplants(Section):
         }
 
 
-def _side(setting: Setting) -> int:
+def _side(setting: TransplantSetting) -> int:
     return math.isqrt(len(setting.lost))
 
 
-def place_map(setting: Setting) -> Markup:
+def place_map(setting: TransplantSetting) -> Markup:
     """Accuracy lost by where the object lies, on the scale of the other tables of loss."""
     side = _side(setting)
     cell = SIDE / side
@@ -182,7 +184,7 @@ def _findings(gathered: Gathered, near: Mapping[str, Any]) -> Iterator[Finding]:
         return
     # One of many settings of many models is chosen for its number.
     every = build_settings(gathered, 1 - (1 - own) / len(asked))
-    by_model: dict[str, list[Setting]] = {}
+    by_model: dict[str, list[TransplantSetting]] = {}
     for setting in every:
         if len(setting.beyond) == len(CONTROLS) and setting.model.key not in near:
             by_model.setdefault(setting.model.key, []).append(setting)
@@ -190,7 +192,7 @@ def _findings(gathered: Gathered, near: Mapping[str, Any]) -> Iterator[Finding]:
         yield _finding(max(settings, key=lambda s: s.beyond["grey"].low), len(asked))
 
 
-def _finding(setting: Setting, candidates: int) -> Finding:
+def _finding(setting: TransplantSetting, candidates: int) -> Finding:
     donor = setting.donor
     assert donor is not None and donor.flip is not None
     sure = setting.beyond["grey"].low > 0
