@@ -7,7 +7,8 @@ Both fill the same run with the same small model through a pool, in turn. Printe
 * *processor*: twice the processor seconds a pass of one worker over those of two, the start of processes included: what
   the first ratio would be if nobody else computed here. Waiting for memory counts, waiting for a core does not.
 
-* *apart*: what as many runs that know nothing of each other get done at the same time, over one: what the machine gives.
+* *apart*: what as many runs that know nothing of each other get done at the same time, over one: what this machine
+  has to give.
 
 The load before each round is printed: with anything but about 0, only the second ratio speaks of us.
 
