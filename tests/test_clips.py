@@ -23,7 +23,7 @@ from conftest import shared_path
 
 
 def opened(spec: Path | str, **how: Any) -> ClipSource:
-    source = open_source(str(spec), **how)
+    source = open_source(str(spec), **{"unlabelled": True} | how)
     assert isinstance(source, ClipSource)
     return source
 
@@ -91,6 +91,12 @@ def test_a_table_names_classes_and_rates(tmp_path: Path) -> None:
         (tmp_path / "clips.csv").write_text("\n".join([*lines, line]) + "\n")
         with pytest.raises(DataError, match=said):
             opened(tmp_path)
+
+
+def test_films_without_labels_are_opened_only_for_what_needs_none(tmp_path: Path) -> None:
+    write_clip(tmp_path / "film", [1.0, 2.0, 3.0])
+    with pytest.raises(DataError, match="has no labels, and this needs them"):
+        open_source(f"{tmp_path / 'film'}:within=1")
 
 
 @pytest.mark.parametrize(

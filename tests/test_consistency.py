@@ -87,6 +87,8 @@ def test_pairs_that_did_not_see_an_image_are_left_out_of_it() -> None:
     whole = consistency(observers(20, 5, 5, 10)).kappa.value
     assert consistency(with_nothing[:, :1]).kappa.value == pytest.approx(whole)
     assert consistency(tables).kappa.value == pytest.approx(whole), "a pair without images is no pair"
+    alone, beside = (consistency(t).kappa.estimate() for t in (tables[:, :1], tables))
+    assert (beside.low, beside.high) == pytest.approx((alone.low, alone.high), abs=0.08)
 
 
 def test_entropy_counts_what_is_no_answer_only_below_the_line() -> None:
@@ -166,6 +168,7 @@ def test_a_folder_of_no_trials_is_refused(tmp_path: Path) -> None:
     assert "holds no folders with CSV files" in answer.stderr
 
 
+@pytest.mark.slow
 def test_the_human_table_is_the_published_one(tmp_path: Path) -> None:
     found = {one.name: one for one in human_table(shared_path("data/human-trials"))}
     page = as_markdown(list(found.values()))

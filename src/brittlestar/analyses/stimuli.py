@@ -41,7 +41,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class Exhibit:
     """An export with its pictures, PNG.
 
     Fields:
@@ -68,7 +68,7 @@ def show(
     seed: int = 0,
     model: str | None = None,
     trust: bool = False,
-) -> Shown:
+) -> Exhibit:
     """Choose pictures of a run and make them again.
 
     Classes are about equally many under each condition, and no picture is shown under two: people would know it.
@@ -109,6 +109,11 @@ def show(
     chosen = [condition_of(infos[name]) for name in conditions]
     attacks = any(isinstance(one.definition, Attack) for one in chosen)
     source, attacked = _opened(store, attacks, model, trust)
+    require(
+        source.truths is None,
+        "the images of this run have several right classes each; people are compared on one",
+        UsageError,
+    )
     order = source.order(store.manifest.seed)
     to = np.asarray(map_labels(source.info.classes, tuple(store.manifest.data["classes"])), np.int32)
     labels = to[source.labels][order]
@@ -148,7 +153,7 @@ def show(
         stimuli=tuple(stimuli),
         model=model if attacks and model else "",
     )
-    return Shown(
+    return Exhibit(
         export=export, pictures=tuple(pictures), practice=tuple(practised), masks=tuple(masks), shape=(height, width)
     )
 

@@ -259,6 +259,7 @@ class Evaluation:
             groups=self.groups,
             contexts=self.contexts,
             metadata=self.metadata,
+            unlabelled=True,
             one_class=several,
         )
         if otherwise is not None and not any(asked.values()) and as_published(source.info.prepared, name):

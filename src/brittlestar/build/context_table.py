@@ -108,7 +108,7 @@ def largest(
     most = max(len(own) for own in table.cells.values())
     steps = [ratio.denominator for ratio, _ in (train, test)]
     if sizes == (None, None):
-        # A test part of about a quarter of the training part, as in the paper.
+        # A test part of a quarter of the training part at the least, as in the paper.
         options = [(q, max(steps[1], q // 4 // steps[1] * steps[1])) for q in range(steps[0], most + 1, steps[0])]
     elif sizes[0] is None:
         options = [(q, units[1]) for q in range(steps[0], most + 1, steps[0])]
@@ -119,6 +119,12 @@ def largest(
     for q, t in reversed(options):
         dominant = _dominant(table, plan, q, t, candidates)
         if dominant is not None:
+            # What training leaves is the test part's, where no size was asked for.
+            for larger in range(t + steps[1], most + 1 if sizes[1] is None else 0, steps[1]):
+                more = _dominant(table, plan, q, larger, candidates)
+                if more is None:
+                    break
+                t, dominant = larger, more
             counts = plan(q, t, dominant)
             return *counts, {"dominant": {table.name(k): c for k, c in dominant.items()}}
     q, t = options[0] if options else (units[0], units[1])

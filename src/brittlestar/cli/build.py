@@ -18,6 +18,7 @@ from brittlestar.core.errors import UsageError, require
 app = typer.Typer(no_args_is_help=True, help="Make data sets with the help of a model.")
 
 app.command()(nico)
+app.command()(matched)
 
 
 @app.callback()
@@ -136,6 +137,3 @@ def spectrum(
         np.save(file, found)
     say(f"mean amplitudes of {len(order):,} images of {found.shape[0]} x {found.shape[1]} pixels: {out}")
     say(f"for the suite geirhos-2018: BRITTLESTAR_SPECTRUM={out}")
-
-
-app.command()(matched)

@@ -88,9 +88,6 @@ def reproduce(
     ] = None,
 ) -> None:
     """Run an experiment of a paper: claimed, measured here, under which conditions. Killed, it goes on."""
-    if name == "time":
-        over_time(published, published_types, out)
-        return
     import torch
 
     from brittlestar.cli.train import FRESH_RATE, TUNING_RATE, start_of
@@ -142,21 +139,6 @@ def reproduce(
     )
     reproduction, page = run(name, setting, out, lambda text: say(f"  {text}", err=True), beside)
     tell(reproduction, page)
-
-
-def over_time(published: Path | None, types: Path | None, out: Path) -> None:
-    """What published models say of time: no training, only the testbed's table."""
-    from brittlestar.core.errors import UsageError, require
-    from brittlestar.core.files import make_folder
-    from brittlestar.reproduce.over_time import reproduce_over_time
-    from brittlestar.reproduce.page import write_page
-
-    needed = "time needs the ImageNet testbed's table and types: --published FILE --published-types FILE"
-    require(published is not None and types is not None, needed, UsageError)
-    assert published is not None and types is not None
-    reproduction = reproduce_over_time(published, types)
-    make_folder(out)
-    tell(reproduction, write_page(reproduction, out))
 
 
 def tell(reproduction: Reproduction, page: Path) -> None:

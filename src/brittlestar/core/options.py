@@ -53,13 +53,25 @@ OPTIONS: dict[str, Option] = {
     **_own("trials", "scale", owner="show"),
     "conditions": Option("conditions", "--condition", "show"),
     "architecture": Option("architecture", "--arch", "fit"),
-    **_own("clean", "standard", owner="analysed"),
+    **_own("clean", "standard", "types", owner="read_population"),
     "claimed": Option("claimed", "--type", "analysed"),
-    **_own("bins", "each", "upward", "images", owner="MatchedSet"),
+    **_own("each", "upward", owner="MatchedSet"),
+    "bins": Option("edges", "--bins", "MatchedSet"),
+    **_own("images", owner="build_matched"),
     **_own("clean", "types", "adversarial", "base", "classes", owner="PublishedFiles", lead="published_"),
 }
 
-_PLAIN = ("evaluate", "fit", "reopened", "predicted", "show", "estimate")
+_PLAIN = (
+    "evaluate",
+    "fit",
+    "reopened",
+    "predicted",
+    "show",
+    "estimate",
+    "read_population",
+    "analysed",
+    "build_matched",
+)
 """Functions: their arguments are named alone. The fields of the others are named with the class."""
 
 _language: Language = PYTHON

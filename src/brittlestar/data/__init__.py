@@ -70,6 +70,7 @@ def open_source(
     progress: Progress | None = None,
     groups: Any = None,
     one_class: bool = False,
+    unlabelled: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
     contexts: Any = None,
@@ -95,6 +96,7 @@ def open_source(
             its own. Exact copies are found without.
         image_column, label_column: Names of columns of Parquet files, where they are not the usual ones.
         one_class: Whether images of one class will do, as the model is known to have others.
+        unlabelled: Whether data without labels will do (films).
         contexts: What else is known of each sample (background, site, camera), to be told apart in the report: names
             of columns or arrays (``"site,camera"`` or a list), of an image folder without ``metadata`` names for the
             levels of folders below the class's; for arrays a mapping of names to one value a sample.
@@ -158,7 +160,10 @@ def open_source(
             _require_columns(path, reader.columns, image_column, label_column)
             if reader is not FOLDER:
                 require_no_metadata(table, path)
-            return _with_contexts(_told(reader.open(path, asked), path), names)
+            opened = reader.open(path, asked)
+            bare = f"{path} has no labels, and this needs them: folders of classes, or clips.csv with a column label"
+            require(unlabelled or opened.info.labelled, bare, DataError)
+            return _with_contexts(_told(opened, path), names)
     forms = [form for form, _ in describe_sources()]
     raise DataError(f"cannot read {path}: data are {', '.join(forms[:-1])} or {forms[-1]}")
 
@@ -245,7 +250,9 @@ def reopened(data: Mapping[str, Any]) -> Source:
     keys = ("resize", "crop", "filter", "rounding", "prepare", "image_column", "label_column")
     how = {key: data["how"].get(key) for key in keys}
     several = len(data.get("classes") or ()) > 1
-    source = open_source(data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), one_class=several)
+    source = open_source(
+        data["spec"], **how, skip_bad=data["how"].get("skip_bad", False), unlabelled=True, one_class=several
+    )
     return in_space(source, recorded_space(data))
 
 

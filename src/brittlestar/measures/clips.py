@@ -33,7 +33,7 @@ from brittlestar.core.errors import UsageError, require
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate, NoSamplesError, NotAvailableError, Outcomes, Scores, check_rule
 from brittlestar.measures.effects import Effect
-from brittlestar.measures.means import bounded_mean, share, share_difference
+from brittlestar.measures.means import bounded_mean, share
 from brittlestar.measures.samples import Samples, mean_of
 
 BALL = 16 / 255
@@ -114,8 +114,8 @@ class Neighbourhoods:
         return np.asarray(self.anchors.correct & self._every(self.around.correct, k))
 
     def drop(self, k: int) -> Estimate:
-        """pm-0 less pm-k, paired by anchor; in [0, 1]."""
-        return share_difference(self.samples, self.anchors.correct, self._right_within(k), self.rule, self.level)
+        """pm-0 less pm-k: anchors that are right, but not with every neighbour at most k frames away; in [0, 1]."""
+        return share(self.samples, self.anchors.correct & ~self._right_within(k), self.rule, self.level)
 
     def kept(self, k: int) -> Estimate:
         """Of the right anchors, those whose every neighbour at most k frames away is right, pm-k / pm-0.

@@ -41,7 +41,7 @@ class Resampled:
 
     Fields:
         value: On the images as they are.
-        draws: (draws,).
+        draws: (draws,); NaN where nothing was drawn that it can be told from.
         n: Images.
     """
 
@@ -52,7 +52,7 @@ class Resampled:
     def estimate(self, level: float = LEVEL) -> Estimate:
         """With the interval between percentiles."""
         check_level(level)
-        low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
+        low, high = np.nanquantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
         return enclosing(self.value, float(low), float(high), self.n, level, BOOTSTRAP)
 
 
@@ -98,9 +98,9 @@ def over_images(
     weights = generator.multinomial(images, np.full(images, 1 / images), draws).astype(np.float64)
     sums = (weights @ table.reshape(images, -1)).reshape(draws, pairs, outcomes)
     if made_up is not None:
-        sums += generator.multinomial(MADE_UP, made_up, (draws, pairs))
-    drawn = statistic(sums)
-    return Resampled(value, drawn[np.isfinite(drawn)], images)
+        # A pair that saw nothing together is no pair in any draw either.
+        sums += generator.multinomial(MADE_UP, made_up, (draws, pairs)) * (table.sum((0, 2)) > 0)[:, None]
+    return Resampled(value, statistic(sums), images)
 
 
 def outcomes(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Scores:

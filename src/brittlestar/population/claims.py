@@ -169,7 +169,7 @@ def _type(population: Population, name: str, which: str) -> str:
     there = ", ".join(f"{t} ({n})" for t, n in typed.items())
     require(
         bool(there),
-        "no model's kind of training is known: give a column type, or testbed-model-types.json with --types",
+        f"no model's kind of training is known: give a column type, or {option('types', 'testbed-model-types.json')}",
         DataError,
     )
     require(bool(name), f"the table does not say which models are {which}: name {option(which)}, of {there}", DataError)

@@ -11,6 +11,7 @@ from brittlestar.measures.base import Estimate
 from brittlestar.measures.scales import scale_of
 from brittlestar.population.claims import ColumnClaim, PopulationClaims
 from brittlestar.population.own import OwnModel
+from brittlestar.population.table import Flags, Floats
 from brittlestar.report.drawing.svg import Canvas, element, nice_ticks
 from brittlestar.report.names import middle
 from brittlestar.report.words import number, points
@@ -19,7 +20,7 @@ MARKS = ("raw", "beyond the line", "beyond dilution")
 """Open circle, dot, diamond."""
 
 _WIDTH, _LEFT, _RIGHT, _LANE = 780.0, 250.0, 128.0, 5.0
-_LETTERS = 44
+_LETTERS = 38
 _TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -79,8 +80,10 @@ def scatter(claims: PopulationClaims, claim: ColumnClaim, own: Sequence[OwnModel
     width, height, left, right, top, bottom = 300.0, 262.0, 36.0, 8.0, 8.0, 36.0
     stated = f"{claim.models} {claims.claimed} models: effective robustness {points(claim.beyond.estimate, sign=True)}"
     canvas = Canvas(width, height, f"{claim.column.title} by {claim.column.against.title}", f"{stated}.")
-    xs = [*x[known], *(p.clean.value for _, p in marked)]
-    ys = [*y[known], *(p.shifted.low for _, p in marked), *(p.shifted.high for _, p in marked)]
+    # Models far below all others (nearest neighbours, random features) would leave no room for those in question.
+    core = known & (claim.typed | claim.standing)
+    xs = [*x[core], *(p.clean.value for _, p in marked)]
+    ys = [*y[core], *(p.shifted.low for _, p in marked), *(p.shifted.high for _, p in marked)]
     low_x, high_x = _range(xs, claims.scale)
     low_y, high_y = _range(ys, claims.scale)
 
@@ -104,11 +107,14 @@ def scatter(claims: PopulationClaims, claim: ColumnClaim, own: Sequence[OwnModel
     middle_line = claim.line.predict(grid)
     upper = [(x_of(a), y_of(b)) for a, b in zip(grid, high, strict=True)]
     canvas.path([*upper, *((x_of(a), y_of(b)) for a, b in zip(grid[::-1], low[::-1], strict=True))], "ribbon", True)
-    inside = [(a, b) for a, b in zip(grid, middle_line, strict=True) if claim.line.lowest <= a <= claim.line.highest]
-    canvas.path([(x_of(a), y_of(b)) for a, b in zip(grid, middle_line, strict=True)], "border")
+    up = by.forward(middle_line)
+    # Cut off at the frame: pressed into it, the line would have a bend.
+    drawn = [(a, b) for a, b, at in zip(grid, middle_line, up, strict=True) if low_y <= at <= high_y]
+    inside = [(a, b) for a, b in drawn if claim.line.lowest <= a <= claim.line.highest]
+    canvas.path([(x_of(a), y_of(b)) for a, b in drawn], "border")
     canvas.path([(x_of(a), y_of(b)) for a, b in inside], "line")
     order = (
-        ("other", known & ~claim.typed & ~claim.standing, 1.5),
+        ("other", known & ~claim.typed & ~claim.standing & _within(x, xs, y, ys), 1.5),
         ("open standing", claim.standing, 2.0),
         ("dot typed", claim.typed & known, 2.6),
     )
@@ -125,6 +131,10 @@ def scatter(claims: PopulationClaims, claim: ColumnClaim, own: Sequence[OwnModel
         canvas.add("path", inner, d=outline, class_="dot mine")
         canvas.text(at + 7, y_of(point.shifted.value) + 3.5, middle(model.name, 14), "name-of-row")
     return canvas.markup()
+
+
+def _within(x: Floats, xs: Sequence[float], y: Floats, ys: Sequence[float]) -> Flags:
+    return (x >= min(xs)) & (x <= max(xs)) & (y >= min(ys)) & (y <= max(ys))
 
 
 def _range(values: Sequence[float], scale: str) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from brittlestar import measures
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.options import option
 from brittlestar.core.places import place
 from brittlestar.core.rows import Rows
 from brittlestar.measures.base import LEVEL, Estimate
@@ -66,7 +67,7 @@ def read_own(runs: Sequence[str], population: Population, level: float = LEVEL) 
         name = setting or population.clean
         require(
             name in {s.name for s in population.settings},
-            f"--run {text}: the population has no setting {name!r}; there are "
+            f"the run {text}: the population has no setting {name!r}; there are "
             f"{', '.join(s.name for s in population.settings if not s.part)}",
             DataError,
         )
@@ -74,7 +75,7 @@ def read_own(runs: Sequence[str], population: Population, level: float = LEVEL) 
         classes = len(store.manifest.data.get("classes", ()))
         require(
             population.classes is None or classes == population.classes or bool(setting),
-            f"--run {text} has {classes} classes, the population {population.classes}: accuracies of another task "
+            f"the run {text} has {classes} classes, the population {population.classes}: accuracies of another task "
             "have no place among its models",
             DataError,
         )
@@ -133,8 +134,8 @@ def placed(models: Sequence[OwnModel], claims: PopulationClaims, level: float = 
         told.append(OwnModel(name=model.name, accuracy=model.accuracy, points=tuple(points)))
     require(
         any(m.points for m in told) or not told,
-        "the runs have no setting of the population beside clean images: run its corruptions (--suite imagenet-c), or "
-        "name a natural set, --run SETTING=RUN",
+        "the runs have no setting of the population beside clean images: run its corruptions "
+        f"({option('suite', 'imagenet-c')}), or name the natural set that a run is of, SETTING=RUN",
         DataError,
     )
     return told

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from brittlestar.core.errors import DataError, require
+from brittlestar.core.options import option
 from brittlestar.population.csvfile import header_of, number_or_nan
 from brittlestar.population.families import base_of, family_of
 from brittlestar.population.table import Kind, Population, PopulationSetting, with_means
@@ -139,7 +140,9 @@ def read_testbed(path: Path, rows: list[tuple[int, list[str]]], types: Mapping[s
     standard = [n for n, k in zip(names, kinds, strict=True) if k == STANDARD]
     fitted = [k == STANDARD and "aws" not in n and "batch64" not in n for n, k in zip(names, kinds, strict=True)]
     images = np.where(np.isnan(values), np.nan, np.asarray([count for _, count in known])[None])
-    missing = "" if types else "; their kinds of training are not known: give testbed-model-types.json with --types"
+    missing = (
+        "" if types else f"; their kinds of training are not known: give {option('types', 'testbed-model-types.json')}"
+    )
     population = Population(
         layout="testbed",
         models=tuple(names),

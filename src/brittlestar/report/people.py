@@ -18,7 +18,7 @@ from brittlestar.report.subjects import ModelEntry, Subject
 from brittlestar.report.words import listing
 from brittlestar.report.words import share as told
 from brittlestar.store.people import Export, Stimulus, exports, kept_files, stimulus_of
-from brittlestar.store.trials import Trial
+from brittlestar.store.trials import NO_ANSWER, Trial
 
 ABOVE_CHANCE = 0.05
 """People cannot read a condition where the upper limit of their accuracy is below chance and this much."""
@@ -163,7 +163,7 @@ def _compared(
     conditions = tuple(
         _condition(
             name,
-            gathered.subjects[0].titles,
+            {i: f"{info.title}, {info.label}" if info.label else info.title for i, info in infos.items()},
             of_shown[name],
             export,
             chance,
@@ -226,7 +226,8 @@ def _condition(
         answered = _answered(rows[stimulus.condition])
         correct = np.array([answered[s.position][0] for s, _ in answers])
         agree = consistency(_tables(by_person, answered))
-        predictions = [export.classes[answered[s.position][1]] for s in dict.fromkeys(s for s, _ in answers)]
+        seen = dict.fromkeys(s.position for s, _ in answers)
+        predictions = [_name(answered[position][1], export) for position in seen]
         beside.append(
             Beside(
                 model=entry,
@@ -250,6 +251,11 @@ def _condition(
         unreadable=limit < chance + ABOVE_CHANCE,
         models=tuple(beside),
     )
+
+
+def _name(answer: int, export: Export) -> str:
+    """A model's answer; of a larger label space it may be none of the classes."""
+    return export.classes[answer] if 0 <= answer < len(export.classes) else NO_ANSWER
 
 
 def _by_person(answers: Sequence[Answer]) -> dict[str, list[Answer]]:

@@ -62,12 +62,12 @@ def people_page(
         timing: How long things are shown.
     """
     height, width = shape
-    css, js = asset("people.css"), asset("people.js")
+    css, js, keys = asset("people.css"), asset("people.js"), keys_of(export.classes)
     values = {
         "short": export.short,
         "columns": list(COLUMNS),
         "classes": list(export.classes),
-        "keys": list(KEYS),
+        "keys": keys,
         "fixation": timing.fixation,
         "duration": timing.picture,
         "mask": timing.mask,
@@ -91,7 +91,7 @@ def people_page(
             data=Markup(json_for_script(values)),
             count=len(export.stimuli),
             classes=export.classes,
-            keys=KEYS,
+            keys=keys,
             duration=timing.picture,
             minutes=math.ceil((len(export.stimuli) + len(practice)) * _A_TRIAL / 60),
             short=export.short,
@@ -100,6 +100,12 @@ def people_page(
             small=max(height, width) <= _SMALL,
         )
     )
+
+
+def keys_of(classes: Sequence[str]) -> list[str]:
+    """A key for each class: its own name where all are single letters or digits, as the digits are."""
+    own = [name.lower() for name in classes]
+    return own if len({*own}) == len(own) and all(name in KEYS and len(name) == 1 for name in own) else [*KEYS]
 
 
 def _address(png: bytes) -> str:

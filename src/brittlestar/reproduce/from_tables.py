@@ -9,6 +9,7 @@ from brittlestar.core.errors import DataError, require, unknown
 from brittlestar.core.files import make_folder
 from brittlestar.reproduce.cifar_101 import reproduce_cifar_101
 from brittlestar.reproduce.imagenet_x import reproduce_imagenet_x
+from brittlestar.reproduce.over_time import reproduce_time
 from brittlestar.reproduce.page import write_page
 from brittlestar.reproduce.population_tables import reproduce_clip, reproduce_testbed
 from brittlestar.reproduce.study import Reproduction
@@ -18,6 +19,7 @@ FROM_TABLES: dict[str, Callable[[Path, Path], Reproduction]] = {
     "testbed": reproduce_testbed,
     "clip": reproduce_clip,
     "imagenet-x": reproduce_imagenet_x,
+    "time": reproduce_time,
 }
 """By name, what makes the reproduction of a folder of published files; pictures go into the second folder."""
 

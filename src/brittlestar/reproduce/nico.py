@@ -242,6 +242,8 @@ def verdicts_of(measured: NicoMeasured) -> list[ClaimVerdict]:
             how = f"Holm over {len(shapes)} claims: p = {p:.2g}"
         found = over(values)
         told = f"{100 * found.value:+.1f} {unit} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+        if len(values) >= SEEDS and found.high < 0:
+            how = f"the interval lies on the other side; {how}"
         measured_here = f"{told} ({how})" if len(values) > 1 else f"{100 * found.value:+.1f} {unit} ({how})"
         verdicts.append(ClaimVerdict(claim=claim, claimed=claimed, measured=measured_here, state=state))
     return verdicts

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from brittlestar.core.errors import DataError, require
 from brittlestar.core.text import readable
 from brittlestar.measures.compare import holm
+from brittlestar.population.families import architecture_root
 from brittlestar.reproduce.study import ClaimVerdict, Reproduction, State, Table
 
 PAPER = "Gu et al. 2019, https://arxiv.org/abs/1904.10076; Shankar et al., ICCV 2021, https://arxiv.org/abs/1906.02168"
@@ -64,9 +64,8 @@ class Testbed:
     @property
     def architectures(self) -> npt.NDArray[np.int64]:
         """(n,) numbers, equal for models of one architecture, as far as the beginnings of their names tell."""
-        begins = [re.match(r"[a-z]*", re.sub(r"^(fix|bit-m-r|fb|se_?)", "", n.lower())) for n in self.names]
-        words = [found[0] if found else "" for found in begins]
-        return np.unique(words, return_inverse=True)[1].astype(np.int64)
+        roots = [architecture_root(name) for name in self.names]
+        return np.unique(roots, return_inverse=True)[1].astype(np.int64)
 
     def of(self, column: str) -> Values:
         """A column.
@@ -83,7 +82,7 @@ class Testbed:
         return np.asarray(np.mean([self.of(column) for column in wanted], axis=0), np.float64)
 
 
-def read_testbed(table: Path, types: Path) -> Testbed:
+def read_table(table: Path, types: Path) -> Testbed:
     """The table and the kinds of training.
 
     Raises:
@@ -92,13 +91,15 @@ def read_testbed(table: Path, types: Path) -> Testbed:
     try:
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        told = json.loads(types.read_text(encoding="utf-8"))
+        kinds = json.loads(types.read_text(encoding="utf-8"))
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"cannot read {readable(str(table))} with {readable(str(types))}: {error}") from error
+        raise DataError(
+            f"cannot read {readable(str(table))} with {types.name} beside it: {error}; it is {WHERE}"
+        ) from error
     require(
         bool(rows) and "model" in rows[0], f"{readable(str(table))} has no column model; wanted is {WHERE}", DataError
     )
-    require(isinstance(told, dict), f"{readable(str(types))} gives no kind of training by model", DataError)
+    require(isinstance(kinds, dict), f"{readable(str(types))} gives no kind of training by model", DataError)
     columns = {}
     for name in (name for name in rows[0] if name != "model"):
         try:
@@ -109,7 +110,7 @@ def read_testbed(table: Path, types: Path) -> Testbed:
         require(bool(inside.all()), f"{readable(str(table))}: {name} is not in percent", DataError)
         columns[name] = values
     names = tuple(row["model"] for row in rows)
-    found = Testbed(names, tuple(str(told.get(name, "")) for name in names), columns)
+    found = Testbed(names, tuple(str(kinds.get(name, "")) for name in names), columns)
     for name, anchors in SETS.items():
         for k in (0, 10):
             counts = found.of(f"{name}_pm{k}") * anchors
@@ -118,9 +119,9 @@ def read_testbed(table: Path, types: Path) -> Testbed:
     return found
 
 
-def reproduce_over_time(table: Path, types: Path) -> Reproduction:
-    """Both findings over the models of the table."""
-    testbed = read_testbed(table, types)
+def reproduce_time(folder: Path, out: Path) -> Reproduction:
+    """Both findings over the models of ``testbed-top1.csv`` and ``testbed-model-types.json`` in a folder."""
+    testbed = read_table(folder / "testbed-top1.csv", folder / "testbed-model-types.json")
     verdicts: list[ClaimVerdict] = []
     tables: list[Table] = []
     for name in SETS:

@@ -92,9 +92,12 @@ def fill_around(
     for start in range(0, len(order), many):
         some = slice(start, start + many)
         frames = _frames(images, owner[some], place[some], around)
-        change[some] = distances(frames, images[torch.from_numpy(owner[some]).to(images.device)])
         for first in range(0, len(frames), batch):
-            x = frames[first : first + batch].to(torch.float32).div_(255)
+            few = frames[first : first + batch]
+            here = slice(start + first, start + first + len(few))
+            # A batch at a time, as whole numbers take eight times the memory of the levels.
+            change[here] = distances(few, images[torch.from_numpy(owner[here]).to(images.device)])
+            x = few.to(torch.float32).div_(255)
             for own, model in zip(logits, models, strict=True):
                 with torch.inference_mode():
                     own.append(model.all_outputs(x).detach().to(torch.float32))

@@ -90,7 +90,7 @@ class People(Section):
         return {f"people/{found.export}": _drawn(found) for found in self.found}
 
     def context(self) -> Mapping[str, Any]:
-        return {"drawn": _drawn, "basis": _basis, "two": _two, "one": lambda v: number(v, 2), "verdict": _verdict}
+        return {"drawn": _drawn, "basis": _basis, "two": lambda v: number(v, 2), "verdict": _verdict}
 
 
 def _result(one: BothWays, found: PeopleExport, condition: str, measure: str, estimate: Estimate) -> Result:

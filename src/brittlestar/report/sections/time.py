@@ -171,7 +171,7 @@ def _findings(m: TimeModel) -> Iterator[Finding]:
             f"{name} is right on {share(first)} of the frames, and on all frames within {m.reach} of them on "
             f"{share(last)}: {number(100 * drop.value, decimals_of(drop))} points less {interval(drop)}."
         )
-        bad = drop.low > 0
+        bad = drop.low > 0.01
         yield Finding(
             lead="A moment before or after:",
             text=text,
