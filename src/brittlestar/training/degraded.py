@@ -64,7 +64,7 @@ class Degraded(Recipe):
 
     name: ClassVar[str] = "degraded"
 
-    members: str = "uniform"
+    members: str = "grey"
 
     def __post_init__(self) -> None:
         names = self.members.split(",")
