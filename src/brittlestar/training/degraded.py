@@ -64,7 +64,7 @@ class Degraded(Recipe):
 
     name: ClassVar[str] = "degraded"
 
-    members: str = "grey"
+    members: str = "uniform"
 
     def __post_init__(self) -> None:
         names = self.members.split(",")
