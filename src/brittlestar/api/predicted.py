@@ -64,7 +64,9 @@ def store_predictions(request: Request, files: Mapping[str, Path], in_order: boo
         truths = None if request.truths is None else request.truths[order]
         labels = request.labels[order].astype(np.int32)
         ordered = [names[place] for place in order]
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered, truths)
+        told = {name: column[order] for name, column in source.contexts.items()}
+        own = None if groups is None else groups[order]
+        store.write_samples(source.ids[order], labels, own, ordered, truths, told)
         for name, cells in made.items():
             store.register_model(dataclasses.asdict(_info(name, tables[name], request)))
             store.register_conditions([known[condition].info for condition in cells])
