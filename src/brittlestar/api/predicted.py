@@ -135,7 +135,16 @@ def predicted(
         titles=opened.titles,
         truths=opened.truths,
     )
-    return Run(opened.folder, store_predictions(request, files, in_order))
+    outcome = store_predictions(request, files, in_order)
+    store = RunStore.open(opened.folder)
+    for name in files:
+        fingerprint = store.manifest.models[name]["fingerprint"]
+        done = {c for _, _, conditions in store.finished_groups(fingerprint) for c in conditions}
+        lacking = [c.info.id for c in request.conditions if c.fingerprint not in done]
+        if lacking:
+            few = f"{', '.join(lacking[:3])}{', ...' if len(lacking) > 3 else ''}"
+            watch.note(f"{name} has no predictions under {len(lacking):,} conditions of the suite ({few})")
+    return Run(opened.folder, outcome)
 
 
 def _conditions(table: Predictions, known: Mapping[str, Condition]) -> list[str]:
