@@ -133,6 +133,7 @@ def test_too_few_samples_are_all_looked_at() -> None:
     assert np.allclose(found.rates.value, (margins < 0).mean(1), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_same_seed_looks_at_the_same_cells() -> None:
     auxiliary, margins = world(4, 250)
     one, two = (active_estimate(auxiliary, Table(margins), 0.2, seed=3) for _ in range(2))

@@ -88,7 +88,7 @@ INSIDE = {
     "build spectrum": Inside("--data {w}/data.npz --out {out}/mean.npy", "brittlestar.build.spectrum.mean_amplitudes"),
     "people table": Inside("{w} --out {out}/people.md", "brittlestar.reproduce.human_table.human_table"),
     "people export": Inside(
-        "{w}/run --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
+        "{w}/run --model model --condition clean --trials 2 --out {out}", "brittlestar.report.people_page.people_page"
     ),
     "build matched": Inside(
         "--candidates {w}/data.npz --reference {w}/data.npz --score s --out {out}/list.csv",
@@ -212,7 +212,7 @@ def test_a_failure_inside_is_told_and_loses_nothing(
         monkeypatch.setattr(command, "callback", functools.wraps(command.callback)(fail))
     before = contents(world)
     code, err = call(*[*verb.split(), *words.format(w=world, out=tmp_path / "out").split()])
-    assert reached, "the function is not called any more: name another"
+    assert reached, f"the function is not called any more: name another ({err})"
     assert code == expected, err
     assert "Traceback" not in err and text in err
     assert len([line for line in err.splitlines() if line.startswith("error: ")]) == 1, err

@@ -149,6 +149,7 @@ def test_two_workers_give_the_same(world: Path, sharp: tuple[Path, SampledMap]) 
     assert found is not None and np.array_equal(found.wrong, sharp[1].wrong)
 
 
+@pytest.mark.slow
 def test_another_executor_gives_the_same(world: Path, sharp: tuple[Path, SampledMap]) -> None:
     threaded = Threaded()
     _, found = surveyed(world, "threaded", executor=threaded)

@@ -29,7 +29,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, data = make_world(world, 60)
     x = np.random.default_rng(1).integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
     np.savez(world / "elsewhere.npz", x=x, y=np.arange(40) % 4)
-    words = ["run", "--model", f"m=torch:{model}:model", "--data", data, "--suite", "noise", "--shifted"]
+    words = [
+        "run",
+        "--model",
+        f"m=torch:{model}:model",
+        "--data",
+        data,
+        "--suite",
+        "noise",
+        "--shifted",
+        "--workers",
+        1,
+    ]
     done = called(*words, "--nature", world / "elsewhere.npz", "--out", world / "run")
     assert done.returncode == 0, done.stderr
     return world / "run"
@@ -38,7 +49,20 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_models_answer_the_other_data_once(run: Path) -> None:
     assert [(name, path.parent.name) for name, path in nature_runs(run)] == [("elsewhere.npz", "nature")]
     model, data = run.parent / "model.py", run.parent / "data.npz"
-    words = ["run", "--model", f"m=torch:{model}:model", "--data", data, "--suite", "noise", "--shifted", "--out", run]
+    words = [
+        "run",
+        "--model",
+        f"m=torch:{model}:model",
+        "--data",
+        data,
+        "--suite",
+        "noise",
+        "--shifted",
+        "--workers",
+        1,
+        "--out",
+        run,
+    ]
     again = called(*words, "--nature", run.parent / "elsewhere.npz", calls=run.parent / "calls")
     assert again.returncode == 0, again.stderr
     asked = sum(int(line) for line in (run.parent / "calls").read_text().split())
@@ -142,7 +166,18 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path: Path) -> None:
     data = _named(tmp_path / "data.npz", ["a", "b", "c", "d"], y, 0, site=np.array(["x", "y"] * 20))
     same = _named(tmp_path / "same.npz", ["a", "b", "c", "d"], y, 1)
     turned = _named(tmp_path / "turned.npz", ["d", "a", "b", "c"], (y + 1) % 4, 1)
-    words = ["run", "--model", f"m=torch:{model}:model", "--data", data, "--suite", "clean", "--shifted"]
+    words = [
+        "run",
+        "--model",
+        f"m=torch:{model}:model",
+        "--data",
+        data,
+        "--suite",
+        "clean",
+        "--shifted",
+        "--workers",
+        1,
+    ]
     out = tmp_path / "run"
     # Contexts are those of the data alone.
     done = called(*words, "--contexts", "site", "--nature", same, "--nature", turned, "--out", out)
@@ -154,7 +189,18 @@ def test_other_classes_are_refused_before_any_model_is_asked(tmp_path: Path) -> 
     model, _ = make_world(tmp_path, 40)
     y = np.arange(40) % 4
     data = _named(tmp_path / "data.npz", ["a", "b", "c", "d"], y, 0)
-    words = ["run", "--model", f"m=torch:{model}:model", "--data", data, "--suite", "clean", "--shifted"]
+    words = [
+        "run",
+        "--model",
+        f"m=torch:{model}:model",
+        "--data",
+        data,
+        "--suite",
+        "clean",
+        "--shifted",
+        "--workers",
+        1,
+    ]
     for classes in (["a", "b", "c", "zebra"], ["a", "b", "c"]):
         other = _named(tmp_path / "other.npz", classes, np.arange(40) % len(classes), 1)
         done = called(*words, "--nature", other, "--out", tmp_path / "run", calls=tmp_path / "calls")

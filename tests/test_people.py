@@ -110,6 +110,7 @@ def test_a_person_who_answers_as_a_model_does_has_its_kappa_and_reads_none_of_it
         assert max(others) < 1
 
 
+@pytest.mark.slow
 def test_people_at_chance_cannot_read_a_condition_once_there_are_enough_of_them(asked: tuple[RunStore, Export]) -> None:
     store, export = asked
     noisy = [s for s in export.stimuli if s.condition == NOISE]

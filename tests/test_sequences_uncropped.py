@@ -122,6 +122,7 @@ def test_a_run_shows_the_model_what_the_reference_shows(tmp_path: Path) -> None:
             assert black.any(), "the square alone would have shown black"
 
 
+@pytest.mark.slow
 def test_killed_resumed_spread_and_audited_rows_are_the_same(tmp_path: Path) -> None:
     write_pictures(tmp_path / "data", 60)
     (tmp_path / "model.py").write_text(MODEL.replace("4, generator", "2, generator"))

@@ -178,6 +178,7 @@ def test_rows_are_the_same_whatever_the_batch_and_where_a_run_stopped(
         assert one.change is not None and two.change is not None and np.array_equal(one.change, two.change)
 
 
+@pytest.mark.slow
 def test_workers_make_the_same_rows(tmp_path: Path, world: tuple[Path, Path]) -> None:
     model, clips = world
     data = f"{clips}:every=2,within=2"
