@@ -7,6 +7,9 @@ Both fill the same run with the same small model through a pool, in turn. Printe
 * *processor*: twice the processor seconds a pass of one worker over those of two, the start of processes included: what
   the first ratio would be if nobody else computed here. Waiting for memory counts, waiting for a core does not.
 
+* *apart*: what as many runs that know nothing of each other get done at the same time, over one: what this machine
+  has to give.
+
 The load before each round is printed: with anything but about 0, only the second ratio speaks of us.
 
     python benchmarks/scaling.py --rounds 3
@@ -16,6 +19,8 @@ The load before each round is printed: with anything but about 0, only the secon
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
+import multiprocessing
 import os
 import resource
 import shutil
@@ -69,6 +74,20 @@ def measured(world: Path, workers: int) -> Pace:
     return Pace((last[1] - first[1]) / (last[0] - first[0]), (_children() - before) / seen[-1][1])
 
 
+def apart(world: Path, many: int) -> float:
+    """Passes a second of as many runs at the same time, each with one worker in a process and folder of its own."""
+    with concurrent.futures.ProcessPoolExecutor(many, multiprocessing.get_context("spawn")) as pool:
+        return sum(pace.passes for pace in pool.map(_alone, [world] * many, range(many)))
+
+
+def _alone(world: Path, number: int) -> Pace:
+    own = world / f"apart-{number}"
+    own.mkdir(exist_ok=True)
+    for name in ("model.py", "data.npz"):
+        shutil.copy(world / name, own / name)
+    return measured(own, 1)
+
+
 def _children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
@@ -83,6 +102,7 @@ def main() -> None:
     chosen = parser.parse_args()
     many = chosen.workers
     paces: dict[int, list[Pace]] = {1: [], many: []}
+    separate: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         world = Path(folder)
         (world / "model.py").write_text(MODEL)
@@ -100,9 +120,12 @@ def main() -> None:
                     f"{shown}, load before {load:.2f} on {os.cpu_count()} cores",
                     flush=True,
                 )
+            separate.append(apart(world, many))
+            print(f"round {turn + 1}, {many} runs apart: {separate[-1]:,.0f} passes/s", flush=True)
     wall = [b.passes / a.passes for a, b in zip(paces[1], paces[many], strict=True)]
     processor = [many * a.processor / b.processor for a, b in zip(paces[1], paces[many], strict=True)]
-    for name, ratios in (("wall", wall), ("processor", processor)):
+    alone = [both / a.passes for a, both in zip(paces[1], separate, strict=True)]
+    for name, ratios in (("wall", wall), ("processor", processor), ("apart", alone)):
         print(f"{name}: {statistics.median(ratios):.2f} x  ({', '.join(f'{ratio:.2f}' for ratio in ratios)})")
 
 

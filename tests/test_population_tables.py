@@ -107,7 +107,7 @@ def test_the_testbeds_layout(tmp_path: Path) -> None:
     assert known.column("fog (on disk)")[0] == pytest.approx(0.55) and np.isnan(known.column("fog (on disk)")[1])
     assert known.images[0, known.place("imagenet-r")] == 30_000
     kinds.unlink()
-    assert "give testbed-model-types.json" in read_population([path]).notes[0]
+    assert "testbed-model-types.json" in read_population([path]).notes[0]
     with pytest.raises(DataError, match="resnet50 more than once"):
         read_population([rows_of_testbed(tmp_path, [rows[0], rows[0]])])
     with pytest.raises(DataError, match="val is in percent"):

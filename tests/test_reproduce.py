@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # These have quick tests of their own.
-LONG = ("mnist-c", "gaussian-features", "transfer-matrix")
+LONG = ("mnist-c", "gaussian-features", "transfer-matrix", "features-transfer", "feature-families")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in EXPERIMENTS])

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from brittlestar.cli.main import app
 from brittlestar.core.errors import UsageError
 from brittlestar.reproduce import Reproduction, Setting, reproduce
+from brittlestar.reproduce.architectures import architectures
 from brittlestar.reproduce.study import Right
-from brittlestar.reproduce.surface_statistics import HARDLY, architectures, gap, gap_difference, judged
+from brittlestar.reproduce.surface_statistics import HARDLY, gap, gap_difference, judged
 from brittlestar.training import Plan
 
 
@@ -162,7 +163,7 @@ def test_lists_of_architectures_are_checked_before_anything_is_done(tmp_path: Pa
             reproduce("surface-statistics", setting(architecture=names), out, print)
     with pytest.raises(UsageError, match="unknown architecture 'resnet9'"):
         reproduce("fog", setting(architecture="resnet9"), out, print)
-    with pytest.raises(UsageError, match="surface-statistics only, transfer takes one"):
+    with pytest.raises(UsageError, match="surface-statistics and features-transfer only, transfer takes one"):
         reproduce("transfer", setting(architecture="resnet8,resnet20"), out, print)
     assert not out.exists()
 

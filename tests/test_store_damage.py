@@ -312,7 +312,7 @@ def test_positions_in_rows_are_compared_with_all_labels(tmp_path: Path) -> None:
     store.register_conditions([describe("a")])
     store.write_cells("m", 0, 30, cells(0, 30, ["a"]))
     labels = np.arange(30, dtype=np.int32) % 5
-    store._order.write(np.array([f"{k:016x}" for k in range(30)]), labels[::-1].copy(), None, None)
+    store._order.write(np.array([f"{k:016x}" for k in range(30)]), labels[::-1].copy(), None, None, None, {})
     again = RunStore.open(store.path)
     assert again.read("m", ["a"]) == {}
     assert "labels are not those of the samples" in str(next(iter(again.damage.values())))

@@ -24,6 +24,7 @@ from brittlestar.training import (
     BatchBalancing,
     CorruptionAugmentation,
     CutMix,
+    Degraded,
     Epoch,
     FastAdversarial,
     Filtered,
@@ -91,6 +92,7 @@ MILD: dict[str, Recipe] = {
     "noise_like": NoiseLike(like="contrast", severity=1),
     "corruptions": CorruptionAugmentation(members="gaussian_noise,contrast", most=1),
     "fully_augmented": FullyAugmented(radius=3),
+    "degraded": Degraded(members="colour,grey"),
     "cnbb": BatchBalancing(steps=2),
 }
 SLOW_LEARNERS = ("cutmix", "mixup", "trades", "augmix")

@@ -17,8 +17,8 @@ def reproduce(
     name: Annotated[
         str,
         typer.Argument(
-            help="figure-1, figure-2, fog, surface-statistics, transfer, features, mnist-c, gaussian-features or nico; "
-            "from published files: cifar-10.1, testbed, clip, imagenet-x or time."
+            help="figure-1, figure-2, fog, surface-statistics, transfer, features, feature-families, mnist-c, "
+            "gaussian-features or nico; from published files: cifar-10.1, testbed, clip, imagenet-x or time."
         ),
     ],
     data: Annotated[
@@ -31,7 +31,11 @@ def reproduce(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder; what others left there is used again.")] = Path("reproductions"),
     arch: Annotated[
-        str, typer.Option(help="Of `brittlestar list architectures`; for surface-statistics also several, with commas.")
+        str,
+        typer.Option(
+            help="Of `brittlestar list architectures`; for surface-statistics and features --transfer also several, "
+            "with commas."
+        ),
     ] = "small_cnn",
     full: Annotated[
         bool, typer.Option("--full/--quick", help="All images and 30 epochs, or minutes on 2 cores.")
@@ -61,6 +65,12 @@ def reproduce(
     std: Annotated[str | None, typer.Option(help="With --from: divided by per channel, if not declared.")] = None,
     matrix: Annotated[
         bool, typer.Option("--matrix", help="For transfer: one training a degradation, each tested on all.")
+    ] = False,
+    transfer: Annotated[
+        bool,
+        typer.Option(
+            "--transfer", help="For features: do architectures that learn more of a model's suffer more transfer?"
+        ),
     ] = False,
     published: Annotated[
         Path | None,
@@ -108,7 +118,8 @@ def reproduce(
     highest = (FRESH_RATE if start is None else TUNING_RATE) if rate is None else rate
     plan = Plan(epochs=epochs or (30 if full else 6), batch=batch, rate=highest, jitter=jitter, flip=flip)
     require(not matrix or name == "transfer", f"--matrix goes with transfer only, not {name}", UsageError)
-    name = "transfer-matrix" if matrix else name
+    require(not transfer or name == "features", f"--transfer goes with features only, not {name}", UsageError)
+    name = "transfer-matrix" if matrix else "features-transfer" if transfer else name
     known = EXPERIMENTS.get(name)
     setting = Setting(
         data=data or (known.data if known else "digits:train"),

@@ -6,8 +6,11 @@ recall; AP is the mean over classes that have objects and over the overlaps .50,
 At most the 100 surest detections of a class count in an image. Boxes around crowds are matched last, any number of
 times, and neither count as objects nor make a detection wrong.
 
-Intervals are percentiles over images drawn again with replacement (``draws``), the same ones for all conditions, so
-that differences between conditions are paired. A class that a draw has no object of is left out of that draw's mean.
+Intervals are of images drawn again with replacement (``draws``), the same ones for all conditions, so that differences
+between conditions are paired. Average precision is higher with few images, and higher again in draws of these; so an
+interval holds the percentiles of the draws and the same mirrored at the value (the basic bootstrap). A class that a
+draw has no object of is left out of that draw's mean. In a simulation of 30 of 400 images an interval said to be of
+95 % held the value of all in 85 % of the cases.
 Where all images agree, draws of them agree too, and would leave no interval at all: so none is narrower than one that
 allows for a share of images, unlike all that were seen, that n images miss with a probability of 2.5 % (at AP 0 and 1
 that is Clopper and Pearson's).
@@ -228,6 +231,6 @@ def _told(value: float, drawn: Scores, images: int, level: float, lowest: float)
     tail = (1 - level) / 2
     low, high = np.quantile(known, [tail, 1 - tail])
     unseen = 1 - tail ** (1 / images)
-    low = min(float(low), value - unseen * (value - lowest))
-    high = max(float(high), value + unseen * (1 - value))
-    return enclosing(value, low, high, images, level, METHOD)
+    least = min(float(low), 2 * value - float(high), value - unseen * (value - lowest))
+    most = max(float(high), 2 * value - float(low), value + unseen * (1 - value))
+    return enclosing(value, max(least, lowest), min(most, 1.0), images, level, METHOD)

@@ -12,7 +12,9 @@ from brittlestar.core.errors import UsageError, require, unknown
 from brittlestar.core.files import make_folder
 from brittlestar.measures.effects import Part
 from brittlestar.reproduce import (
+    feature_families,
     features,
+    features_transfer,
     figure_1,
     gaussian_features,
     maps,
@@ -22,6 +24,7 @@ from brittlestar.reproduce import (
     surface_statistics,
     transfer_matrix,
 )
+from brittlestar.reproduce.architectures import architectures
 from brittlestar.reproduce.claims import Change, Direction, against_clean, between, judge
 from brittlestar.reproduce.page import write_page
 from brittlestar.reproduce.study import ClaimVerdict, Reproduction, Setting, Study, Table
@@ -189,6 +192,17 @@ def _features(study: Study) -> Reproduction:
     return _with(_reproduction("features", study, verdicts, tables=tables), facts)
 
 
+def _features_transfer(study: Study) -> Reproduction:
+    verdicts, tables, facts = features_transfer.compare(study)
+    return _alone("features-transfer", (*study.conditions(), *facts), verdicts, tables)
+
+
+def _feature_families(study: Study) -> Reproduction:
+    verdicts, tables, facts, pictures = feature_families.compare(study)
+    found = _alone("feature-families", (*study.conditions(), *facts), verdicts, tables)
+    return dataclasses.replace(found, pictures=pictures)
+
+
 def _mnist_c(study: Study) -> Reproduction:
     verdicts, tables, facts = mnist_c.compare(study)
     return _with(_reproduction("mnist-c", study, verdicts, tables=tables), facts)
@@ -208,9 +222,16 @@ def _gaussian_features(study: Study) -> Reproduction:
 
 def _nico(study: Study) -> Reproduction:
     verdicts, tables, facts = nico.compare(study)
-    experiment = EXPERIMENTS["nico"]
+    return _alone("nico", facts, verdicts, tables)
+
+
+def _alone(
+    name: str, facts: tuple[str, ...], verdicts: Sequence[ClaimVerdict], tables: tuple[Table, ...]
+) -> Reproduction:
+    """Without the matrix of everything that was trained on everything that was tested."""
+    experiment = EXPERIMENTS[name]
     return Reproduction(
-        name="nico",
+        name=name,
         title=experiment.title,
         paper=experiment.paper,
         conditions=facts,
@@ -274,6 +295,18 @@ EXPERIMENTS: dict[str, Experiment] = {
             _features,
         ),
         Experiment(
+            "features-transfer",
+            "Features that architectures share, and adversarial examples that transfer",
+            "Ilyas et al., NeurIPS 2019, https://arxiv.org/abs/1905.02175",
+            _features_transfer,
+        ),
+        Experiment(
+            "feature-families",
+            "Families of features: useful, robustly useful, visible",
+            f"after Ilyas et al., NeurIPS 2019, https://arxiv.org/abs/1905.02175; {ARTICLE}",
+            _feature_families,
+        ),
+        Experiment(
             "mnist-c",
             "Defences and the corruptions of MNIST-C",
             "Mu and Gilmer 2019, https://arxiv.org/abs/1906.02337",
@@ -295,6 +328,9 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
     )
 }
+
+SEVERAL = ("surface-statistics", "features-transfer")
+"""Experiments that compare architectures."""
 
 
 def reproduce(
@@ -318,19 +354,24 @@ def reproduce(
 
     Raises:
         UsageError: Unknown name or architecture, published accuracies for another experiment than ``fog``, or several
-            architectures for another than ``surface-statistics``.
+            architectures for another than those of ``SEVERAL``.
         DataError: Unusable data.
     """
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
     require(beside is None or name == "fog", f"published accuracies stand beside fog only, not {name}", UsageError)
-    several = len(surface_statistics.architectures(setting.architecture)) > 1
+    several = len(architectures(setting.architecture)) > 1
     require(
-        not several or name == "surface-statistics",
-        f"several architectures go with surface-statistics only, {name} takes one, got {setting.architecture}",
+        not several or name in SEVERAL,
+        f"several architectures go with {' and '.join(SEVERAL)} only, {name} takes one, got {setting.architecture}",
         UsageError,
     )
     require(not several or setting.start is None, "fine-tuning has the one architecture of its model", UsageError)
+    require(
+        name != "features-transfer" or setting.start is None,
+        "features-transfer trains architectures from nothing: leave the model to fine-tune out",
+        UsageError,
+    )
     known = None if beside is None else published.read_published(beside)
     make_folder(folder)
     reproduction = EXPERIMENTS[name].run(Study(setting, folder, say))

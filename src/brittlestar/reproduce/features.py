@@ -46,13 +46,9 @@ def compare(study: Study) -> tuple[list[ClaimVerdict], tuple[str, ...], tuple[Ta
     for kind in KINDS:
         files = []
         for place, seed in enumerate(study.training_seeds):
-            radius = TARGETED[study.shape[0]]
-            # The paper's 0.1, but at least the 2.5 * radius / steps of the authors' evaluation.
-            step = max(0.1, 2.5 * radius / STEPS)
-            what = FeatureSet(kind=kind, epsilon=radius, steps=STEPS, step_size=step, seed=seed)
-            path = study.folder / "sets" / f"{kind}-{_key(study, what, place)}.npz"
-            facts.append(_built(study, what, path, place))
-            files.append(_fitted(study, kind, path, seed))
+            path, fact = made_set(study, kind, place)
+            facts.append(fact)
+            files.append(fit_set(study, kind, path, seed, path.stem))
         study.files[kind] = tuple(files)
     # Half the radius of training and 20 steps, as in the authors' published figures (0.25 against 0.5).
     attack = L2PGD(epsilon=epsilon / 2, steps=20)
@@ -100,6 +96,16 @@ def _learns(study: Study, kind: str, claimed: str) -> ClaimVerdict:
     )
 
 
+def made_set(study: Study, kind: str, place: int = 0) -> tuple[Path, str]:
+    """A set of a kind, made unless it is there with a study's model of the seed at a place; a sentence about it."""
+    radius = TARGETED[study.shape[0]]
+    # The paper's 0.1, but at least the 2.5 * radius / steps of the authors' evaluation.
+    step = max(0.1, 2.5 * radius / STEPS)
+    what = FeatureSet(kind=kind, epsilon=radius, steps=STEPS, step_size=step, seed=study.training_seeds[place])
+    path = study.folder / "sets" / f"{kind}-{_key(study, what, place)}.npz"
+    return path, _built(study, what, path, place)
+
+
 def _key(study: Study, what: FeatureSet, place: int) -> str:
     # The folder's name tells how the model was trained, so a set made with another model is not taken for this one.
     weights = study.files[_FROM[what.kind]][place].parent.name
@@ -107,7 +113,6 @@ def _key(study: Study, what: FeatureSet, place: int) -> str:
 
 
 def _built(study: Study, what: FeatureSet, path: Path, place: int) -> str:
-    """Make the set unless it is there; a sentence about it."""
     # The manifest is written last: where it is, the set is whole.
     if not path.with_suffix(".json").is_file():
         source, setting = study.train_source, study.setting
@@ -136,13 +141,14 @@ def _built(study: Study, what: FeatureSet, path: Path, place: int) -> str:
     )
 
 
-def _fitted(study: Study, kind: str, path: Path, seed: int) -> Path:
+def fit_set(study: Study, kind: str, path: Path, seed: int, folder: str) -> Path:
+    """Train a study's architecture on a set, in a folder of that name among the models; the file of weights."""
     setting = study.setting
     return fit(
         open_source(str(path)),
         Natural(),
         setting.plan,
-        study.folder / "models" / path.stem,
+        study.folder / "models" / folder,
         architecture=setting.architecture,
         seed=seed,
         held_out=0.05,

@@ -15,7 +15,7 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.measures import Estimate, chance_limit, clopper_pearson
 from brittlestar.reproduce.page import filter_pictures
 from brittlestar.reproduce.study import ClaimVerdict, Study, Table, above, below, percent
-from brittlestar.shifts.base import Images
+from brittlestar.shifts.base import Images, Shift
 from brittlestar.training import Filtered, Natural
 
 # Four levels about the middle grey of a display of gamma 2.2 are a Michelson contrast of 3.4 %. That is near the least
@@ -78,7 +78,7 @@ def compare(
     kept = {kept_name(name): _keeping(recipe).shift() for name, recipe in filters.items()}
     study.train({"natural": Natural(), **filters})
     study.measure({"unfiltered": None, **free, **kept})
-    looks = {name: _filtered(recipe, study.images) for name, recipe in filters.items()}
+    looks = {name: filtered_uniformity(recipe.shift(), study.images) for name, recipe in filters.items()}
     verdicts = [_learned(study, name, looks[name]) for name in filters]
     verdicts += [_control(study, name) for name in filters]
     picture = filter_pictures(study, free)
@@ -134,7 +134,7 @@ def _filters(study: Study) -> tuple[dict[str, Filtered], str]:
     images = torch.from_numpy(study.train_source.load(order)).to(torch.float32) / 255
 
     def passes(recipe: Filtered) -> bool:
-        return _filtered(recipe, images).share().value >= _CHOSEN_SHARE
+        return filtered_uniformity(recipe.shift(), images).share().value >= _CHOSEN_SHARE
 
     chosen = next((name for name, recipe in usual.items() if passes(recipe)), None)
     if chosen is None:
@@ -155,13 +155,12 @@ def _keeping(recipe: Filtered) -> Filtered:
     return Filtered(window=recipe.window, high=recipe.high, keep_mean=True)
 
 
-def _filtered(recipe: Filtered, images: Images, batch: int = 250) -> Uniformity:
+def filtered_uniformity(shift: Shift, images: Images, batch: int = 250) -> Uniformity:
     """The measurements of what a filter leaves, in batches so that large images fit into memory."""
-    shift = recipe.shift()
     parts = []
     for start in range(0, len(images), batch):
         part = images[start : start + batch]
-        # Filters draw nothing, so any keys will do.
+        # The filters here draw nothing, so any keys will do; of what draws, one draw is as good as another.
         parts.append(uniformity(shift(part, SampleKeys.of(0, [str(i) for i in range(len(part))]))))
     return Uniformity(
         peak_to_peak=np.concatenate([p.peak_to_peak for p in parts]),

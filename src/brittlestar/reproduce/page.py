@@ -37,21 +37,22 @@ def tile(image: torch.Tensor, side: int) -> Image.Image:
     return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy()).resize((side, side), kind)
 
 
-def filter_pictures(study: Study, filters: Mapping[str, Shift], columns: int = 6) -> str:
-    """Images, what each filter leaves (about a grey of 0.5, as a model sees it), and that at unit variance; a PNG."""
+def filter_pictures(study: Study, filters: Mapping[str, Shift], columns: int = 6, file: str = "filters.png") -> str:
+    """Images, what each filter leaves (without a mean, about a grey of 0.5), and that at unit variance; a PNG."""
     some = study.images[:columns]
     keys = SampleKeys.of(study.setting.seed, [str(i) for i in study.ids[:columns]])
     lines = [("images", some)]
     for name, shift in filters.items():
         left = shift(some, keys)
-        lines += [(name, left + 0.5), ("the same, unit variance", unit_variance(left))]
+        # Of what a filter removes the mean of, rounding is left.
+        about = 0.5 if float(left.mean().abs()) < 1e-4 else 0.0
+        lines += [(name, left + about), ("the same, unit variance", unit_variance(left))]
     sheet = Image.new("RGB", (_LABEL + columns * (_CELL + _GAP), len(lines) * (_CELL + _GAP)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for row, (name, images) in enumerate(lines):
         draw.text((6, row * (_CELL + _GAP) + _CELL // 2 - 8), name, "#16191d", font)
         for place, image in enumerate(images):
             sheet.paste(tile(image, _CELL), (_LABEL + place * (_CELL + _GAP), row * (_CELL + _GAP)))
-    file = "filters.png"
     sheet.save(study.folder / file)
     return file
 

@@ -135,7 +135,7 @@ class Study:
         self.ids = self.test_source.ids[order]
         self.images = torch.from_numpy(self.test_source.load(order)).to(torch.float32) / 255
         self.labels = torch.from_numpy(np.asarray(self.test_source.labels[order])).to(torch.int64)
-        self._keys = SampleKeys.of(self.setting.seed, [str(i) for i in self.ids])
+        self.keys = SampleKeys.of(self.setting.seed, [str(i) for i in self.ids])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -227,27 +227,38 @@ class Study:
         # An attack depends on the model: ``_answers`` makes it.
         if shift is None or isinstance(shift, Attack):
             return self.images
-        return torch.cat([shift(self.images[p], self._keys[p]) for p in self._parts()])
+        return torch.cat([shift(self.images[p], self.keys[p]) for p in self.parts()])
+
+    def attacked(self, model: Model, attack: Attack) -> torch.Tensor:
+        """The test images as an attack on a model leaves them."""
+        made = [attack.perturb(model, self.images[p], self.labels[p], self.keys[p]) for p in self.parts()]
+        return torch.cat(made)
+
+    def right_on(self, images: torch.Tensor, name: str) -> Right:
+        """(seeds, images): whether each training under a key is right on other images of the same labels."""
+        models = [load_model(reopened(file, self.setting.start)) for file in self.files[name]]
+        return np.stack([(self._answers(model, images, None) == self.labels).numpy() for model in models])
 
     def _answers(self, model: Model, images: torch.Tensor, shift: Shift | Attack | None) -> torch.Tensor:
         found = []
-        for part in self._parts():
+        for part in self.parts():
             x = images[part]
             if isinstance(shift, Attack):
-                x = shift.perturb(model, x, self.labels[part], self._keys[part])
+                x = shift.perturb(model, x, self.labels[part], self.keys[part])
             with torch.inference_mode():
                 found.append(model.logits(x).argmax(1))
         return torch.cat(found)
 
-    def _parts(self) -> list[slice]:
+    def parts(self) -> list[slice]:
+        """The test images in batches, by place."""
         return [slice(start, start + _PART) for start in range(0, len(self.images), _PART)]
 
-    def accuracy(self, model: str, version: str) -> Estimate:
+    def accuracy(self, model: str, version: str, level: float = LEVEL) -> Estimate:
         """Share of right answers; a mean over seeds where there are several."""
         hits = self.right[model, version]
         if len(hits) == 1:
-            return rate(int(hits.sum()), hits.size)
-        return mean_interval(hits.mean(axis=0), LEVEL, len(hits))
+            return rate(int(hits.sum()), hits.size, level=level)
+        return mean_interval(hits.mean(axis=0), level, len(hits))
 
     def gain(self, model: str, over: str, version: str) -> Estimate:
         """Accuracy of a model minus another's on the same images, in [-1, 1]."""

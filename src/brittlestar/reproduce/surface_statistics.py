@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,11 @@ import numpy as np
 from scipy import special
 from torch import nn
 
-from brittlestar.core.errors import UsageError, require, unknown
+from brittlestar.core.errors import UsageError, require
 from brittlestar.measures import Estimate
 from brittlestar.measures.effects import Effect, kept_effect, mean_effect
 from brittlestar.models import zoo
+from brittlestar.reproduce.architectures import by_architecture
 from brittlestar.reproduce.claims import SEEDS
 from brittlestar.reproduce.study import LEVEL, ClaimVerdict, Right, State, Study, Table, above, points
 from brittlestar.training import FullyAugmented, Recipe
@@ -25,20 +25,6 @@ HARDLY = 0.75
 
 UNION = "all versions"
 _MATRIX = "trained on / tested on"
-
-
-def architectures(text: str) -> tuple[str, ...]:
-    """The names in a list with commas.
-
-    Raises:
-        UsageError: An unknown name (those of timm are looked up when they are built), or one twice.
-    """
-    names = tuple(part.strip() for part in text.split(","))
-    for name in names:
-        if name not in zoo.ARCHITECTURES and not name.startswith("timm:"):
-            raise unknown("architecture", name, [*zoo.ARCHITECTURES, "timm:NAME"])
-    require(len(set(names)) == len(names), f"an architecture is there twice: {text}", UsageError)
-    return names
 
 
 def compare(study: Study) -> tuple[list[ClaimVerdict], tuple[Table, ...], tuple[str, ...]]:
@@ -53,7 +39,7 @@ def compare(study: Study) -> tuple[list[ClaimVerdict], tuple[Table, ...], tuple[
     Raises:
         UsageError: Several architectures of the same depth.
     """
-    studies = _studies(study)
+    studies = by_architecture(study)
     several = len(studies) > 1
     layers = {name: depth(name, study) for name in studies} if several else {}
     require(
@@ -149,22 +135,6 @@ def _apart(right: Mapping[str, Right], pair: tuple[str, str], chance: float | No
         return better - worse
     kept = kept_effect(worse, better, chance)
     return None if kept is None else Effect(1 - kept.value, -kept.influence, kept.reach)
-
-
-def _studies(study: Study) -> dict[str, Study]:
-    names = architectures(study.setting.architecture)
-    if len(names) == 1:
-        return {names[0]: study}
-
-    def one(name: str) -> Study:
-        own = copy.copy(study)  # shares the images, which dataclasses.replace would read again
-        own.setting = dataclasses.replace(study.setting, architecture=name)
-        own.say = lambda text: study.say(f"{name}: {text}")
-        # The copy shares these as well, and every architecture needs its own.
-        own.right, own.files = {}, {}
-        return own
-
-    return {name: one(name) for name in names}
 
 
 def _union(study: Study) -> FullyAugmented:
