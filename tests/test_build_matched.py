@@ -158,3 +158,5 @@ def test_the_command_writes_a_list_or_a_folder(tmp_path: Path) -> None:
     assert one.read_bytes() == one.stem[1:].encode()
     assert "is not empty" in called(*whole, "--images", tmp_path / "images").stderr
     assert "has no column 'nope'" in called(*words[:4], "--score", "nope", "--variant", "top", "--out", "l.csv").stderr
+    lost = called(*words, "--name", "fiel", "--variant", "top", "--out", tmp_path / "l.csv")
+    assert lost.returncode == 2 and "has no column 'fiel'" in lost.stderr and not (tmp_path / "l.csv").exists()

@@ -57,7 +57,7 @@ def test_arrays_and_npz(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=x, y=y, site=np.array(sites(24)), when=np.arange(24) // 12)
     source = open_source(tmp_path / "data.npz", contexts="site, when")
     assert source.contexts["site"].tolist() == sites(24) and set(source.contexts["when"].tolist()) == {"0", "1"}
-    with pytest.raises(DataError, match=r"holds no array place .* it has site, when, x, y"):
+    with pytest.raises(DataError, match=r"holds no array place; it has site, when, x, y"):
         open_source(tmp_path / "data.npz", contexts=["place"])
     for wrong, why in (
         ({"site": ["a"]}, "1 values for 24 samples"),
@@ -196,3 +196,18 @@ def test_old_folders_learn_contexts(tmp_path: Path) -> None:
     found = RunStore.open(tmp_path / "run").contexts()
     assert found["b"].tolist() == site.tolist()
     assert found["site"].tolist() == np.where(site == "north", "far north", site).tolist()
+
+
+def test_a_table_tells_nothing_of_a_file_of_equal_name_elsewhere(folder: Path, tmp_path: Path) -> None:
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    one, two = files[0], f"class3/{files[0].split('/')[-1]}"
+    (folder / one).rename(folder / two)
+    files[0] = two
+    Image.fromarray(pixels(41)[40]).save(folder / one)
+    # Breaks of lines in a cell are no new row, and are shown.
+    table = tmp_path / "table.csv"
+    table.write_text("file_name,camera\n" + "\n".join(f'{f},"a\nb"' for f in files))
+    with pytest.raises(DataError, match=f"no row for 1 of the 41 images, for instance {one}"):
+        open_source(folder, contexts="camera", metadata=table)
+    (folder / one).unlink()
+    assert set(by_name(open_source(folder, contexts="camera", metadata=table), "camera").values()) == {r"a\nb"}

@@ -67,6 +67,7 @@ def test_severities_are_averaged(tmp_path: Path) -> None:
         (OWN + "a,clean,0.5,10,s\na,clean,0.6,10,s\n", "a on clean is there twice"),
         (OWN + "a,clean,0.5,10,s\na,v2,x,10,s\n", "an accuracy from 0 to 100 is due, got 'x'"),
         (OWN + "a,clean,80,10,s\na,v2,0.7,10,s\n", "nothing on v2 is above 1 percent"),
+        (OWN + "a,clean,80,10,s\nb,clean,0.7,10,s\n", "nothing on b is above 1 percent"),
         (OWN + "a,clean,0.5,10,s\na,v2,120,10,s\n", "got '120'"),
         (OWN + "a,clean,0.5,-3,s\n", "n counts images, got '-3'"),
         (OWN + "a,clean,0.5,10,s\na,v2,0.4,10,t\n", "has the type 't' here and 's' before"),

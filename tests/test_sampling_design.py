@@ -298,7 +298,7 @@ def test_a_column_of_a_parquet_file_names_groups(tmp_path: Path) -> None:
     assert same.tolist() == [2, 2, 1, 2, 2, 1], "a film goes on in the next file"
     assert any("6 samples in 4 groups" in note for note in source.info.notes)
     assert open_source(tmp_path).groups is None
-    with pytest.raises(DataError, match="no column film to group samples by; it has image, label, the film"):
+    with pytest.raises(DataError, match="no column film; it has image, label, the film"):
         open_source(tmp_path, groups="film")
 
 

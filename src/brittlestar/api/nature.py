@@ -132,9 +132,10 @@ def _opened(asked: Evaluation, other: Any, name: str, own: Opened) -> tuple[Eval
     )
     try:
         opened = part.opened(other, suites_of("clean"), Watch())
-        if opened.classes != own.classes and opened.source.space is None:
+        if opened.classes != own.classes:
             _require_classes(opened.classes, own.classes)
-            if set(opened.classes) == set(own.classes):
+            # In a label space the outputs go with the classes of each data.
+            if opened.source.space is None and set(opened.classes) == set(own.classes):
                 part = dataclasses.replace(part, classes=own.classes)
                 opened = part.opened(other, suites_of("clean"), Watch())
     except UsageError as error:

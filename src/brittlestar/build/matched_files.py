@@ -29,19 +29,22 @@ class ScoreTable:
     scores: Floats
 
 
-def read_scores(path: Path, *, score: str, label: str = "label", name: str = "name") -> ScoreTable:
+def read_scores(
+    path: Path, *, score: str, label: str = "label", name: str = "name", needed: bool = False
+) -> ScoreTable:
     """A CSV or Parquet table's columns.
 
     Args:
         path: ``.csv`` or ``.parquet``.
         score, label, name: Of the columns; without a column ``name`` rows are named by their number from 0.
+        needed: Whether the column ``name`` must be there.
 
     Raises:
         DataError: No such file or column, an item twice, an empty class, or a score that is no number.
     """
     require(path.is_file(), f"no such file: {path}", DataError)
     header, rows = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-    for wanted in (score, label):
+    for wanted in (score, label, *((name,) if needed else ())):
         require(
             wanted in header, f"{path} has no column {wanted!r}; its columns are {', '.join(header[:12])}", DataError
         )

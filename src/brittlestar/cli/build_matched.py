@@ -42,7 +42,9 @@ def matched(
     what = MatchedSet(variant=kind, each=each, edges=edges, threshold=threshold, upward=upward, seed=seed)
     require(variant != "matched" or reference is not None, "--variant matched needs --reference", UsageError)
     known = None if reference is None else read_scores(reference, score=score, label=label, name=name)
-    draw = build_matched(what, read_scores(candidates, score=score, label=label, name=name), known, out, images)
+    # Without a column of the usual name rows are numbered; a column that somebody names is meant.
+    items = read_scores(candidates, score=score, label=label, name=name, needed=name != "name")
+    draw = build_matched(what, items, known, out, images)
     variations = [c.variation for c in draw.classes if c.variation is not None]
     distances = [c.distance for c in draw.classes if c.distance is not None]
     if variations:

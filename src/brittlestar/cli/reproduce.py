@@ -101,7 +101,7 @@ def reproduce(
     import torch
 
     from brittlestar.cli.train import FRESH_RATE, TUNING_RATE, start_of
-    from brittlestar.core.errors import UsageError, require
+    from brittlestar.core.errors import UsageError, require, unknown
     from brittlestar.reproduce import FROM_TABLES, PublishedFiles, Setting, reproduce_from
     from brittlestar.reproduce import reproduce as run
     from brittlestar.reproduce.experiments import EXPERIMENTS
@@ -121,9 +121,11 @@ def reproduce(
     require(not transfer or name == "features", f"--transfer goes with features only, not {name}", UsageError)
     name = "transfer-matrix" if matrix else "features-transfer" if transfer else name
     known = EXPERIMENTS.get(name)
+    if known is None:
+        raise unknown("experiment", name, [*EXPERIMENTS, *FROM_TABLES])
     setting = Setting(
-        data=data or (known.data if known else "digits:train"),
-        test=test or (data if name == "nico" and data else known.test if known else "digits"),
+        data=data or known.data,
+        test=test or (data if name == "nico" and data else known.test),
         architecture=arch,
         plan=plan,
         train_samples=samples or (None if full else 4000),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ class Metadata:
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot read {shown} ({getattr(error, 'strerror', None) or error})") from error
         try:
-            lines = list(csv.reader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
+            lines = list(
+                csv.reader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            )
         except csv.Error as error:
             raise DataError(f"{shown} is no CSV file: {error}") from error
         require(len(lines) > 1, f"{shown} has no rows: a header and one row an image", DataError)
@@ -107,7 +110,8 @@ class Metadata:
             before = f"{root.resolve().relative_to(self.path.resolve().parent).as_posix()}/"
         except ValueError:
             before = ""
-        found = [self._row(file, before) for file in files]
+        alike = Counter(PurePosixPath(file).name for file in files)
+        found = [self._row(file, before, alike[PurePosixPath(file).name] == 1) for file in files]
         lost = [file for file, row in zip(files, found, strict=True) if row is None]
         require(
             not lost,
@@ -119,11 +123,11 @@ class Metadata:
         )
         return [row[name] for row in found if row is not None]
 
-    def _row(self, file: str, before: str) -> dict[str, str] | None:
+    def _row(self, file: str, before: str, alone: bool) -> dict[str, str] | None:
         for name in (file, before.removeprefix("./") + file):
             if name in self.rows:
                 return self.rows[name]
-        return self.last.get(PurePosixPath(file).name)
+        return self.last.get(PurePosixPath(file).name) if alone else None
 
 
 def require_no_metadata(metadata: str | None, where: object) -> None:

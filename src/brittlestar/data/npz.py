@@ -46,7 +46,7 @@ def _open(path: Path, asked: OpenRequest) -> ArraySource:
         for name in (*([] if group is None else [group]), *asked.contexts):
             require(
                 name in members,
-                f"{path} holds no array {name} to group samples by; it has {', '.join(sorted(members))}",
+                f"{path} holds no array {name}; it has {', '.join(sorted(members))}",
                 DataError,
             )
         labels = archive.whole(pair.labels)

@@ -264,7 +264,7 @@ def _group_column(con: duckdb.DuckDBPyConnection, file: str, column: str) -> lis
     columns = _types(con, file)
     require(
         column in columns,
-        f"{file} has no column {column} to group samples by; it has {', '.join(map(readable, columns))}",
+        f"{file} has no column {column}; it has {', '.join(map(readable, columns))}",
         DataError,
     )
     return [value for (value,) in _query(con, file, f"SELECT {column_in_sql(column)}", _IN_ORDER)]
