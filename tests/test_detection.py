@@ -335,6 +335,7 @@ def test_a_folder_of_detections_is_resumed_and_its_page_tells_what_is_known(worl
         f"--boxes {world}/boxes.csv --suite noise --objects {world}/objects --grid 3 --size .25 --out {world}/out"
     ).split()
     done = called("detect", *words)
+    assert "1 photographs have no box: whatever is detected in them counts as wrong" in done.stderr
     assert done.returncode == 0, done.stderr
     again = called("detect", *words, "--no-report")
     assert again.returncode == 0 and "; 0 images in this session" in again.stderr, again.stderr
@@ -378,7 +379,15 @@ def test_what_cannot_be_asked_is_said(world: Path) -> None:
         (["--suite", "noise"], "needs the objects of the photographs"),
         (["--suite", "nois", "--boxes", world / "boxes.csv"], "did you mean"),
         (["--objects", world / "photographs"], "put it into a sub-folder"),
+        (["--suite", "clean", "--boxes", world / "none.csv"], "none.csv holds no box"),
+        (
+            ["--suite", "clean", "--boxes", world / "mauve.csv"],
+            "toy does not name 1 of the 1 classes of --boxes (mauve)",
+        ),
     ):
+        header, *lines = (world / "boxes.csv").read_text().splitlines()
+        (world / "none.csv").write_text(header + "\n")
+        (world / "mauve.csv").write_text("\n".join([header, *(line.replace("red", "mauve") for line in lines)]))
         left = called("detect", *base, *more)
         assert left.returncode == 2 and text in left.stderr, left.stderr
     with pytest.raises(StoreError):

@@ -123,3 +123,40 @@ def test_the_published_example_of_a_difference() -> None:
 def test_nothing_is_kept_of_nothing() -> None:
     guessing = rate(10, 100, level=0.975)
     assert unpaired_kept(guessing, guessing, 0.1, 0.1) is None
+
+
+def _named(path: Path, classes: list[str], y: np.ndarray, seed: int, **columns: np.ndarray) -> Path:
+    x = np.random.default_rng(seed).integers(0, 256, (len(y), 12, 12, 3), dtype=np.uint8)
+    np.savez(path, x=x, y=y, classes=np.array(classes), **columns)
+    return path
+
+
+def _answers(run: Path, name: str) -> float:
+    rows = csv.DictReader((run / "report" / "results.csv").read_text().splitlines())
+    return float(next(row["value"] for row in rows if row["data"] == name and row["measure"] == "accuracy"))
+
+
+def test_classes_in_another_order_are_matched_by_name(tmp_path: Path) -> None:
+    model, _ = make_world(tmp_path, 40)
+    y = np.arange(40) % 4
+    data = _named(tmp_path / "data.npz", ["a", "b", "c", "d"], y, 0, site=np.array(["x", "y"] * 20))
+    same = _named(tmp_path / "same.npz", ["a", "b", "c", "d"], y, 1)
+    turned = _named(tmp_path / "turned.npz", ["d", "a", "b", "c"], (y + 1) % 4, 1)
+    words = ["run", "--model", f"m=torch:{model}:model", "--data", data, "--suite", "clean", "--shifted"]
+    out = tmp_path / "run"
+    # Contexts are those of the data alone.
+    done = called(*words, "--contexts", "site", "--nature", same, "--nature", turned, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert _answers(out, "turned.npz") == _answers(out, "same.npz")
+
+
+def test_other_classes_are_refused_before_any_model_is_asked(tmp_path: Path) -> None:
+    model, _ = make_world(tmp_path, 40)
+    y = np.arange(40) % 4
+    data = _named(tmp_path / "data.npz", ["a", "b", "c", "d"], y, 0)
+    words = ["run", "--model", f"m=torch:{model}:model", "--data", data, "--suite", "clean", "--shifted"]
+    for classes in (["a", "b", "c", "zebra"], ["a", "b", "c"]):
+        other = _named(tmp_path / "other.npz", classes, np.arange(40) % len(classes), 1)
+        done = called(*words, "--nature", other, "--out", tmp_path / "run", calls=tmp_path / "calls")
+        assert done.returncode == 2 and "natural shift other.npz: it must have the classes" in done.stderr
+        assert not (tmp_path / "calls").exists() and not (tmp_path / "run").exists()

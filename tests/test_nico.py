@@ -245,8 +245,18 @@ def test_the_verb_gives_the_index(tmp_path: Path) -> None:
             assert mean["index"]["value"] > mean["null"] and mean["p"] < 0.01 and mean["beyond"] > 0
         else:
             assert mean["index"]["value"] == pytest.approx(0, abs=1e-6) and mean["p"] == 1 and mean["beyond"] == 0
-    failed = called(*words, "--test", tmp_path / "two.npz", "--layer", "9")
-    assert failed.returncode == 2 and "layer" in failed.stderr
+            assert mean["index"]["high"] <= max(one["index"]["high"] for one in found[:3])
+    np.savez(tmp_path / "other.npz", x=x, y=np.arange(90) % 3, classes=np.array([*CLASSES[:2], "zebra"]))
+    before = (tmp_path / "model.py").read_text()
+    for more, told in (
+        (("two.npz", "--layer", "9"), "layer"),
+        (("two.npz", "--samples", "-2"), "--samples must be at least 1, got -2"),
+        (("two.npz", "--out", tmp_path / "model.py"), "numbers are written as .json"),
+        (("other.npz",), "in one alone: " + ", ".join(sorted([CLASSES[2], "zebra"]))),
+    ):
+        failed = called(*words, "--test", tmp_path / more[0], *more[1:])
+        assert failed.returncode == 2 and told in failed.stderr, failed.stderr
+    assert (tmp_path / "model.py").read_text() == before
 
 
 def test_weights_balance_what_goes_together() -> None:

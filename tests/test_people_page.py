@@ -116,7 +116,7 @@ def test_names_that_a_spreadsheet_or_a_reader_would_mistake_get_numbers() -> Non
         (["--condition", "clear"], "did you mean clean"),
         (["--condition", "clean", "--condition", "clean"], "named twice"),
         (["--condition", "clean", "--trials", "0"], "--trials must be at least 1"),
-        (["--condition", "clean", "--trials", "200"], "the models have answered 130: at most --trials 65"),
+        (["--condition", "clean", "--trials", "200"], "the models have answered 130: at most --trials 122,"),
         (["--condition", "clean", "--scale", "big"], "--scale is true, unit, both"),
         (["--condition", "clean", "--duration", "5"], "--duration is from 20"),
     ],

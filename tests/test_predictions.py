@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from scipy import special
 from brittlestar.core.errors import DataError
 from brittlestar.data import open_source
 from brittlestar.data.label_spaces import label_space
-from brittlestar.data.predictions import places_of, read_predictions
+from brittlestar.data.predictions import answered, places_of, read_predictions
 from brittlestar.store import RunStore
 from tiny import called
 
@@ -189,3 +190,35 @@ def test_outputs_of_a_model_are_read_in_the_label_space(tmp_path: Path, data: Pa
     ready = table(tmp_path / "ready.csv", {"id": source.ids, **{f"z_{k}": merged[:, k] for k in range(K)}})
     own = rows_of(measured(tmp_path, data, ready, "--label-space", tmp_path / "space.json", "--no-report"))
     assert np.array_equal(own.prediction, rows.prediction) and own.others is None
+
+
+def test_what_is_not_measured_of_a_file_is_said(tmp_path: Path, data: Path) -> None:
+    source = open_source(str(data))
+    file = table(tmp_path / "t.csv", {"id": source.ids, **{f"z_{k}": scores()[:, k] for k in range(K)}})
+    words = ["run", "--data", data, "--predictions", file, "--out", tmp_path / "run"]
+    done = called(*words, "--suite", "noise", "--no-report")
+    assert done.returncode == 0 and "t has no predictions under 31 conditions of the suite" in done.stderr
+    for flag, value in (("--samples", 10), ("--precision", 0.1)):
+        told = called(*words, flag, value)
+        assert told.returncode == 2 and f"{flag} need a model" in told.stderr
+    told = called(*words, "--model", "t=torch:model.py:model")
+    assert told.returncode == 2 and "a model and a file of predictions are called t: write NAME=FILE" in told.stderr
+
+
+def test_contexts_are_kept_beside_predictions(tmp_path: Path) -> None:
+    x, site = np.random.default_rng(0).integers(0, 256, (N, 8, 8, 3), dtype=np.uint8), np.array(["n", "s"] * (N // 2))
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(N) % K, site=site)
+    source = open_source(str(tmp_path / "data.npz"))
+    file = table(tmp_path / "t.csv", {"id": source.ids, **{f"z_{k}": scores()[:, k] for k in range(K)}})
+    store = measured(tmp_path, tmp_path / "data.npz", file, "--contexts", "site")
+    assert store.contexts()["site"].tolist() == site[source.order(0)].tolist()
+    results = (store.path / "report" / "results.csv").read_text()
+    right = scores()[site == "n"].argmax(1) == (np.arange(N) % K)[site == "n"]
+    assert f"accuracy:site=n,{right.mean():.6g}," in results
+
+
+def test_titles_that_two_classes_have_tell_no_answer(tmp_path: Path) -> None:
+    read = read_predictions(table(tmp_path / "t.csv", {"id": ["a", "b"], "prediction": ["crane", "hen"]}))
+    assert answered(dataclasses.replace(read, values=np.array(["hen"])), ["n1", "n2", "n3"], ["crane", "hen", "crane"])
+    with pytest.raises(DataError, match="none of the 3 classes: crane"):
+        answered(read, ["n1", "n2", "n3"], ["crane", "hen", "crane"])

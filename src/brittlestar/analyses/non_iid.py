@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from brittlestar.core.errors import DataError, require
+from brittlestar.core.errors import DataError, UsageError, require
+from brittlestar.core.options import option
 from brittlestar.core.sizes import at_once
+from brittlestar.core.text import readable
 from brittlestar.data.base import Source
 from brittlestar.measures.non_iid import Features, NonIid, non_iid
 from brittlestar.models.base import Model
@@ -50,13 +52,19 @@ def index_between(
         DataError: The sets have other classes or sizes.
         ModelError: No such layer.
         NoSamplesError: No class has enough images in both.
+        UsageError: No sample is asked for.
     """
+    require(samples is None or samples >= 1, f"{option('samples')} is at least 1, got {samples}", UsageError)
     require(
-        train.info.classes == test.info.classes and train.info.shape == test.info.shape,
-        f"the index compares sets of the same classes and size: {train.info.name} has {len(train.info.classes)} "
-        f"classes of {train.info.shape}, {test.info.name} {len(test.info.classes)} of {test.info.shape}",
+        train.info.shape == test.info.shape,
+        f"the index compares images of one size: {train.info.name} has {train.info.shape}, {test.info.name} "
+        f"{test.info.shape}",
         DataError,
     )
+    apart = sorted(set(train.info.classes) ^ set(test.info.classes))
+    more = f"in one alone: {', '.join(map(readable, apart[:3]))}" if apart else "here they stand in another order"
+    same = f"the index compares the same classes: {train.info.name} and {test.info.name} have others, {more}"
+    require(train.info.classes == test.info.classes, same, DataError)
     reads = Layer(model, layer)
     parts = []
     for source in (train, test):

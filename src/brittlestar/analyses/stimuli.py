@@ -204,11 +204,11 @@ def _chosen(
 ) -> tuple[list[list[int]], list[int]]:
     """Positions for each cell, classes in turn, and a few for practice; none twice."""
     needed = cells * trials + min(PRACTICE, trials)
+    most = max(len(positions) // (cells + 1), (len(positions) - PRACTICE) // cells)
     require(
         needed <= len(positions),
         f"{cells} conditions of {trials} pictures and {min(PRACTICE, trials)} for practice are {needed:,}, and the "
-        f"models have answered {len(positions):,}: at most {option('trials', max(0, len(positions) // (cells + 1)))}, "
-        "or more images",
+        f"models have answered {len(positions):,}: at most {option('trials', most)}, or more images",
         UsageError,
     )
     queues: dict[int, list[int]] = {}

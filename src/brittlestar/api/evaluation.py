@@ -108,6 +108,7 @@ class Evaluation:
         command: str = "",
         follow_up: FollowUp | None = None,
         budget: Budget | None = None,
+        opened: Opened | None = None,
     ) -> Run:
         """Check everything, fill what the folder lacks, and say how it ended; ``nature`` is for ``run_with_nature``.
 
@@ -118,6 +119,7 @@ class Evaluation:
             command: Recorded in the report as the command that repeats it.
             follow_up: Work on single cells once the grid is filled (``brittlestar.analyses.mapping``).
             budget: Of a command that began before and goes on afterwards; ``self.budget`` begins and ends here.
+            opened: The data, where ``self.opened`` has opened them already.
 
         Raises:
             NearChanceError, UsageError, StoreError: As ``evaluate`` does.
@@ -129,7 +131,7 @@ class Evaluation:
             budget = Budget(parse_duration(self.budget), report=self.live)
         watch.phase("opening the data")
         suites = suites_of(self.suite)
-        opened = self.opened(data, suites, watch)
+        opened = opened or self.opened(data, suites, watch)
         source, labels, folder = opened.source, opened.labels, opened.folder
         apart = {} if self.outside is None else opened_outside(self.outside, source, opened.classes, opened.how)
         devices = () if self.device is None else devices_of(str(self.device), self.workers)

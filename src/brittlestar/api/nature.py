@@ -6,19 +6,20 @@ import dataclasses
 import re
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from brittlestar.api.evaluation import Evaluation, parse_duration
+from brittlestar.api.evaluation import Evaluation, Opened, parse_duration
 from brittlestar.api.run import Run
-from brittlestar.core.errors import StoreError, UsageError, require
+from brittlestar.core.errors import DataError, StoreError, UsageError, require
 from brittlestar.core.options import option
-from brittlestar.data import open_source
+from brittlestar.core.text import readable
+from brittlestar.data.labels import numbered
 from brittlestar.models import ModelSpec
 from brittlestar.runs.budget import Budget
 from brittlestar.runs.request import Watch
 from brittlestar.store import RunStore
 from brittlestar.store.nature import nature_folder
+from brittlestar.suites.given import suites_of
 
 SHARE = 0.15
 """Part of a budget that is kept for all natural shifts together: one condition each."""
@@ -80,32 +81,24 @@ def run_with_nature(
     if not nature:
         return asked.run(model, data, watch, command=command, budget=budget)
     check_names(nature)
+    watch.phase("opening the data")
+    opened = asked.opened(data, suites_of(asked.suite), watch)
+    parts = {}
     for name, other in nature.items():
         watch.phase(f"opening {name}")
-        _check(asked, other, name)
+        parts[name] = _opened(asked, other, name, opened)
     if budget is None and asked.budget is not None:
         budget = Budget(parse_duration(asked.budget), report=asked.live)
     own = budget if budget is None else dataclasses.replace(budget, seconds=(1 - SHARE) * budget.seconds)
-    run = asked.run(model, data, watch, command=command, budget=own)
+    run = asked.run(model, data, watch, command=command, budget=own, opened=opened)
     assert run.outcome is not None
     outcome, began = run.outcome, time.monotonic()
     for name, other in nature.items():
         if outcome.stop == "interrupted":
             break
         watch.note(f"natural shift {name}")
-        part = dataclasses.replace(
-            asked,
-            suite="clean",
-            out=nature_folder(run.path, name),
-            budget=None,
-            precision=None,
-            groups=None,
-            shifted=True,
-            live=False,
-            nature=None,
-            outside=None,
-        )
-        found = part.run(_as_settled(run, model), other, watch, command=command, budget=budget)
+        part, there = parts[name]
+        found = part.run(_as_settled(run, model), other, watch, command=command, budget=budget, opened=there)
         _require_same(run, found, name)
         assert found.outcome is not None
         done = found.outcome
@@ -117,23 +110,51 @@ def run_with_nature(
     return dataclasses.replace(run, outcome=outcome)
 
 
-def _check(asked: Evaluation, other: Any, name: str) -> None:
-    """Open data on disk once before any model is asked: what cannot be read is said now, not after hours."""
-    if not isinstance(other, str | Path):
-        return
+def _opened(asked: Evaluation, other: Any, name: str, own: Opened) -> tuple[Evaluation, Opened]:
+    """What is asked of other data, and these opened before any model is asked: what is wrong is said at once.
+
+    Raises:
+        UsageError: They cannot be read, or are of other classes than the run's data.
+    """
+    part = dataclasses.replace(
+        asked,
+        suite="clean",
+        out=nature_folder(own.folder, name),
+        budget=None,
+        precision=None,
+        groups=None,
+        contexts=None,
+        metadata=None,
+        shifted=True,
+        live=False,
+        nature=None,
+        outside=None,
+    )
     try:
-        open_source(
-            other,
-            resize=asked.resize,
-            crop=asked.crop,
-            filter=asked.resize_filter,
-            rounding=asked.resize_rounding,
-            prepare=asked.prepare,
-            skip_bad=asked.skip_bad,
-            one_class=True,
-        )
+        opened = part.opened(other, suites_of("clean"), Watch())
+        if opened.classes != own.classes and opened.source.space is None:
+            _require_classes(opened.classes, own.classes)
+            if set(opened.classes) == set(own.classes):
+                part = dataclasses.replace(part, classes=own.classes)
+                opened = part.opened(other, suites_of("clean"), Watch())
     except UsageError as error:
         raise type(error)(f"natural shift {name}: {error}") from error
+    return part, opened
+
+
+def _require_classes(other: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Refuse other classes than the run's, by name; mere numbers are places in the models' order."""
+    if numbered(len(other)) == other or numbered(len(own)) == own:
+        return
+    sides = ((other, "its classes", own, "the data's"), (own, "the data's", other, "its classes"))
+    told = []
+    for names, whose, known, whom in sides:
+        strange = [name for name in names if name not in set(known)]
+        if strange:
+            listed = ", ".join(map(readable, strange[:3])) + (", ..." if len(strange) > 3 else "")
+            told.append(f"{len(strange):,} of {whose} are none of {whom} ({listed})")
+    way = f"give the classes the same names, or list the models' with {option('classes')}"
+    require(not told, f"it must have the classes of the run's data: {'; '.join(told)}; {way}", DataError)
 
 
 def _as_settled(run: Run, model: Any) -> Any:

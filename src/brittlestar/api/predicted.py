@@ -64,7 +64,9 @@ def store_predictions(request: Request, files: Mapping[str, Path], in_order: boo
         truths = None if request.truths is None else request.truths[order]
         labels = request.labels[order].astype(np.int32)
         ordered = [names[place] for place in order]
-        store.write_samples(source.ids[order], labels, None if groups is None else groups[order], ordered, truths)
+        told = {name: column[order] for name, column in source.contexts.items()}
+        own = None if groups is None else groups[order]
+        store.write_samples(source.ids[order], labels, own, ordered, truths, told)
         for name, cells in made.items():
             store.register_model(dataclasses.asdict(_info(name, tables[name], request)))
             store.register_conditions([known[condition].info for condition in cells])
@@ -133,7 +135,16 @@ def predicted(
         titles=opened.titles,
         truths=opened.truths,
     )
-    return Run(opened.folder, store_predictions(request, files, in_order))
+    outcome = store_predictions(request, files, in_order)
+    store = RunStore.open(opened.folder)
+    for name in files:
+        fingerprint = store.manifest.models[name]["fingerprint"]
+        done = {c for _, _, conditions in store.finished_groups(fingerprint) for c in conditions}
+        lacking = [c.info.id for c in request.conditions if c.fingerprint not in done]
+        if lacking:
+            few = f"{', '.join(lacking[:3])}{', ...' if len(lacking) > 3 else ''}"
+            watch.note(f"{name} has no predictions under {len(lacking):,} conditions of the suite ({few})")
+    return Run(opened.folder, outcome)
 
 
 def _conditions(table: Predictions, known: Mapping[str, Condition]) -> list[str]:

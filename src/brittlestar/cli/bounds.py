@@ -26,7 +26,7 @@ MOST = {
 ELSE = 2**31 - 1
 """The upper bound of every other whole number."""
 
-LEAST = {"threads": 1, "seeds": 1}
+LEAST = {"threads": 1, "seeds": 1, "samples": 1, "test_samples": 1}
 """Lower bounds where the verb knows none itself; ``-ELSE`` otherwise."""
 
 

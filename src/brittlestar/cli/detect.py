@@ -72,9 +72,21 @@ def detect(
         notes.append(f"Left out, as they move boxes or are no corruptions: {', '.join(left_out)}.")
     if any(one.info.shift == "elastic_transform" for one in asked):
         notes.append("Elastic transform moves pixels a little; boxes are left where they are.")
+    empty = sum(not len(truth.labels) for truth in photographs.truths or ())
+    if empty:
+        notes.append(f"{empty:,} photographs have no box: whatever is detected in them counts as wrong.")
+    detectors = [load_detector(text) for text in detector]
+    wanted = sorted({str(label) for truth in photographs.truths or () for label in truth.labels})
+    for one in detectors:
+        strange = [name for name in wanted if one.classes is not None and name not in one.classes]
+        told = f"{one.name} does not name {len(strange):,} of the {len(wanted):,} classes of --boxes"
+        told += f" ({', '.join(strange[:3])}{', ...' if len(strange) > 3 else ''})"
+        known = ", ".join(sorted(one.classes or ())[:5])
+        require(not strange or len(strange) < len(wanted), f"{told}: it names {known}; write these", UsageError)
+        if strange:
+            notes.append(f"{told}: average precision counts them as 0.")
     for note in notes:
         say(note, err=True)
-    detectors = [load_detector(text) for text in detector]
     target = out or Path("runs") / f"{photographs.root.resolve().name}-detections"
     outcome = run_detection(
         target,

@@ -11,6 +11,7 @@ import typer
 from brittlestar.cli.options import Crop, ImageColumn, LabelColumn, Prepare, Resize, SkipBad
 from brittlestar.cli.run import Normalise
 from brittlestar.cli.say import say
+from brittlestar.core.errors import UsageError, require
 
 
 def ni(
@@ -41,6 +42,7 @@ def ni(
     from brittlestar.models import load_model, parse_spec, settled_spec
 
     torch.set_num_threads(1)
+    require(out is None or out.suffix == ".json", f"--out {out}: numbers are written as .json", UsageError)
     how: dict[str, Any] = {"resize": resize, "crop": crop, "prepare": prepare, "skip_bad": skip_bad}
     how |= {"image_column": image_column, "label_column": label_column}
     sources = [open_source(spec, **how) for spec in (data, test)]

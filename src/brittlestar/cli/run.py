@@ -190,6 +190,12 @@ def run(
     require(bool(model) or not (outside or nature), "--outside and --nature ask a model: give --model", UsageError)
     require(bool(model or predictions), "give --model, or --predictions in its place", UsageError)
     specs = [parse_spec(text, **{k: v for k, v in flags.items() if v is not None}) for text in model or ()]
+    files = named_files(predictions or [])
+    both = [spec.name for spec in specs if spec.name in files]
+    require(not both, f"a model and a file of predictions are called {', '.join(both)}: write NAME=FILE", UsageError)
+    idle = [flag for flag, value in (("--samples", samples), ("--precision", precision)) if value is not None]
+    whole = f"{' and '.join(idle)} need a model: predictions are measured on all images; leave that out"
+    require(bool(model) or not idle, whole, UsageError)
     asked = Evaluation(
         suite=suite or (["broad"] if model else ["clean"]),
         storage=storage,
@@ -225,7 +231,7 @@ def run(
     )
     with watched() as watch:
         if predictions:
-            result = predicted(asked, named_files(predictions), data, watch, command=typed(), in_order=in_order)
+            result = predicted(asked, files, data, watch, command=typed(), in_order=in_order)
         if specs:
             result = run_with_nature(asked, specs, data, watch, command=typed(), budget=limit)
     finish(result, report, None if limit is None else limit.end_of_explaining)

@@ -96,6 +96,7 @@ def open_photographs(folder: Path, boxes: Path | None = None) -> Photographs:
         require(boxes.is_file(), f"no such file of boxes: {readable(str(boxes))}", DataError)
         in_json = boxes.suffix.lower() == ".json"
         listed = _coco(boxes) if in_json else {k: list(v) for k, v in boxes_of(boxes).items()}
+        require(any(listed.values()), f"{readable(boxes.name)} holds no box: nothing could be found", DataError)
         lost = next((name for name in listed if name not in names), "")
         require(not lost, f"{readable(boxes.name)} names {readable(lost)}, which is not in the folder", DataError)
         names = [name for name in names if name in listed] if in_json else names

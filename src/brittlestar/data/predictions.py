@@ -146,7 +146,10 @@ def answered(table: Predictions, classes: Sequence[str], titles: Sequence[str]) 
     Raises:
         DataError: An answer is none of the classes.
     """
-    named = {name: place for place, name in [*enumerate(titles), *enumerate(classes)]}
+    # What people call classes may be one text for two (ImageNet has two cranes), or another's name.
+    several = {name for name, n in Counter(titles).items() if n > 1}
+    named = {name: place for place, name in enumerate(titles) if name not in several}
+    named |= {name: place for place, name in enumerate(classes)}
     texts = [str(one) for one in table.values]
     if not any(text in named for text in texts):
         named = {str(place): place for place in range(len(classes))}

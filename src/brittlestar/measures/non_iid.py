@@ -110,15 +110,15 @@ def non_iid(
     if not labels:
         raise NoSamplesError(f"no class has {FEWEST} images in both parts: the index is undefined")
     found: dict[int, NonIid] = {}
-    draws, variances = [], []
+    draws, halves = [], []
     for k in labels:
-        one, drawn, variance = _of_class(train[0][train[1] == k], test[0][test[1] == k], [seed, k], permutations, level)
+        one, drawn, half = _of_class(train[0][train[1] == k], test[0][test[1] == k], [seed, k], permutations, level)
         found[k] = one
         draws.append(drawn)
-        variances.append(variance)
+        halves.append(half)
     every = list(found.values())
     mean = float(np.mean([one.index.value for one in every]))
-    half = quantile(level) * math.sqrt(sum(variances)) / len(every)
+    half = math.hypot(*halves) / len(every)
     n = sum(one.train + one.test for one in every)
     together = _judged(mean, max(mean - half, 0.0), mean + half, n, level, np.mean(draws, axis=0))
     null = float(np.mean([one.null for one in every]))
@@ -138,7 +138,7 @@ def _enough(labels: npt.NDArray[np.integer], label: int) -> bool:
 def _of_class(
     train: Features, test: Features, key: Sequence[int], permutations: int, level: float
 ) -> tuple[NonIid, Features, float]:
-    """The index of a class, those of random divisions, and the variance of the first."""
+    """The index of a class, those of random divisions, and half the width of the first's interval, for the mean."""
     z, n = _scaled(train, test)
     m, width = len(z) - n, z.shape[1]
     apart = z[:n].mean(axis=0) - z[n:].mean(axis=0)
@@ -160,8 +160,8 @@ def _of_class(
     found = NonIid(
         index=estimate, null=null, at_random=at_random, p=p, train=n, test=m, features=(width, train.shape[1])
     )
-    # Of the root, by its derivative.
-    return found, drawn, of_square / (4 * max(index, 1e-12) ** 2)
+    # Of the root, by its derivative, which is without bounds near 0: the class's own interval is one there.
+    return found, drawn, min(half / (2 * max(index, 1e-12)), max(high - index, index - low))
 
 
 def _judged(

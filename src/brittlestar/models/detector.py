@@ -53,6 +53,7 @@ class Detector:
         name: For people.
         spec: What it was built from.
         identity: 16 hexadecimal digits that change with the factory's file and with weights that torch knows of.
+        classes: Names of its labels, where it says them.
     """
 
     def __init__(self, function: Callable[..., Any], *, name: str, spec: str, code: str) -> None:
@@ -60,6 +61,7 @@ class Detector:
         self._function = function
         named = getattr(function, "classes", None)
         self._classes = None if named is None else [str(one) for one in named]
+        self.classes = None if named is None else frozenset(map(readable, self._classes or ()))
         if isinstance(function, nn.Module):
             function.eval()
         digest = hashlib.sha256(code.encode())

@@ -71,7 +71,7 @@ def read_own(path: Path, rows: list[Row], clean: str | None = None, standard: st
         most = 100.0 if percent else 1.0
         values[cell] = number_or_nan(path, row[0], "accuracy", text(row, "accuracy"), most) / most
         images[cell] = _images(path, row, text)
-    _not_mixed(path, names, values, percent)
+    _not_mixed(path, names, models, values, percent)
     types = _per_model(path, models, body, text, "type")
     own = _per_model(path, models, body, text, "family")
     bases = _per_model(path, models, body, text, "base")
@@ -105,6 +105,7 @@ def read_own(path: Path, rows: list[Row], clean: str | None = None, standard: st
             f"{path.name}: a table of one's own, {len(models)} models on {len(names)} settings, read as "
             + ("percent" if percent else "shares"),
             *(() if "chance" in at else ("no column chance: guessing counts as an accuracy of 0",)),
+            *(() if "kind" in at else ("no column kind: every setting but the clean one counts as natural",)),
             *(() if "family" in at else ("no column family: families are architecture and kind of training by name",)),
             *(() if "n" in at else ("no column n: single models have no intervals",)),
         ),
@@ -124,12 +125,12 @@ def _in_percent(path: Path, cells: list[tuple[int, str]]) -> bool:
     return max(known) > 1
 
 
-def _not_mixed(path: Path, names: Sequence[str], values: np.ndarray, percent: bool) -> None:
-    """Refuse a setting none of whose accuracies is above 1 percent, where others are: these are shares."""
+def _not_mixed(path: Path, names: Sequence[str], models: Sequence[str], values: np.ndarray, percent: bool) -> None:
+    """Refuse a setting, or a model, none of whose accuracies is above 1 percent, where others are: these are shares."""
     if not percent:
         return
-    most = [np.nanmax(column) if np.isfinite(column).any() else 1.0 for column in values.T]
-    small = [name for name, value in zip(names, most, strict=True) if 0 < value <= 0.01]
+    lines = [*zip(names, values.T, strict=True), *zip(models, values, strict=True)]
+    small = [name for name, line in lines if 0 < np.nanmax(np.append(line, 0)) <= 0.01]
     require(
         not small,
         f"{path} is read as percent, and nothing on {', '.join(small[:3])} is above 1 percent: give all in percent, or "
