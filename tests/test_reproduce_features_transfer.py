@@ -91,9 +91,12 @@ def test_what_is_lost_is_beyond_clean_errors_and_a_share_above_chance() -> None:
 
 
 def test_being_fooled_needs_more_than_changes_of_other_images_do() -> None:
-    assert fooled(world(UNRELATED, TAKEN, LEARNT)).state == "confirmed"
-    untargeted = fooled(world(UNRELATED, TAKEN, LEARNT, swapped=0.05))
+    assert fooled(world(UNRELATED, TAKEN, LEARNT), CHANCE).state == "confirmed"
+    untargeted = fooled(world(UNRELATED, TAKEN, LEARNT, swapped=0.05), CHANCE)
     assert untargeted.state == "not confirmed" and "net0" in untargeted.measured
+    guessing = fooled(world((0.9, 0.1), (0.3, 0.0), (0.2, 0.2)), CHANCE)
+    assert guessing.state == "confirmed" and "1 not shown to be above chance" in guessing.measured
+    assert fooled(world((0.1,), (0.0,), (0.2,)), CHANCE).state == "not tested"
 
 
 def test_it_belongs_to_features_and_trains_from_nothing(tmp_path: Path) -> None:

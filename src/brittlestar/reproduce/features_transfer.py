@@ -85,7 +85,7 @@ def compare(study: Study) -> tuple[list[ClaimVerdict], tuple[Table, ...], tuple[
             own.right_on(swapped, "natural"),
             {kind: own.right_on(own.images, kind) for kind in KINDS},
         )
-    verdicts = [*correlations(found, study.chance), fooled(found)]
+    verdicts = [*correlations(found, study.chance), fooled(found, study.chance)]
     name, seed = source.setting.architecture, source.setting.seed
     facts = (
         f"The source: {name}, seed {seed}, right on {percent(source.accuracy('natural', CLEAN))} of the unchanged and "
@@ -138,17 +138,16 @@ def lost(found: Architecture, chance: float) -> tuple[Effect, Effect | None]:
 
 def correlations(found: Mapping[str, Architecture], chance: float) -> list[ClaimVerdict]:
     """One verdict a kind of set."""
-    able = [one for one in found.values() if lost(one, chance)[1] is not None]
-    left_out = len(found) - len(able)
-    out = f" ({left_out} not shown to be above chance left out)" if left_out else ""
+    able, out = _able(found, chance)
     if len(able) < FEWEST:
         few = f"{len(able)} of the {FEWEST} architectures that a rank correlation needs{out}; learnt: "
         return [
             _verdict(kind, few + ", ".join(f"{name} {percent(_share(o.learnt[kind]))}" for name, o in found.items()))
             for kind in KINDS
         ]
-    clean = [float(one.clean.mean()) for one in able]
-    every = [[_correlated(able, kind, scale, clean, chance) for scale in (0, 1)] for kind in KINDS]
+    shown = list(able.values())
+    clean = [float(one.clean.mean()) for one in shown]
+    every = [[_correlated(shown, kind, scale, clean, chance) for scale in (0, 1)] for kind in KINDS]
     plain = holm([max(_p(c.rho, c.p) for c in both) for both in every])
     beyond = holm([max(_p(c.beyond, c.p_beyond) for c in both) for both in every])
     verdicts = []
@@ -256,20 +255,34 @@ def _scored(one: Architecture, kind: str) -> tuple[Right, Right, Right]:
     return one.learnt[kind], one.clean, one.made
 
 
-def fooled(found: Mapping[str, Architecture]) -> ClaimVerdict:
+def fooled(found: Mapping[str, Architecture], chance: float) -> ClaimVerdict:
     """Whether every architecture is fooled, by more than a change of this kind does that was made for another image."""
-    level = 1 - (1 - LEVEL) / len(found)
-    aimed = {name: difference(one.swapped, one.made, level) for name, one in found.items()}
-    least = min(aimed, key=lambda name: aimed[name].low)
-    told = f"least {least}: {points(aimed[least])} (Bonferroni over {len(found)})" if len(found) > 1 else ""
+    able, out = _able(found, chance)
+    level = 1 - (1 - LEVEL) / max(1, len(able))
+    aimed = {name: difference(one.swapped, one.made, level) for name, one in able.items()}
+    least = min(aimed, key=lambda name: aimed[name].low, default=None)
+    state: State
+    if least is None:
+        # Whoever guesses cannot be fooled.
+        known = ", ".join(f"{name} {percent(_share(one.clean))}" for name, one in found.items())
+        measured, state = f"none is shown to be above chance on clean images: {known}", "not tested"
+    else:
+        measured = f"least {least}: {points(aimed[least])} (Bonferroni over {len(able)}){out}"
+        state = "confirmed" if aimed[least].low > 0 else "not confirmed"
     return ClaimVerdict(
         claim="Adversarial examples made for the source fool every architecture, more than the same changes on other "
         "images do",
         claimed="adversarial examples transfer",
-        measured=told or points(aimed[least]),
-        state="confirmed" if aimed[least].low > 0 else "not confirmed",
-        shown=aimed[least].low > 0,
+        measured=measured,
+        state=state,
     )
+
+
+def _able(found: Mapping[str, Architecture], chance: float) -> tuple[dict[str, Architecture], str]:
+    """Those that are shown to be above chance on clean images, and words about the others."""
+    able = {name: one for name, one in found.items() if lost(one, chance)[1] is not None}
+    out = len(found) - len(able)
+    return able, f" ({out} not shown to be above chance left out)" if out else ""
 
 
 def _table(found: Mapping[str, Architecture], chance: float) -> Table:
