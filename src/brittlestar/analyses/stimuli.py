@@ -184,18 +184,22 @@ def _opened(store: RunStore, attacks: bool, model: str | None, trust: bool) -> t
 
 
 def _answered(store: RunStore, infos: Sequence[ConditionInfo]) -> npt.NDArray[np.int64]:
-    """Positions that every model has answered under every condition."""
+    """Positions that every model has answered under every condition; one that answered nothing yet has no say."""
     common: npt.NDArray[np.int64] | None = None
     for name, about in store.manifest.models.items():
         rows = store.read(about["fingerprint"], [info.fingerprint for info in infos], detail=False)
+        if not any(map(len, rows.values())):
+            continue
         for info in infos:
             found = rows.get(info.fingerprint)
             require(found is not None and len(found) > 0, f"{name} has no answers under {info.id} yet", StoreError)
             assert found is not None
             here = np.unique(found.position).astype(np.int64)
             common = here if common is None else np.intersect1d(common, here)
-    require(common is not None and len(common) > 0, "the models have no picture in common yet", StoreError)
+    told = ", ".join(info.id for info in infos)
+    require(common is not None, f"no model has answers under {told} yet", StoreError)
     assert common is not None
+    require(len(common) > 0, "the models have no picture in common yet", StoreError)
     return common
 
 

@@ -13,7 +13,7 @@ from brittlestar.core.keys import SampleKeys
 from brittlestar.models.base import Model
 from brittlestar.shifts import BandPass, PhaseScrambling
 from brittlestar.shifts.base import Images, Shift
-from brittlestar.shifts.families import ColourAlone, PhaseAlone, ShuffledPatches
+from brittlestar.training.feature_shifts import ColourAlone, PhaseAlone, ShuffledPatches
 from brittlestar.training.recipes import Recipe
 
 BANDS = ("low band", "middle band", "high band")
