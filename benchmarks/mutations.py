@@ -30,10 +30,35 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "brittlestar"
 
 TESTS = {
-    "measures": ("test_measures_*.py", "test_design_heeded*.py", "test_looks.py"),
+    "measures": (
+        "test_measures_*.py",
+        "test_design_heeded*.py",
+        "test_looks.py",
+        "test_clips.py",
+        "test_consistency.py",
+        "test_label_free.py",
+        "test_outside.py",
+        "test_population_*.py",
+        "test_rank_correlation.py",
+        "test_detection.py",
+        "test_transplant.py",
+        "test_nature.py",
+    ),
     "shifts": ("test_shifts_*.py", "test_sequences*.py", "test_frost.py", "test_fourier_exact.py", "test_suites.py"),
-    "store": ("test_store_*.py", "test_looks.py", "test_skip_bad.py"),
-    "data": ("test_data_*.py", "test_preparation.py", "test_sample_names.py", "test_skip_bad.py"),
+    "store": ("test_store_*.py", "test_looks.py", "test_skip_bad.py", "test_people.py", "test_contexts.py"),
+    "data": (
+        "test_data_*.py",
+        "test_preparation.py",
+        "test_sample_names.py",
+        "test_skip_bad.py",
+        "test_label_space*.py",
+        "test_published_sets*.py",
+        "test_contexts.py",
+        "test_nico.py",
+        "test_clips.py",
+        "test_time.py",
+        "test_estimate.py",
+    ),
 }
 """Packages that are mutated, and the tests that are asked."""
 

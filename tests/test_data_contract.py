@@ -97,7 +97,7 @@ def test_a_preparation_is_done_or_refused(tmp_path: Path, reader: Reader) -> Non
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.form)
 def test_a_column_that_is_not_there_is_refused(tmp_path: Path, reader: Reader) -> None:
     path = written(reader, tmp_path, *drawn(1))
-    with pytest.raises(DataError, match="film|group"):
+    with pytest.raises(DataError, match=r"film|group"):
         open_source(path, groups="film")
 
 
