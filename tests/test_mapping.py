@@ -140,6 +140,7 @@ def test_narrower_goes_on_from_what_is_known(world: Path) -> None:
     assert len(folders) == 1
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same(world: Path, sharp: tuple[Path, SampledMap]) -> None:
     words = ["fourier", "--model", f"m=torch:{world / 'model.py'}:model", "--data", world / "data.npz", "--region", 5]
     words += ["--anyway", "--half-width", HALF_WIDTH, "--workers", 2, "--device", "cpu", "--out", world / "two"]

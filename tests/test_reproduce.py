@@ -31,7 +31,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # These have quick tests of their own.
-LONG = ("mnist-c", "gaussian-features", "transfer-matrix", "features", "features-transfer", "feature-families")
+LONG = (
+    "mnist-c",
+    "gaussian-features",
+    "transfer-matrix",
+    "figure-2",
+    "features",
+    "features-transfer",
+    "feature-families",
+)
 # Needs data with contexts, and has a test of its own.
 HERE = [name for name in EXPERIMENTS if name != "nico"]
 
