@@ -43,6 +43,7 @@ TESTS = {
         "test_detection.py",
         "test_transplant.py",
         "test_nature.py",
+        "test_time.py",
     ),
     "shifts": ("test_shifts_*.py", "test_sequences*.py", "test_frost.py", "test_fourier_exact.py", "test_suites.py"),
     "store": ("test_store_*.py", "test_looks.py", "test_skip_bad.py", "test_people.py", "test_contexts.py"),
@@ -62,8 +63,8 @@ TESTS = {
 }
 """Packages that are mutated, and the tests that are asked."""
 
-DRAWN = ("sample.py",)
-"""A picture drawn by arithmetic: no reader, and any other picture would do."""
+DRAWN = ("sample.py", "synthetic_contexts.py", "video.py")
+"""Pictures drawn by arithmetic: no readers, and any others would do. Videos need an extra, which quick tests lack."""
 
 _COMPARED = {
     ast.Lt: ast.LtE,

@@ -353,3 +353,8 @@ def test_a_run_whose_file_is_rewritten_keeps_no_row_of_another_image(tmp_path: P
     store = RunStore.open(tmp_path / "run")
     (rows,) = store.read(store.manifest.models["m"]["fingerprint"], None, detail=False).values()
     assert 0 < len(rows.correct) < 40 and rows.correct.all(), "no row may be of an inverted image"
+
+
+def test_height_and_width_are_told_apart(tmp_path: Path) -> None:
+    assert open_source(npz(tmp_path / "d.npz", x=X, y=Y)).info.shape == (3, 10, 12)
+    assert open_source((X, Y)).info.shape == (3, 10, 12)

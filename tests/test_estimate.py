@@ -170,12 +170,14 @@ def test_unlabelled_forms_give_the_same_images(tmp_path: Path) -> None:
             Image.fromarray(image).save(folder / f"{place}.png")
         con.execute("INSERT INTO t VALUES ({'bytes': ?::BLOB, 'path': NULL})", [(flat / f"{place}.png").read_bytes()])
     (flat / "notes.txt").write_text("of the second day")
+    shutil.copytree(flat, tmp_path / "day:two")
     con.execute(f"COPY t TO '{tmp_path}/new.parquet' (FORMAT parquet)")
     np.savez(tmp_path / "new.npz", images=x, y=y)
     np.save(tmp_path / "new.npy", x)
     given = [
         flat,
         deep,
+        tmp_path / "day:two",
         *(tmp_path / f"new.{kind}" for kind in ("parquet", "npz", "npy")),
         x,
         torch.from_numpy(x),

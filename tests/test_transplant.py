@@ -228,6 +228,7 @@ def test_measures_on_paper() -> None:
     assert flip_difference(placed, placed).value == 0
     grouped = Placements(**{**vars(placed), "samples": Samples(placed.samples.position, np.array([0, 0, 1]))})
     assert "clustered" in flip_rate(grouped).method
+    assert flip_rate(placed).high <= 1, "shares end at 1, and so do their intervals"
 
 
 @pytest.fixture(scope="module")
