@@ -33,7 +33,7 @@ def ni(
     normalise: Normalise = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
 ) -> None:
-    """The Non-I.I.D. index between two sets (He, Shen and Cui 2021), beside what no shift gives, by class and mean."""
+    """How far two sets of images lie apart by NICO's index (He, Shen and Cui 2021), beside what no shift gives."""
     import torch
 
     from brittlestar.analyses.non_iid import index_between
