@@ -26,6 +26,7 @@ class Away:
         change: ``there`` less ``here``: other images, so the samples are not paired.
         kept: Share of the accuracy above guessing that is kept; ``None`` where there is none to keep.
         count: How many images the other data have.
+        lost: Whether ``change`` is below 0 in an interval that holds for all models on all other data together.
     """
 
     model: ModelEntry
@@ -35,6 +36,7 @@ class Away:
     change: Estimate
     kept: Estimate | None
     count: int
+    lost: bool
 
     @property
     def whole(self) -> bool:
@@ -52,7 +54,7 @@ class OtherData:
 
 def elsewhere(gathered: Gathered) -> OtherData:
     """Every model of these runs on every natural shift of its run, in the order of names."""
-    found: list[Away] = []
+    pairs: list[tuple[Subject, Gathered, Subject, str]] = []
     unread: list[str] = []
     for run, store in enumerate(gathered.stores):
         own = {str(s.entry.about["fingerprint"]): s for s in gathered.subjects if s.run == run and s.clean is not None}
@@ -67,11 +69,12 @@ def elsewhere(gathered: Gathered) -> OtherData:
                 # The same files, behaviour and preprocessing: what has only its name in common is another model.
                 known = own.get(str(subject.entry.about["fingerprint"]))
                 if known is not None and subject.clean is not None:
-                    found.append(_away(gathered, known, away, subject, readable(name)))
-    return OtherData(models=tuple(found), unread=tuple(unread))
+                    pairs.append((known, away, subject, readable(name)))
+    level = of_many(max(len(pairs), 1), gathered.numbers.level)
+    return OtherData(models=tuple(_away(gathered, *pair, level) for pair in pairs), unread=tuple(unread))
 
 
-def _away(gathered: Gathered, known: Subject, away: Gathered, subject: Subject, name: str) -> Away:
+def _away(gathered: Gathered, known: Subject, away: Gathered, subject: Subject, name: str, together: float) -> Away:
     both = of_many(2, gathered.numbers.level)
     here, there = gathered.numbers.accuracy(known, CLEAN), away.numbers.accuracy(subject, CLEAN)
     kept = unpaired_kept(
@@ -79,6 +82,9 @@ def _away(gathered: Gathered, known: Subject, away: Gathered, subject: Subject, 
         gathered.numbers.accuracy(known, CLEAN, both),
         subject.chance,
         known.chance,
+    )
+    there_of_all, here_of_all = (
+        numbers.accuracy(one, CLEAN, together) for numbers, one in ((away.numbers, subject), (gathered.numbers, known))
     )
     return Away(
         model=known.entry,
@@ -88,4 +94,5 @@ def _away(gathered: Gathered, known: Subject, away: Gathered, subject: Subject, 
         change=unpaired_difference(there, here),
         kept=kept,
         count=subject.data.count,
+        lost=unpaired_difference(there_of_all, here_of_all).high < 0,
     )

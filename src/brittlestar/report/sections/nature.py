@@ -42,15 +42,14 @@ class Nature(Section):
 
     def findings(self) -> Iterator[Finding]:
         for m in self.models:
-            lost = m.change.high < 0
-            lead = f"Loses accuracy on {m.data}" if lost else f"No loss shown on {m.data}"
+            lead = f"Loses accuracy on {m.data}" if m.lost else f"No loss shown on {m.data}"
             yield Finding(
                 model=m.model,
                 lead=f"{lead}:",
                 text=f"{share(m.there)} of {m.there.n:,} images, against {share(m.here)} on its own data "
                 f"({points(m.change, sign=True)}, other images).",
                 estimates=(m.there, m.here, m.change),
-                tone="bad" if lost else "plain",
+                tone="bad" if m.lost else "plain",
             )
 
     def results(self) -> Iterator[Result]:
